@@ -1,0 +1,71 @@
+"""A task's images and labels in memory or memory-mapped, whatever source they came from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from bench.data.task import Task
+from bench.strict import Strict
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a task; every array has n rows.
+
+    images: uint8 (n, h, w, c) with c in {1, 3}; a volume task has (n, depth, h, w, c). May be a memory map.
+    labels: binary, multi-class, ordinal: int64 (n,), class index; multi-label: uint8 (n, k), 0 or 1;
+        mask: uint8 (n, h, w), class index of each pixel, 0 is background.
+    ids: str (n,), unique within the task, e.g. "test/17".
+    groups: str (n,) patient or case, or None when unknown. Rows of a group are resampled and split together.
+    strata: name -> (n,) array describing each image (e.g. "contrast": float64), for analyses by stratum.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    ids: np.ndarray
+    groups: np.ndarray | None = None
+    strata: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task with its splits. `tests` holds "test" and, where the task has one, "test-shift" (a second site)."""
+
+    task: Task
+    train: Split
+    val: Split
+    tests: Mapping[str, Split]
+    sha256: str
+    """Hash of all arrays of all splits (bench.files.sha256_arrays)."""
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Every split by name: train, val, and the tests."""
+        return {"train": self.train, "val": self.val, **self.tests}
+
+
+class TaskSource(Strict, ABC):
+    """Schema and reader of one kind of source: the `[source]` table of a task card.
+
+    A child is one module of `bench/data/sources` with `SOURCE = Child`; it sets `name` and writes `load`.
+    `load` returns splits as they are; `bench.data.load` checks them against the card and hashes them.
+    """
+
+    name: ClassVar[str]
+    reader: str
+
+    @abstractmethod
+    def load(self, task: Task, folder: Path) -> dict[str, Split]:
+        """Splits by name ("train", "val", "test", maybe "test-shift"). Relative paths start at `folder`.
+
+        Raises DataError when files are missing or are not what the card says.
+        """

@@ -1,0 +1,127 @@
+"""Task and suite cards: one data set, one target, fixed splits and a primary metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from bench.encoders.card import Line, Name, Prose
+from bench.errors import CardError
+from bench.files import canonical_json, sha256_text
+from bench.locate import shipped
+from bench.strict import Strict, nearest, read_toml
+from bench.words import Extent, Kind, Modality, Target
+
+PrimaryMetric = Literal["auroc", "balanced_accuracy", "qwk", "dice"]
+CHANCE: dict[str, float] = {"auroc": 0.5, "qwk": 0.0, "dice": 0.0}
+
+
+class Task(Strict):
+    """The whole of a task card. `source` is checked by the module of `bench/data/sources` its `reader` names."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    name: Name
+    title: Line
+    kind: Kind
+    modality: Modality
+    target: Target
+    classes: Annotated[list[Line], Field(min_length=2, max_length=200)]
+    """Class names in label order; for a dense task the first is the background; for multi-label one a label."""
+    metric: PrimaryMetric
+    extent: Extent = "unknown"
+    licence: Line
+    corpus: Line
+    """Name of the corpus the images come from (contamination is computed from it)."""
+    origin: Line | None = None
+    """Tasks that share an origin count as one source in the averages (OrganA/C/S). Default: the task itself."""
+    synthetic: bool = False
+    description: Prose = ""
+    citation: Prose = ""
+    caveats: Annotated[list[Prose], Field(max_length=20)] = []
+    left_out: Prose | None = None
+    """Why the task stays out of the averages (degenerate, saturated); None when it counts."""
+    superseded_by: Name | None = None
+    source: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.kind == "dense") != (self.target == "mask") or (self.kind == "dense") != (self.metric == "dice"):
+            raise ValueError("a dense task has target 'mask' and metric 'dice', a global task has neither")
+        if (self.metric == "qwk") != (self.target == "ordinal"):
+            raise ValueError("metric 'qwk' goes with target 'ordinal', and only with it")
+        if self.target == "binary" and len(self.classes) != 2:
+            raise ValueError("a binary task has two classes")
+        return self
+
+    @property
+    def chance(self) -> float:
+        """Expected primary metric of a guess: AUROC 0.5, balanced accuracy 1/K, QWK and Dice 0."""
+        return CHANCE.get(self.metric, 1 / len(self.classes))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the card's meaning, independent of key order and layout."""
+        return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True)))
+
+
+class ProtocolUse(Strict):
+    """A protocol of a suite with the budgets and seeds at which it is run."""
+
+    name: Name
+    budgets: Annotated[list[Annotated[str, StringConstraints(pattern=r"^(\d{1,3}%|k=\d{1,4}|n=\d{1,5})$")]], Field(min_length=1)]
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Seeds 0 .. seeds-1 at every budget below 100 %; a deterministic protocol runs one seed at 100 %."""
+
+
+class Suite(Strict):
+    """A named, versioned list of tasks and protocols."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    name: Name
+    title: Line
+    description: Prose = ""
+    synthetic: bool = False
+    tasks: Annotated[list[Name], Field(min_length=1, max_length=1000)]
+    protocols: Annotated[list[ProtocolUse], Field(min_length=1, max_length=50)]
+
+
+def read_task(path: Path) -> Task:
+    """Read one task card. Raises CardError."""
+    return Task.parse(read_toml(path), where=path)
+
+
+def tasks_in(folder: Path) -> dict[str, Task]:
+    """Name -> task for every card below `folder` (`suites/` aside), sorted. Raises CardError, also on a shared name."""
+    found: dict[str, Task] = {}
+    for path in sorted(folder.rglob("*.toml")):
+        if "suites" in path.relative_to(folder).parts:
+            continue
+        task = read_task(path)
+        if task.name in found:
+            raise CardError(f"the name {task.name!r} is taken by another card", where=path)
+        found[task.name] = task
+    return dict(sorted(found.items()))
+
+
+def shipped_tasks() -> dict[str, Task]:
+    """Every task card that comes with the package."""
+    return tasks_in(shipped("tasks"))
+
+
+def suite_names() -> list[str]:
+    """Names of the suites that come with the package."""
+    return sorted(p.stem for p in (shipped("tasks") / "suites").glob("*.toml"))
+
+
+def read_suite(name_or_path: str | Path) -> Suite:
+    """A shipped suite by name, or one from a TOML file. Raises CardError that offers the nearest name."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = shipped("tasks") / "suites" / f"{name_or_path}.toml"
+        if str(name_or_path) not in suite_names():
+            near = nearest(str(name_or_path), suite_names())
+            fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(suite_names())}"
+            raise CardError(f"unknown suite {str(name_or_path)[:80]!r}", fix=fix)
+    return Suite.parse(read_toml(path), where=path)

@@ -1,0 +1,1 @@
+"""Encoders: the card, the base class, and one module per source in `sources/`."""

@@ -1,0 +1,89 @@
+"""The contract of an encoder: uint8 images in, a global vector and (where it has one) a patch grid out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.encoders.card import EncoderCard
+from bench.errors import EncoderError
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Features of one batch.
+
+    pooled: float32 (n, d), the global vector.
+    grid: float32 (n, gh, gw, c), the patch grid, row-major from the top left; None when the encoder has none.
+    """
+
+    pooled: Tensor
+    grid: Tensor | None
+
+
+class Encoder(ABC):
+    """A frozen network. Write `forward`; leave `encode` alone (it prepares, runs and checks).
+
+    A whole child:
+
+    >>> class MeanColour(Encoder):
+    ...     def forward(self, x, dense):
+    ...         return Encoded(x.mean((2, 3)), x.permute(0, 2, 3, 1) if dense else None)
+    """
+
+    precomputed: ClassVar[bool] = False
+    """True when features are looked up by image id instead of computed (see `sources/embeddings.py`)."""
+
+    def __init__(self, card: EncoderCard) -> None:
+        self.card = card
+        self.device = torch.device("cpu")
+
+    @abstractmethod
+    def forward(self, x: Tensor, dense: bool) -> Encoded:
+        """Features of `x`: float32 (n, channels, size, size), normalised. `grid` is needed only when `dense`."""
+
+    @property
+    def module(self) -> torch.nn.Module | None:
+        """The trainable network behind the encoder, for fine-tuning and FLOPs; None when there is none."""
+        return None
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of the network; 0 when there is none."""
+        return sum(p.numel() for p in self.module.parameters()) if self.module is not None else 0
+
+    def to(self, device: torch.device | str) -> Encoder:
+        """Move the network to a device; returns self."""
+        self.device = torch.device(device)
+        if self.module is not None:
+            self.module.to(self.device)
+        return self
+
+    def encode(self, images: Tensor, dense: bool = False) -> Encoded:
+        """Features of `images`: uint8 (n, h, w, c), c in {1, 3}. Raises EncoderError on NaN or a wrong shape."""
+        from bench.encoders.preprocess import prepare
+
+        x = prepare(images.to(self.device), self.card.preprocessing, dense=dense)
+        with torch.inference_mode():
+            out = self.forward(x, dense)
+        return checked(out, len(images), self.card.name)
+
+
+def checked(out: Encoded, n: int, name: str) -> Encoded:
+    """`out` as float32, or EncoderError when shapes are wrong or a value is not finite."""
+    pooled, grid = out.pooled.float(), None if out.grid is None else out.grid.float()
+    if pooled.ndim != 2 or len(pooled) != n:
+        raise EncoderError(f"global features have shape {tuple(pooled.shape)}, expected ({n}, d)", where=name)
+    if grid is not None and (grid.ndim != 4 or len(grid) != n):
+        raise EncoderError(f"patch grid has shape {tuple(grid.shape)}, expected ({n}, gh, gw, c)", where=name)
+    for label, value in (("global features", pooled), ("patch grid", grid)):
+        if value is not None and not torch.isfinite(value).all():
+            raise EncoderError(
+                f"{label} hold NaN or infinite values", where=name,
+                fix="check the weights, the normalisation and the precision",
+            )
+    return Encoded(pooled, grid)

@@ -1,0 +1,82 @@
+"""`encoder.toml`: what an encoder is, where its weights are, and how images must be prepared for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from bench.files import canonical_json, sha256_text
+from bench.strict import Strict, read_toml
+from bench.words import Grey, Objective, Paradigm, Pooling
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Prose = Annotated[str, StringConstraints(max_length=4000)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Ratio = Annotated[float, Field(gt=0, le=1000)]
+
+
+class Corpus(Strict):
+    """One pretraining corpus. `corpus` is a name of the corpora vocabulary, or free text."""
+
+    corpus: Line
+    images: Annotated[int, Field(ge=0)] | None = None
+    in_domain: bool | None = None
+
+
+class Preprocessing(Strict):
+    """From a uint8 image to what the network takes. `mean`, `std` are for values scaled to [0, 1]."""
+
+    size: Annotated[int, Field(ge=8, le=1024)]
+    dense_size: Annotated[int, Field(ge=8, le=2048)] | None = None
+    channels: Literal[1, 3] = 3
+    mean: Annotated[list[float], Field(min_length=1, max_length=3)]
+    std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1, max_length=3)]
+    grey: Grey = "repeat"
+    pad_to_square: bool = False
+    interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+
+
+class FeatureChoice(Strict):
+    """Which features represent the encoder: how tokens are pooled, and the layer (-1 is the last)."""
+
+    pooling: Pooling = "native"
+    layer: Annotated[int, Field(ge=-64, le=256)] = -1
+
+
+class EncoderCard(Strict):
+    """The whole of `encoder.toml`. `source` is checked by the module of `bench/encoders/sources` it names."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    name: Name
+    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}$")]
+    title: Line
+    authors: Annotated[list[Line], Field(min_length=1, max_length=50)]
+    licence: Line
+    paradigm: Paradigm
+    objective: Objective
+    method: Line
+    description: Prose = ""
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"']{1,300}$")] | None = None
+    citation: Prose = ""
+    architecture: Literal["vit", "cnn", "other", "none"]
+    controlled_track: Line | None = None
+    """Name of the controlled comparison this encoder belongs to (same network, images, compute), if any."""
+    pretraining: Annotated[list[Corpus], Field(max_length=50)] | None = None
+    """None: not disclosed. Empty list: none (random init, hand-made features)."""
+    source: dict[str, Any]
+    preprocessing: Preprocessing
+    features: FeatureChoice = FeatureChoice()
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the card's meaning: independent of key order, comments and layout of the file."""
+        return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True)))
+
+
+def read_card(path: Path) -> EncoderCard:
+    """Read `encoder.toml`, or the one inside a folder. Raises CardError."""
+    path = path / "encoder.toml" if path.is_dir() else path
+    return EncoderCard.parse(read_toml(path), where=path)

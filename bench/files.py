@@ -1,0 +1,95 @@
+"""Small file helpers: hashes, canonical JSON, atomic writes, deterministic npz without pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import RunError, UserError
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces, full float precision, no NaN: same value, same bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256_text(text: str) -> str:
+    """SHA-256 of UTF-8 text, 64 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits, read in blocks."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes, in name order (memory maps are read in blocks of rows)."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        rows = max(1, (1 << 24) // max(1, array[:1].nbytes)) if array.ndim else 1
+        if array.ndim == 0:
+            digest.update(array.tobytes())
+        for start in range(0, len(array) if array.ndim else 0, rows):
+            digest.update(np.ascontiguousarray(array[start : start + rows]).tobytes())
+    return digest.hexdigest()
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write a whole file or nothing: temporary file beside it, fsync, rename. Raises RunError when it cannot."""
+    data = data.encode() if isinstance(data, str) else data
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        fix = "free some space and run the same command again" if error.errno == 28 else "choose another folder"
+        raise RunError(f"cannot be written: {error.strerror}", where=path, fix=fix) from None
+
+
+def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """A compressed npz whose bytes depend only on the arrays (fixed dates, sorted names; no pickle)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(arrays):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, member.getvalue(), compresslevel=6)
+    return buffer.getvalue()
+
+
+def read_npz(path: Path, *, max_bytes: int = 1 << 30) -> dict[str, np.ndarray]:
+    """Read an npz without pickle, refusing one that would unpack to more than `max_bytes`. Raises UserError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            total = sum(info.file_size for info in archive.infolist())
+            if total > max_bytes:
+                raise UserError(f"unpacks to {total:,} bytes, over the limit of {max_bytes:,}", where=path)
+        with np.load(path, allow_pickle=False) as loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except FileNotFoundError:
+        raise UserError("no such file", where=path) from None
+    except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise UserError(f"is not a readable npz file: {str(error)[:200]}", where=path) from None

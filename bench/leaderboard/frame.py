@@ -1,0 +1,130 @@
+"""Records as one long table: the single input of boards, analyses and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from bench.data.task import Task
+from bench.encoders.card import EncoderCard
+from bench.protocols.base import Protocol
+from bench.runs.records import Record
+
+COLUMNS: dict[str, str] = {
+    "encoder": "name on the card",
+    "paradigm": "one of bench.words.PARADIGMS",
+    "objective": "finer kind of objective",
+    "architecture": "vit, cnn, other, none",
+    "controlled_track": "name of the controlled comparison, or None",
+    "parameters": "number of parameters",
+    "flops": "forward FLOPs per image, or None",
+    "pretrain_images": "images of all pretraining corpora, or None when not disclosed",
+    "in_domain": "whether any pretraining corpus is medical: True, False, or None when not disclosed",
+    "badge": "declared, rescored, reproduced",
+    "task": "name on the task card",
+    "kind": "global or dense",
+    "modality": "imaging modality",
+    "extent": "diffuse, focal, unknown",
+    "target": "binary, multi-class, multi-label, ordinal, mask",
+    "origin": "tasks sharing an origin are one source in the averages",
+    "corpus": "corpus the task's images come from",
+    "synthetic": "whether the images are phantoms",
+    "left_out": "why the task stays out of the averages, or None",
+    "contaminated": "yes, no, unknown: encoder's corpora against the task's corpus",
+    "protocol": "name with version",
+    "board": "frozen, fine-tune, robustness, diagnostic",
+    "budget": "'10%', 'k=4', 'n=16'",
+    "fraction": "label fraction in (0, 1], NaN for shots and image counts",
+    "seed": "seed of the label subset or head",
+    "n_labels": "labelled training images used",
+    "labels_per_class": "n_labels / number of classes",
+    "split": "'test' or 'test-shift'",
+    "metric": "metric name; a stratum stands in brackets: 'lesion_recall[0.5-2%]'",
+    "primary": "whether this is the task's primary metric",
+    "value": "the metric",
+    "low": "lower end of its 95 % interval, or None",
+    "high": "upper end, or None",
+    "chance": "expected value of a guess",
+    "score": "max(0, (value - chance) / (1 - chance)) for the primary metric, else NaN",
+}
+
+
+def normalised(value: float, chance: float) -> float:
+    """Score in [0, 1] against the fixed anchor of a task: (value - chance) / (1 - chance), clipped at 0.
+
+    >>> normalised(0.9, 0.5), normalised(0.4, 0.5)
+    (0.8, 0.0)
+    """
+    return max(0.0, (value - chance) / (1.0 - chance))
+
+
+def to_frame(
+    records: Iterable[Record],
+    cards: Mapping[str, EncoderCard],
+    tasks: Mapping[str, Task],
+    protocols: Mapping[str, Protocol],
+    badges: Mapping[str, str] | None = None,
+    contaminated: Mapping[tuple[str, str], str] | None = None,
+) -> pd.DataFrame:
+    """One row for each done record x test split x metric, with the columns of COLUMNS.
+
+    badges: encoder -> badge, default "declared". contaminated: (encoder, task) -> yes, no, unknown.
+    Records of unknown encoders, tasks or protocols raise KeyError: they are refused before they come here.
+    """
+    rows = []
+    for record in records:
+        if record.status != "done":
+            continue
+        card, task = cards[record.encoder], tasks[record.unit.task]
+        protocol = protocols[record.unit.protocol]
+        common = {
+            **_about_encoder(card),
+            "badge": (badges or {}).get(card.name, "declared"),
+            "parameters": record.cost.parameters,
+            "flops": record.cost.flops_per_image,
+            **_about_task(task),
+            "contaminated": (contaminated or {}).get((card.name, task.name), "unknown"),
+            "protocol": protocol.name,
+            "board": protocol.board,
+            "budget": record.unit.budget,
+            "fraction": _fraction(record.unit.budget),
+            "seed": record.unit.seed,
+            "n_labels": record.n_labels,
+            "labels_per_class": record.n_labels / len(task.classes),
+        }
+        for split, metrics in record.metrics.items():
+            for name, interval in metrics.items():
+                primary = name == record.metric
+                rows.append({
+                    **common, "split": split, "metric": name, "primary": primary,
+                    "value": interval.value, "low": interval.low, "high": interval.high, "chance": task.chance,
+                    "score": normalised(interval.value, task.chance) if primary else float("nan"),
+                })
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _about_encoder(card: EncoderCard) -> dict[str, object]:
+    corpora = card.pretraining
+    sizes = None if corpora is None or any(c.images is None for c in corpora) else [c.images for c in corpora]
+    return {
+        "encoder": card.name,
+        "paradigm": card.paradigm,
+        "objective": card.objective,
+        "architecture": card.architecture,
+        "controlled_track": card.controlled_track,
+        "pretrain_images": None if sizes is None else sum(sizes),
+        "in_domain": None if corpora is None else any(c.in_domain for c in corpora),
+    }
+
+
+def _about_task(task: Task) -> dict[str, object]:
+    return {
+        "task": task.name, "kind": task.kind, "modality": task.modality, "extent": task.extent,
+        "target": task.target, "origin": task.origin or task.name, "corpus": task.corpus,
+        "synthetic": task.synthetic, "left_out": task.left_out,
+    }
+
+
+def _fraction(budget: str) -> float:
+    return int(budget[:-1]) / 100 if budget.endswith("%") else float("nan")

@@ -1,0 +1,114 @@
+"""The contract of a protocol: features and labels in, test predictions out, never a test label."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from bench.data.task import Task
+from bench.encoders.base import Encoder
+from bench.features.base import Features
+from bench.files import canonical_json, sha256_text
+from bench.words import Kind
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Features, labels and images of the train or the validation split (see `bench.data.dataset.Split`)."""
+
+    features: Features
+    labels: np.ndarray
+    groups: np.ndarray | None
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Features and images of a test split. There is no field for labels: a protocol cannot read them."""
+
+    features: Features
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything a protocol may see of one encoder x task.
+
+    `mask_size` is (h, w) of the masks of a dense task, else None. `encoder` is for protocols that train it
+    or feed it changed images; frozen protocols use `features` alone.
+    """
+
+    task: Task
+    train: Labelled
+    val: Labelled
+    tests: Mapping[str, Unlabelled]
+    mask_size: tuple[int, int] | None = None
+    encoder: Encoder | None = None
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The training rows one unit may learn from; `rows` is int64 (m,), row numbers of the train split, sorted.
+
+    At budget "100%" the validation split is also known; below it everything is chosen inside the subset.
+    """
+
+    budget: str
+    seed: int
+    rows: np.ndarray
+
+    @property
+    def full(self) -> bool:
+        """Whether this is the whole training split, with the validation split beside it."""
+        return self.budget == "100%"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one unit predicts for each test split.
+
+    outputs: split name -> global tasks: float32 (n, k) probabilities (binary: k = 2; multi-label: one column a
+        label, rows need not sum to 1); dense tasks: uint8 (n, h, w) class index of each pixel.
+    chosen: hyper-parameters that were selected, e.g. {"C": 0.01}.
+    warnings: one plain sentence each.
+    """
+
+    subset: Subset
+    outputs: Mapping[str, np.ndarray]
+    chosen: Mapping[str, float | int | str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class Protocol(ABC):
+    """A frozen, versioned way from features and labels to test predictions.
+
+    A child is one module of `bench/protocols` with `PROTOCOL = Child()`. It sets the class variables and writes
+    `predict`; subsets of one encoder x task come together so that solvers can share their matrix products.
+    """
+
+    name: ClassVar[str]
+    """With its version, e.g. "linear-v1"; a changed number is a new version."""
+    title: ClassVar[str]
+    kind: ClassVar[Kind]
+    board: ClassVar[Literal["frozen", "fine-tune", "robustness", "diagnostic"]] = "frozen"
+    params: ClassVar[Mapping[str, Any]]
+    """Every number of the protocol; part of the fingerprint."""
+    seeded: ClassVar[bool] = False
+    """Whether the result still depends on the seed at budget 100% (SGD heads, sampled memories)."""
+
+    def refuses(self, task: Task) -> str | None:
+        """Why this protocol does not apply to `task`, or None."""
+        return None if task.kind == self.kind else f"{self.name} is for {self.kind} tasks"
+
+    @abstractmethod
+    def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
+        """One prediction for each subset, in order. Deterministic; equal whatever the thread count (1e-4)."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of name and params."""
+        return sha256_text(canonical_json({"name": self.name, "params": dict(self.params)}))

@@ -1,0 +1,128 @@
+"""The record: the outcome of one unit, with its provenance, as one JSON line."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints
+
+from bench.encoders.card import Line, Name, Prose, Sha256
+from bench.errors import SubmissionError
+from bench.files import canonical_json
+from bench.strict import Strict
+
+MAX_RECORD_BYTES = 256 * 1024
+
+
+class Interval(Strict):
+    """A metric with its 95 % bootstrap interval; `low` and `high` are None where none is computed."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Unit(Strict):
+    """task x protocol x budget x seed: the smallest thing that runs, is journalled, is retried."""
+
+    task: Name
+    protocol: Name
+    budget: Annotated[str, StringConstraints(pattern=r"^(\d{1,3}%|k=\d{1,4}|n=\d{1,5})$")]
+    seed: Annotated[int, Field(ge=0, le=10**6)]
+
+    @property
+    def key(self) -> str:
+        """Unique within a run and safe as a file name, e.g. "breastus.linear-v1.10pct.3"."""
+        budget = self.budget.replace("%", "pct").replace("=", "")
+        return f"{self.task}.{self.protocol}.{budget}.{self.seed}"
+
+
+class Cost(Strict):
+    """What the unit cost. Seconds and memory are the only parts of a record that differ between equal runs."""
+
+    seconds: dict[str, float] = {}
+    """By stage: "extract", "solve", "score". Extraction is shared by the units of one encoder x task."""
+    peak_memory_mb: float | None = None
+    parameters: int = 0
+    flops_per_image: int | None = None
+    """Forward multiply-adds times two, at the encoder's input size; None where not countable."""
+
+
+class Provenance(Strict):
+    """Who made the record, with what, when."""
+
+    command: Prose
+    created: Line
+    """UTC time, ISO 8601."""
+    medssl: Line
+    python: Line
+    packages: dict[str, str]
+    platform: Line
+    device: Line
+    precision: Line
+    threads: int
+    suite: Line
+    suite_fingerprint: Sha256
+    checksum_override: bool = False
+    """True when data with another checksum than the card's was accepted by an explicit flag."""
+
+
+class Record(Strict):
+    """The outcome of a unit. A missing value is None, never NaN; a refused or failed unit is a record too."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")] = 1
+    status: Literal["done", "refused", "failed"]
+    reason: Prose = ""
+    encoder: Name
+    encoder_version: Line
+    card_sha256: Sha256
+    weights_sha256: Sha256 | None = None
+    unit: Unit
+    data_sha256: Sha256
+    protocol_sha256: Sha256
+    n_labels: int
+    """Labelled training images used."""
+    metric: Line
+    """Name of the primary metric."""
+    metrics: dict[str, dict[str, Interval]] = {}
+    """Test split name -> metric name -> value with interval."""
+    chosen: dict[str, float | int | str] = {}
+    warnings: list[Prose] = []
+    predictions: Line | None = None
+    """Relative path of the npz with the predictions."""
+    predictions_sha256: Sha256 | None = None
+    cost: Cost = Cost()
+    made_by: Provenance
+
+    @property
+    def primary(self) -> Interval | None:
+        """The primary metric on "test", or None when the unit was not done."""
+        return self.metrics.get("test", {}).get(self.metric)
+
+    def to_json(self) -> str:
+        """One line, full precision, sorted keys: same record, same bytes."""
+        return canonical_json(self.model_dump(mode="json", by_alias=True))
+
+    @classmethod
+    def from_json(cls, text: str, *, where: object = "record") -> Self:
+        """Inverse of `to_json`. Raises SubmissionError for oversized or malformed JSON, CardError for the schema."""
+        if len(text) > MAX_RECORD_BYTES:
+            raise SubmissionError(f"a record of {len(text):,} characters is over the limit", where=where)
+        try:
+            values = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise SubmissionError(f"is not valid JSON: {str(error)[:200]}", where=where) from None
+        return cls.parse(values, where=where)
+
+    def without_times(self) -> dict[str, Any]:
+        """The record as plain data less seconds, memory and date: equal between equal runs."""
+        values = self.model_dump(mode="json", by_alias=True)
+        values["cost"].pop("seconds")
+        values["cost"].pop("peak_memory_mb")
+        values["made_by"].pop("created")
+        return values
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number a record may hold")

@@ -1,0 +1,121 @@
+"""Strict, frozen schemas for cards and records, and bounded TOML reading.
+
+An unknown key is an error that names the key and the nearest valid one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bench.errors import CardError
+
+MAX_CARD_BYTES = 256 * 1024
+MAX_NESTING = 32
+
+M = TypeVar("M", bound="Strict")
+
+
+class Strict(BaseModel):
+    """Base of every schema: frozen, no unknown keys, no silent coercion of types, no NaN or infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: Any, *, where: object) -> Self:
+        """Validate `values` (as read from TOML or JSON) or raise CardError listing every problem at once."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise CardError("; ".join(_explain(cls, e) for e in error.errors()), where=where) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file of at most 256 KiB and nesting of at most 32. Raises CardError."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_CARD_BYTES:
+            raise CardError(f"is {size:,} bytes, over the limit of {MAX_CARD_BYTES:,}", where=path)
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CardError("no such file", where=path) from None
+    except IsADirectoryError:
+        raise CardError("is a folder, expected a TOML file", where=path) from None
+    except UnicodeDecodeError as error:
+        raise CardError(f"is not UTF-8 text (byte {error.start})", where=path) from None
+    except OSError as error:
+        raise CardError(f"cannot be read: {error.strerror}", where=path) from None
+    return parse_toml(text, where=path)
+
+
+def parse_toml(text: str, *, where: object) -> dict[str, Any]:
+    """Parse TOML text, refusing nesting deeper than 32 before the parser recurses. Raises CardError."""
+    _refuse_deep(text, where)
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, ValueError) as error:
+        raise CardError(f"is not valid TOML: {error}", where=where) from None
+    except RecursionError:
+        raise CardError("is nested too deeply", where=where) from None
+
+
+def _refuse_deep(text: str, where: object) -> None:
+    depth = 0
+    for char in text:
+        if char in "[{":
+            depth += 1
+            if depth > MAX_NESTING:
+                raise CardError(f"is nested deeper than {MAX_NESTING} levels", where=where)
+        elif char in "]}" or char == "\n" and depth == 1:
+            depth = max(0, depth - 1)
+    if max((line.count(".") for line in text.splitlines()), default=0) > 4 * MAX_NESTING:
+        # A dotted key nests too; long prose holds fewer full stops than this on one line.
+        for line in text.splitlines():
+            if line.split("=", 1)[0].count(".") > MAX_NESTING:
+                raise CardError(f"has a key nested deeper than {MAX_NESTING} levels", where=where)
+
+
+def nearest(word: str, choices: list[str] | tuple[str, ...]) -> str | None:
+    """The valid word closest to a mistyped one, or None when nothing is close."""
+    found = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _explain(model: type[BaseModel], error: Any) -> str:
+    path = [str(p) for p in error["loc"]]
+    name = ".".join(path) or "(top level)"
+    if error["type"] == "extra_forbidden":
+        valid = sorted(_fields_at(model, path[:-1]))
+        near = nearest(path[-1], valid)
+        hint = f"did you mean {near!r}?" if near else f"valid keys: {', '.join(valid)}"
+        return f"unknown key {name!r} ({hint})"
+    if error["type"] == "missing":
+        return f"missing key {name!r}"
+    if error["type"] == "literal_error":
+        given = str(error["input"])[:80]
+        return f"{name!r} is {given!r}, expected {error['ctx']['expected']}"
+    given = repr(error["input"])
+    given = given if len(given) <= 80 else given[:77] + "..."
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{name!r}: {message} (got {given})"
+
+
+def _fields_at(model: Any, path: list[str]) -> list[str]:
+    for step in path:
+        fields = getattr(model, "model_fields", {})
+        if step in fields:
+            model = _model_of(fields[step].annotation)
+    return list(getattr(model, "model_fields", {}))
+
+
+def _model_of(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if found := _model_of(inner):
+            return found
+    return None
