@@ -1,0 +1,66 @@
+"""The `medssl` command: one module a verb, imported only when it is asked for."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from bench import __version__
+from bench.errors import UserError
+from bench.strict import nearest
+
+
+class _Verbs(click.Group):
+    """Finds each verb by its file name in this folder, so that `medssl --help` imports nothing heavy."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(p.stem.replace("_", "-") for p in Path(__file__).parent.glob("[a-z]*.py"))
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self.list_commands(ctx):
+            return None
+        return import_module(f"bench.cli.{name.replace('-', '_')}").COMMAND
+
+    def resolve_command(self, ctx, args):  # noqa: ANN001, ANN201 - click's own signature
+        if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
+            near = nearest(args[0], self.list_commands(ctx))
+            hint = f" Did you mean {near!r}?" if near else " See 'medssl --help'."
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, _first_line(name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _first_line(verb: str) -> str:
+    """First line of the module's docstring, read without importing it."""
+    text = (Path(__file__).parent / f"{verb.replace('-', '_')}.py").read_text(encoding="utf-8")
+    return text.split('"""')[1].strip().splitlines()[0].split("`: ", 1)[-1].rstrip(".")
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="medssl")
+def medssl() -> None:
+    """Score self-supervised image encoders for medicine, and build the leaderboard."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: a UserError is one message and exit code 2; an interrupt is exit code 130."""
+    try:
+        medssl.main(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except UserError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. Run the same command again to resume.", err=True)
+        sys.exit(130)
