@@ -52,6 +52,11 @@ class Encoder(ABC):
         return None
 
     @property
+    def weights_sha256(self) -> str | None:
+        """SHA-256 of the weights file, or None when the encoder has none (seeded or hand-made)."""
+        return self.card.source.get("sha256")
+
+    @property
     def parameters(self) -> int:
         """Number of parameters of the network; 0 when there is none."""
         return sum(p.numel() for p in self.module.parameters()) if self.module is not None else 0

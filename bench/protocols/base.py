@@ -97,6 +97,8 @@ class Protocol(ABC):
     board: ClassVar[Literal["frozen", "fine-tune", "robustness", "diagnostic"]] = "frozen"
     params: ClassVar[Mapping[str, Any]]
     """Every number of the protocol; part of the fingerprint."""
+    needs_grid: ClassVar[bool] = False
+    """Whether it reads the patch grid although its tasks are global (a dense protocol always has one)."""
     seeded: ClassVar[bool] = False
     """Whether the result still depends on the seed at budget 100% (SGD heads, sampled memories)."""
 

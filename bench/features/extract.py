@@ -1,0 +1,118 @@
+"""One pass over a split's images: global vectors and, for dense tasks, patch grids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from bench.encoders.base import Encoded, Encoder
+from bench.errors import EncoderError
+from bench.features.base import Features
+
+BATCH = 64
+
+
+def extract(
+    encoder: Encoder,
+    images: np.ndarray,
+    *,
+    dense: bool,
+    batch_size: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Features:
+    """Features of every image.
+
+    images: uint8 (n, h, w, c), or (n, depth, h, w, c) for volumes, whose slices are encoded one by one and
+    averaged into one global vector. May be a memory map: it is read a batch at a time.
+    dense: also the patch grid, float32 (n, gh, gw, c). batch_size: halved on its own when memory runs out.
+    Raises EncoderError when the encoder breaks its contract, or has no grid although `dense`.
+    """
+    if images.ndim == 5:
+        return _extract_volumes(encoder, images, batch_size, progress)
+    collected = _Collected(len(images), dense, encoder.card.name)
+    for start, out in _batches(encoder, images, dense, batch_size or BATCH):
+        collected.put(start, out)
+        if progress:
+            progress(len(out.pooled))
+    return collected.features()
+
+
+def _extract_volumes(
+    encoder: Encoder, volumes: np.ndarray, batch_size: int | None, progress: Callable[[int], None] | None
+) -> Features:
+    pooled = []
+    for volume in volumes:
+        slices = extract(encoder, volume, dense=False, batch_size=batch_size)
+        pooled.append(slices.pooled.mean(0, dtype=np.float64))
+        if progress:
+            progress(1)
+    return Features(np.asarray(pooled, dtype=np.float32), None)
+
+
+class _Collected:
+    """Output arrays, allocated when the first batch shows their shapes."""
+
+    def __init__(self, n: int, dense: bool, name: str) -> None:
+        self.n, self.dense, self.name = n, dense, name
+        self.pooled: np.ndarray | None = None
+        self.grid: np.ndarray | None = None
+
+    def put(self, start: int, out: Encoded) -> None:
+        if self.dense and out.grid is None:
+            raise EncoderError("has no patch grid, so it cannot be scored on dense tasks", where=self.name)
+        if self.pooled is None:
+            self.pooled = np.empty((self.n, *out.pooled.shape[1:]), np.float32)
+            if self.dense:
+                self.grid = np.empty((self.n, *out.grid.shape[1:]), np.float32)
+        rows = slice(start, start + len(out.pooled))
+        self.pooled[rows] = out.pooled.cpu().numpy()
+        if self.dense:
+            self.grid[rows] = out.grid.cpu().numpy()
+
+    def features(self) -> Features:
+        if self.pooled is None:
+            raise EncoderError("was given no images", where=self.name)
+        return Features(self.pooled, self.grid)
+
+
+def _batches(encoder: Encoder, images: np.ndarray, dense: bool, size: int) -> Iterator[tuple[int, Encoded]]:
+    """(first row, features) of each batch; the next batch is read from disk while this one is encoded."""
+    pin = encoder.device.type == "cuda"
+
+    def read(start: int, count: int) -> torch.Tensor:
+        batch = torch.from_numpy(np.ascontiguousarray(images[start : start + count]))
+        return batch.pin_memory() if pin else batch
+
+    with ThreadPoolExecutor(1) as reader:
+        start, ahead = 0, reader.submit(read, 0, size)
+        while start < len(images):
+            batch = ahead.result()
+            ahead = reader.submit(read, start + len(batch), size)
+            size_that_fits = min(size, len(batch))
+            for offset, out, size_that_fits in _fitting(encoder, batch, dense, size_that_fits):  # noqa: B020
+                yield start + offset, out
+            start += len(batch)
+            if size_that_fits < len(batch):
+                size = size_that_fits
+                ahead = reader.submit(read, start, size)
+
+
+def _fitting(
+    encoder: Encoder, batch: torch.Tensor, dense: bool, size: int
+) -> Iterator[tuple[int, Encoded, int]]:
+    """Encode `batch` in pieces of `size`, halving it when memory runs out; nothing already encoded is lost."""
+    offset = 0
+    while offset < len(batch):
+        try:
+            out = encoder.encode(batch[offset : offset + size], dense)
+        except (torch.OutOfMemoryError, MemoryError):
+            if size == 1:
+                raise EncoderError("does not fit into memory even for one image", where=encoder.card.name) from None
+            size //= 2
+            torch.cuda.empty_cache()
+            continue
+        yield offset, out, size
+        offset += len(out.pooled)
