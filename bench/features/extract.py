@@ -79,40 +79,44 @@ class _Collected:
 
 
 def _batches(encoder: Encoder, images: np.ndarray, dense: bool, size: int) -> Iterator[tuple[int, Encoded]]:
-    """(first row, features) of each batch; the next batch is read from disk while this one is encoded."""
+    """(first row, features) of each piece; the next batch is read from disk while this one is encoded."""
     pin = encoder.device.type == "cuda"
 
-    def read(start: int, count: int) -> torch.Tensor:
-        batch = torch.from_numpy(np.ascontiguousarray(images[start : start + count]))
+    def read(start: int) -> torch.Tensor:
+        batch = torch.from_numpy(np.array(images[start : start + size]))
         return batch.pin_memory() if pin else batch
 
+    run = _BackOff(encoder, dense, size)
     with ThreadPoolExecutor(1) as reader:
-        start, ahead = 0, reader.submit(read, 0, size)
-        while start < len(images):
+        ahead = reader.submit(read, 0)
+        for start in range(0, len(images), size):
             batch = ahead.result()
-            ahead = reader.submit(read, start + len(batch), size)
-            size_that_fits = min(size, len(batch))
-            for offset, out, size_that_fits in _fitting(encoder, batch, dense, size_that_fits):  # noqa: B020
+            ahead = reader.submit(read, start + size)
+            for offset, out in run(batch):
                 yield start + offset, out
-            start += len(batch)
-            if size_that_fits < len(batch):
-                size = size_that_fits
-                ahead = reader.submit(read, start, size)
 
 
-def _fitting(
-    encoder: Encoder, batch: torch.Tensor, dense: bool, size: int
-) -> Iterator[tuple[int, Encoded, int]]:
-    """Encode `batch` in pieces of `size`, halving it when memory runs out; nothing already encoded is lost."""
-    offset = 0
-    while offset < len(batch):
-        try:
-            out = encoder.encode(batch[offset : offset + size], dense)
-        except (torch.OutOfMemoryError, MemoryError):
-            if size == 1:
-                raise EncoderError("does not fit into memory even for one image", where=encoder.card.name) from None
-            size //= 2
+class _BackOff:
+    """Encodes batches, in halves once memory has run out; what is already encoded is kept."""
+
+    def __init__(self, encoder: Encoder, dense: bool, size: int) -> None:
+        self.encoder, self.dense, self.size = encoder, dense, size
+
+    def __call__(self, batch: torch.Tensor) -> Iterator[tuple[int, Encoded]]:
+        offset = 0
+        while offset < len(batch):
+            try:
+                out = self.encoder.encode(batch[offset : offset + self.size], self.dense)
+            except (torch.OutOfMemoryError, MemoryError):
+                self._halve()
+                continue
+            yield offset, out
+            offset += len(out.pooled)
+
+    def _halve(self) -> None:
+        if self.size == 1:
+            name = self.encoder.card.name
+            raise EncoderError("does not fit into memory even for one image", where=name) from None
+        self.size //= 2
+        if torch.cuda.is_available():
             torch.cuda.empty_cache()
-            continue
-        yield offset, out, size
-        offset += len(out.pooled)

@@ -1,0 +1,128 @@
+"""The journal of a run: one atomic file for each finished unit, sealed into one file of records.
+
+    runs/<encoder>/<suite>/
+        run.json              what is being run: encoder card, suite fingerprint
+        units/<key>.json|npz  finished units, written whole or not at all
+        records.jsonl         sealed records, sorted by unit key
+        predictions/<task>.npz  their predictions, arrays named "<unit key>/<test split>"
+
+A unit's predictions are written before its record, so a record never points at nothing. Kill the process at
+any instant: on restart every record that exists is complete, and units without one run again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from bench.errors import RunError, UserError
+from bench.files import canonical_json, npz_bytes, read_npz, sha256_arrays, write_atomic
+from bench.runs.records import Record
+
+
+class Journal:
+    """Finished units of one run folder. Use as a context manager: it holds the folder's lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = FileLock(folder / ".lock")
+
+    def __enter__(self) -> Journal:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(
+                "another run is writing to this folder", where=self.folder, fix="wait for it, or choose another --out"
+            ) from None
+        except OSError as error:
+            raise RunError(f"cannot be written: {error.strerror}", where=self.folder, fix="choose another --out") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def claim(self, identity: Mapping[str, str]) -> None:
+        """Bind the folder to what is run; RunError when it already holds results of something else."""
+        path = self.folder / "run.json"
+        text = canonical_json(dict(identity))
+        if not path.exists():
+            write_atomic(path, text)
+            return
+        held = json.loads(path.read_text())
+        for key, value in identity.items():
+            if held.get(key) != value:
+                raise RunError(
+                    f"holds results of another {key.replace('_', ' ')} ({str(held.get(key))[:16]}, now {value[:16]})",
+                    where=self.folder, fix="choose another --out, or remove the folder",
+                )
+
+    def write(self, record: Record, outputs: Mapping[str, np.ndarray]) -> None:
+        """Store one finished unit: predictions first, then the record, each atomic and flushed to disk."""
+        base = self.folder / "units" / record.unit.key
+        if outputs:
+            write_atomic(base.with_name(base.name + ".npz"), npz_bytes(outputs))
+        write_atomic(base.with_name(base.name + ".json"), record.to_json())
+
+    def records(self) -> dict[str, Record]:
+        """Unit key -> record of every finished unit, sealed or not. Failed ones are left out: they run again."""
+        found = {r.unit.key: r for r in read_records(self.folder)}
+        for path in sorted((self.folder / "units").glob("*.json")):
+            record = Record.from_json(path.read_text(), where=path)
+            found[record.unit.key] = record
+        return {key: r for key, r in sorted(found.items()) if r.status != "failed"}
+
+    def seal(self) -> list[Record]:
+        """Gather all units into records.jsonl and one predictions file a task; safe to repeat at any point."""
+        records = self.records()
+        units = self.folder / "units"
+        by_task: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
+        for key in records:
+            path = units / f"{key}.npz"
+            if path.exists():
+                arrays = read_npz(path)
+                by_task[records[key].unit.task].update({f"{key}/{split}": a for split, a in arrays.items()})
+        for task, arrays in by_task.items():
+            path = self.folder / "predictions" / f"{task}.npz"
+            before = read_npz(path) if path.exists() else {}
+            write_atomic(path, npz_bytes(before | arrays))
+        write_atomic(self.folder / "records.jsonl", "".join(r.to_json() + "\n" for r in records.values()))
+        for path in units.glob("*"):
+            path.unlink(missing_ok=True)
+        return list(records.values())
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Sealed records of a run or submission folder; [] when there are none. Raises SubmissionError, CardError."""
+    path = folder / "records.jsonl"
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8") as lines:
+        return [Record.from_json(line, where=f"{path}:{n}") for n, line in enumerate(lines, 1)]
+
+
+def read_outputs(folder: Path, records: list[Record]) -> Iterator[tuple[Record, dict[str, np.ndarray]]]:
+    """Each done record with its predictions by test split, one predictions file in memory at a time.
+
+    Raises UserError when predictions are missing or their hash is not the record's.
+    """
+    by_task: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.status == "done":
+            by_task[record.unit.task].append(record)
+    for task, members in by_task.items():
+        path = folder / "predictions" / f"{task}.npz"
+        arrays = read_npz(path)
+        for record in members:
+            prefix = f"{record.unit.key}/"
+            outputs = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            if not outputs:
+                raise UserError(f"has no predictions of unit {record.unit.key}", where=path)
+            if sha256_arrays(outputs) != record.predictions_sha256:
+                raise UserError(f"predictions of unit {record.unit.key} differ from the hash in its record", where=path)
+            yield record, outputs
