@@ -52,9 +52,8 @@ def medssl() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: a UserError is one message and exit code 2; an interrupt is exit code 130."""
     try:
-        medssl.main(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        code = medssl.main(args=arguments, prog_name="medssl", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

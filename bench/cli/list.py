@@ -1,0 +1,80 @@
+"""`medssl list`: List encoders, tasks, protocols or suites."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+Row = dict[str, str]
+
+
+@click.command("list")
+@click.argument("what", type=click.Choice(["encoders", "tasks", "protocols", "suites", "objectives"]))
+@click.option("--tasks", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Also the task cards of this folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def COMMAND(what: str, folder: Path | None, as_json: bool) -> None:
+    """List encoders, tasks, protocols or suites."""
+    rows = _LISTS[what](folder)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    from bench.cli._print import print_table
+
+    print_table(f"{len(rows)} {what}", rows)
+
+
+def _encoders(folder: Path | None) -> list[Row]:
+    from bench.encoders.load import known_encoders
+
+    return [
+        {"name": c.name, "paradigm": c.paradigm, "objective": c.objective, "architecture": c.architecture,
+         "title": c.title}
+        for c in known_encoders().values()
+    ]
+
+
+def _tasks(folder: Path | None) -> list[Row]:
+    from bench.data.task import shipped_tasks, tasks_in
+
+    known = shipped_tasks() | (tasks_in(folder) if folder else {})
+    return [
+        {"name": t.name, "kind": t.kind, "modality": t.modality, "target": t.target, "metric": t.metric,
+         "licence": t.licence, "title": t.title}
+        for t in known.values()
+    ]
+
+
+def _protocols(folder: Path | None) -> list[Row]:
+    from bench.discover import members
+
+    return [
+        {"name": p.name, "kind": p.kind, "board": p.board, "title": p.title}
+        for p in members("bench.protocols", "PROTOCOL").values()
+    ]
+
+
+def _suites(folder: Path | None) -> list[Row]:
+    from bench.data.task import read_suite, suite_names
+
+    return [
+        {"name": s.name, "tasks": str(len(s.tasks)), "protocols": str(len(s.protocols)), "title": s.title}
+        for s in map(read_suite, suite_names())
+    ]
+
+
+def _objectives(folder: Path | None) -> list[Row]:
+    from bench.discover import members
+
+    return [
+        {"name": o.name, "paradigm": o.paradigm, "objective": o.objective}
+        for o in members("bench.pretrain.objectives", "OBJECTIVE").values()
+    ]
+
+
+_LISTS: dict[str, Callable[[Path | None], list[Row]]] = {
+    "encoders": _encoders, "tasks": _tasks, "protocols": _protocols, "suites": _suites, "objectives": _objectives,
+}

@@ -1,0 +1,91 @@
+"""`medssl run`: Score an encoder on a suite, or on a folder of your own task cards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("run")
+@click.argument("encoder")
+@click.option("--suite", default=None, help="Suite by name or TOML file [default: phantom-v1, or your --tasks].")
+@click.option("--tasks", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder with your own task cards; alone, it is the suite.")
+@click.option("--task", "only", multiple=True, help="Only this task of the suite (may be repeated).")
+@click.option("--out", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder for results.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads [default: all cores].")
+@click.option("--batch-size", type=click.IntRange(1, 65536), help="Images a batch; halved when memory runs out.")
+@click.option("--no-cache", is_flag=True, help="Do not keep features on disk.")
+@click.option("--accept-checksum", is_flag=True, help="Use data whose checksum differs; every record is marked.")
+@click.option("--trust-code", is_flag=True, help="Allow an encoder that is a Python file. It can do anything you can.")
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines.")
+def COMMAND(
+    encoder: str, suite: str | None, tasks: Path | None, only: tuple[str, ...], out: Path, device: str,
+    threads: int | None, batch_size: int | None, no_cache: bool, accept_checksum: bool, trust_code: bool,
+    as_json: bool,
+) -> None:
+    """Score ENCODER (a folder with encoder.toml, or a reference encoder's name).
+
+    Interrupt it whenever you like: the same command goes on where it stopped.
+    """
+    from bench.runs.provenance import command_line
+    from bench.runs.run import RunSpec, run_folder, run_plan, session
+
+    spec = RunSpec(
+        encoder=encoder, suite=suite or (None if tasks else "phantom-v1"), tasks=str(tasks) if tasks else None,
+        only=only, out=str(out), device=device, threads=threads, batch_size=batch_size, trust_code=trust_code,
+        accept_checksum=accept_checksum, cache=not no_cache, command=command_line(),
+    )
+    loaded, plan = session(spec)
+    records = _with_progress(loaded, plan, spec, run_plan)
+    if as_json:
+        for record in records:
+            click.echo(record.to_json())
+    else:
+        _summary(records, run_folder(spec.out, loaded, plan), encoder)
+    if any(r.status == "failed" for r in records):
+        raise click.exceptions.Exit(1)
+
+
+def _with_progress(loaded, plan, spec, run_plan):  # noqa: ANN001, ANN202
+    from bench.cli._print import progress_bar
+
+    with progress_bar() as bar:
+        row = bar.add_task(f"{loaded.card.name}: {plan.suite.name}", total=plan.n_units)
+
+        def report(message: str, record: object) -> None:
+            if message:
+                bar.update(row, description=message)
+            elif record is not None:
+                bar.advance(row)
+
+        records = run_plan(loaded, plan, spec, report)
+        bar.update(row, completed=plan.n_units, description=f"{loaded.card.name}: {plan.suite.name}")
+    return records
+
+
+def _summary(records, folder: Path, encoder: str) -> None:  # noqa: ANN001
+    from bench.cli._print import interval_text, out, print_table
+
+    full = [r for r in records if r.status == "done" and r.unit.budget == "100%" and r.unit.seed == 0]
+    rows = [
+        {
+            "task": r.unit.task, "protocol": r.unit.protocol, "metric": r.metric,
+            "score [95 % interval]": interval_text(r.primary.value, r.primary.low, r.primary.high),
+        }
+        for r in full
+    ]
+    if rows:
+        print_table("All labels", rows, right=["score [95 % interval]"])
+    for status in ("refused", "failed"):
+        reasons = sorted({f"{r.unit.task}, {r.unit.protocol}: {r.reason}" for r in records if r.status == status})
+        if reasons:
+            out.print(f"{sum(r.status == status for r in records)} units {status}:")
+            for reason in reasons[:12]:
+                out.print(f"  {reason}", markup=False)
+    warned = sorted({w for r in records for w in r.warnings})
+    if warned:
+        out.print(f"Warnings: {'; '.join(warned[:5])}", markup=False)
+    out.print(f"{len(records)} records in {folder}", markup=False, soft_wrap=True)

@@ -1,0 +1,119 @@
+"""A run: an encoder through a plan, task by task, journalled unit by unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from bench.data.fingerprint import suite_fingerprint
+from bench.data.load import load_task
+from bench.encoders.base import Encoder
+from bench.encoders.load import load_encoder
+from bench.features.cache import FeatureCache
+from bench.files import canonical_json, write_atomic
+from bench.runs.journal import Journal
+from bench.runs.plan import Plan, make_plan
+from bench.runs.records import Record
+from bench.runs.score_task import Setting, score_task
+
+Report = Callable[[str, Record | None], None]
+"""Called with a message while work goes on, and with each finished record."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that defines a run, as plain values that can be sent to another process."""
+
+    encoder: str
+    """Folder or path of a card, or the name of a reference encoder."""
+    suite: str | None = "phantom-v1"
+    tasks: str | None = None
+    only: tuple[str, ...] = ()
+    out: str = "runs"
+    device: str = "auto"
+    threads: int | None = None
+    batch_size: int | None = None
+    trust_code: bool = False
+    accept_checksum: bool = False
+    cache: bool = True
+    command: str = ""
+    fingerprint: str = ""
+
+
+def run(spec: RunSpec, report: Report = lambda message, record: None) -> list[Record]:
+    """Run every unit of `spec` that is not yet in the run folder, in this process; returns all its records.
+
+    Raises UserError (bad input, unwritable output); interrupted, it resumes when called again.
+    """
+    encoder, plan = session(spec)
+    return run_plan(encoder, plan, spec, report)
+
+
+def run_plan(encoder: Encoder, plan: Plan, spec: RunSpec, report: Report) -> list[Record]:
+    """As `run`, with an encoder and a plan already in hand."""
+    spec = replace(spec, fingerprint=spec.fingerprint or fingerprint_of(plan, spec.accept_checksum))
+    with Journal(run_folder(spec.out, encoder, plan)) as journal:
+        begin(journal, encoder, plan, spec)
+        for name in plan.tasks:
+            run_task(encoder, plan, name, spec, journal, report)
+        return journal.seal()
+
+
+def begin(journal: Journal, encoder: Encoder, plan: Plan, spec: RunSpec) -> None:
+    """Bind the folder to this encoder and suite, and keep the card beside the results."""
+    journal.claim({"encoder_card": encoder.card.sha256, "suite_fingerprint": spec.fingerprint})
+    write_atomic(journal.folder / "suite.json", canonical_json(plan.suite.model_dump(mode="json", by_alias=True)))
+
+
+def run_task(encoder: Encoder, plan: Plan, name: str, spec: RunSpec, journal: Journal, report: Report) -> int:
+    """Run the missing units of one task; returns how many records were written."""
+    setting = Setting(
+        command=spec.command, suite=plan.suite.name, fingerprint=spec.fingerprint,
+        accept_checksum=spec.accept_checksum, batch_size=spec.batch_size,
+        cache=FeatureCache() if spec.cache else None, progress=lambda message: report(message, None),
+    )
+    task, written = plan.tasks[name], 0
+    done = set(journal.records())
+    results = score_task(encoder, task, plan.folders[name], plan.units(task), plan.protocols, done, setting)
+    for record, outputs in results:
+        journal.write(record, outputs)
+        report("", record)
+        written += 1
+    return written
+
+
+@lru_cache(maxsize=1)
+def session(spec: RunSpec) -> tuple[Encoder, Plan]:
+    """The encoder on its device and the plan of a spec, kept for the next task of the same spec."""
+    if spec.threads:
+        torch.set_num_threads(spec.threads)
+    plan = make_plan(spec.suite, Path(spec.tasks) if spec.tasks else None, spec.only)
+    encoder = load_encoder(spec.encoder, trust_code=spec.trust_code).to(pick_device(spec.device))
+    return encoder, plan
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is CUDA, then Apple's MPS, then CPU."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def run_folder(out: str, encoder: Encoder, plan: Plan) -> Path:
+    """`out`/<encoder>/<suite>."""
+    return Path(out) / encoder.card.name / plan.suite.name
+
+
+def fingerprint_of(plan: Plan, accept_checksum: bool = False) -> str:
+    """Fingerprint of the plan's suite, tasks, protocols and data."""
+    data = {
+        name: load_task(task, folder=plan.folders[name], accept_checksum=accept_checksum).sha256
+        for name, task in plan.tasks.items()
+    }
+    return suite_fingerprint(plan.suite, plan.tasks, plan.protocols, data)

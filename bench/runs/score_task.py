@@ -1,0 +1,215 @@
+"""One encoder x task: features once, then every protocol, budget and seed on them."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.budgets import subsets
+from bench.data.dataset import Split, TaskData
+from bench.data.load import load_task
+from bench.data.task import Task
+from bench.encoders.base import Encoder
+from bench.encoders.cost import flops_per_image
+from bench.errors import UserError
+from bench.features.base import Features
+from bench.features.cache import FeatureCache, feature_key
+from bench.features.extract import NoPatchGridError, extract
+from bench.files import sha256_arrays
+from bench.metrics import score
+from bench.metrics.resample import resample_counts
+from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Subset, Unlabelled
+from bench.runs.provenance import provenance
+from bench.runs.records import Cost, Interval, Record, Unit
+
+Result = tuple[Record, dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for every task of a run."""
+
+    command: str
+    suite: str
+    fingerprint: str
+    accept_checksum: bool = False
+    precision: str = "fp32"
+    batch_size: int | None = None
+    cache: FeatureCache | None = None
+    progress: Callable[[str], None] = lambda message: None
+
+
+def score_task(
+    encoder: Encoder,
+    task: Task,
+    folder: Path | None,
+    units: list[Unit],
+    protocols: dict[str, Protocol],
+    done: Collection[str],
+    setting: Setting,
+) -> Iterator[Result]:
+    """(record, predictions by test split) of every unit not in `done`, protocol by protocol.
+
+    A unit that does not apply gives a refused record with the reason; one whose protocol raises gives a failed
+    record. EncoderError and DataError end the task: they are the user's to mend.
+    """
+    pending = [unit for unit in units if unit.key not in done]
+    if not pending:
+        return
+    work = _Work(encoder, task, folder, setting)
+    for name in dict.fromkeys(unit.protocol for unit in pending):
+        yield from work.run(protocols[name], [unit for unit in pending if unit.protocol == name])
+
+
+class _Work:
+    """The data, features and shared resamples of one encoder x task, each made when first needed."""
+
+    def __init__(self, encoder: Encoder, task: Task, folder: Path | None, setting: Setting) -> None:
+        self.encoder, self.task, self.folder, self.setting = encoder, task, folder, setting
+        self.extract_seconds = 0.0
+
+    @cached_property
+    def data(self) -> TaskData:
+        self.setting.progress(f"{self.task.name}: reading images")
+        return load_task(self.task, folder=self.folder, accept_checksum=self.setting.accept_checksum)
+
+    @cached_property
+    def counts(self) -> dict[str, np.ndarray]:
+        """Test split -> resample counts (B, n), the same for every encoder."""
+        return {
+            name: resample_counts(self.task.name, name, split.ids, split.groups)
+            for name, split in self.data.tests.items()
+        }
+
+    def run(self, protocol: Protocol, units: list[Unit]) -> Iterator[Result]:
+        if reason := protocol.refuses(self.task):
+            yield from (self._without_result(protocol, unit, "refused", reason) for unit in units)
+            return
+        ready: list[tuple[Unit, Subset]] = []
+        for unit in units:
+            drawn = self._subset(unit)
+            if isinstance(drawn, str):
+                yield self._without_result(protocol, unit, "refused", drawn)
+            else:
+                ready.append((unit, drawn))
+        if ready:
+            yield from self._predict(protocol, ready)
+
+    def _subset(self, unit: Unit) -> Subset | str:
+        train = self.data.train
+        try:
+            return subsets(self.task, train.labels, train.groups, unit.budget, [unit.seed])[0]
+        except UserError as error:
+            return str(error)
+
+    def _predict(self, protocol: Protocol, ready: list[tuple[Unit, Subset]]) -> Iterator[Result]:
+        finished = 0
+        try:
+            problem = self._problem(protocol)
+            self.setting.progress(f"{self.task.name}: {protocol.name}")
+            started = time.perf_counter()
+            for prediction in protocol.predict(problem, [subset for _, subset in ready]):
+                seconds = time.perf_counter() - started
+                yield self._scored(protocol, ready[finished][0], prediction, seconds)
+                finished += 1
+                started = time.perf_counter()
+        except NoPatchGridError as error:
+            for unit, _ in ready[finished:]:
+                yield self._without_result(protocol, unit, "refused", error.what)
+        except UserError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"[:1000]
+            for unit, _ in ready[finished:]:
+                yield self._without_result(protocol, unit, "failed", reason)
+
+    def _problem(self, protocol: Protocol) -> Problem:
+        dense = protocol.kind == "dense" or protocol.needs_grid
+        train, val = self.data.train, self.data.val
+        mask_size = train.labels.shape[1:] if self.task.kind == "dense" else None
+        return Problem(
+            self.task,
+            Labelled(self._features("train", dense), train.labels, train.groups, train.images),
+            Labelled(self._features("val", dense), val.labels, val.groups, val.images),
+            {
+                name: Unlabelled(self._features(name, dense), split.images)
+                for name, split in self.data.tests.items()
+            },
+            mask_size,
+            self.encoder,
+        )
+
+    def _features(self, name: str, dense: bool) -> Features:
+        held = self.__dict__.setdefault("_held", {})
+        if (name, dense) not in held:
+            held[name, dense] = self._extract(name, dense)
+        return held[name, dense]
+
+    def _extract(self, name: str, dense: bool) -> Features:
+        split = self.data.splits[name]
+        if self.encoder.precomputed:
+            return self.encoder.lookup(self.task.name, name, split.ids)
+        self.setting.progress(f"{self.task.name}: encoding {len(split)} {name} images")
+        started = time.perf_counter()
+
+        def make() -> Features:
+            return extract(self.encoder, split.images, dense=dense, batch_size=self.setting.batch_size)
+
+        key = feature_key(self.encoder, self.data.sha256, name, dense)
+        features = self.setting.cache.get(key, make) if self.setting.cache else make()
+        self.extract_seconds += time.perf_counter() - started
+        return features
+
+    def _scored(self, protocol: Protocol, unit: Unit, prediction: Prediction, solve_seconds: float) -> Result:
+        started = time.perf_counter()
+        outputs = dict(prediction.outputs)
+        metrics = {name: self._metrics(output, self.data.tests[name], name) for name, output in outputs.items()}
+        seconds = {
+            "extract": self.extract_seconds,
+            "solve": solve_seconds,
+            "score": time.perf_counter() - started,
+        }
+        record = self._record(
+            protocol, unit, status="done", n_labels=len(prediction.subset.rows), metrics=metrics,
+            chosen=dict(prediction.chosen), warnings=list(prediction.warnings),
+            predictions=f"predictions/{self.task.name}.npz", predictions_sha256=sha256_arrays(outputs),
+            cost=self._cost(seconds),
+        )
+        return record, outputs
+
+    def _metrics(self, output: np.ndarray, split: Split, name: str) -> dict[str, Interval]:
+        return score(self.task, output, split, resamples=self.counts[name])
+
+    def _without_result(self, protocol: Protocol, unit: Unit, status: str, reason: str) -> Result:
+        return self._record(protocol, unit, status=status, reason=reason, n_labels=0, cost=self._cost({})), {}
+
+    def _cost(self, seconds: dict[str, float]) -> Cost:
+        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+        return Cost(
+            seconds=seconds, peak_memory_mb=rss, parameters=self.encoder.parameters, flops_per_image=self._flops,
+        )
+
+    @cached_property
+    def _flops(self) -> int | None:
+        return flops_per_image(self.encoder)
+
+    def _record(self, protocol: Protocol, unit: Unit, **fields: object) -> Record:
+        card, setting = self.encoder.card, self.setting
+        return Record(
+            encoder=card.name, encoder_version=card.version, card_sha256=card.sha256,
+            weights_sha256=self.encoder.weights_sha256, unit=unit, data_sha256=self.data.sha256,
+            protocol_sha256=protocol.sha256, metric=self.task.metric,
+            made_by=provenance(
+                command=setting.command, suite=setting.suite, fingerprint=setting.fingerprint,
+                device=self.encoder.device, precision=setting.precision,
+                checksum_override=self.data.checksum_override,
+            ),
+            **fields,
+        )
