@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.metrics.resample import interval, percentile_interval, resample_counts, weighted_sums, with_point
+
+IDS = np.array([f"test/{i}" for i in range(40)])
+GOLDEN = [[1, 0, 2, 1], [1, 0, 2, 1], [1, 1, 1, 1]]
+
+
+def test_each_replicate_draws_as_many_cases_as_there_are():
+    counts = resample_counts("t", "test", IDS)
+    assert counts.shape == (2000, 40)
+    assert (counts.sum(axis=1) == 40).all()
+    # Binomial(40, 1/40): mean 1, variance 0.975; standard error of the variance over 80,000 draws is about 0.006.
+    assert counts.var() == pytest.approx(0.975, abs=0.03)
+
+
+def test_patients_enter_whole():
+    groups = np.repeat(["a", "b", "c", "d"], 10)
+    counts = resample_counts("t", "test", IDS, groups, replicates=50).reshape(50, 4, 10)
+    assert (counts == counts[:, :, :1]).all()
+    assert (counts[:, :, 0].sum(axis=1) == 4).all()
+
+
+def test_draws_follow_the_ids_and_not_the_rows():
+    order = np.random.default_rng(0).permutation(40)
+    plain, permuted = (
+        resample_counts("t", "test", IDS, replicates=9),
+        resample_counts("t", "test", IDS[order], replicates=9),
+    )
+    np.testing.assert_array_equal(plain[:, order], permuted)
+
+
+def test_draws_are_frozen():
+    counts = resample_counts("breastus", "test", np.array(["a", "b", "c", "d"]), replicates=3)
+    np.testing.assert_array_equal(counts, GOLDEN)
+    assert not np.array_equal(resample_counts("other", "test", np.array(["a", "b", "c", "d"]), replicates=3), GOLDEN)
+
+
+def test_longer_runs_begin_with_the_shorter_ones():
+    np.testing.assert_array_equal(
+        resample_counts("t", "s", IDS, replicates=700)[:300], resample_counts("t", "s", IDS, replicates=300)
+    )
+
+
+@given(st.integers(1, 30), st.integers(1, 5))
+def test_weighted_sums_equal_the_product(n, m):
+    rng = np.random.default_rng(n * 7 + m)
+    weights, values = rng.integers(0, 5, (300, n)).astype(np.uint8), rng.normal(size=(n, m))
+    np.testing.assert_allclose(weighted_sums(weights, values), weights.astype(float) @ values, atol=1e-12)
+
+
+def test_the_point_comes_first():
+    weights = with_point(np.array([[2, 0], [0, 2]], np.uint8), 2)
+    assert weights.tolist() == [[1, 1], [2, 0], [0, 2]]
+    assert with_point(None, 3).tolist() == [[1, 1, 1]]
+
+
+def test_interval_leaves_out_what_is_not_defined():
+    assert interval(np.array([np.nan, 1.0])) is None
+    mostly = np.full(100, np.nan)
+    assert percentile_interval(mostly) == (None, None)
+    mostly[:90] = np.linspace(0, 1, 90)
+    assert percentile_interval(mostly) == pytest.approx((0.025, 0.975))
+    assert interval(np.array([0.5])).low is None
