@@ -1,0 +1,69 @@
+"""A claim is data: one TOML file of `bench/analysis/ledger`, written before the results it is tested on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from bench.encoders.card import Line, Prose
+from bench.errors import CardError
+from bench.files import canonical_json, sha256_text
+from bench.strict import Strict, read_toml
+
+LEDGER = Path(__file__).parent / "ledger"
+
+
+class Minimum(Strict):
+    """The evidence below which a claim is left undecided, whatever the numbers say."""
+
+    encoders: Annotated[int, Field(ge=1)] = 8
+    """Encoders in all."""
+    per_group: Annotated[int, Field(ge=1)] = 4
+    """Encoders of each group that is compared."""
+    tasks: Annotated[int, Field(ge=1)] = 8
+    """Source data sets (tasks sharing an origin count once)."""
+    modalities: Annotated[int, Field(ge=1)] = 1
+
+
+class Claim(Strict):
+    """The whole of a ledger file. `settings` is checked by the estimand that `test` names."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    id: Annotated[str, StringConstraints(pattern=r"^H\d{1,2}[a-z]?$")]
+    title: Line
+    statement: Prose
+    """What is claimed, in our words."""
+    citation: Annotated[list[Line], Field(min_length=1, max_length=20)]
+    family: Literal["confirmatory", "exploratory"]
+    estimand: Prose
+    """The quantity that is estimated."""
+    measured_in: Literal["score points", "score points per tenfold labels", "Kendall tau"]
+    unit: Literal["encoder", "source data set"]
+    """What is counted as one independent observation."""
+    test: Line
+    """Name of the module of `bench/analysis/estimands` that measures it."""
+    direction: Literal["positive", "negative"]
+    """Sign of the effect when the claim holds."""
+    margin: Annotated[float, Field(gt=0)]
+    """Smallest effect that would matter, in `measured_in`."""
+    minimum: Minimum = Minimum()
+    contradicted_by: Prose
+    settings: dict[str, Any] = {}
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the claim's meaning: a verdict names the very claim it judged."""
+        return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True)))
+
+
+def read_ledger(folder: Path = LEDGER) -> list[Claim]:
+    """Every claim of a folder, confirmatory ones first, then by id. Raises CardError, also on a shared id."""
+    claims: dict[str, Claim] = {}
+    for path in sorted(folder.glob("*.toml")):
+        claim = Claim.parse(read_toml(path), where=path)
+        if claim.id in claims:
+            raise CardError(f"the id {claim.id!r} is taken by another claim", where=path)
+        claims[claim.id] = claim
+    return sorted(claims.values(), key=lambda c: (c.family != "confirmatory", int(c.id[1:].rstrip("abcdefgh")), c.id))
