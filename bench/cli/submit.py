@@ -1,0 +1,25 @@
+"""`medssl submit`: Gather an encoder's runs into a folder for a pull request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("submit")
+@click.argument("encoder", type=click.Path(exists=True, path_type=Path))
+@click.option("--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of your runs.")
+@click.option("--out", default="submissions", show_default=True, type=click.Path(path_type=Path))
+@click.option("--with-weights", is_flag=True, help="Also copy the weights, so that anyone can rerun the encoder.")
+def COMMAND(encoder: Path, runs: Path, out: Path, with_weights: bool) -> None:
+    """Gather the finished runs of ENCODER (a folder with encoder.toml) into a submission."""
+    from bench.submissions.bundle import bundle
+
+    made = bundle(encoder, runs, out, with_weights=with_weights)
+    click.echo(f"{made.folder}: {made.n_records} records, {made.size / 1e6:.1f} MB, suites {', '.join(made.suites)}")
+    click.echo(f"Weights: {'included' if made.weights else 'not included (the badge can be at most: rescored)'}")
+    click.echo("Next:")
+    click.echo(f"  medssl verify {made.folder} --rescore")
+    click.echo(f"  git switch -c submit-{made.card.name} && git add {made.folder}")
+    click.echo(f"  git commit -m 'Submit {made.card.name}' && git push, then open a pull request")

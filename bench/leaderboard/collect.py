@@ -1,0 +1,107 @@
+"""Everything on disk that a board is made of: cards, records, tasks, badges, as one long table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from bench.data.task import Task, shipped_tasks, tasks_in
+from bench.discover import members
+from bench.encoders.card import EncoderCard
+from bench.errors import SubmissionError
+from bench.leaderboard.frame import to_frame
+from bench.protocols.base import Protocol
+from bench.submissions.badge import badge_of
+from bench.submissions.contamination import contamination
+from bench.submissions.folder import Results, encoder_folders, read_results
+
+
+@dataclass(frozen=True)
+class Collection:
+    """All results of one suite.
+
+    results: encoder name -> its records and folder. fingerprint: of the suite, shared by every record.
+    """
+
+    suite: str
+    fingerprint: str
+    results: Mapping[str, Results]
+    tasks: Mapping[str, Task]
+    protocols: Mapping[str, Protocol]
+    badges: Mapping[str, str]
+    local: frozenset[str] = frozenset()
+    """Encoders whose results come from a run folder of one's own, not from `submissions/`."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Encoder -> why its results on this suite cannot be compared (another fingerprint)."""
+
+    @property
+    def cards(self) -> dict[str, EncoderCard]:
+        """Encoder name -> card."""
+        return {name: result.card for name, result in self.results.items()}
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The long table of bench.leaderboard.frame."""
+        records = [record for result in self.results.values() for record in result.records]
+        cells = {
+            (card.name, task.name): contamination(card, task).state
+            for card in self.cards.values() for task in self.tasks.values()
+        }
+        return to_frame(records, self.cards, self.tasks, self.protocols, self.badges, cells)
+
+
+def collect(roots: Sequence[Path], *, local: Sequence[Path] = (), tasks: Path | None = None) -> dict[str, Collection]:
+    """Suite name -> collection, from submission folders (`roots`) and run folders of one's own (`local`).
+
+    Results whose fingerprint differs from the suite's most common one are set aside with the reason, never mixed
+    in. Raises CardError, SubmissionError (also when two folders claim one encoder name).
+    """
+    known = {**shipped_tasks(), **(tasks_in(tasks) if tasks else {})}
+    by_suite: dict[str, dict[str, Results]] = {}
+    own: set[str] = set()
+    badges: dict[str, str] = {}
+    for root in [*roots, *local]:
+        for folder in encoder_folders(root):
+            for result in read_results(folder):
+                suite = by_suite.setdefault(result.suite, {})
+                if result.card.name in suite:
+                    raise SubmissionError(f"the encoder name {result.card.name!r} is taken", where=folder)
+                suite[result.card.name] = result
+                badges[result.card.name] = badge_of(folder)
+                own.update({result.card.name} if root in local else ())
+    return {name: _collection(name, results, known, badges, own) for name, results in sorted(by_suite.items())}
+
+
+def _collection(
+    suite: str, results: dict[str, Results], known: Mapping[str, Task], badges: Mapping[str, str], own: set[str]
+) -> Collection:
+    prints = {name: _fingerprint(result) for name, result in results.items()}
+    common = max(sorted(set(prints.values())), key=list(prints.values()).count)
+    kept = {name: result for name, result in sorted(results.items()) if prints[name] == common}
+    used = {record.unit.task for result in kept.values() for record in result.records}
+    protocols = members("bench.protocols", "PROTOCOL")
+    return Collection(
+        suite, common, kept,
+        {name: _known(known, name, suite) for name in sorted(used)},
+        protocols,
+        {name: badges[name] for name in kept},
+        frozenset(own & set(kept)),
+        {name: f"suite fingerprint {prints[name][:12]}, not {common[:12]}" for name in results if name not in kept},
+    )
+
+
+def _fingerprint(result: Results) -> str:
+    prints = {record.made_by.suite_fingerprint for record in result.records}
+    if len(prints) != 1:
+        raise SubmissionError(f"holds records of {len(prints)} suite fingerprints, expected one", where=result.folder)
+    return prints.pop()
+
+
+def _known(known: Mapping[str, Task], name: str, suite: str) -> Task:
+    if name not in known:
+        raise SubmissionError(f"results on the unknown task {name!r}", where=suite, fix="pass its folder with --tasks")
+    return known[name]

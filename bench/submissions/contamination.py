@@ -1,0 +1,63 @@
+"""Whether an encoder was pretrained on images of a task's corpus: yes, no, or not disclosed."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from bench.data.task import Task
+from bench.encoders.card import EncoderCard
+from bench.locate import shipped
+
+
+@dataclass(frozen=True)
+class Contamination:
+    """State of one encoder x task cell, with the reason in one sentence."""
+
+    state: Literal["yes", "no", "unknown"]
+    reason: str
+
+
+@cache
+def _vocabulary() -> tuple[dict[str, str], dict[str, frozenset[str]]]:
+    """(alias -> corpus name, corpus name -> corpora whose images it contains), from tasks/corpora.toml."""
+    table = tomllib.loads((shipped("tasks") / "corpora.toml").read_text(encoding="utf-8"))["corpus"]
+    aliases = {alias: name for name, entry in table.items() for alias in [name, *entry.get("aliases", [])]}
+    return {_plain(a): n for a, n in aliases.items()}, {n: frozenset(e.get("contains", [])) for n, e in table.items()}
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+def known_corpus(name: str) -> str | None:
+    """The vocabulary's name of a corpus, whatever its spelling or alias; None when it is not in the vocabulary."""
+    return _vocabulary()[0].get(_plain(name))
+
+
+def sources_of(name: str) -> frozenset[str]:
+    """The corpus and, transitively, every corpus whose images it contains."""
+    contains = _vocabulary()[1]
+    found, waiting = set(), [known_corpus(name) or name]
+    while waiting:
+        corpus = waiting.pop()
+        if corpus not in found:
+            found.add(corpus)
+            waiting.extend(contains.get(corpus, ()))
+    return frozenset(found)
+
+
+def contamination(card: EncoderCard, task: Task) -> Contamination:
+    """`yes` when a pretraining corpus shares images with the task's corpus; `unknown` when that cannot be told."""
+    if card.pretraining is None:
+        return Contamination("unknown", "pretraining corpora are not disclosed")
+    target = sources_of(task.corpus)
+    unnamed = [c.corpus for c in card.pretraining if known_corpus(c.corpus) is None]
+    for corpus in card.pretraining:
+        if shared := sources_of(corpus.corpus) & target:
+            return Contamination("yes", f"{corpus.corpus} holds images of {', '.join(sorted(shared))}")
+    if unnamed:
+        return Contamination("unknown", f"{unnamed[0]} is not in the corpora vocabulary")
+    return Contamination("no", "no pretraining corpus shares images with it")
