@@ -41,6 +41,8 @@ class Encoder(ABC):
     def __init__(self, card: EncoderCard) -> None:
         self.card = card
         self.device = torch.device("cpu")
+        self.weights_sha256: str | None = card.source.get("sha256")
+        """SHA-256 of the weights file, or of the tensors of a seeded network; None when there is neither."""
 
     @abstractmethod
     def forward(self, x: Tensor, dense: bool) -> Encoded:
@@ -50,11 +52,6 @@ class Encoder(ABC):
     def module(self) -> torch.nn.Module | None:
         """The trainable network behind the encoder, for fine-tuning and FLOPs; None when there is none."""
         return None
-
-    @property
-    def weights_sha256(self) -> str | None:
-        """SHA-256 of the weights file, or None when the encoder has none (seeded or hand-made)."""
-        return self.card.source.get("sha256")
 
     @property
     def parameters(self) -> int:
@@ -88,7 +85,8 @@ def checked(out: Encoded, n: int, name: str) -> Encoded:
     for label, value in (("global features", pooled), ("patch grid", grid)):
         if value is not None and not torch.isfinite(value).all():
             raise EncoderError(
-                f"{label} hold NaN or infinite values", where=name,
+                f"{label} hold NaN or infinite values",
+                where=name,
                 fix="check the weights, the normalisation and the precision",
             )
     return Encoded(pooled, grid)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from bench.files import canonical_json, sha256_text
 from bench.strict import Strict, read_toml
@@ -38,12 +38,29 @@ class Preprocessing(Strict):
     pad_to_square: bool = False
     interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
 
+    @model_validator(mode="after")
+    def _one_or_each(self) -> Self:
+        for key, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, self.channels):
+                raise ValueError(
+                    f"{key} has {len(values)} values, expected 1 or one for each of {self.channels} channels"
+                )
+        return self
+
 
 class FeatureChoice(Strict):
-    """Which features represent the encoder: how tokens are pooled, and the layer (-1 is the last)."""
+    """Which features represent the encoder: how tokens are pooled, and the layer (-1 is the last).
+
+    `dense_layer` is the layer of the patch grid in dense tasks, where it is not `layer` (a CNN's finer stage).
+    """
 
     pooling: Pooling = "native"
     layer: Annotated[int, Field(ge=-64, le=256)] = -1
+    dense_layer: Annotated[int, Field(ge=-64, le=256)] | None = None
+
+    def grid_layer(self, dense: bool) -> int:
+        """Layer of the grid: `dense_layer` for a dense task where there is one, else `layer`."""
+        return self.dense_layer if dense and self.dense_layer is not None else self.layer
 
 
 class EncoderCard(Strict):

@@ -1,0 +1,87 @@
+"""From uint8 images to what a network takes: one exact, documented road for every encoder.
+
+The steps, in this order, all in float32 on the images' device:
+
+1. channels    luminance (ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B) where the card asks for it or takes one channel;
+2. resize      with antialiasing (the filter widens when shrinking, as in Pillow), pixel centres aligned at half
+               pixels; to s x s, or, with `pad_to_square`, so that the longer side is s. An image that already has
+               the size is not touched. Bicubic overshoot is cut at 0 and 255;
+3. pad         with `pad_to_square`: zeros (black) around the centred image, the odd pixel at the bottom and right;
+4. repeat      a single channel to the encoder's three;
+5. scale       to [0, 1], dividing by 255;
+6. normalise   (x - mean) / std.
+
+s is `size`, or `dense_size` for dense tasks where the card has one.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.encoders.card import Preprocessing
+from bench.errors import DataError
+
+LUMINANCE = (0.299, 0.587, 0.114)
+
+
+def prepare(images: Tensor, preprocessing: Preprocessing, *, dense: bool = False) -> Tensor:
+    """Network input of `images`, on their device.
+
+    images: uint8 (n, h, w, c), c in {1, 3}. Returns float32 (n, channels, s, s), normalised.
+    Raises DataError for another shape or dtype.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise DataError(
+            f"images are {images.dtype} {tuple(images.shape)}",
+            where="preprocessing",
+            fix="expected uint8 (n, h, w, c) with c = 1 or 3",
+        )
+    s = input_size(preprocessing, dense=dense)
+    x = images.permute(0, 3, 1, 2).to(torch.float32)
+    if preprocessing.channels == 1 or preprocessing.grey == "luminance":
+        x = _luminance(x)
+    x = _fit(x, s, preprocessing)
+    x = x.expand(-1, preprocessing.channels, -1, -1) / 255.0
+    mean, std = (x.new_tensor(v).reshape(1, -1, 1, 1) for v in (preprocessing.mean, preprocessing.std))
+    return (x - mean) / std
+
+
+def input_size(preprocessing: Preprocessing, *, dense: bool) -> int:
+    """Side s of the square input."""
+    return preprocessing.dense_size or preprocessing.size if dense else preprocessing.size
+
+
+def placed(height: int, width: int, preprocessing: Preprocessing, *, dense: bool) -> tuple[int, int, int, int]:
+    """Where an image lies in the square input: (top, left, height, width) in input pixels.
+
+    Dense protocols need it to map a patch grid back on to a padded image; without `pad_to_square` it is the whole.
+    """
+    s = input_size(preprocessing, dense=dense)
+    if not preprocessing.pad_to_square:
+        return 0, 0, s, s
+    longer = max(height, width)
+    h, w = (max(1, round(side * s / longer)) for side in (height, width))
+    return (s - h) // 2, (s - w) // 2, h, w
+
+
+def _luminance(x: Tensor) -> Tensor:
+    if x.shape[1] == 1:
+        return x
+    return (x * x.new_tensor(LUMINANCE).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def _fit(x: Tensor, s: int, preprocessing: Preprocessing) -> Tensor:
+    """Resize and pad to (s, s); see the module's docstring. `dense` does not matter once s is known."""
+    at_s = preprocessing.model_copy(update={"size": s})
+    top, left, h, w = placed(*x.shape[-2:], at_s, dense=False)
+    if (h, w) != tuple(x.shape[-2:]):
+        x = _resize(x, (h, w), preprocessing.interpolation)
+    return F.pad(x, (left, s - w - left, top, s - h - top)) if (h, w) != (s, s) else x
+
+
+def _resize(x: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
+    if interpolation == "nearest":
+        return F.interpolate(x, size=size, mode="nearest-exact")
+    return F.interpolate(x, size=size, mode=interpolation, align_corners=False, antialias=True).clamp_(0.0, 255.0)

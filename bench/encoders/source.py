@@ -1,0 +1,41 @@
+"""The contract of an adapter: the `[source]` table of a card, and how it becomes an encoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from bench.encoders.base import Encoder
+from bench.encoders.card import EncoderCard
+from bench.strict import Strict
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a card lies, and what its owner allows.
+
+    folder: relative paths of the card start here and may not leave it, unless `allow_outside`.
+    trust_code: whether a Python file or a TorchScript program of the author may run.
+    """
+
+    folder: Path
+    trust_code: bool = False
+    allow_outside: bool = False
+
+
+class EncoderSource(Strict, ABC):
+    """Schema and loader of one kind of source.
+
+    A child is one module of `bench/encoders/sources` with `SOURCE = Child`; it sets `name`, adds its keys and
+    writes `load`. Heavy or optional libraries are imported inside `load`.
+    """
+
+    name: ClassVar[str]
+    adapter: str
+    """Which module of `bench/encoders/sources` reads this table."""
+
+    @abstractmethod
+    def load(self, card: EncoderCard, place: Place) -> Encoder:
+        """The encoder, in evaluation mode on the CPU. Raises EncoderError when it cannot be loaded."""

@@ -1,0 +1,58 @@
+"""`adapter = "timm"`: an architecture of timm with the author's weights (safetensors, or `.pth` read weights-only)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bench.encoders.architectures import build
+from bench.encoders.base import Encoder
+from bench.encoders.card import EncoderCard, Line, Sha256
+from bench.encoders.networks import TimmEncoder
+from bench.encoders.source import EncoderSource, Place
+from bench.encoders.statedict import KeyMapping, put, select, state_at
+from bench.encoders.weights import in_package, inside, read_state, verify
+
+Options = dict[str, int | float | bool | str | list[int]]
+
+
+class TimmSource(EncoderSource):
+    """Keys of the `[source]` table; see docs/encoders.md."""
+
+    name = "timm"
+    adapter: Literal["timm"]
+    model: Line
+    weights: Annotated[str, Field(min_length=1, max_length=500)]
+    sha256: Sha256 | None = None
+    package: Line | None = None
+    """Installed Python distribution that holds the weights file; nothing of it is imported."""
+    entry: Line | None = None
+    """Dotted path to the state dict inside the file."""
+    prefix: Annotated[str, Field(max_length=200)] = ""
+    drop: Annotated[list[Line], Field(max_length=50)] = []
+    key_mapping: KeyMapping = "by-name"
+    num_classes: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Width of the classifier the file holds; it is loaded, then taken off."""
+    options: Options = {}
+
+    def load(self, card: EncoderCard, place: Place) -> Encoder:
+        path = self._find(card, place)
+        sha256 = verify(path, self.sha256, where=card.name)
+        state = select(state_at(read_state(path, where=card.name), self.entry, where=card.name), self.prefix, self.drop)
+        network = build(card, self.model, options=self.options, num_classes=self.num_classes)
+        put(network, state, self.key_mapping, where=card.name)
+        if self.num_classes:
+            network.reset_classifier(0)
+        encoder = TimmEncoder(card, network)
+        encoder.weights_sha256 = sha256
+        return encoder
+
+    def _find(self, card: EncoderCard, place: Place) -> Path:
+        if self.package is not None:
+            return in_package(self.package, self.weights, where=card.name)
+        return inside(self.weights, place, where=card.name)
+
+
+SOURCE = TimmSource
