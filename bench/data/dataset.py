@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -46,6 +47,10 @@ class TaskData:
     tests: Mapping[str, Split]
     sha256: str
     """Hash of all arrays of all splits (bench.files.sha256_arrays)."""
+    checksum_override: bool = False
+    """True when a file with another checksum than the card's was accepted by an explicit flag."""
+    notes: tuple[str, ...] = ()
+    """What was noticed, or done to the images, while they were prepared; one plain sentence each."""
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -61,6 +66,10 @@ class TaskSource(Strict, ABC):
     """
 
     name: ClassVar[str]
+    version: ClassVar[str] = "1"
+    """Raised when `load` would give other arrays for the same input: the prepared copy is then made anew."""
+    unread: ClassVar[frozenset[str]] = frozenset()
+    """Keys that say where the input is, not how it is read: its identity stands for them."""
     reader: str
 
     @abstractmethod
@@ -69,3 +78,26 @@ class TaskSource(Strict, ABC):
 
         Raises DataError when files are missing or are not what the card says.
         """
+
+    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
+        """What the arrays depend on beside `version`; equal identities share one prepared copy.
+
+        By default the card alone (images made by procedure); a source that reads files returns their checksum.
+        Raises DataError when a file is missing, or has another checksum than the card's and is not accepted.
+        """
+        return Identity(task.sha256)
+
+    def stream(self, task: Task, folder: Path, remarks: Counter[str]) -> Mapping[str, Iterable[Split]]:
+        """The splits as blocks of rows, each block a small Split, so that a large set never is in memory whole.
+
+        remarks: counts what is done to images on the way ("16-bit, stretched ...": number of images).
+        """
+        return {name: [split] for name, split in self.load(task, folder).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Fingerprint of a source's input; `override` when it is not the one the card asks for."""
+
+    digest: str
+    override: bool = False

@@ -45,6 +45,16 @@ class Task(Strict):
     superseded_by: Name | None = None
     source: dict[str, Any]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, values: Any) -> Any:
+        """A short card may leave out what its target implies: the kind, and the usual metric."""
+        if not isinstance(values, dict):
+            return values
+        target = values.get("target")
+        metric = {"mask": "dice", "ordinal": "qwk"}.get(str(target), "auroc")
+        return {"kind": "dense" if target == "mask" else "global", "metric": metric, **values}
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.kind == "dense") != (self.target == "mask") or (self.kind == "dense") != (self.metric == "dice"):
@@ -70,7 +80,9 @@ class ProtocolUse(Strict):
     """A protocol of a suite with the budgets and seeds at which it is run."""
 
     name: Name
-    budgets: Annotated[list[Annotated[str, StringConstraints(pattern=r"^(\d{1,3}%|k=\d{1,4}|n=\d{1,5})$")]], Field(min_length=1)]
+    budgets: Annotated[
+        list[Annotated[str, StringConstraints(pattern=r"^(\d{1,3}%|k=\d{1,4}|n=\d{1,5})$")]], Field(min_length=1)
+    ]
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1
     """Seeds 0 .. seeds-1 at every budget below 100 %; a deterministic protocol runs one seed at 100 %."""
 

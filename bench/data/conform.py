@@ -1,0 +1,133 @@
+"""Checks of the data against the card, made while blocks of rows pass on their way into the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.data.dataset import Split
+from bench.data.task import Task
+from bench.errors import DataError
+
+REQUIRED = ("train", "val", "test")
+SPLITS = (*REQUIRED, "test-shift")
+
+
+@dataclass
+class _Seen:
+    """What is remembered of one split."""
+
+    rows: int = 0
+    shape: tuple[int, ...] = ()
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    groups: set[str] = field(default_factory=set)
+
+
+class Conformity:
+    """Raises DataError at the first block that is not what the card says; `finish` looks at the whole."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.splits: dict[str, _Seen] = {}
+        self.ids: set[str] = set()
+
+    def check(self, split: str, block: Split) -> None:
+        """Check one block of rows of `split`."""
+        if split not in SPLITS:
+            raise self._error(f"unknown split {split!r}", fix=f"a task has {', '.join(SPLITS)}")
+        seen = self.splits.setdefault(split, _Seen(counts=np.zeros(len(self.task.classes), np.int64)))
+        self._check_lengths(split, block)
+        self._check_images(split, block.images, seen)
+        seen.counts += self._counts(split, block)
+        self._check_ids(split, block.ids)
+        seen.rows += len(block)
+        if block.groups is not None:
+            seen.groups.update(block.groups.tolist())
+
+    def finish(self) -> list[str]:
+        """Check what only the whole shows; returns notes about what is odd but usable. Raises DataError."""
+        for split in REQUIRED:
+            if not self.splits.get(split, _Seen()).rows:
+                raise self._error(f"the {split} split is empty", fix="every task needs train, val and test images")
+        self._check_classes()
+        return [*self._absent_classes(), *self._shared_groups()]
+
+    def _check_lengths(self, split: str, block: Split) -> None:
+        columns = {"images": block.images, "labels": block.labels, "groups": block.groups, **block.strata}
+        for name, column in columns.items():
+            if column is not None and len(column) != len(block):
+                raise self._error(f"{split} has {len(block):,} ids but {len(column):,} rows of {name}")
+
+    def _check_images(self, split: str, images: np.ndarray, seen: _Seen) -> None:
+        if images.dtype != np.uint8:
+            raise self._error(f"{split} images are {images.dtype}, expected uint8")
+        if images.ndim not in (4, 5) or images.shape[-1] not in (1, 3):
+            raise self._error(
+                f"{split} images have shape {images.shape}",
+                fix="expected (n, h, w, c) or (n, depth, h, w, c), c 1 or 3",
+            )
+        if images.ndim == 5 and self.task.kind == "dense":
+            raise self._error("images are volumes", fix="dense tasks take flat images; cut the volumes into slices")
+        seen.shape = seen.shape or images.shape[1:]
+        if images.shape[1:] != seen.shape:
+            raise self._error(f"{split} images have shapes {seen.shape} and {images.shape[1:]}", fix="give 'size'")
+
+    def _counts(self, split: str, block: Split) -> np.ndarray:
+        """Rows (masks: images) of the block in which each class occurs."""
+        labels, k = block.labels, len(self.task.classes)
+        if self.task.target == "mask":
+            self._expect(split, labels, np.uint8, block.images.shape[:3], k)
+            return sum((np.bincount(mask.ravel(), minlength=k) > 0 for mask in labels), np.zeros(k, np.int64))
+        if self.task.target == "multi-label":
+            self._expect(split, labels, np.uint8, (len(block), k), 2)
+            return labels.sum(0, dtype=np.int64)
+        self._expect(split, labels, np.int64, (len(block),), k)
+        return np.bincount(labels, minlength=k)
+
+    def _expect(self, split: str, labels: np.ndarray, dtype: type, shape: tuple[int, ...], limit: int) -> None:
+        what = "masks" if self.task.target == "mask" else "labels"
+        if labels.shape != shape:
+            raise self._error(f"{split} {what} have shape {labels.shape}, expected {shape}")
+        if labels.dtype != dtype:
+            raise self._error(f"{split} {what} are {labels.dtype}, expected {np.dtype(dtype)}")
+        if labels.size and (labels.min() < 0 or labels.max() >= limit):
+            wrong = int(labels.max() if labels.max() >= limit else labels.min())
+            raise self._error(
+                f"{split} {what} hold the value {wrong}, expected 0 to {limit - 1}",
+                fix=f"the card names {len(self.task.classes)} classes",
+            )
+
+    def _check_ids(self, split: str, ids: np.ndarray) -> None:
+        names = ids.tolist()
+        fresh = set(names)
+        if len(fresh) < len(names) or fresh & self.ids:
+            twice = next(n for i, n in enumerate(names) if n in self.ids or n in names[:i])
+            raise self._error(f"the id {twice!r} occurs twice (seen again in {split})")
+        self.ids |= fresh
+
+    def _check_classes(self) -> None:
+        if self.task.target in ("mask", "multi-label"):
+            return
+        for split, seen in self.splits.items():
+            if np.count_nonzero(seen.counts) < 2:
+                only = self.task.classes[int(seen.counts.argmax())]
+                raise self._error(f"every {split} image is of class {only!r}", fix="a score needs two classes")
+        if missing := self._missing("train"):
+            raise self._error(f"no train image of class {', '.join(map(repr, missing))}", fix="correct 'classes'")
+
+    def _missing(self, split: str) -> list[str]:
+        first = 1 if self.task.target == "mask" else 0
+        return [c for c, n in list(zip(self.task.classes, self.splits[split].counts, strict=True))[first:] if n == 0]
+
+    def _absent_classes(self) -> list[str]:
+        absent = {split: self._missing(split) for split in self.splits}
+        return [f"absent from {split}: {', '.join(names)}" for split, names in absent.items() if names]
+
+    def _shared_groups(self) -> list[str]:
+        train = self.splits["train"].groups
+        shared = {s: len(train & seen.groups) for s, seen in self.splits.items() if s.startswith("test")}
+        return [f"{n:,} patients are in train and {split}: scores are too high" for split, n in shared.items() if n]
+
+    def _error(self, what: str, fix: str | None = None) -> DataError:
+        return DataError(what, where=f"task {self.task.name!r}", fix=fix)

@@ -1,0 +1,98 @@
+"""A file a task needs: where it is looked for, and whether it is the one the card means."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.data.dataset import Identity
+from bench.errors import DataError
+from bench.files import sha256_text, write_atomic
+from bench.locate import home
+
+
+@dataclass(frozen=True)
+class HeldFile:
+    """One file of a task card: name or path, address and checksum, as far as the card gives them."""
+
+    file: str
+    task: str
+    url: str | None = None
+    md5: str | None = None
+    sha256: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in the downloads folder."""
+        return Path(self.file).name
+
+    @property
+    def checksum(self) -> tuple[str, str] | None:
+        """("sha256" or "md5", hex digits) of the card, the stronger one when it gives both."""
+        if self.sha256:
+            return "sha256", self.sha256
+        return ("md5", self.md5) if self.md5 else None
+
+    def find(self, folder: Path) -> Path | None:
+        """The file: where the card says, seen from `folder`; else by its name in `folder`; else among the downloads."""
+        for path in (folder / Path(self.file).expanduser(), folder / self.name, downloads() / self.name):
+            if path.is_file():
+                return path
+        return None
+
+    def require(self, folder: Path) -> Path:
+        """`find`, or a DataError that says how to get the file."""
+        if (path := self.find(folder)) is not None:
+            return path
+        where = f"task {self.task!r}"
+        if self.url:
+            fix = f"run 'medssl data fetch {self.task}', or copy it to {downloads()}"
+            raise DataError(f"{self.name} is not here yet", where=where, fix=fix)
+        raise DataError(f"no such file: {folder / self.file}", where=where, fix="correct 'file' in [source]")
+
+    def identity(self, folder: Path, *, accept_checksum: bool) -> Identity:
+        """The card's checksum when the file is absent or agrees with it; else the file's own, if that is accepted.
+
+        An absent file is no error here: its prepared copy may well be in the store. Raises DataError.
+        """
+        path = self.find(folder)
+        if path is None and self.checksum is not None:
+            return Identity(":".join(self.checksum))
+        path = path or self.require(folder)
+        if self.checksum is None:
+            return Identity(f"sha256:{digest(path, 'sha256')}")
+        kind, expected = self.checksum
+        found = digest(path, kind)
+        if found == expected:
+            return Identity(f"{kind}:{expected}")
+        if accept_checksum:
+            return Identity(f"{kind}:{found}", override=True)
+        raise DataError(
+            f"{path} has {kind} {found}, the card says {expected}",
+            where=f"task {self.task!r}",
+            fix="fetch it again; or --accept-checksum to go on with it, which marks every record",
+        )
+
+
+def downloads() -> Path:
+    """Where fetched files are kept: `<home>/downloads`."""
+    return home() / "downloads"
+
+
+def digest(path: Path, kind: str) -> str:
+    """Hex checksum (`kind`: sha256, md5) of a file, remembered as long as its size and time of change stay."""
+    status = path.stat()
+    stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
+    memo = home() / "digests" / f"{sha256_text(f'{kind}|{path.resolve()}')}.json"
+    try:
+        known = json.loads(memo.read_text(encoding="utf-8"))
+        if known["stamp"] == stamp:
+            return known["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, kind).hexdigest()
+    write_atomic(memo, json.dumps({"digest": found, "path": str(path), "stamp": stamp}))
+    return found

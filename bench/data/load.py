@@ -1,0 +1,49 @@
+"""From a task card to its arrays: find the source, prepare once, check against the card, memory-map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.data import store
+from bench.data.dataset import TaskData, TaskSource
+from bench.data.task import Task
+from bench.discover import members, pick
+from bench.errors import CardError
+
+
+def read_source(task: Task) -> TaskSource:
+    """The checked `[source]` table of a card. Raises CardError for an unknown reader or a wrong key."""
+    where = f"task {task.name!r}, [source]"
+    reader = task.source.get("reader")
+    if not isinstance(reader, str):
+        raise CardError("missing key 'reader'", where=where, fix=f"one of: {', '.join(sorted(sources()))}")
+    return pick(sources(), reader, what="reader", where=where).parse(task.source, where=where)
+
+
+def sources() -> dict[str, type[TaskSource]]:
+    """Reader name -> schema and reader of each kind of source."""
+    return members("bench.data.sources", "SOURCE")
+
+
+def load_task(task: Task, *, folder: Path | None = None, accept_checksum: bool = False) -> TaskData:
+    """The task's splits as memory maps of its prepared copy, which is made on the first call.
+
+    folder: where relative paths of the card start; default: the working folder. accept_checksum: go on with a file
+    whose checksum is not the card's; the result then says `checksum_override`.
+    Raises CardError for a wrong `[source]`, DataError when files are missing or are not what the card says, RunError
+    when the prepared copy cannot be written.
+    """
+    source, folder = read_source(task), Path(folder or ".")
+    identity = source.identity(task, folder, accept_checksum=accept_checksum)
+    key = store.key_of(task, source, identity.digest)
+    entry = store.open_entry(key) or store.prepare(key, task, lambda remarks: source.stream(task, folder, remarks))
+    tests = {name: split for name, split in entry.splits.items() if name.startswith("test")}
+    return TaskData(
+        task,
+        entry.splits["train"],
+        entry.splits["val"],
+        tests,
+        sha256=entry.sha256,
+        checksum_override=identity.override,
+        notes=entry.notes,
+    )

@@ -1,0 +1,189 @@
+"""An .npz file in the layout of MedMNIST (labels) or MedSegBench (masks), read in blocks out of the archive.
+
+{split}_images  (n, h, w), (n, h, w, c), (n, depth, h, w) or (n, depth, h, w, c)
+{split}_labels  (n,), (n, 1) or (n, k); a mask task: {split}_label, (n, h, w)
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import StringConstraints, model_validator
+
+from bench.data.blocks import joined
+from bench.data.conform import REQUIRED
+from bench.data.dataset import Identity, Split, TaskSource
+from bench.data.held import HeldFile
+from bench.data.labels import MaskRule, to_labels
+from bench.data.pixels import Window, to_uint8
+from bench.data.task import Task
+from bench.encoders.card import Line, Sha256
+from bench.errors import DataError
+
+BLOCK_BYTES = 8 << 20
+Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://\S{1,500}$")]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"\{split\}")]
+
+
+class NpzSource(TaskSource):
+    """`reader = "npz"`. Keys may be named when they are not the usual ones; `{split}` stands for train, val, test."""
+
+    name: ClassVar[str] = "npz"
+    unread: ClassVar[frozenset[str]] = frozenset({"file", "url", "md5", "sha256", "aggregation"})
+
+    reader: Literal["npz"]
+    file: Line
+    url: Url | None = None
+    md5: Md5 | None = None
+    sha256: Sha256 | None = None
+    images: Key | None = None
+    """Key of the images; default "{split}_images"."""
+    labels: Key | None = None
+    """Key of labels or masks; default "{split}_labels", then "{split}_label"."""
+    groups: Key | None = None
+    """Key of patient names or numbers, (n,), where the file has them."""
+    mask: MaskRule = "index"
+    window: Window | None = None
+    volume: bool = False
+    """The images are volumes, (n, depth, h, w) or (n, depth, h, w, c)."""
+    aggregation: Literal["mean", "max"] | None = None
+    """How the features of a volume's slices become one vector; volumes only."""
+
+    @model_validator(mode="after")
+    def _declared(self) -> Self:
+        if self.volume != (self.aggregation is not None):
+            raise ValueError('volume = true and aggregation ("mean" or "max") go together')
+        return self
+
+    def held(self, task: Task) -> HeldFile:
+        """The file behind this card."""
+        return HeldFile(self.file, task.name, self.url, self.md5, self.sha256)
+
+    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
+        """Checksum of the file."""
+        return self.held(task).identity(folder, accept_checksum=accept_checksum)
+
+    def load(self, task: Task, folder: Path) -> dict[str, Split]:
+        """All splits in memory. Raises DataError."""
+        return {name: joined(blocks) for name, blocks in self.stream(task, folder, Counter()).items()}
+
+    def stream(self, task: Task, folder: Path, remarks: Counter[str]) -> Mapping[str, Iterable[Split]]:
+        """Blocks of about 8 MB of each split. Raises DataError."""
+        path = self.held(task).require(folder)
+        with _opened(path) as archive:
+            keys = {info.filename.removesuffix(".npy") for info in archive.infolist()}
+        splits = [*REQUIRED, *(["test-shift"] if self._keys("test-shift", task)[0][0] in keys else [])]
+        return {split: self._blocks(path, keys, split, task, remarks) for split in splits}
+
+    def _keys(self, split: str, task: Task) -> tuple[list[str], list[str]]:
+        """Possible keys of images and of labels, the likeliest first."""
+        usual = ["{split}_labels", "{split}_label"]
+        usual = usual[::-1] if task.kind == "dense" else usual
+        labels = [self.labels] if self.labels else usual
+        images = self.images or "{split}_images"
+        return [images.replace("{split}", split)], [key.replace("{split}", split) for key in labels]
+
+    def _blocks(self, path: Path, keys: set[str], split: str, task: Task, remarks: Counter[str]) -> Iterator[Split]:
+        image_key, label_key = (_present(options, keys, path) for options in self._keys(split, task))
+        with (
+            _opened(path) as archive,
+            _Member(archive, image_key, path) as images,
+            _Member(archive, label_key, path) as labels,
+        ):
+            if images.rows != labels.rows:
+                what = f"{image_key} has {images.rows:,} rows, {label_key} has {labels.rows:,}"
+                raise DataError(what, where=path)
+            groups = self._groups(archive, split, path)
+            rows = max(1, BLOCK_BYTES // max(1, images.row_bytes))
+            for start in range(0, images.rows, rows):
+                stop = min(start + rows, images.rows)
+                pixels = self._with_channels(images.read(rows), path)
+                yield Split(
+                    to_uint8(pixels, self.window, remarks, where=path),
+                    to_labels(labels.read(rows), task, self.mask, where=f"{path}, {label_key}"),
+                    np.array([f"{split}/{i}" for i in range(start, stop)]),
+                    None if groups is None else groups[start:stop],
+                )
+
+    def _with_channels(self, images: np.ndarray, path: Path) -> np.ndarray:
+        flat = images.ndim - self.volume
+        if flat == 3:
+            return images[..., None]
+        if flat == 4:
+            return images
+        fix = None if self.volume else "say volume = true in [source] when these are volumes"
+        raise DataError(f"images have shape {images.shape}, expected (n, h, w) or (n, h, w, c)", where=path, fix=fix)
+
+    def _groups(self, archive: zipfile.ZipFile, split: str, path: Path) -> np.ndarray | None:
+        if self.groups is None:
+            return None
+        with _Member(archive, self.groups.replace("{split}", split), path) as member:
+            return member.read(member.rows).reshape(-1).astype(str)
+
+
+class _Member:
+    """One array of an npz, read in blocks of rows; never unpickles."""
+
+    def __init__(self, archive: zipfile.ZipFile, key: str, path: Path) -> None:
+        self.path, self.key = path, key
+        try:
+            self.file = archive.open(f"{key}.npy")
+            version = np.lib.format.read_magic(self.file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, fortran, self.dtype = read(self.file)
+        except KeyError:
+            _present([key], {info.filename.removesuffix(".npy") for info in archive.infolist()}, path)
+            raise
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{key} cannot be read: {str(error)[:200]}", where=path) from None
+        if self.dtype.hasobject:
+            raise DataError(f"{key} holds Python objects", where=path, fix="save plain numbers")
+        if fortran or not shape:
+            raise DataError(f"{key} is not stored row by row", where=path, fix="save np.ascontiguousarray(...)")
+        self.rows, self.tail = shape[0], shape[1:]
+        self.row_bytes = self.dtype.itemsize * int(np.prod(self.tail))
+
+    def __enter__(self) -> _Member:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def read(self, rows: int) -> np.ndarray:
+        """The next `rows` rows, fewer at the end. Raises DataError when the archive is damaged."""
+        wanted = rows * self.row_bytes
+        try:
+            data = self.file.read(wanted)
+        except (OSError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
+            raise DataError(f"{self.key} is damaged: {str(error)[:200]}", where=self.path) from None
+        if self.row_bytes and len(data) % self.row_bytes:
+            raise DataError(f"{self.key} ends in the middle of a row", where=self.path, fix="fetch the file again")
+        return np.frombuffer(data, self.dtype).reshape(-1, *self.tail)
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"is not a readable npz file: {str(error)[:200]}", where=path, fix="fetch it again") from None
+
+
+def _present(options: list[str], keys: set[str], path: Path) -> str:
+    for key in options:
+        if key in keys:
+            return key
+    found = ", ".join(sorted(keys)[:20]) or "nothing"
+    raise DataError(
+        f"holds {found}; expected {' or '.join(options)}",
+        where=path,
+        fix='name the keys in [source], e.g. images = "{split}_images", labels = "{split}_labels"',
+    )
+
+
+SOURCE = NpzSource

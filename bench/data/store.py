@@ -1,0 +1,227 @@
+"""The prepared store: each task's arrays written once, addressed by content, opened as memory maps.
+
+    <home>/store/<key>/entry.json             what is here: names, sizes, hashes, notes
+    <home>/store/<key>/<split>.<array>.npy    images, labels, ids, groups, strata.<name>
+
+An entry is written in a hidden folder beside it, flushed to disk, and renamed into place, under a file lock: a
+reader sees the whole entry or none, two processes do the work once, and a killed process leaves only a hidden
+folder, which the next one removes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from bench.data.conform import Conformity
+from bench.data.dataset import Split, TaskSource
+from bench.data.task import Task
+from bench.errors import RunError
+from bench.files import canonical_json, sha256_arrays, sha256_text
+from bench.locate import home
+
+FORMAT = 1
+Streams = Callable[[Counter[str]], Mapping[str, Iterable[Split]]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An open entry of the store; images and masks are read-only memory maps."""
+
+    folder: Path
+    splits: dict[str, Split]
+    sha256: str
+    notes: tuple[str, ...]
+
+
+def key_of(task: Task, source: TaskSource, identity: str) -> str:
+    """Name of the prepared copy: a hash of the input's identity and of all that decides how it is read."""
+    table = source.model_dump(mode="json", exclude=source.unread)
+    reading = {"table": table, "version": source.version, "target": task.target, "classes": task.classes}
+    return sha256_text(canonical_json({"format": FORMAT, "identity": identity, **reading}))
+
+
+def arrays_of(splits: Mapping[str, Split]) -> dict[str, np.ndarray]:
+    """Every array of every split under its name in the store, e.g. "train.images"."""
+    found: dict[str, np.ndarray] = {}
+    for name, split in splits.items():
+        found |= {f"{name}.images": split.images, f"{name}.labels": split.labels, f"{name}.ids": split.ids}
+        if split.groups is not None:
+            found[f"{name}.groups"] = split.groups
+        found |= {f"{name}.strata.{stratum}": values for stratum, values in split.strata.items()}
+    return found
+
+
+def open_entry(key: str) -> Entry | None:
+    """The entry called `key`, or None when it is absent or damaged (a file missing, or of another size)."""
+    folder = home() / "store" / key
+    try:
+        about = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
+        if any((folder / name).stat().st_size != size for name, size in about["files"].items()):
+            return None
+        splits = {name: _open_split(folder, name, about["files"]) for name in about["splits"]}
+        return Entry(folder, splits, about["sha256"], tuple(about["notes"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def is_intact(entry: Entry) -> bool:
+    """Whether every byte of the entry still has the hash it was written with (reads all of it)."""
+    return sha256_arrays(arrays_of(entry.splits)) == entry.sha256
+
+
+def prepare(key: str, task: Task, streams: Streams) -> Entry:
+    """Write the entry called `key` from `streams`, unless another process has done so meanwhile.
+
+    Raises DataError when the data are not what the card says, RunError when the disk is full or unwritable.
+    """
+    root = home() / "store"
+    with _errors_for_people(root), lock(root, key):
+        if (entry := open_entry(key)) is not None:
+            return entry
+        for leftover in [root / key, *root.glob(f".{key}.*/")]:
+            shutil.rmtree(leftover, ignore_errors=True)
+        hidden = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}."))
+        try:
+            _write(hidden, task, streams)
+            hidden.chmod(0o755)
+            os.replace(hidden, root / key)
+            _flush_folder(root)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+    entry = open_entry(key)
+    if entry is None:
+        raise RunError("was damaged while it was written", where=root / key, fix="check the disk, then run again")
+    return entry
+
+
+@contextmanager
+def lock(folder: Path, name: str) -> Iterator[None]:
+    """Hold `name` against other processes; the system frees the lock when its holder dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{name}.lock"):
+        yield
+
+
+def _write(folder: Path, task: Task, streams: Streams) -> None:
+    conformity, remarks = Conformity(task), Counter[str]()
+    for name, blocks in streams(remarks).items():
+        with _SplitWriter(folder, name) as writer:
+            for block in blocks:
+                conformity.check(name, block)
+                writer.append(block)
+    notes = [*(f"{count:,} images: {remark}" for remark, count in sorted(remarks.items())), *conformity.finish()]
+    names = sorted(p.name for p in folder.iterdir())
+    splits = {name: _open_split(folder, name, names) for name in conformity.splits}
+    about: dict[str, Any] = {
+        "format": FORMAT,
+        "task": task.name,
+        "splits": list(splits),
+        "notes": notes,
+        "sha256": sha256_arrays(arrays_of(splits)),
+        "files": {n: (folder / n).stat().st_size for n in names},
+    }
+    with open(folder / "entry.json", "w", encoding="utf-8") as file:
+        json.dump(about, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    _flush_folder(folder)
+
+
+class _SplitWriter:
+    """Appends blocks of one split: images and labels go to disk, the small columns wait in memory."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.files: dict[str, _ArrayFile] = {}
+        self.small: dict[str, list[np.ndarray]] = {}
+
+    def __enter__(self) -> _SplitWriter:
+        return self
+
+    def append(self, block: Split) -> None:
+        for column, array in arrays_of({self.name: block}).items():
+            if column.removeprefix(f"{self.name}.") in ("images", "labels"):
+                if column not in self.files:
+                    self.files[column] = _ArrayFile(self.folder / f"{column}.npy")
+                self.files[column].append(array)
+            else:
+                self.small.setdefault(column, []).append(np.asarray(array))
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for column, parts in self.small.items() if kind is None else ():
+            file = self.files[column] = _ArrayFile(self.folder / f"{column}.npy")
+            file.append(np.concatenate(parts))
+        for file in self.files.values():
+            file.close()
+
+
+class _ArrayFile:
+    """An .npy file that grows by blocks of rows; its header, of fixed length, is written again at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = open(path, "wb")  # noqa: SIM115 - closed by `close`
+        self.rows, self.tail, self.dtype = 0, (), np.dtype("u1")
+
+    def append(self, array: np.ndarray) -> None:
+        if self.rows == 0:
+            self.tail, self.dtype = array.shape[1:], array.dtype
+            self._header()
+        self.rows += len(array)
+        self.file.write(np.ascontiguousarray(array).data)
+
+    def close(self) -> None:
+        self.file.seek(0)
+        self._header()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+
+    def _header(self) -> None:
+        # numpy leaves room in the header for the first axis to grow, so its length stays the same.
+        head = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.rows, *self.tail)}
+        np.lib.format.write_array_header_1_0(self.file, head)
+
+
+def _open_split(folder: Path, split: str, files: Iterable[str]) -> Split:
+    def column(name: str, mapped: bool = False) -> np.ndarray:
+        return np.load(folder / f"{split}.{name}.npy", mmap_mode="r" if mapped else None, allow_pickle=False)
+
+    prefix = f"{split}.strata."
+    strata = {f.removeprefix(prefix).removesuffix(".npy"): f for f in files if f.startswith(prefix)}
+    labels = column("labels", mapped=True)
+    return Split(
+        images=column("images", mapped=True),
+        labels=labels if labels.ndim == 3 else np.array(labels),
+        ids=column("ids"),
+        groups=column("groups") if f"{split}.groups.npy" in files else None,
+        strata={name: column(f"strata.{name}") for name in strata},
+    )
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _errors_for_people(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        fix = "free some space and run the same command again" if error.errno == 28 else "set MEDSSL_HOME elsewhere"
+        raise RunError(f"the prepared copy cannot be written: {error.strerror}", where=root, fix=fix) from error
