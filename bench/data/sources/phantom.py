@@ -1,0 +1,88 @@
+"""Images made by procedure (`bench.phantoms`): nothing to download, exact masks, always labelled synthetic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from bench.data.dataset import Split, TaskSource
+from bench.data.store import arrays_of
+from bench.data.task import Task
+from bench.encoders.card import Sha256
+from bench.errors import CardError, DataError
+from bench.files import sha256_arrays
+from bench.phantoms._random import stream
+from bench.phantoms.base import Aim
+from bench.phantoms.generate import Plan, modalities, split_of
+
+Count = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class PhantomSource(TaskSource):
+    """A phantom task: what it asks for, the seed, and the number of images of each split.
+
+    The modality is the card's. `shift` images of a second site make the split "test-shift". `null` shuffles the
+    labels of each split with that seed, whole patients together: a task on which nothing can be learnt, for tests of
+    the statistics. `sha256` is the hash of all arrays (`TaskData.sha256`); without it nothing is checked.
+    """
+
+    name: ClassVar[str] = "phantom"
+    reader: Literal["phantom"]
+    aim: Aim
+    seed: Annotated[int, Field(ge=0, le=2**31)]
+    train: Count
+    val: Count
+    test: Count
+    shift: Annotated[int, Field(ge=0, le=100_000)] = 0
+    null: Annotated[int, Field(ge=0, le=2**31)] | None = None
+    sha256: Sha256 | None = None
+
+    def load(self, task: Task, folder: Path) -> dict[str, Split]:
+        """Draw every split. Raises CardError when card and phantom disagree, DataError on another checksum."""
+        self._check_card(task)
+        plan = Plan(task.modality, self.aim, self.seed)
+        counts = {"train": self.train, "val": self.val, "test": self.test, "test-shift": self.shift}
+        splits = {name: split_of(plan, name, n) for name, n in counts.items() if n}
+        if self.null is not None:
+            splits = {name: shuffled(split, self.null, name) for name, split in splits.items()}
+        self._check_sum(task, splits)
+        return splits
+
+    def _check_card(self, task: Task) -> None:
+        where = f"task {task.name!r}"
+        if task.modality not in modalities():
+            raise CardError(f"no phantom of modality {task.modality!r}", where=where, fix=", ".join(modalities()))
+        expected = list(modalities()[task.modality].classes(self.aim))
+        if task.classes != expected:
+            raise CardError(f"'classes' are not those of the {self.aim} phantom", where=where, fix=f"use {expected}")
+        if not task.synthetic:
+            raise CardError("'synthetic' must be true for a phantom", where=where)
+
+    def _check_sum(self, task: Task, splits: dict[str, Split]) -> None:
+        found = sha256_arrays(arrays_of(splits))
+        if self.sha256 not in (None, found):
+            raise DataError(
+                f"the phantom images have checksum {found[:12]}…, the card says {self.sha256[:12]}…",
+                where=f"task {task.name!r}",
+                fix="scores would not be comparable; use the pinned versions of constraints.txt, and report this",
+            )
+
+
+def shuffled(split: Split, seed: int, name: str) -> Split:
+    """`split` with labels and strata handed to other images; the images of a patient stay together."""
+    groups = split.ids if split.groups is None else split.groups
+    _, first, size = np.unique(groups, return_index=True, return_counts=True)
+    rng = stream("null", seed, name)
+    rows = np.empty(len(split), np.int64)
+    for count in np.unique(size):
+        blocks = np.sort(first[size == count])[:, None] + np.arange(count)
+        rows[blocks] = blocks[rng.permutation(len(blocks))]
+    strata = {key: values[rows] for key, values in split.strata.items()}
+    return replace(split, labels=split.labels[rows], strata=strata)
+
+
+SOURCE = PhantomSource
