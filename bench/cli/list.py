@@ -28,12 +28,12 @@ def COMMAND(what: str, folder: Path | None, as_json: bool) -> None:
 
 
 def _encoders(folder: Path | None) -> list[Row]:
-    from bench.encoders.load import known_encoders
+    from bench.encoders.load import reference_cards
 
     return [
         {"name": c.name, "paradigm": c.paradigm, "objective": c.objective, "architecture": c.architecture,
          "title": c.title}
-        for c in known_encoders().values()
+        for c in reference_cards().values()
     ]
 
 

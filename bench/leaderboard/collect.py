@@ -14,6 +14,7 @@ from bench.discover import members
 from bench.encoders.card import EncoderCard
 from bench.errors import SubmissionError
 from bench.leaderboard.frame import to_frame
+from bench.locate import shipped
 from bench.protocols.base import Protocol
 from bench.submissions.badge import badge_of
 from bench.submissions.contamination import contamination
@@ -52,6 +53,12 @@ class Collection:
             for card in self.cards.values() for task in self.tasks.values()
         }
         return to_frame(records, self.cards, self.tasks, self.protocols, self.badges, cells)
+
+
+def default_roots() -> tuple[list[Path], list[Path]]:
+    """(submission folders, run folders) that exist here: `submissions/` of the package or of this folder, `runs/`."""
+    submissions = dict.fromkeys(p for p in (shipped("submissions"), Path("submissions").resolve()) if p.is_dir())
+    return list(submissions), [p for p in [Path("runs")] if p.is_dir()]
 
 
 def collect(roots: Sequence[Path], *, local: Sequence[Path] = (), tasks: Path | None = None) -> dict[str, Collection]:

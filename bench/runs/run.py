@@ -12,7 +12,9 @@ import torch
 from bench.data.fingerprint import suite_fingerprint
 from bench.data.load import load_task
 from bench.encoders.base import Encoder
-from bench.encoders.load import load_encoder
+from bench.encoders.card import read_card
+from bench.encoders.load import card_path, load_encoder
+from bench.errors import RunError
 from bench.features.cache import FeatureCache
 from bench.files import canonical_json, write_atomic
 from bench.runs.journal import Journal
@@ -67,6 +69,14 @@ def begin(journal: Journal, encoder: Encoder, plan: Plan, spec: RunSpec) -> None
     """Bind the folder to this encoder and suite, and keep the card beside the results."""
     journal.claim({"encoder_card": encoder.card.sha256, "suite_fingerprint": spec.fingerprint})
     write_atomic(journal.folder / "suite.json", canonical_json(plan.suite.model_dump(mode="json", by_alias=True)))
+    kept = journal.folder.parent / "encoder.toml"
+    if not kept.exists():
+        write_atomic(kept, card_path(spec.encoder).read_bytes())
+    elif read_card(kept).sha256 != encoder.card.sha256:
+        raise RunError(
+            f"holds results of another version of the card of {encoder.card.name!r}", where=kept.parent,
+            fix="choose another --out, or remove the folder",
+        )
 
 
 def run_task(encoder: Encoder, plan: Plan, name: str, spec: RunSpec, journal: Journal, report: Report) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.budgets import subsets
+from bench.data.budgets import subsets, why_invalid
 from bench.data.dataset import Split, TaskData
 from bench.data.load import load_task
 from bench.data.task import Task
@@ -103,11 +103,13 @@ class _Work:
             yield from self._predict(protocol, ready)
 
     def _subset(self, unit: Unit) -> Subset | str:
+        """The rows of a unit, or why its budget is not valid on this task."""
         train = self.data.train
         try:
-            return subsets(self.task, train.labels, train.groups, unit.budget, [unit.seed])[0]
+            drawn = subsets(self.task, train.labels, train.groups, unit.budget, [unit.seed])[0]
         except UserError as error:
-            return str(error)
+            return error.what
+        return why_invalid(self.task, train.labels, drawn) or drawn
 
     def _predict(self, protocol: Protocol, ready: list[tuple[Unit, Subset]]) -> Iterator[Result]:
         finished = 0

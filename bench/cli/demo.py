@@ -1,0 +1,38 @@
+"""`medssl demo`: Score the reference encoders on a small phantom suite and build the site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+ENCODERS = ("raw-pixels", "colour-histogram", "random-init-cnn", "random-init-vit")
+
+
+@click.command("demo")
+@click.option("--suite", default="phantom-mini", show_default=True)
+@click.option("--out", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder for results.")
+@click.option("--site", default="public", show_default=True, type=click.Path(path_type=Path), help="Folder for the site.")
+def COMMAND(suite: str, out: Path, site: Path) -> None:
+    """Run everything once, without any download: encoders, protocols, boards, site."""
+    from bench.cli._print import progress_bar
+    from bench.leaderboard.collect import collect
+    from bench.publish.site import build
+    from bench.runs.run import RunSpec, run_plan, session
+
+    with progress_bar() as bar:
+        for name in ENCODERS:
+            spec = RunSpec(encoder=name, suite=suite, out=str(out), command=f"medssl run {name} --suite {suite}")
+            encoder, plan = session(spec)
+            row = bar.add_task(name, total=plan.n_units)
+
+            def report(message: str, record: object, name: str = name, row: object = row) -> None:
+                bar.update(row, description=message and f"{name}: {message}" or name, advance=0 if message else 1)
+
+            run_plan(encoder, plan, spec, report)
+            bar.update(row, description=name, completed=plan.n_units)
+    click.echo(f"Scored {len(ENCODERS)} reference encoders on {suite}; records are in {out}/")
+    page = build(collect([], local=[out]), site)
+    click.echo("The site is built. Open it in a browser:")
+    click.echo(f"  {page.resolve().as_uri()}")
+    click.echo("Next, your own encoder:  medssl new my-encoder")

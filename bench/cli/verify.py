@@ -1,0 +1,45 @@
+"""`medssl verify`: Check a submission and give it a badge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("verify")
+@click.argument("submission", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--rescore", is_flag=True, help="Recompute every metric and interval from the predictions.")
+@click.option("--rerun", is_flag=True, help="Recompute from the weights.")
+@click.option("--sample", type=click.IntRange(1), help="Rerun this many random units instead of all.")
+@click.option("--seed", type=int, help="Seed of the random units [default: drawn by the system].")
+@click.option("--tasks", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of task cards.")
+@click.option("--trust-code", is_flag=True, help="Allow an encoder that is a Python file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def COMMAND(
+    submission: Path, rescore: bool, rerun: bool, sample: int | None, seed: int | None, tasks: Path | None,
+    trust_code: bool, as_json: bool,
+) -> None:
+    """Check SUBMISSION: schema, fingerprint, ids and hashes; with options, every number. Executes nothing it brings."""
+    from bench.submissions.verify import verify
+
+    report = verify(submission, rescore=rescore, rerun=rerun, sample=sample, seed=seed, tasks=tasks,
+                    trust_code=trust_code)
+    if as_json:
+        click.echo(json.dumps({
+            "submission": str(report.folder), "accepted": report.accepted, "badge": report.badge,
+            "checked": report.checked, "problems": report.problems, "units": report.units,
+            "largest_difference": report.largest_difference,
+        }, indent=2))
+    else:
+        for line in report.checked:
+            click.echo(f"  checked  {line}")
+        for line in report.problems[:40]:
+            click.echo(f"  WRONG    {line}")
+        if len(report.problems) > 40:
+            click.echo(f"  ... and {len(report.problems) - 40} more")
+        verdict = f"accepted, badge: {report.badge}" if report.accepted else "refused"
+        click.echo(f"{submission}: {verdict}")
+    if not report.accepted:
+        raise click.exceptions.Exit(2)
