@@ -1,12 +1,12 @@
 """Errors that are meant for people.
 
-    MedsslError
-    └── UserError      bad input: one clear message, exit code 2
-        ├── CardError      a TOML card (encoder, task, suite, claim) breaks its schema
-        ├── DataError      images, labels, masks or files of a task are not what its card says
-        ├── EncoderError   an encoder cannot be loaded or breaks its contract (shape, NaN, hash)
-        ├── RunError       a run cannot go on (disk full, folder in use, unwritable output)
-        └── SubmissionError  a submission is refused
+MedsslError
+└── UserError      bad input: one clear message, exit code 2
+    ├── CardError      a TOML card (encoder, task, suite, claim) breaks its schema
+    ├── DataError      images, labels, masks or files of a task are not what its card says
+    ├── EncoderError   an encoder cannot be loaded or breaks its contract (shape, NaN, hash)
+    ├── RunError       a run cannot go on (disk full, folder in use, unwritable output)
+    └── SubmissionError  a submission is refused
 """
 
 from __future__ import annotations

@@ -5,8 +5,20 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Modality = Literal[
-    "xray", "ct", "mri", "ultrasound", "histology", "fundus", "oct", "dermoscopy",
-    "microscopy", "endoscopy", "photo", "electron-microscopy", "pet", "mixed",
+    "xray",
+    "ct",
+    "mri",
+    "ultrasound",
+    "histology",
+    "fundus",
+    "oct",
+    "dermoscopy",
+    "microscopy",
+    "endoscopy",
+    "photo",
+    "electron-microscopy",
+    "pet",
+    "mixed",
 ]
 """Imaging modality. The first eight have phantoms."""
 
@@ -23,11 +35,25 @@ PARADIGM_TITLES: dict[str, str] = {
 }
 
 Objective = Literal[
-    "instance-contrastive", "contrastive-clustering", "image-text-contrastive",
-    "self-distillation", "redundancy-reduction", "latent-prediction", "spatial-prediction",
-    "masked-image-modelling", "denoising", "inpainting", "diffusion",
-    "self-distillation+masked-tokens", "contrastive+masked-modelling", "pathology-aware",
-    "supervised", "random-init", "raw-pixels", "colour-histogram", "other",
+    "instance-contrastive",
+    "contrastive-clustering",
+    "image-text-contrastive",
+    "self-distillation",
+    "redundancy-reduction",
+    "latent-prediction",
+    "spatial-prediction",
+    "masked-image-modelling",
+    "denoising",
+    "inpainting",
+    "diffusion",
+    "self-distillation+masked-tokens",
+    "contrastive+masked-modelling",
+    "pathology-aware",
+    "supervised",
+    "random-init",
+    "raw-pixels",
+    "colour-histogram",
+    "other",
 ]
 """The finer kind of pretraining objective."""
 

@@ -20,8 +20,12 @@ def print_table(title: str, rows: Sequence[Mapping[str, object]], right: Sequenc
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column in rows[0] if rows else ():
         numeric = column in right
-        table.add_column(column.replace("_", " "), justify="right" if numeric else "left",
-                         no_wrap=numeric or column == "name", overflow="fold")
+        table.add_column(
+            column.replace("_", " "),
+            justify="right" if numeric else "left",
+            no_wrap=numeric or column == "name",
+            overflow="fold",
+        )
     for row in rows:
         table.add_row(*(escape("" if v is None else str(v)) for v in row.values()))
     out.print(table)
@@ -31,13 +35,17 @@ def print_table(title: str, rows: Sequence[Mapping[str, object]], right: Sequenc
 def progress_bar() -> Iterator[Progress]:
     """A progress display on standard error; silent lines when it is no terminal."""
     columns = (
-        TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=err, transient=False) as progress:
         yield progress
 
 
 def interval_text(value: float, low: float | None, high: float | None) -> str:
-    """"0.912 [0.880, 0.941]", or the value alone."""
+    """ "0.912 [0.880, 0.941]", or the value alone."""
     return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"

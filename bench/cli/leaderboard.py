@@ -11,8 +11,12 @@ import click
 @click.command("leaderboard")
 @click.option("--suite", default=None, help="Suite [default: every suite with results].")
 @click.option("--board", default="Overall", show_default=True, help="Overall, Global, Dense, Low-label, Fine-tune.")
-@click.option("--records", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Folder of submissions or runs [default: submissions/ and runs/].")
+@click.option(
+    "--records",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of submissions or runs [default: submissions/ and runs/].",
+)
 @click.option("--tasks", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of task cards.")
 @click.option("--drop-contaminated", is_flag=True, help="Rank without cells that are not known to be clean.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -41,8 +45,13 @@ def COMMAND(
 
         table = pick(tables, board, what="board", where=name)
         rows = [
-            {"rank": r.rank_text, "encoder": r.encoder, "paradigm": r.paradigm, "tier": r.tier,
-             "score [95 % interval]": interval_text(r.score, r.low, r.high)}
+            {
+                "rank": r.rank_text,
+                "encoder": r.encoder,
+                "paradigm": r.paradigm,
+                "tier": r.tier,
+                "score [95 % interval]": interval_text(r.score, r.low, r.high),
+            }
             for r in table.rows
         ]
         print_table(f"{name}: {board}", rows, right=["rank", "score [95 % interval]"])

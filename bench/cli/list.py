@@ -13,8 +13,12 @@ Row = dict[str, str]
 
 @click.command("list")
 @click.argument("what", type=click.Choice(["encoders", "tasks", "protocols", "suites", "objectives"]))
-@click.option("--tasks", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Also the task cards of this folder.")
+@click.option(
+    "--tasks",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Also the task cards of this folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def COMMAND(what: str, folder: Path | None, as_json: bool) -> None:
     """List encoders, tasks, protocols or suites."""
@@ -31,8 +35,13 @@ def _encoders(folder: Path | None) -> list[Row]:
     from bench.encoders.load import reference_cards
 
     return [
-        {"name": c.name, "paradigm": c.paradigm, "objective": c.objective, "architecture": c.architecture,
-         "title": c.title}
+        {
+            "name": c.name,
+            "paradigm": c.paradigm,
+            "objective": c.objective,
+            "architecture": c.architecture,
+            "title": c.title,
+        }
         for c in reference_cards().values()
     ]
 
@@ -42,8 +51,15 @@ def _tasks(folder: Path | None) -> list[Row]:
 
     known = shipped_tasks() | (tasks_in(folder) if folder else {})
     return [
-        {"name": t.name, "kind": t.kind, "modality": t.modality, "target": t.target, "metric": t.metric,
-         "licence": t.licence, "title": t.title}
+        {
+            "name": t.name,
+            "kind": t.kind,
+            "modality": t.modality,
+            "target": t.target,
+            "metric": t.metric,
+            "licence": t.licence,
+            "title": t.title,
+        }
         for t in known.values()
     ]
 
@@ -76,5 +92,9 @@ def _objectives(folder: Path | None) -> list[Row]:
 
 
 _LISTS: dict[str, Callable[[Path | None], list[Row]]] = {
-    "encoders": _encoders, "tasks": _tasks, "protocols": _protocols, "suites": _suites, "objectives": _objectives,
+    "encoders": _encoders,
+    "tasks": _tasks,
+    "protocols": _protocols,
+    "suites": _suites,
+    "objectives": _objectives,
 }

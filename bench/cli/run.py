@@ -10,8 +10,11 @@ import click
 @click.command("run")
 @click.argument("encoder")
 @click.option("--suite", default=None, help="Suite by name or TOML file [default: phantom-v1, or your --tasks].")
-@click.option("--tasks", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Folder with your own task cards; alone, it is the suite.")
+@click.option(
+    "--tasks",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with your own task cards; alone, it is the suite.",
+)
 @click.option("--task", "only", multiple=True, help="Only this task of the suite (may be repeated).")
 @click.option("--out", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder for results.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
@@ -20,23 +23,50 @@ import click
 @click.option("--no-cache", is_flag=True, help="Do not keep features on disk.")
 @click.option("--accept-checksum", is_flag=True, help="Use data whose checksum differs; every record is marked.")
 @click.option("--trust-code", is_flag=True, help="Allow an encoder that is a Python file. It can do anything you can.")
+@click.option("--executor", default="serial", show_default=True, help="serial, processes, ray, slurm.")
+@click.option("--workers", type=click.IntRange(1, 4096), help="Workers of the executor.")
+@click.option("--address", help="Address of a Ray cluster; for slurm, 'local' tries the jobs on this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines.")
 def COMMAND(
-    encoder: str, suite: str | None, tasks: Path | None, only: tuple[str, ...], out: Path, device: str,
-    threads: int | None, batch_size: int | None, no_cache: bool, accept_checksum: bool, trust_code: bool,
+    encoder: str,
+    suite: str | None,
+    tasks: Path | None,
+    only: tuple[str, ...],
+    out: Path,
+    device: str,
+    threads: int | None,
+    batch_size: int | None,
+    no_cache: bool,
+    accept_checksum: bool,
+    trust_code: bool,
+    executor: str,
+    workers: int | None,
+    address: str | None,
     as_json: bool,
 ) -> None:
     """Score ENCODER (a folder with encoder.toml, or a reference encoder's name).
 
     Interrupt it whenever you like: the same command goes on where it stopped.
     """
+    from bench.runs.executors._base import Resources
     from bench.runs.provenance import command_line
     from bench.runs.run import RunSpec, run_folder, run_plan, session
 
     spec = RunSpec(
-        encoder=encoder, suite=suite or (None if tasks else "phantom-v1"), tasks=str(tasks) if tasks else None,
-        only=only, out=str(out), device=device, threads=threads, batch_size=batch_size, trust_code=trust_code,
-        accept_checksum=accept_checksum, cache=not no_cache, command=command_line(),
+        encoder=encoder,
+        suite=suite or (None if tasks else "phantom-v1"),
+        tasks=str(tasks) if tasks else None,
+        only=only,
+        out=str(out),
+        device=device,
+        threads=threads,
+        batch_size=batch_size,
+        trust_code=trust_code,
+        accept_checksum=accept_checksum,
+        cache=not no_cache,
+        command=command_line(),
+        executor=executor,
+        resources=Resources(workers=workers, address=address),
     )
     loaded, plan = session(spec)
     records = _with_progress(loaded, plan, spec, run_plan)
@@ -49,7 +79,7 @@ def COMMAND(
         raise click.exceptions.Exit(1)
 
 
-def _with_progress(loaded, plan, spec, run_plan):  # noqa: ANN001, ANN202
+def _with_progress(loaded, plan, spec, run_plan):
     from bench.cli._print import progress_bar
 
     with progress_bar() as bar:
@@ -66,13 +96,15 @@ def _with_progress(loaded, plan, spec, run_plan):  # noqa: ANN001, ANN202
     return records
 
 
-def _summary(records, folder: Path, encoder: str) -> None:  # noqa: ANN001
+def _summary(records, folder: Path, encoder: str) -> None:
     from bench.cli._print import interval_text, out, print_table
 
     full = [r for r in records if r.status == "done" and r.unit.budget == "100%" and r.unit.seed == 0]
     rows = [
         {
-            "task": r.unit.task, "protocol": r.unit.protocol, "metric": r.metric,
+            "task": r.unit.task,
+            "protocol": r.unit.protocol,
+            "metric": r.metric,
             "score [95 % interval]": interval_text(r.primary.value, r.primary.low, r.primary.high),
         }
         for r in full

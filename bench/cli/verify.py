@@ -18,20 +18,36 @@ import click
 @click.option("--trust-code", is_flag=True, help="Allow an encoder that is a Python file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def COMMAND(
-    submission: Path, rescore: bool, rerun: bool, sample: int | None, seed: int | None, tasks: Path | None,
-    trust_code: bool, as_json: bool,
+    submission: Path,
+    rescore: bool,
+    rerun: bool,
+    sample: int | None,
+    seed: int | None,
+    tasks: Path | None,
+    trust_code: bool,
+    as_json: bool,
 ) -> None:
     """Check SUBMISSION: schema, fingerprint, ids and hashes; with options, every number. Executes nothing it brings."""
     from bench.submissions.verify import verify
 
-    report = verify(submission, rescore=rescore, rerun=rerun, sample=sample, seed=seed, tasks=tasks,
-                    trust_code=trust_code)
+    report = verify(
+        submission, rescore=rescore, rerun=rerun, sample=sample, seed=seed, tasks=tasks, trust_code=trust_code
+    )
     if as_json:
-        click.echo(json.dumps({
-            "submission": str(report.folder), "accepted": report.accepted, "badge": report.badge,
-            "checked": report.checked, "problems": report.problems, "units": report.units,
-            "largest_difference": report.largest_difference,
-        }, indent=2))
+        click.echo(
+            json.dumps(
+                {
+                    "submission": str(report.folder),
+                    "accepted": report.accepted,
+                    "badge": report.badge,
+                    "checked": report.checked,
+                    "problems": report.problems,
+                    "units": report.units,
+                    "largest_difference": report.largest_difference,
+                },
+                indent=2,
+            )
+        )
     else:
         for line in report.checked:
             click.echo(f"  checked  {line}")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ from bench.runs.records import Record
 
 
 class Journal:
-    """Finished units of one run folder. Use as a context manager: it holds the folder's lock."""
+    """Finished units of one run folder. As a context manager it holds the folder's lock against a second run;
+    workers of the run that holds it write without."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,7 +43,9 @@ class Journal:
                 "another run is writing to this folder", where=self.folder, fix="wait for it, or choose another --out"
             ) from None
         except OSError as error:
-            raise RunError(f"cannot be written: {error.strerror}", where=self.folder, fix="choose another --out") from None
+            raise RunError(
+                f"cannot be written: {error.strerror}", where=self.folder, fix="choose another --out"
+            ) from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,7 +63,8 @@ class Journal:
             if held.get(key) != value:
                 raise RunError(
                     f"holds results of another {key.replace('_', ' ')} ({str(held.get(key))[:16]}, now {value[:16]})",
-                    where=self.folder, fix="choose another --out, or remove the folder",
+                    where=self.folder,
+                    fix="choose another --out, or remove the folder",
                 )
 
     def write(self, record: Record, outputs: Mapping[str, np.ndarray]) -> None:
@@ -76,6 +81,19 @@ class Journal:
             record = Record.from_json(path.read_text(), where=path)
             found[record.unit.key] = record
         return {key: r for key, r in sorted(found.items()) if r.status != "failed"}
+
+    def done(self, task: str) -> set[str]:
+        """Keys of the finished units of one task."""
+        sealed = {r.unit.key for r in self._sealed if r.unit.task == task and r.status != "failed"}
+        for path in (self.folder / "units").glob(f"{task}.*.json"):
+            record = Record.from_json(path.read_text(), where=path)
+            if record.unit.task == task and record.status != "failed":
+                sealed.add(record.unit.key)
+        return sealed
+
+    @cached_property
+    def _sealed(self) -> list[Record]:
+        return read_records(self.folder)
 
     def seal(self) -> list[Record]:
         """Gather all units into records.jsonl and one predictions file a task; safe to repeat at any point."""
@@ -94,6 +112,7 @@ class Journal:
         write_atomic(self.folder / "records.jsonl", "".join(r.to_json() + "\n" for r in records.values()))
         for path in units.glob("*"):
             path.unlink(missing_ok=True)
+        self.__dict__.pop("_sealed", None)
         return list(records.values())
 
 

@@ -78,7 +78,10 @@ def _local_suite(own: Mapping[str, Task]) -> Suite:
     uses = [ProtocolUse(name=n, budgets=budgets, seeds=seeds) for n, (budgets, seeds) in LOCAL_PROTOCOLS.items()]
     return Suite.parse(
         {
-            "schema": 1, "name": "local", "title": "Own tasks", "tasks": sorted(own),
+            "schema": 1,
+            "name": "local",
+            "title": "Own tasks",
+            "tasks": sorted(own),
             "protocols": [use.model_dump() for use in uses],
         },
         where="own tasks",

@@ -15,7 +15,17 @@ import torch
 from bench import __version__
 from bench.runs.records import Provenance
 
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "faiss-cpu", "onnxruntime", "transformers")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "faiss-cpu",
+    "onnxruntime",
+    "transformers",
+)
 
 
 def command_line() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,12 +11,14 @@ import torch
 
 from bench.data.fingerprint import suite_fingerprint
 from bench.data.load import load_task
+from bench.discover import members, pick
 from bench.encoders.base import Encoder
 from bench.encoders.card import read_card
 from bench.encoders.load import card_path, load_encoder
 from bench.errors import RunError
 from bench.features.cache import FeatureCache
 from bench.files import canonical_json, write_atomic
+from bench.runs.executors._base import Resources
 from bench.runs.journal import Journal
 from bench.runs.plan import Plan, make_plan
 from bench.runs.records import Record
@@ -44,10 +46,20 @@ class RunSpec:
     cache: bool = True
     command: str = ""
     fingerprint: str = ""
+    executor: str = "serial"
+    resources: Resources = field(default_factory=Resources)
+
+
+@dataclass(frozen=True)
+class TaskJob:
+    """One encoder x task of a run, as sent to a worker."""
+
+    spec: RunSpec
+    task: str
 
 
 def run(spec: RunSpec, report: Report = lambda message, record: None) -> list[Record]:
-    """Run every unit of `spec` that is not yet in the run folder, in this process; returns all its records.
+    """Run every unit of `spec` that is not yet in the run folder; returns all its records.
 
     Raises UserError (bad input, unwritable output); interrupted, it resumes when called again.
     """
@@ -57,12 +69,24 @@ def run(spec: RunSpec, report: Report = lambda message, record: None) -> list[Re
 
 def run_plan(encoder: Encoder, plan: Plan, spec: RunSpec, report: Report) -> list[Record]:
     """As `run`, with an encoder and a plan already in hand."""
+    executor = pick(members("bench.runs.executors", "EXECUTOR"), spec.executor, what="executor")
     spec = replace(spec, fingerprint=spec.fingerprint or fingerprint_of(plan, spec.accept_checksum))
     with Journal(run_folder(spec.out, encoder, plan)) as journal:
         begin(journal, encoder, plan, spec)
-        for name in plan.tasks:
-            run_task(encoder, plan, name, spec, journal, report)
+        if executor.name == "serial":
+            for name in plan.tasks:
+                run_task(encoder, plan, name, spec, journal, report)
+        else:
+            jobs = [TaskJob(spec, name) for name in plan.tasks]
+            executor.run(work, jobs, lambda job, n: report(f"{job.task}: {n} units", None), spec.resources)
         return journal.seal()
+
+
+def work(job: TaskJob) -> int:
+    """What a worker does with a job: the missing units of one task, written straight to the run folder."""
+    encoder, plan = session(job.spec)
+    journal = Journal(run_folder(job.spec.out, encoder, plan))
+    return run_task(encoder, plan, job.task, job.spec, journal, lambda message, record: None)
 
 
 def begin(journal: Journal, encoder: Encoder, plan: Plan, spec: RunSpec) -> None:
@@ -74,7 +98,8 @@ def begin(journal: Journal, encoder: Encoder, plan: Plan, spec: RunSpec) -> None
         write_atomic(kept, card_path(spec.encoder).read_bytes())
     elif read_card(kept).sha256 != encoder.card.sha256:
         raise RunError(
-            f"holds results of another version of the card of {encoder.card.name!r}", where=kept.parent,
+            f"holds results of another version of the card of {encoder.card.name!r}",
+            where=kept.parent,
             fix="choose another --out, or remove the folder",
         )
 
@@ -82,14 +107,19 @@ def begin(journal: Journal, encoder: Encoder, plan: Plan, spec: RunSpec) -> None
 def run_task(encoder: Encoder, plan: Plan, name: str, spec: RunSpec, journal: Journal, report: Report) -> int:
     """Run the missing units of one task; returns how many records were written."""
     setting = Setting(
-        command=spec.command, suite=plan.suite.name, fingerprint=spec.fingerprint,
-        accept_checksum=spec.accept_checksum, batch_size=spec.batch_size,
-        cache=FeatureCache() if spec.cache else None, progress=lambda message: report(message, None),
+        command=spec.command,
+        suite=plan.suite.name,
+        fingerprint=spec.fingerprint,
+        accept_checksum=spec.accept_checksum,
+        batch_size=spec.batch_size,
+        cache=FeatureCache() if spec.cache else None,
+        progress=lambda message: report(message, None),
     )
-    task, written = plan.tasks[name], 0
-    done = set(journal.records())
-    results = score_task(encoder, task, plan.folders[name], plan.units(task), plan.protocols, done, setting)
-    for record, outputs in results:
+    task, done = plan.tasks[name], journal.done(name)
+    written = 0
+    for record, outputs in score_task(
+        encoder, task, plan.folders[name], plan.units(task), plan.protocols, done, setting
+    ):
         journal.write(record, outputs)
         report("", record)
         written += 1

@@ -140,10 +140,7 @@ class _Work:
             self.task,
             Labelled(self._features("train", dense), train.labels, train.groups, train.images),
             Labelled(self._features("val", dense), val.labels, val.groups, val.images),
-            {
-                name: Unlabelled(self._features(name, dense), split.images)
-                for name, split in self.data.tests.items()
-            },
+            {name: Unlabelled(self._features(name, dense), split.images) for name, split in self.data.tests.items()},
             mask_size,
             self.encoder,
         )
@@ -179,9 +176,15 @@ class _Work:
             "score": time.perf_counter() - started,
         }
         record = self._record(
-            protocol, unit, status="done", n_labels=len(prediction.subset.rows), metrics=metrics,
-            chosen=dict(prediction.chosen), warnings=list(prediction.warnings),
-            predictions=f"predictions/{self.task.name}.npz", predictions_sha256=sha256_arrays(outputs),
+            protocol,
+            unit,
+            status="done",
+            n_labels=len(prediction.subset.rows),
+            metrics=metrics,
+            chosen=dict(prediction.chosen),
+            warnings=list(prediction.warnings),
+            predictions=f"predictions/{self.task.name}.npz",
+            predictions_sha256=sha256_arrays(outputs),
             cost=self._cost(seconds),
         )
         return record, outputs
@@ -195,7 +198,10 @@ class _Work:
     def _cost(self, seconds: dict[str, float]) -> Cost:
         rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
         return Cost(
-            seconds=seconds, peak_memory_mb=rss, parameters=self.encoder.parameters, flops_per_image=self._flops,
+            seconds=seconds,
+            peak_memory_mb=rss,
+            parameters=self.encoder.parameters,
+            flops_per_image=self._flops,
         )
 
     @cached_property
@@ -205,12 +211,20 @@ class _Work:
     def _record(self, protocol: Protocol, unit: Unit, **fields: object) -> Record:
         card, setting = self.encoder.card, self.setting
         return Record(
-            encoder=card.name, encoder_version=card.version, card_sha256=card.sha256,
-            weights_sha256=self.encoder.weights_sha256, unit=unit, data_sha256=self.data.sha256,
-            protocol_sha256=protocol.sha256, metric=self.task.metric,
+            encoder=card.name,
+            encoder_version=card.version,
+            card_sha256=card.sha256,
+            weights_sha256=self.encoder.weights_sha256,
+            unit=unit,
+            data_sha256=self.data.sha256,
+            protocol_sha256=protocol.sha256,
+            metric=self.task.metric,
             made_by=provenance(
-                command=setting.command, suite=setting.suite, fingerprint=setting.fingerprint,
-                device=self.encoder.device, precision=setting.precision,
+                command=setting.command,
+                suite=setting.suite,
+                fingerprint=setting.fingerprint,
+                device=self.encoder.device,
+                precision=setting.precision,
                 checksum_override=self.data.checksum_override,
             ),
             **fields,

@@ -63,7 +63,9 @@ def _copy_run(card: EncoderCard, run: Path, target: Path) -> int:
         )
     if missing := missing_units(run.name, {r.unit.key for r in records}):
         raise SubmissionError(
-            f"{len(missing)} units are missing, e.g. {missing[0]}", where=run, fix="run the same command again to finish"
+            f"{len(missing)} units are missing, e.g. {missing[0]}",
+            where=run,
+            fix="run the same command again to finish",
         )
     for _ in read_outputs(run, records):
         pass
@@ -94,6 +96,7 @@ def _bounded(folder: Path) -> None:
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     if size > MAX_BUNDLE_BYTES:
         raise SubmissionError(
-            f"is {size / 1e6:.1f} MB without weights, over the limit of {MAX_BUNDLE_BYTES / 1e6:.0f} MB", where=folder,
+            f"is {size / 1e6:.1f} MB without weights, over the limit of {MAX_BUNDLE_BYTES / 1e6:.0f} MB",
+            where=folder,
             fix="submit one suite at a time",
         )

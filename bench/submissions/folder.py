@@ -1,11 +1,11 @@
 """The layout of a submission, and reading it.
 
-    submissions/<encoder>/
-        encoder.toml
-        weights.safetensors         optional
-        <suite>/records.jsonl       every unit of the suite
-        <suite>/predictions/<task>.npz
-        badge.json                  written by `medssl verify`, never by the author
+submissions/<encoder>/
+    encoder.toml
+    weights.safetensors         optional
+    <suite>/records.jsonl       every unit of the suite
+    <suite>/predictions/<task>.npz
+    badge.json                  written by `medssl verify`, never by the author
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def _own(records: list[Record], card: EncoderCard, path: Path) -> list[Record]:
     for record in records:
         if record.encoder != card.name or record.card_sha256 != card.sha256:
             raise SubmissionError(
-                f"unit {record.unit.key} belongs to another encoder or another version of the card", where=path,
+                f"unit {record.unit.key} belongs to another encoder or another version of the card",
+                where=path,
                 fix="run it again with the card that is submitted",
             )
         if record.unit.key in seen:

@@ -50,8 +50,14 @@ class Report:
 
 
 def verify(
-    folder: Path, *, rescore: bool = False, rerun: bool = False, sample: int | None = None, seed: int | None = None,
-    tasks: Path | None = None, trust_code: bool = False,
+    folder: Path,
+    *,
+    rescore: bool = False,
+    rerun: bool = False,
+    sample: int | None = None,
+    seed: int | None = None,
+    tasks: Path | None = None,
+    trust_code: bool = False,
 ) -> Report:
     """Check a submission; write its badge when nothing is wrong.
 
@@ -124,11 +130,18 @@ def _rescore(result: Results, plan: Plan, report: Report) -> None:
 
 
 def _rerun(
-    folder: Path, result: Results, plan: Plan, report: Report, sample: int | None, seed: int | None,
-    trust_code: bool, tasks: Path | None,
+    folder: Path,
+    result: Results,
+    plan: Plan,
+    report: Report,
+    sample: int | None,
+    seed: int | None,
+    trust_code: bool,
+    tasks: Path | None,
 ) -> None:
-    spec = RunSpec(encoder=str(folder), suite=_suite_of(result, tasks), tasks=str(tasks) if tasks else None,
-                   trust_code=trust_code)
+    spec = RunSpec(
+        encoder=str(folder), suite=_suite_of(result, tasks), tasks=str(tasks) if tasks else None, trust_code=trust_code
+    )
     encoder, _ = session(spec)
     chosen = [r for r in result.records if r.status == "done"]
     if sample:
@@ -175,10 +188,15 @@ def _distance(a: Interval, b: Interval) -> float | None:
 
 
 def _sign(report: Report, tolerance: float) -> None:
-    write_badge(report.folder, BadgeFile(
-        badge=report.badge, contents_sha256=contents_sha256(report.folder),
-        verified=datetime.now(UTC).isoformat(timespec="seconds"), medssl=__version__, units=report.units,
-        tolerance=tolerance, largest_difference=report.largest_difference,
-    ))
-
-
+    write_badge(
+        report.folder,
+        BadgeFile(
+            badge=report.badge,
+            contents_sha256=contents_sha256(report.folder),
+            verified=datetime.now(UTC).isoformat(timespec="seconds"),
+            medssl=__version__,
+            units=report.units,
+            tolerance=tolerance,
+            largest_difference=report.largest_difference,
+        ),
+    )

@@ -1,0 +1,37 @@
+"""The contract of an executor."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+Job = TypeVar("Job")
+Work = Callable[[Job], int]
+"""Does a job, returns how many units it wrote. A module-level function, so that it can be sent elsewhere."""
+Done = Callable[[Job, int], None]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What an executor may use. workers None: as many as there are GPUs, or one for each `threads` CPU cores."""
+
+    workers: int | None = None
+    address: str | None = None
+    """Address of a Ray cluster; None starts a local one."""
+    partition: str | None = None
+    """SLURM partition."""
+    minutes: int = 240
+    """SLURM time limit of one job."""
+    log_folder: str = "runs/.slurm"
+
+
+class Executor(ABC):
+    """Runs jobs. Write `run`; raise what a job raised, after the others that had begun are finished."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def run(self, work: Work[Job], jobs: Sequence[Job], done: Done[Job], resources: Resources) -> None:
+        """Do every job once, in any order; call `done(job, units)` in this process as each finishes."""

@@ -1,0 +1,20 @@
+"""One job after the other, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.runs.executors._base import Done, Executor, Job, Resources, Work
+
+
+class Serial(Executor):
+    """The plainest executor, and the reference for the others."""
+
+    name = "serial"
+
+    def run(self, work: Work[Job], jobs: Sequence[Job], done: Done[Job], resources: Resources) -> None:
+        for job in jobs:
+            done(job, work(job))
+
+
+EXECUTOR = Serial()

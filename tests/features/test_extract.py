@@ -1,0 +1,90 @@
+"""Extraction: every image once, in order, whatever the batch size; memory running out loses nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from bench.encoders.base import Encoded, Encoder
+from bench.encoders.card import EncoderCard
+from bench.errors import EncoderError
+from bench.features.extract import NoPatchGridError, extract
+
+CARD = EncoderCard.parse(
+    {
+        "schema": 1,
+        "name": "probe",
+        "version": "1",
+        "title": "t",
+        "authors": ["a"],
+        "licence": "CC0-1.0",
+        "paradigm": "reference",
+        "objective": "other",
+        "method": "m",
+        "architecture": "none",
+        "source": {},
+        "preprocessing": {"size": 8, "mean": [0.0] * 3, "std": [1.0] * 3},
+    },
+    where="test",
+)
+
+
+class Probe(Encoder):
+    """Mean and corner of the image; `limit` is the largest batch that fits into its memory."""
+
+    def __init__(self, limit: int = 10**6, grid: bool = True, poison: bool = False) -> None:
+        super().__init__(CARD)
+        self.limit, self.grid, self.poison, self.seen = limit, grid, poison, []
+
+    def forward(self, x: torch.Tensor, dense: bool) -> Encoded:
+        if len(x) > self.limit:
+            raise torch.OutOfMemoryError
+        self.seen.append(len(x))
+        pooled = torch.stack([x.mean((1, 2, 3)), x[:, 0, 0, 0]], 1)
+        if self.poison:
+            pooled[0, 0] = float("nan")
+        return Encoded(pooled, x.permute(0, 2, 3, 1) if dense and self.grid else None)
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (23, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 23, 64])
+def test_every_image_once_in_order(images: np.ndarray, batch_size: int) -> None:
+    features = extract(Probe(), images, dense=True, batch_size=batch_size)
+    np.testing.assert_allclose(features.pooled[:, 0], images.mean((1, 2, 3)) / 255, rtol=1e-5)
+    np.testing.assert_allclose(features.pooled[:, 1], images[:, 0, 0, 0] / 255, rtol=1e-6)
+    np.testing.assert_allclose(features.grid, images / 255, rtol=1e-5)
+    assert features.pooled.dtype == features.grid.dtype == np.float32
+
+
+def test_batches_halve_when_memory_runs_out(images: np.ndarray) -> None:
+    probe = Probe(limit=3)
+    features = extract(probe, images, dense=False, batch_size=16)
+    np.testing.assert_allclose(features.pooled[:, 0], images.mean((1, 2, 3)) / 255, rtol=1e-5)
+    assert sum(probe.seen) == len(images)
+    assert max(probe.seen) == 2
+
+
+def test_an_image_that_does_not_fit_is_one_message(images: np.ndarray) -> None:
+    with pytest.raises(EncoderError, match="even for one image"):
+        extract(Probe(limit=0), images, dense=False)
+
+
+def test_a_volume_is_the_mean_of_its_slices(images: np.ndarray) -> None:
+    volumes = images[:20].reshape(4, 5, 8, 8, 3)
+    slices = extract(Probe(), images[:20], dense=False)
+    features = extract(Probe(), volumes, dense=False)
+    np.testing.assert_allclose(features.pooled, slices.pooled.reshape(4, 5, 2).mean(1), rtol=1e-6)
+
+
+def test_nan_is_refused_with_the_encoders_name(images: np.ndarray) -> None:
+    with pytest.raises(EncoderError, match="probe: global features hold NaN"):
+        extract(Probe(poison=True), images, dense=False)
+
+
+def test_an_encoder_without_a_grid_cannot_be_dense(images: np.ndarray) -> None:
+    with pytest.raises(NoPatchGridError):
+        extract(Probe(grid=False), images, dense=True)
