@@ -53,30 +53,30 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_toml(text: str, *, where: object) -> dict[str, Any]:
-    """Parse TOML text, refusing nesting deeper than 32 before the parser recurses. Raises CardError."""
-    _refuse_deep(text, where)
+    """Parse TOML text; nesting deeper than 32 is refused. Raises CardError."""
     try:
-        return tomllib.loads(text)
+        values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, ValueError) as error:
         raise CardError(f"is not valid TOML: {error}", where=where) from None
     except RecursionError:
-        raise CardError("is nested too deeply", where=where) from None
+        values = None
+    if values is None or _deeper_than(values, MAX_NESTING):
+        raise CardError(f"is nested deeper than {MAX_NESTING} levels", where=where)
+    return values
 
 
-def _refuse_deep(text: str, where: object) -> None:
-    depth = 0
-    for char in text:
-        if char in "[{":
-            depth += 1
-            if depth > MAX_NESTING:
-                raise CardError(f"is nested deeper than {MAX_NESTING} levels", where=where)
-        elif char in "]}" or char == "\n" and depth == 1:
-            depth = max(0, depth - 1)
-    if max((line.count(".") for line in text.splitlines()), default=0) > 4 * MAX_NESTING:
-        # A dotted key nests too; long prose holds fewer full stops than this on one line.
-        for line in text.splitlines():
-            if line.split("=", 1)[0].count(".") > MAX_NESTING:
-                raise CardError(f"has a key nested deeper than {MAX_NESTING} levels", where=where)
+def _deeper_than(value: Any, limit: int) -> bool:
+    """Whether tables and arrays nest deeper than `limit`, found level by level, without recursion."""
+    level = [value]
+    for _ in range(limit):
+        level = [inner for v in level if isinstance(v, dict | list) for inner in _inside(v)]
+        if not level:
+            return False
+    return any(isinstance(v, dict | list) for v in level)
+
+
+def _inside(value: dict | list) -> Any:
+    return value.values() if isinstance(value, dict) else value
 
 
 def nearest(word: str, choices: list[str] | tuple[str, ...]) -> str | None:

@@ -24,7 +24,7 @@ class _Verbs(click.Group):
             return None
         return import_module(f"bench.cli.{name.replace('-', '_')}").COMMAND
 
-    def resolve_command(self, ctx, args):  # noqa: ANN001, ANN201 - click's own signature
+    def resolve_command(self, ctx, args):
         if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
             near = nearest(args[0], self.list_commands(ctx))
             hint = f" Did you mean {near!r}?" if near else " See 'medssl --help'."

@@ -29,7 +29,7 @@ def COMMAND(suite: str, out: Path, site: Path) -> None:
             row = bar.add_task(name, total=plan.n_units)
 
             def report(message: str, record: object, name: str = name, row: object = row) -> None:
-                bar.update(row, description=message and f"{name}: {message}" or name, advance=0 if message else 1)
+                bar.update(row, description=(message and f"{name}: {message}") or name, advance=0 if message else 1)
 
             run_plan(encoder, plan, spec, report)
             bar.update(row, description=name, completed=plan.n_units)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
-from bench.locate import shipped
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Contamination:
 
 @cache
 def _vocabulary() -> tuple[dict[str, str], dict[str, frozenset[str]]]:
-    """(alias -> corpus name, corpus name -> corpora whose images it contains), from tasks/corpora.toml."""
-    table = tomllib.loads((shipped("tasks") / "corpora.toml").read_text(encoding="utf-8"))["corpus"]
+    """(alias -> corpus name, corpus name -> corpora whose images it contains), from corpora.toml."""
+    table = tomllib.loads(Path(__file__).with_name("corpora.toml").read_text(encoding="utf-8"))["corpus"]
     aliases = {alias: name for name, entry in table.items() for alias in [name, *entry.get("aliases", [])]}
     return {_plain(a): n for a, n in aliases.items()}, {n: frozenset(e.get("contains", [])) for n, e in table.items()}
 

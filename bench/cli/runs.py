@@ -1,0 +1,127 @@
+"""`medssl runs`: List, show, clean or export your runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+_folder = click.option(
+    "--runs", "root", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of your runs."
+)
+
+
+@click.group("runs")
+def COMMAND() -> None:
+    """List, show, clean or export the runs below a folder."""
+
+
+@COMMAND.command("list")
+@_folder
+def list_runs(root: Path) -> None:
+    """One line a run: encoder, suite, units done, whether it is finished."""
+    from bench.cli._print import print_table
+    from bench.runs.journal import Journal
+
+    rows = []
+    for folder in _folders(root):
+        records = Journal(folder).records()
+        rows.append(
+            {
+                "encoder": folder.parent.name,
+                "suite": folder.name,
+                "units": len(records),
+                "refused": sum(r.status == "refused" for r in records.values()),
+                "state": "finished" if (folder / "records.jsonl").exists() else "interrupted",
+            }
+        )
+    if rows:
+        print_table(f"{len(rows)} runs in {root}", rows, right=["units", "refused"])
+    else:
+        click.echo(f"No runs in {root}. Start one: medssl run raw-pixels --suite phantom-mini")
+
+
+@COMMAND.command("show")
+@click.argument("encoder")
+@click.option("--suite", help="Only this suite.")
+@_folder
+def show(encoder: str, suite: str | None, root: Path) -> None:
+    """Every unit of a run with its primary metric and interval."""
+    from bench.cli._print import interval_text, print_table
+    from bench.runs.journal import Journal
+
+    for folder in _chosen(root, encoder, suite):
+        records = list(Journal(folder).records().values())
+        rows = [
+            {
+                "task": r.unit.task,
+                "protocol": r.unit.protocol,
+                "budget": r.unit.budget,
+                "seed": r.unit.seed,
+                "metric": r.metric,
+                "score [95 % interval]": interval_text(r.primary.value, r.primary.low, r.primary.high)
+                if r.primary
+                else f"{r.status}: {r.reason}",
+            }
+            for r in records
+        ]
+        print_table(f"{encoder}, {folder.name}", rows, right=["budget", "seed"])
+
+
+@COMMAND.command("clean")
+@click.argument("encoder")
+@click.option("--suite", help="Only this suite.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_folder
+def clean(encoder: str, suite: str | None, yes: bool, root: Path) -> None:
+    """Remove the runs of an encoder."""
+    for folder in _chosen(root, encoder, suite):
+        if yes or click.confirm(f"Remove {folder}?"):
+            shutil.rmtree(folder)
+            click.echo(f"Removed {folder}")
+    if not any((root / encoder).glob("*/")):
+        shutil.rmtree(root / encoder, ignore_errors=True)
+
+
+@COMMAND.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--encoder", help="Only this encoder.")
+@_folder
+def export(file: Path, encoder: str | None, root: Path) -> None:
+    """Write every metric as one table: FILE ends in .csv, .parquet or .jsonl."""
+    import pandas as pd
+
+    from bench.errors import UserError
+    from bench.leaderboard.collect import collect
+
+    writers = {".csv": pd.DataFrame.to_csv, ".parquet": pd.DataFrame.to_parquet}
+    if file.suffix not in {*writers, ".jsonl"}:
+        raise UserError(f"unknown ending {file.suffix!r}", where=file, fix="use .csv, .parquet or .jsonl")
+    frames = [c.frame.assign(suite=name) for name, c in collect([], local=[root]).items()]
+    table = pd.concat(frames) if frames else pd.DataFrame()
+    if encoder:
+        table = table[table["encoder"] == encoder]
+    if file.suffix == ".jsonl":
+        table.to_json(file, orient="records", lines=True)
+    else:
+        writers[file.suffix](table, file, index=False)
+    click.echo(f"{file}: {len(table)} rows")
+
+
+def _folders(root: Path) -> list[Path]:
+    found = {p.parent for pattern in ("*/*/records.jsonl", "*/*/run.json") for p in root.glob(pattern)}
+    return sorted(found)
+
+
+def _chosen(root: Path, encoder: str, suite: str | None) -> list[Path]:
+    from bench.errors import UserError
+    from bench.strict import nearest
+
+    found = [f for f in _folders(root) if f.parent.name == encoder and suite in (None, f.name)]
+    if not found:
+        names = sorted({f.parent.name for f in _folders(root)})
+        near = nearest(encoder, names)
+        fix = f"did you mean {near!r}?" if near else f"runs of: {', '.join(names) or 'no encoder'}"
+        raise UserError(f"no run of {encoder!r}", where=root, fix=fix)
+    return found

@@ -1,0 +1,88 @@
+"""Hashes, atomic writes and npz without pickle."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from bench.errors import RunError, UserError
+from bench.files import canonical_json, npz_bytes, read_npz, sha256_arrays, write_atomic
+
+arrays = hnp.arrays(
+    st.sampled_from([np.uint8, np.int64, np.float32, np.float64]), hnp.array_shapes(min_dims=0, max_dims=3, max_side=5)
+)
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z]{1,6}", fullmatch=True), arrays, max_size=3))
+def test_npz_bytes_round_trip_and_depend_only_on_content(tmp_path_factory, values: dict[str, np.ndarray]) -> None:
+    path = tmp_path_factory.mktemp("npz") / "x.npz"
+    data = npz_bytes(values)
+    assert data == npz_bytes(dict(reversed(values.items())))
+    path.write_bytes(data)
+    again = read_npz(path)
+    assert set(again) == set(values)
+    for name, value in values.items():
+        np.testing.assert_array_equal(again[name], value)
+    assert sha256_arrays(again) == sha256_arrays(values)
+
+
+@given(arrays, arrays)
+def test_hash_tells_arrays_apart(a: np.ndarray, b: np.ndarray) -> None:
+    same = a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    assert (sha256_arrays({"x": a}) == sha256_arrays({"x": b})) == same
+
+
+def test_hash_of_a_large_array_does_not_depend_on_blocks() -> None:
+    big = np.arange(5_000_000, dtype=np.int64)
+    assert sha256_arrays({"x": big}) == sha256_arrays({"x": np.array(big)})
+    assert sha256_arrays({"x": big}) != sha256_arrays({"x": big.reshape(1000, -1)})
+
+
+def test_an_npz_that_would_unpack_too_large_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    path.write_bytes(npz_bytes({"x": np.zeros(1_000_000)}))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(UserError, match="over the limit"):
+        read_npz(path, max_bytes=1_000_000)
+
+
+def test_an_npz_with_a_pickle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pickle.npz"
+    np.savez(path, x=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(UserError, match="not a readable npz"):
+        read_npz(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04broken", b"plain text"])
+def test_a_broken_npz_is_one_message(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="npz"):
+        read_npz(path)
+    assert not zipfile.is_zipfile(path)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.txt"
+    write_atomic(path, "old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(RunError, match="No space left on device.*free some space"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_canonical_json_refuses_nan() -> None:
+    assert canonical_json({"b": 0.1, "a": [1, None]}) == '{"a":[1,null],"b":0.1}'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical_json(float("nan"))

@@ -1,0 +1,48 @@
+"""Cards: every problem at once, by name, with the nearest valid key; hostile TOML is bounded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.encoders.card import EncoderCard
+from bench.errors import CardError
+from bench.strict import MAX_CARD_BYTES, parse_toml, read_toml
+
+
+def test_unknown_key_names_the_nearest() -> None:
+    with pytest.raises(CardError, match=r"unknown key 'licens' \(did you mean 'licence'\?\)"):
+        EncoderCard.parse({"licens": "MIT"}, where="card")
+
+
+def test_unknown_nested_key_offers_the_keys_of_its_table() -> None:
+    with pytest.raises(CardError, match=r"'preprocessing.sise' \(did you mean 'size'\?\)"):
+        EncoderCard.parse({"preprocessing": {"sise": 224}}, where="card")
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    with pytest.raises(CardError) as caught:
+        EncoderCard.parse({"schema": 1, "name": "Not Allowed", "paradigm": "contrastve"}, where="card")
+    for part in ("'name'", "'paradigm'", "missing key 'version'"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 50 + "]" * 50, "a" + ".a" * 50 + " = 1", "x = " + "[" * 100_000])
+def test_deep_nesting_is_refused(text: str) -> None:
+    with pytest.raises(CardError):
+        parse_toml(text, where="card")
+
+
+def test_brackets_in_text_are_not_nesting() -> None:
+    lines = "\n".join(f'k{i} = "[{{[ (see [1], [2]) a.b.c.d.e"' for i in range(100))
+    assert len(parse_toml(lines, where="card")) == 100
+
+
+def test_files_that_cannot_be_cards(tmp_path: Path) -> None:
+    big, binary = tmp_path / "big.toml", tmp_path / "binary.toml"
+    big.write_text("#" * (MAX_CARD_BYTES + 1))
+    binary.write_bytes(b"\xff\xfe\x00")
+    for path, message in ((big, "over the limit"), (binary, "UTF-8"), (tmp_path, "folder"), (tmp_path / "no", "no such")):
+        with pytest.raises(CardError, match=message):
+            read_toml(path)
