@@ -12,6 +12,8 @@ from bench.errors import CardError
 from bench.strict import nearest
 
 REFERENCE = Path(__file__).parent / "reference"
+EXAMPLES = Path(__file__).parent / "examples"
+"""Cards that can be loaded by name too, but need a package or weights that do not come with this one."""
 
 
 def load_encoder(path_or_name: str | Path, *, trust_code: bool = False, allow_outside: bool = False) -> Encoder:
@@ -45,9 +47,10 @@ def card_path(path_or_name: str | Path) -> Path:
         return path / "encoder.toml"
     if path.suffix == ".toml" or path.exists() or len(path.parts) > 1:
         return path
-    names = reference_names()
-    if str(path_or_name) in names:
-        return REFERENCE / f"{path_or_name}.toml"
+    shipped = {p.stem: p for folder in (EXAMPLES, REFERENCE) for p in sorted(folder.glob("*.toml"))}
+    if str(path_or_name) in shipped:
+        return shipped[str(path_or_name)]
+    names = list(shipped)
     near = nearest(str(path_or_name), names)
     fix = f"did you mean {near!r}?" if near else f"give a folder with encoder.toml, or one of: {', '.join(names)}"
     raise CardError(f"no folder, card or reference encoder {str(path_or_name)[:80]!r}", fix=fix)
