@@ -1,0 +1,143 @@
+"""Label budgets: which training rows a unit may learn from, fixed by task and seed alone.
+
+One stratified order of the training rows is drawn for each (task, seed); "1%", "5%", ... and "n=16" are prefixes
+of it, so that they are nested, and "k=4" takes the first four of each class. The order is stratified in each
+prefix: a row at place j of the m rows of its class stands at (j + 1/2) / m. Rows of a patient move together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from bench.data.task import Task
+from bench.errors import DataError
+from bench.protocols.base import Subset
+
+MIN_PER_CLASS = 2
+"""A budget is valid when every class (each kept label of a multi-label task) has this many labelled images."""
+
+
+def subsets(
+    task: Task, train_labels: np.ndarray, groups: np.ndarray | None, budget: str, seeds: Iterable[int]
+) -> list[Subset]:
+    """One subset for each seed, the same for every encoder; "100%" is the whole split whatever the seed.
+
+    train_labels, groups: as in `bench.data.dataset.Split`. budget: "10%", "k=4" (images of each class) or
+    "n=16" (images). Whether a subset holds enough of each class is for `why_invalid` to say.
+    Raises DataError when the budget asks for more than there is.
+    """
+    return [Subset(budget, seed, _rows(task, train_labels, groups, budget, seed)) for seed in seeds]
+
+
+def why_invalid(task: Task, train_labels: np.ndarray, subset: Subset) -> str | None:
+    """Why nothing can be learnt from this subset (a class with fewer than two images), or None."""
+    needed = 1 if subset.budget.startswith("k=") else MIN_PER_CLASS
+    present = _presence(task, train_labels)
+    available, counts = present.sum(0), present[subset.rows].sum(0)
+    if task.target == "mask":
+        available, counts, names = available[1:], counts[1:], task.classes[1:]
+    else:
+        names = task.classes
+    if task.target == "multi-label":
+        if (counts >= needed).any():
+            return None
+        return f"no label has {needed} positive images in {subset.budget} of the training images"
+    few = [i for i in range(len(names)) if available[i] > 0 and counts[i] < needed]
+    if not few:
+        return None
+    held = f"{subset.budget} of the training images holds {counts[few[0]]} of {names[few[0]]!r}"
+    return f"{held}; {needed} are needed"
+
+
+def indices_sha256(subsets: Sequence[Subset]) -> str:
+    """SHA-256 over budget, seed and rows of each subset, in order: part of a run's fingerprint."""
+    digest = hashlib.sha256()
+    for s in subsets:
+        digest.update(f"{s.budget}|{s.seed}|{len(s.rows)}|".encode())
+        digest.update(np.ascontiguousarray(s.rows, dtype="<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _rows(task: Task, labels: np.ndarray, groups: np.ndarray | None, budget: str, seed: int) -> np.ndarray:
+    n = len(labels)
+    if budget == "100%":
+        return np.arange(n, dtype=np.int64)
+    rng = np.random.default_rng(_entropy(task.name, seed))
+    if budget.startswith("k="):
+        return _shots(task, labels, groups, int(budget[2:]), rng)
+    wanted = int(budget[2:]) if budget.startswith("n=") else max(1, round(n * int(budget[:-1]) / 100))
+    if wanted > n:
+        raise DataError(f"budget {budget!r} asks for {wanted} images, the training split has {n}", where=task.name)
+    order, ends = _stratified_order(task, labels, groups, rng)
+    # The prefix of whole groups nearest to the wanted size; without groups that is the size itself.
+    take = ends[np.argmin(np.abs(ends - wanted))]
+    return np.sort(order[:take])
+
+
+def _entropy(name: str, seed: int) -> list[int]:
+    return [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little"), seed]
+
+
+def _presence(task: Task, labels: np.ndarray) -> np.ndarray:
+    """bool (n, k): which classes each image shows."""
+    k = len(task.classes)
+    if task.target == "multi-label":
+        return labels.astype(bool)
+    if task.target == "mask":
+        return np.stack([(labels == c).reshape(len(labels), -1).any(1) for c in range(k)], axis=1)
+    return labels.reshape(-1, 1) == np.arange(k)
+
+
+def _strata(task: Task, labels: np.ndarray) -> np.ndarray:
+    """int (n,): class; for several at once the rarest one shown; k where none is."""
+    present = _presence(task, labels)
+    if task.target == "mask":
+        present = present[:, 1:]
+    rarity = np.where(present, present.sum(0), len(labels) + 1)
+    return np.where(present.any(1), rarity.argmin(1), present.shape[1])
+
+
+def _stratified_order(
+    task: Task, labels: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row order in which each prefix is stratified, and the prefix lengths that do not split a group."""
+    strata, n = _strata(task, labels), len(labels)
+    _, unit = np.unique(np.arange(n) if groups is None else groups, return_inverse=True)
+    counts = np.bincount(strata, minlength=strata.max() + 1)
+    # A group counts for the rarest stratum among its rows.
+    by_rarity = np.argsort(np.argsort(counts, kind="stable"), kind="stable")[strata]
+    key = np.full(unit.max() + 1, n)
+    np.minimum.at(key, unit, by_rarity)
+    place = np.empty(len(key))
+    shuffled = rng.permutation(len(key))
+    for stratum in np.unique(key):
+        members = shuffled[key[shuffled] == stratum]
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    unit_order = shuffled[np.argsort(place[shuffled], kind="stable")]
+    rank = np.empty(len(key), dtype=np.int64)
+    rank[unit_order] = np.arange(len(key))
+    return np.argsort(rank[unit], kind="stable"), np.cumsum(np.bincount(rank[unit]))
+
+
+def _shots(task: Task, labels: np.ndarray, groups: np.ndarray | None, k: int, rng: np.random.Generator) -> np.ndarray:
+    """k rows of each class, from different patients where that is possible."""
+    if task.target in ("multi-label", "mask"):
+        raise DataError(f"shots per class are not defined for target {task.target!r}", where=task.name)
+    chosen = []
+    for c in range(len(task.classes)):
+        members = rng.permutation(np.flatnonzero(labels == c))
+        if groups is not None and len(members):
+            _, first, unit = np.unique(groups[members], return_index=True, return_inverse=True)
+            again = np.ones(len(members), dtype=bool)
+            again[first] = False
+            members = members[np.argsort(again, kind="stable")]
+        if len(members) < k:
+            raise DataError(
+                f"budget 'k={k}' asks for {k} images of {task.classes[c]!r}, the training split has {len(members)}",
+                where=task.name,
+            )
+        chosen.append(members[:k])
+    return np.sort(np.concatenate(chosen)).astype(np.int64)

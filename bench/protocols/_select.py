@@ -1,0 +1,96 @@
+"""Choosing a hyper-parameter: folds inside a subset, and the primary metric of many candidates at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import rankdata
+
+from bench.data.task import Task
+
+
+def one_hot(task: Task, labels: np.ndarray) -> np.ndarray:
+    """float64 (n, k) targets; multi-label passes through. Binary has one column, the positive class."""
+    if task.target == "multi-label":
+        return labels.astype(np.float64)
+    if task.target == "binary":
+        return labels.reshape(-1, 1).astype(np.float64)
+    return np.eye(len(task.classes))[labels]
+
+
+def link(task: Task) -> str:
+    """"sigmoid" where each column is its own problem, else "softmax"."""
+    return "sigmoid" if task.target in ("binary", "multi-label") else "softmax"
+
+
+def probabilities(task: Task, logits: np.ndarray) -> np.ndarray:
+    """float64 (..., n, k) from logits of the columns of `one_hot`; binary becomes two columns."""
+    if link(task) == "softmax":
+        exp = np.exp(logits - logits.max(-1, keepdims=True))
+        return exp / exp.sum(-1, keepdims=True)
+    p = 0.5 * (1.0 + np.tanh(0.5 * logits))
+    return np.concatenate([1.0 - p, p], axis=-1) if task.target == "binary" else p
+
+
+def stratified_folds(strata: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) -> np.ndarray:
+    """int (n,): the fold of each row; strata are spread evenly, and a group stays in one fold."""
+    rng = np.random.default_rng([seed, folds])
+    _, unit = np.unique(np.arange(len(strata)) if groups is None else groups, return_inverse=True)
+    key = np.zeros(unit.max() + 1, dtype=np.int64)
+    key[unit] = strata
+    order = rng.permutation(len(key))
+    order = order[np.argsort(key[order], kind="stable")]
+    fold = np.empty(len(key), dtype=np.int64)
+    fold[order] = np.arange(len(key)) % folds
+    return fold[unit]
+
+
+def primary(task: Task, probability: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Primary metric, float64 (m,), of m candidates: probability (m, n, k), labels as in `Split`; NaN if undefined."""
+    if task.metric == "auroc":
+        return macro_auroc(probability, _columns(task, labels))
+    if task.metric == "qwk":
+        guess = np.rint((probability * np.arange(probability.shape[-1])).sum(-1)).astype(np.int64)
+        return np.array([_kappa(g, labels, len(task.classes)) for g in guess])
+    guess = probability.argmax(-1)
+    present = np.unique(labels)
+    return np.stack([(guess[:, labels == c] == c).mean(1) for c in present]).mean(0)
+
+
+def macro_auroc(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """float64 (m,): mean over columns of the rank-sum AUROC of scores (m, n, k); one-sided columns are left out.
+
+    >>> macro_auroc(np.array([[[0.1], [0.4], [0.35], [0.8]]]), np.array([[0], [0], [1], [1]], bool))
+    array([0.75])
+    """
+    positives, n = present.sum(0), len(present)
+    columns = np.flatnonzero((positives > 0) & (positives < n))
+    if not len(columns):
+        return np.full(len(scores), np.nan)
+    ranks = rankdata(scores[..., columns], axis=1)
+    up = positives[columns]
+    total = (ranks * present[None, :, columns]).sum(1)
+    return ((total - up * (up + 1) / 2) / (up * (n - up))).mean(1)
+
+
+def best(values: np.ndarray) -> int:
+    """Index of the largest value; ties (to 1e-12) go to the first, the smaller C; 0 where all are NaN."""
+    filled = np.where(np.isnan(values), -np.inf, values)
+    return int(np.flatnonzero(filled >= filled.max() - 1e-12)[0])
+
+
+def _columns(task: Task, labels: np.ndarray) -> np.ndarray:
+    if task.target == "multi-label":
+        return labels.astype(bool)
+    k = len(task.classes)
+    present = labels.reshape(-1, 1) == np.arange(k)
+    if task.target == "binary":
+        present[:, 0] = False
+    return present
+
+
+def _kappa(guess: np.ndarray, labels: np.ndarray, k: int) -> float:
+    table = np.bincount(labels * k + guess, minlength=k * k).reshape(k, k).astype(np.float64)
+    cost = (np.arange(k)[:, None] - np.arange(k)) ** 2
+    expected = np.outer(table.sum(1), table.sum(0)) / table.sum()
+    worst = (cost * expected).sum()
+    return 1.0 - (cost * table).sum() / worst if worst > 0 else float("nan")
