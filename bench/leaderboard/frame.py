@@ -21,6 +21,8 @@ COLUMNS: dict[str, str] = {
     "flops": "forward FLOPs per image, or None",
     "pretrain_images": "images of all pretraining corpora, or None when not disclosed",
     "in_domain": "whether any pretraining corpus is medical: True, False, or None when not disclosed",
+    "licence": "licence of the encoder's weights",
+    "pooling": "how its tokens or map become the global vector",
     "badge": "declared, rescored, reproduced",
     "task": "name on the task card",
     "kind": "global or dense",
@@ -115,6 +117,8 @@ def _about_encoder(card: EncoderCard) -> dict[str, object]:
         "controlled_track": card.controlled_track,
         "pretrain_images": None if sizes is None else sum(sizes),
         "in_domain": None if corpora is None else any(c.in_domain for c in corpora),
+        "licence": card.licence,
+        "pooling": card.features.pooling,
     }
 
 
