@@ -1,0 +1,156 @@
+"""Every table as CSV, JSON, Parquet and LaTeX, with one documented schema."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.publish.model import BoardView, SiteView, SuiteView
+from bench.publish.site import Site
+
+BOARD_COLUMNS: dict[str, str] = {
+    "suite": "name of the suite",
+    "board": "overall, global, dense, low-label, fine-tune",
+    "rank": "rank among all encoders that are not references; empty for a reference",
+    "rank_low": "lower end of the 95 % interval of the rank",
+    "rank_high": "upper end of it",
+    "tier": "encoders of one tier cannot be told apart from its head",
+    "encoder": "name on the card",
+    "version": "version on the card",
+    "title": "title on the card",
+    "paradigm": "contrastive, predictive, generative, hybrid, reference",
+    "objective": "finer kind of objective",
+    "badge": "declared, rescored, reproduced",
+    "local": "whether the result is the reader's own, not submitted",
+    "score": "mean normalised score of the board, 0 chance, 1 perfect",
+    "low": "lower end of its 95 % interval",
+    "high": "upper end of it",
+    "weighting_rank_low": "rank at the 5th percentile of random weightings of the cells",
+    "weighting_rank_high": "rank at the 95th percentile",
+    "weighting_first": "share of random weightings at which the encoder is first",
+    "iqm": "interquartile mean over tasks",
+    "win_rate": "share of pairwise comparisons won (diagnostic)",
+    "parameters": "number of parameters",
+    "flops": "forward FLOPs per image",
+    "licence": "licence on the card",
+    "data": "fingerprint of the data the row was computed from",
+}
+"""Columns of a board; one column `cell:<modality>/<kind>` follows for each of its cells."""
+
+RESULT_COLUMNS: dict[str, str] = {
+    "suite": "name of the suite",
+    "encoder": "name on the card",
+    "task": "name on the task card",
+    "protocol": "name with version",
+    "budget": "label fraction '10%', shots 'k=4', labelled images 'n=16'",
+    "split": "test, or test-shift (a second site)",
+    "metric": "name of the metric, a stratum in brackets",
+    "primary": "whether it is the primary metric of the task",
+    "value": "mean over seeds",
+    "low": "lower end of the 95 % interval",
+    "high": "upper end of it",
+    "score": "(value - chance) / (1 - chance), clipped at 0, of the primary metric",
+    "score_low": "lower end of its 95 % interval",
+    "score_high": "upper end of it",
+    "seeds": "number of seeds behind the mean",
+    "n_labels": "labelled training images",
+    "contaminated": "yes, no, unknown: pretraining corpora against the corpus of the task",
+    "address": "address of the number within the site",
+}
+"""Columns of results.csv: one row a number of the site."""
+
+
+def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFrame:
+    """A board as a table with the columns of BOARD_COLUMNS and one for each cell."""
+    rows = []
+    for row in board.rows:
+        e = view.encoders[row.encoder]
+        rows.append(
+            {
+                "suite": suite.name,
+                "board": board.name,
+                "rank": row.rank,
+                "rank_low": row.rank_low,
+                "rank_high": row.rank_high,
+                "tier": row.tier,
+                "encoder": row.encoder,
+                "version": e.card.version,
+                "title": e.card.title,
+                "paradigm": e.card.paradigm,
+                "objective": e.card.objective,
+                "badge": e.badge,
+                "local": e.local,
+                "score": row.score.value,
+                "low": row.score.low,
+                "high": row.score.high,
+                "weighting_rank_low": row.weight_low,
+                "weighting_rank_high": row.weight_high,
+                "weighting_first": row.weight_first,
+                "iqm": row.iqm,
+                "win_rate": row.win_rate,
+                "parameters": e.parameters,
+                "flops": e.flops,
+                "licence": e.card.licence,
+                "data": view.fingerprint,
+                **{f"cell:{c.key}": v for c, v in zip(board.columns, row.cells)},
+            }
+        )
+    frame = pd.DataFrame(rows, columns=[*BOARD_COLUMNS, *(f"cell:{c.key}" for c in board.columns)])
+    whole = ["rank", "rank_low", "rank_high", "tier", "weighting_rank_low", "weighting_rank_high", "flops"]
+    return frame.astype(dict.fromkeys(whole, "Int64"))
+
+
+def write_table(site: Site, stem: str, frame: pd.DataFrame, *, latex: bool = False) -> None:
+    """`stem`.csv, .json and .parquet (and .tex): full precision, the same bytes for the same table."""
+    site.file(f"{stem}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    site.file(f"{stem}.json", frame.to_json(orient="records", double_precision=15, force_ascii=False))
+    site.file(f"{stem}.parquet", parquet(frame))
+    if latex:
+        site.file(f"{stem}.tex", board_latex(frame))
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    """The table as Parquet without pandas' own metadata (it names library versions)."""
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def board_latex(frame: pd.DataFrame) -> str:
+    """A board as a booktabs table: rank with interval, encoder, score with interval, tier."""
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        f"% data fingerprint {frame['data'].iloc[0] if len(frame) else ''}",
+        r"\begin{tabular}{rlllr}",
+        r"\toprule",
+        r"Rank & Encoder & Paradigm & Score [95\,\% interval] & Tier \\",
+        r"\midrule",
+    ]
+    for r in frame.to_dict("records"):
+        rank = "--" if pd.isna(r["rank"]) else f"{r['rank']} [{r['rank_low']}, {r['rank_high']}]"
+        score = f"{r['score']:.3f}" + ("" if pd.isna(r["low"]) else f" [{r['low']:.3f}, {r['high']:.3f}]")
+        tier = "--" if pd.isna(r["tier"]) else r["tier"]
+        lines.append(rf"{rank} & {tex(r['title'])} & {tex(r['paradigm'])} & {score} & {tier} \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{c: rf"\{c}" for c in "&%$#_{}"},
+}
+
+
+def tex(text: Any) -> str:
+    r"""Text made harmless for LaTeX.
+
+    >>> print(tex(r"50% \input{x}_1"))
+    50\% \textbackslash{}input\{x\}\_1
+    """
+    return "".join(_TEX.get(c, c) for c in str(text) if c.isprintable())

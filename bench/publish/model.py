@@ -1,0 +1,256 @@
+"""What the pages show, as plain typed data: filled from records (`from_records`), drawn by `pages`.
+
+Nothing here computes a score: every number arrives from records, boards and analyses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from bench.data.task import Task
+from bench.encoders.card import EncoderCard
+from bench.words import Badge
+
+BoardName = Literal["overall", "global", "dense", "low-label", "fine-tune"]
+BOARD_TITLES: dict[str, str] = {
+    "overall": "Overall",
+    "global": "Global",
+    "dense": "Dense",
+    "low-label": "Low-label",
+    "fine-tune": "Fine-tune",
+}
+Contaminated = Literal["yes", "no", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95 % interval; NaN ends where none is known."""
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Who made the numbers of one encoder, when, with what, and where the exact bytes are."""
+
+    command: str
+    created: str
+    medssl: str
+    device: str
+    platform: str
+    suite_fingerprint: str
+    packages: Mapping[str, str] = field(default_factory=dict)
+    records: int = 0
+    records_file: str | None = None
+    """Address within the site of the records, byte for byte as sent."""
+    records_sha256: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderView:
+    """One encoder with what is known of its trust and its cost."""
+
+    card: EncoderCard
+    badge: Badge = "declared"
+    local: bool = False
+    """From a run folder of the reader's own, not yet submitted."""
+    parameters: int = 0
+    flops: int | None = None
+    seconds: float | None = None
+    """Seconds of feature extraction over the suite's tasks."""
+    peak_memory_mb: float | None = None
+    evidence: tuple[Evidence, ...] = ()
+    contamination: Mapping[str, tuple[Contaminated, str]] = field(default_factory=dict)
+    """Task -> state and the reason for it."""
+
+    @property
+    def name(self) -> str:
+        """Name on the card."""
+        return self.card.name
+
+    @property
+    def reference(self) -> bool:
+        """Whether this is a reference row: listed at its score, without a rank."""
+        return self.card.paradigm == "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One encoder on one board. Ranks and tier are None for reference rows."""
+
+    encoder: str
+    score: Estimate
+    rank: int | None
+    rank_low: int | None
+    rank_high: int | None
+    tier: int | None
+    cells: tuple[float, ...]
+    """Score in each cell of the board, NaN where it has none."""
+    weight_low: int | None = None
+    weight_high: int | None = None
+    """Range of ranks over reasonable weightings of the cells."""
+    weight_first: float | None = None
+    """Share of weightings at which this encoder ranks first."""
+    iqm: float | None = None
+    win_rate: float | None = None
+    curve: tuple[tuple[float, Estimate], ...] = ()
+    """Mean score at each label fraction, where the suite has several."""
+    contaminated: tuple[int, int, int] = (0, 0, 0)
+    """Tasks of the board known to be clean, of unknown state, and contaminated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One cell of a board: the mean of the tasks of one modality and kind."""
+
+    key: str
+    title: str
+    modality: str
+    kind: str
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BoardView:
+    """One ranked table, best first. `replicates` is float32 (r, encoders, columns): bootstrap replicates of the cells,
+    rows in the order of `rows`; `clean` holds the cells without contaminated tasks, and `certain` those without
+    contaminated or unknown ones, where they differ (NaN: nothing is left)."""
+
+    suite: str
+    name: BoardName
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    replicates: np.ndarray
+    clean: np.ndarray | None = None
+    certain: np.ndarray | None = None
+    clean_cells: np.ndarray | None = None
+    certain_cells: np.ndarray | None = None
+    note: str = ""
+
+    @property
+    def title(self) -> str:
+        """Title of the tab."""
+        return BOARD_TITLES[self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A picture that may be shown: address within the site, and what it shows."""
+
+    file: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task with its anchors and, where the licence allows, some of its images."""
+
+    task: Task
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    floor: float | None = None
+    """Score of the background-only answer (dense tasks), in the primary metric."""
+    ceiling: float | None = None
+    """Best possible primary metric on the encoder's patch grid (dense), or of a supervised oracle."""
+    samples: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteView:
+    """A suite with its boards and its results.
+
+    results: one row per encoder x task x protocol x budget x split x metric, the mean over seeds, with the columns
+        of `bench.publish.export.RESULT_COLUMNS`.
+    pairs: encoders x tasks x r replicates of the primary score for the pages that compare encoders (float32).
+    """
+
+    name: str
+    title: str
+    description: str
+    synthetic: bool
+    fingerprint: str
+    tasks: Mapping[str, TaskView]
+    boards: tuple[BoardView, ...]
+    results: pd.DataFrame
+    main: Mapping[str, str] = field(default_factory=dict)
+    """Kind -> the protocol whose full-label result stands for a task ("global" -> "linear-v1")."""
+    pairs: np.ndarray | None = None
+    pair_encoders: tuple[str, ...] = ()
+    pair_tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimView:
+    """A claim of the ledger with its verdict and its picture."""
+
+    key: str
+    title: str
+    statement: str
+    citation: str
+    estimand: str
+    test: str
+    confirmatory: bool
+    verdict: Literal["supported", "contradicted", "inconclusive"]
+    effect: Estimate | None
+    unit: str
+    n: int
+    minimum: str
+    contradict: str
+    """What result would overturn the verdict, and how to bring it."""
+    reason: str = ""
+    picture: str | None = None
+    """An inline SVG made at build time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A recommendation for one situation: which encoders did best, and on what evidence."""
+
+    modality: str
+    kind: str
+    labels: str
+    rows: tuple[tuple[str, Estimate, int], ...]
+    """Encoder, score, number of tasks behind it; best first."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolView:
+    """A protocol as its page shows it."""
+
+    name: str
+    title: str
+    kind: str
+    board: str
+    params: Mapping[str, object]
+    sha256: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class SiteView:
+    """Everything the site shows."""
+
+    version: str
+    fingerprint: str
+    """SHA-256 over every record shown; the version of the data."""
+    date: str
+    """Date of the newest record, ISO 8601: the site has no other clock."""
+    suites: tuple[SuiteView, ...]
+    encoders: Mapping[str, EncoderView]
+    protocols: Sequence[ProtocolView] = ()
+    claims: Sequence[ClaimView] = ()
+    advice: Sequence[Advice] = ()
+    history: Sequence[dict] = ()
+    """Earlier versions of the boards, oldest first (see `bench.publish.history`)."""
+    withdrawn: Mapping[str, str] = field(default_factory=dict)
+    """Encoder -> why its results were withdrawn."""
+    demo: bool = False
+    """Made-up numbers (load tests): every page says so."""

@@ -1,0 +1,1 @@
+"""One module a kind of page, each with `PAGE = Page(...)`."""

@@ -1,0 +1,90 @@
+"""Boards: one page a suite and board, and the front page."""
+
+from __future__ import annotations
+
+from bench.publish.model import BoardView, Row, SiteView, SuiteView
+from bench.publish.cite import view_bibtex
+from bench.publish.site import Page, Site
+
+
+def address(suite: str, board: str) -> str:
+    """Address of a board within the site."""
+    return f"boards/{suite}/{board}.html"
+
+
+def write(site: Site) -> None:
+    """Every board of every suite; the first board of the first suite is the front page too."""
+    first = True
+    for suite in site.view.suites:
+        for board in suite.boards:
+            context = _context(site.view, suite, board)
+            site.page(address(suite.name, board.name), "pages/board.html", front=False, **context)
+            if first:
+                site.page("index.html", "pages/board.html", front=True, **context)
+                first = False
+    if first:
+        site.page("index.html", "pages/empty.html")
+
+
+def _context(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
+    low, high = (board_axis(board)[end] for end in ("low", "high"))
+    encoders = [view.encoders[r.encoder] for r in board.rows]
+    return {
+        "suite": suite,
+        "board": board,
+        "low": low,
+        "high": high,
+        "encoders": view.encoders,
+        "facets": _facets(encoders),
+        "parts": _parts(suite, board),
+        "has_curves": any(len(r.curve) > 1 for r in board.rows),
+        "tiers": _tier_starts(board.rows),
+        "bibtex": view_bibtex(view),
+        "modalities": list(dict.fromkeys(c.modality for c in board.columns)),
+    }
+
+
+def board_axis(board: BoardView) -> dict[str, float]:
+    """Ends of the axis of a board's intervals."""
+    low, high = axis([v for r in board.rows for v in (r.score.low, r.score.high, r.score.value) if v == v])
+    return {"low": low, "high": high}
+
+
+def axis(values: list[float]) -> tuple[float, float]:
+    """A round axis that holds every value, within [0, 1]."""
+    if not values:
+        return 0.0, 1.0
+    low, high = max(0.0, min(values)), min(1.0, max(values))
+    return int(low * 20) / 20, min(1.0, (int(high * 20) + 1) / 20)
+
+
+def _parts(suite: SuiteView, board: BoardView) -> dict[str, dict[str, Row]]:
+    """On the Overall board, the rows of Global and Dense beside it, by encoder."""
+    if board.name != "overall":
+        return {}
+    return {b.name: {r.encoder: r for r in b.rows} for b in suite.boards if b.name in ("global", "dense")}
+
+
+def _facets(encoders: list) -> dict[str, list[str]]:
+    cards = [e.card for e in encoders]
+    corpora = {c.corpus for card in cards for c in card.pretraining or []}
+    return {
+        "objective": sorted({c.objective for c in cards}),
+        "architecture": sorted({c.architecture for c in cards}),
+        "licence": sorted({c.licence for c in cards}),
+        "corpus": sorted(corpora),
+    }
+
+
+def _tier_starts(rows: tuple[Row, ...]) -> set[str]:
+    """Encoders that open a tier: a line is drawn above them."""
+    starts, seen = set(), None
+    for row in rows:
+        if row.tier is not None and row.tier != seen:
+            if seen is not None:
+                starts.add(row.encoder)
+            seen = row.tier
+    return starts
+
+
+PAGE = Page("board", write, "Board", 10, "index.html")

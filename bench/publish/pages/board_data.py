@@ -1,0 +1,60 @@
+"""The data behind each board: replicates for the page, tables for everyone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.publish.export import board_table, write_table
+from bench.publish.model import BoardView, SiteView, SuiteView
+from bench.publish.pages.board import board_axis
+from bench.publish.rerank import base64_shorts
+from bench.publish.site import Page, Site
+
+BUDGET = 1_000_000
+"""Replicate values shipped with a board: 2 MB before base64, loaded only when a filter asks for them."""
+FEWEST, MOST = 200, 2000
+
+
+def write(site: Site) -> None:
+    """Replicates and tables of every board."""
+    for suite in site.view.suites:
+        for board in suite.boards:
+            stem = f"data/boards/{suite.name}/{board.name}"
+            site.script(f"{stem}.js", "receive", replicates(site.view, suite, board))
+            write_table(site, stem, board_table(site.view, suite, board), latex=True)
+
+
+def shipped_count(board: BoardView) -> int:
+    """Replicates that are shipped: as many as fit the budget, at least 200, at most 2,000."""
+    values = max(1, len(board.rows) * len(board.columns))
+    return min(len(board.replicates), MOST, max(FEWEST, BUDGET // values))
+
+
+def replicates(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
+    """What site/scripts/board.js needs to rank again: cells as shown, and quantised replicates of them."""
+    r = shipped_count(board)
+    variants = {"all": _variant(np.array([row.cells for row in board.rows], float), board.replicates[:r])}
+    for name, cells, spread in (
+        ("clean", board.clean_cells, board.clean),
+        ("certain", board.certain_cells, board.certain),
+    ):
+        if cells is not None and spread is not None:
+            variants[name] = _variant(cells, spread[:r])
+    return {
+        "name": f"{suite.name}/{board.name}",
+        "encoders": [row.encoder for row in board.rows],
+        "ranked": [row.rank is not None for row in board.rows],
+        "axis": board_axis(board),
+        "replicates": r,
+        "columns": [{"key": c.key, "modality": c.modality, "kind": c.kind} for c in board.columns],
+        "variants": variants,
+        "data": view.fingerprint,
+    }
+
+
+def _variant(cells: np.ndarray, spread: np.ndarray) -> dict:
+    rounded = [[None if np.isnan(v) else round(float(v), 6) for v in row] for row in cells]
+    return {"cells": rounded, "shorts": base64_shorts(spread.transpose(1, 2, 0))}
+
+
+PAGE = Page("board-data", write)

@@ -1,0 +1,64 @@
+"""One page a task: images, anchors, distribution of scores, every encoder with its interval."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.publish.model import SiteView, SuiteView, TaskView
+from bench.publish.pages.board import axis
+from bench.publish.site import Page, Site
+
+
+def address(suite: str, task: str) -> str:
+    """Address of a task's page within the site."""
+    return f"tasks/{suite}/{task}.html"
+
+
+def write(site: Site) -> None:
+    """Every task of every suite, and the list of tasks."""
+    site.page("tasks.html", "pages/tasks.html")
+    for suite in site.view.suites:
+        found = dict(iter(suite.results.groupby("task", sort=False)))
+        for name, task in suite.tasks.items():
+            rows = found.get(name, suite.results.iloc[:0])
+            site.page(address(suite.name, name), "pages/task.html", **_context(site.view, suite, task, rows))
+
+
+def _context(view: SiteView, suite: SuiteView, task: TaskView, numbers: pd.DataFrame) -> dict:
+    main = numbers[
+        (numbers["protocol"] == suite.main.get(task.task.kind))
+        & (numbers["budget"] == "100%")
+        & (numbers["split"] == "test")
+        & numbers["primary"]
+    ]
+    main = main.sort_values(["value", "encoder"], ascending=[False, True])
+    anchors = [a for a in (task.task.chance, task.floor, task.ceiling) if a is not None]
+    low, high = axis([*main["low"].dropna(), *main["high"].dropna(), *main["value"], *anchors])
+    return {
+        "suite": suite,
+        "t": task,
+        "task": task.task,
+        "rows": main.to_dict("records"),
+        "low": low,
+        "high": high,
+        "encoders": view.encoders,
+        "others": _others(suite, task, numbers),
+        "marks": [
+            (c, v)
+            for c, v in (("chance", task.task.chance), ("floor", task.floor), ("ceiling", task.ceiling))
+            if v is not None
+        ],
+    }
+
+
+def _others(suite: SuiteView, task: TaskView, numbers: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """ "protocol budget" -> encoder -> value, for what is not the main number."""
+    rest = numbers[(numbers["split"] == "test") & numbers["primary"]]
+    rest = rest[~((rest["protocol"] == suite.main.get(task.task.kind)) & (rest["budget"] == "100%"))]
+    found: dict[str, dict[str, float]] = {}
+    for protocol, budget, encoder, value in rest[["protocol", "budget", "encoder", "value"]].itertuples(index=False):
+        found.setdefault(f"{protocol} {budget}", {})[encoder] = value
+    return found
+
+
+PAGE = Page("task", write, "Tasks", 20, "tasks.html")

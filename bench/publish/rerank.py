@@ -1,0 +1,81 @@
+"""Ranks, tiers and means under a reader's filters and weights, from shipped bootstrap replicates.
+
+The page does the same in site/scripts/rank.js; a test holds the two together on the same numbers. Both mirror the
+definitions of bench.leaderboard: mean within a cell, weighted mean over the cells of a kind, mean over kinds.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MISSING, SCALE = 65535, 65534
+LEVEL = (0.025, 0.975)
+
+
+def quantise(values: np.ndarray) -> np.ndarray:
+    """Scores in [0, 1] as uint16 (step 1/65534, error at most 7.7e-6); NaN becomes 65535."""
+    known = np.isfinite(values)
+    return np.where(known, np.round(np.clip(np.where(known, values, 0), 0, 1) * SCALE), MISSING).astype("<u2")
+
+
+def restored(shorts: np.ndarray) -> np.ndarray:
+    """Inverse of `quantise`, float64."""
+    return np.where(shorts == MISSING, np.nan, shorts / SCALE)
+
+
+def base64_shorts(values: np.ndarray) -> str:
+    """Quantised values as base64 of little-endian 16-bit numbers."""
+    return base64.b64encode(quantise(values).tobytes()).decode()
+
+
+def totals(
+    cells: np.ndarray, replicates: np.ndarray, kinds: Sequence[str], weights: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(points (e,), spread (e, r)) from cells (e, c) and replicates (e, c, r): weighted mean within each kind, then
+    the mean over kinds. Cells that are NaN at the point are left out; an encoder without any is NaN."""
+    weights = np.asarray(weights, float)
+    present = np.isfinite(cells) & (weights > 0)
+    share = np.zeros(cells.shape)
+    for kind in dict.fromkeys(kinds):
+        mine = np.array([k == kind for k in kinds])
+        mass = (present * weights * mine).sum(1, keepdims=True)
+        share += np.divide(present * weights * mine, mass, out=np.zeros(cells.shape), where=mass > 0)
+    alive = np.stack([(present & np.array([k == kind for k in kinds])).any(1) for kind in dict.fromkeys(kinds)]).sum(0)
+    share = np.divide(share, alive[:, None], out=np.full(cells.shape, np.nan), where=alive[:, None] > 0)
+    points = (share * np.where(present, cells, 0)).sum(1)
+    spread = np.einsum("ec,ecr->er", share, np.where(present[:, :, None], replicates, 0))
+    return points, spread
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an encoder stands in a pool."""
+
+    encoder: int
+    rank: int
+    low: int
+    high: int
+    tier: int
+
+
+def standings(points: np.ndarray, spread: np.ndarray, pool: Sequence[int]) -> list[Place]:
+    """Ranks with 95 % intervals and tiers of the encoders `pool` among themselves, best first.
+
+    A tier is opened by the first encoder whose paired difference to the tier's head excludes 0 (95 % interval).
+    """
+    order = sorted((e for e in pool if np.isfinite(points[e])), key=lambda e: (-points[e], e))
+    if not order:
+        return []
+    draws = np.nan_to_num(spread[order])
+    ranks = np.argsort(np.argsort(-draws, axis=0, kind="stable"), axis=0) + 1
+    low, high = np.quantile(ranks, LEVEL, axis=1, method="nearest").astype(int)
+    places, tier, head = [], 0, None
+    for i, encoder in enumerate(order):
+        if head is None or np.quantile(draws[head] - draws[i], LEVEL[0]) > 0:
+            tier, head = tier + 1, i
+        places.append(Place(encoder, i + 1, int(low[i]), int(high[i]), tier))
+    return places

@@ -1,0 +1,141 @@
+"""Writing the site: templates, addresses, and a folder that is replaced whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bench.discover import members
+from bench.errors import RunError
+from bench.files import canonical_json
+from bench.locate import shipped
+from bench.publish import svg, text
+from bench.publish.model import BOARD_TITLES, Estimate, SiteView
+
+MARKER = "site.json"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
+"""Content security policy of every page: no inline script or style, nothing from elsewhere, no eval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One kind of page: a module of `bench/publish/pages` with `PAGE = Page(...)`.
+
+    `title` and `order` place it in the navigation (no title: not there); `path` is the address the entry leads to.
+    """
+
+    name: str
+    write: Callable[[Site], None]
+    title: str = ""
+    order: int = 0
+    path: str = ""
+
+
+class Site:
+    """The site being written: what it shows (`view`), and where (`folder`)."""
+
+    def __init__(self, view: SiteView, folder: Path) -> None:
+        self.view, self.folder = view, folder
+        self.pages = sorted(members("bench.publish.pages", "PAGE").values(), key=lambda p: (p.order, p.name))
+        self._environment = _environment()
+        self._templates: dict[str, Any] = {}
+        self.addresses: list[str] = []
+
+    def page(self, path: str, template: str, **context: Any) -> None:
+        """Render `template` to the address `path` ("encoders/x.html"); `root` leads back to the top."""
+        if template not in self._templates:
+            self._templates[template] = self._environment.get_template(template)
+        page = self._templates[template].render(
+            site=self.view, pages=self.pages, path=path, root="../" * path.count("/"), policy=POLICY, **context
+        )
+        self.addresses.append(path)
+        self.file(path, page)
+
+    def file(self, path: str, data: bytes | str) -> None:
+        """Write a file of the site; raises RunError when the disk does not take it."""
+        target = self.folder / path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data.encode() if isinstance(data, str) else data)
+        except OSError as error:
+            raise RunError(f"cannot be written: {error.strerror}", where=target) from None
+
+    def json(self, path: str, value: Any) -> None:
+        """Write canonical JSON: same value, same bytes."""
+        self.file(path, canonical_json(value))
+
+    def script(self, path: str, call: str, value: Any) -> None:
+        """Write data as a script that calls `medssl.<call>(...)`: loads from file:// too, where fetch does not."""
+        self.file(path, f"medssl.{call}({json.dumps(value, separators=(',', ':'), sort_keys=True)});\n")
+
+
+def write_site(view: SiteView, out: Path, *, files: dict[str, Path] | None = None) -> int:
+    """Write every page of `view` to `out`, replacing an earlier site there; returns the number of pages.
+
+    files: address within the site -> a file to copy there (records, images). The folder appears whole or not at
+    all. Raises RunError when `out` is a folder that holds something else than a site.
+    """
+    _refuse_foreign(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        site = Site(view, partial)
+        _copy_assets(partial)
+        for address, source in sorted((files or {}).items()):
+            site.file(address, source.read_bytes())
+        for page in site.pages:
+            page.write(site)
+        site.json(MARKER, {"made_by": f"medssl {view.version}", "data": view.fingerprint, "date": view.date})
+        partial.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        partial.rename(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return len(site.addresses)
+
+
+def _refuse_foreign(out: Path) -> None:
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file()):
+        raise RunError(
+            "holds something else than a site, and would be replaced", where=out, fix="choose another folder with --out"
+        )
+
+
+def _copy_assets(folder: Path) -> None:
+    source = shipped("site")
+    styles = sorted((source / "styles").glob("*.css"))
+    (folder / "assets").mkdir(parents=True)
+    (folder / "assets" / "site.css").write_text(
+        "".join(s.read_text(encoding="utf-8") for s in styles), encoding="utf-8"
+    )
+    for pattern in ("scripts/*.js", "fonts/*", "images/*"):
+        for path in sorted(source.glob(pattern)):
+            shutil.copyfile(path, folder / "assets" / path.name)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(shipped("site") / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for module in (svg, text):
+        environment.globals |= {n: f for n, f in vars(module).items() if callable(f) and n[0] != "_" and n.islower()}
+    environment.globals["BOARD_TITLES"] = BOARD_TITLES
+    environment.globals["SIZES"], environment.globals["estimate"] = text.SIZES, Estimate
+    return environment

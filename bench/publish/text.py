@@ -1,0 +1,120 @@
+"""Numbers and names as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isfinite
+
+from bench.publish.model import Estimate
+from bench.words import PARADIGM_TITLES
+
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+MODALITY_TITLES = {
+    "xray": "X-ray",
+    "ct": "CT",
+    "mri": "MRI",
+    "ultrasound": "Ultrasound",
+    "histology": "Histology",
+    "fundus": "Fundus",
+    "oct": "OCT",
+    "dermoscopy": "Dermoscopy",
+    "microscopy": "Microscopy",
+    "endoscopy": "Endoscopy",
+    "photo": "Photograph",
+    "electron-microscopy": "Electron microscopy",
+    "pet": "PET",
+    "mixed": "Mixed",
+}
+METRIC_TITLES = {
+    "auroc": "AUROC",
+    "balanced_accuracy": "Balanced accuracy",
+    "qwk": "Quadratic weighted kappa",
+    "dice": "Dice",
+    "accuracy": "Accuracy",
+    "nsd": "NSD",
+    "hd95": "HD95",
+    "ece": "ECE",
+    "brier": "Brier",
+    "iou": "IoU",
+}
+SIZES = (
+    (25e6, "S", "under 25 M"),
+    (100e6, "B", "25 to 100 M"),
+    (400e6, "L", "100 to 400 M"),
+    (1e18, "XL", "over 400 M"),
+)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Fixed digits, a true minus sign, an en dash where there is no value.
+
+    >>> number(0.12345), number(-0.5, 1), number(None)
+    ('0.123', '−0.5', '–')
+    """
+    if value is None or not isfinite(value):
+        return DASH
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def between(e: Estimate | None, digits: int = 3) -> str:
+    """The interval in words: "0.81 to 0.84"; empty where none is known."""
+    if e is None or not isfinite(e.low) or not isfinite(e.high):
+        return ""
+    return f"{number(e.low, digits)} to {number(e.high, digits)}"
+
+
+def span(low: int | None, high: int | None) -> str:
+    """A range of ranks: "3–7", or "3" when both ends are the same."""
+    if low is None or high is None:
+        return DASH
+    return str(low) if low == high else f"{low}{DASH}{high}"
+
+
+def count(value: float | None) -> str:
+    """A count with three significant figures and its SI letter.
+
+    >>> count(85_800_000), count(1.75e10), count(512), count(None)
+    ('85.8 M', '17.5 G', '512', '–')
+    """
+    if value is None or not value:
+        return DASH
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g} {letter}"
+    return f"{value:g}"
+
+
+def size_class(parameters: int) -> str:
+    """S, B, L or XL by the number of parameters; empty when there are none."""
+    return next(letter for limit, letter, _ in SIZES if parameters < limit) if parameters else ""
+
+
+def modality(word: str) -> str:
+    """Title of a modality."""
+    return MODALITY_TITLES.get(word, word)
+
+
+def metric(word: str) -> str:
+    """Title of a metric; a stratum in brackets is kept."""
+    name, bracket, stratum = word.partition("[")
+    return METRIC_TITLES.get(name, name.replace("_", " ")) + (f" ({stratum[:-1]})" if bracket else "")
+
+
+def paradigm(word: str) -> str:
+    """Title of a paradigm."""
+    return PARADIGM_TITLES.get(word, word)
+
+
+def words(word: str) -> str:
+    """A hyphenated word as prose."""
+    return word.replace("-", " ").replace("+", " + ")
+
+
+def listing(items: Iterable[str]) -> str:
+    """Names joined by commas."""
+    return ", ".join(items)
+
+
+def day(iso: str) -> str:
+    """The date of an ISO 8601 time."""
+    return iso[:10]

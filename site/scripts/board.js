@@ -1,0 +1,242 @@
+// The board: search, filters, weights, columns, order, and the view kept in the address.
+addEventListener("DOMContentLoaded", () => {
+  const table = document.getElementById("board"), form = document.getElementById("controls");
+  if (!table || !form) return;
+  const body = table.tBodies[0], status = document.getElementById("status"), more = document.getElementById("more");
+  const PAGE = 100;
+  const heads = [...table.tHead.rows[0].cells];
+  const at = (name) => heads.findIndex((h) => h.classList.contains(name) || h.dataset.col === name);
+  const column = { rank: at("rank"), score: at("score"), bar: at("bar"), ranks: at("ranks"), tier: at("tier") };
+  const own = ["p", "o", "a", "z", "b", "l"];
+  const shownAtFirst = new Set(heads.filter((h) => h.dataset.col && !h.hidden).map((h) => h.dataset.col));
+  const rows = [...body.rows].map((row, index) => ({
+    row, index, name: row.id, text: row.cells[at("name")].textContent.toLowerCase(), keys: [],
+    first: [...row.cells].map((c) => c.cloneNode(true)), now: null,
+  }));
+  const byName = new Map(rows.map((r) => [r.name, r]));
+  let order = { column: column.rank, sign: 1 }, all = false, data = null, run = 0;
+
+  const ticked = (key) => [...form.querySelectorAll(`[name="${key}"]:checked`)].map((i) => i.value);
+  const sliders = [...form.querySelectorAll('input[type="range"]')];
+  const clean = () => form.elements.clean.value;
+  const weighted = () => sliders.some((s) => s.value !== "1");
+
+  function filters() {
+    const chosen = own.map((key) => [key, new Set(ticked(key))]).filter(([, set]) => set.size);
+    const corpus = form.elements.c.value;
+    return { chosen, corpus, any: chosen.length > 0 || corpus !== "" };
+  }
+
+  function passes(entry, { chosen, corpus }) {
+    const set = entry.row.dataset;
+    return chosen.every(([key, values]) => values.has(set[key]))
+      && (corpus === "" || set.c.split("|").includes(corpus));
+  }
+
+  // ---- order and display
+  const key = (entry, c) => (c in entry.keys ? entry.keys[c] : (entry.keys[c] = medssl.table.value(entry.row.cells[c])));
+  function ordered(entries) {
+    const { column: c, sign } = order;
+    return entries.sort((a, b) => medssl.table.compare(key(a, c), key(b, c), sign)
+      || medssl.table.compare(key(a, column.score), key(b, column.score), -1) || a.index - b.index);
+  }
+
+  function show() {
+    const wanted = filters(), query = form.elements.q.value.trim().toLowerCase();
+    const found = ordered(rows.filter((r) => passes(r, wanted) && (query === "" || r.text.includes(query) || r.name.includes(query))));
+    const shown = all ? found : found.slice(0, PAGE);
+    body.replaceChildren(...shown.map((r) => r.row));
+    more.hidden = shown.length === found.length;
+    if (!more.hidden) more.firstElementChild.textContent = `Show all ${found.length} rows`;
+    steps(shown);
+    return found.length;
+  }
+
+  // A line above the first row of each tier, only while the table is in the order of its ranks.
+  function steps(shown) {
+    const ranked = order.column === column.rank && order.sign > 0;
+    let before = null;
+    for (const { row } of shown) {
+      const tier = row.cells[column.tier].textContent;
+      row.classList.toggle("step", ranked && before !== null && tier !== "–" && tier !== before);
+      if (tier !== "–") before = tier;
+    }
+  }
+
+  // ---- ranks under filters, weights and the contamination switch
+  function write(cell, entry, index, text) { cell.textContent = text; delete entry.keys[index]; }
+  function restore(entry, ...names) {
+    for (const name of names) {
+      entry.row.cells[column[name]].replaceChildren(...entry.first[column[name]].cloneNode(true).childNodes);
+      delete entry.keys[column[name]];
+    }
+  }
+
+  const number = (v) => (v === v ? v.toFixed(3) : "–");
+  function bar(cell, value, low, high) {
+    const { low: from, high: to } = data.axis, x = (v) => 4 + 112 * Math.min(1, Math.max(0, (v - from) / (to - from)));
+    cell.querySelector("path")?.setAttribute("d", `M${x(low).toFixed(1)} 7H${x(high).toFixed(1)}`);
+    cell.querySelector("circle")?.setAttribute("cx", x(value).toFixed(1));
+    cell.querySelector(".sr").textContent = `${number(low)} to ${number(high)}`;
+    cell.title = `${number(low)} to ${number(high)}`;
+  }
+
+  async function rerank() {
+    const mine = ++run, wanted = filters(), moved = weighted() || clean() !== "all";
+    if (!wanted.any && !moved) {
+      rows.forEach((r) => restore(r, "rank", "ranks", "tier", "score", "bar"));
+      return finish(wanted, moved);
+    }
+    data ??= prepare(await medssl.state.load(table.dataset.name, table.dataset.replicates));
+    if (mine !== run) return undefined;
+    const weights = data.columns.map((c) => Number(form.elements[`w.${c.modality}`]?.value ?? 1));
+    const totals = medssl.rank.totals(data.variants[clean()], weights);
+    const pool = rows.filter((r) => data.ranked[data.at.get(r.name)] && passes(r, wanted)).map((r) => data.at.get(r.name));
+    const places = new Map(medssl.rank.standings(totals, pool, data.replicates).map((s) => [s.encoder, s]));
+    for (const entry of rows) {
+      const e = data.at.get(entry.name), place = places.get(e), cells = entry.row.cells;
+      write(cells[column.rank], entry, column.rank, place ? place.rank : "–");
+      write(cells[column.ranks], entry, column.ranks, place ? (place.low === place.high ? place.low : `${place.low}–${place.high}`) : "–");
+      write(cells[column.tier], entry, column.tier, place ? place.tier : "–");
+      if (!moved) { restore(entry, "score", "bar"); continue; }
+      write(cells[column.score], entry, column.score, number(totals.points[e]));
+      const [low, high] = medssl.rank.interval(totals.spread, e, data.replicates);
+      bar(cells[column.bar], totals.points[e], low, high);
+    }
+    return finish(wanted, moved, pool.length);
+  }
+
+  function prepare(raw) {
+    const kinds = [...new Set(raw.columns.map((c) => c.kind))]
+      .map((kind) => raw.columns.map((c, i) => (c.kind === kind ? i : -1)).filter((i) => i >= 0));
+    const variants = {};
+    for (const [name, v] of Object.entries(raw.variants)) {
+      variants[name] = { cells: v.cells, shorts: medssl.state.shorts(v.shorts), kinds, replicates: raw.replicates };
+    }
+    return { ...raw, variants: { clean: variants.all, certain: variants.all, ...variants }, at: new Map(raw.encoders.map((n, i) => [n, i])) };
+  }
+
+  function finish(wanted, moved, pool) {
+    const found = show();
+    table.dataset.view = moved ? "weighted" : wanted.any ? "filtered" : "";
+    const parts = [];
+    if (found < rows.length) parts.push(`${found} of ${rows.length} encoders shown.`);
+    if (wanted.any && !moved) parts.push(`Ranks, rank intervals and tiers are among the ${pool} shown; no score has moved.`);
+    if (moved) parts.push("Mean scores, intervals, ranks and tiers follow your choice of tasks; the cells have not moved.");
+    status.textContent = parts.join(" ");
+    form.querySelector('[data-count="filter"]').textContent = wanted.any ? wanted.chosen.reduce((n, [, s]) => n + s.size, wanted.corpus ? 1 : 0) : "";
+    form.querySelector('[data-count="weights"]').textContent = weighted() ? sliders.filter((s) => s.value !== "1").length : "";
+    form.querySelector('[data-count="clean"]').textContent = clean() === "all" ? "" : "1";
+    document.getElementById("reset").hidden = location.hash.length < 2;
+    table.dispatchEvent(new CustomEvent("shown"));
+  }
+
+  // ---- columns
+  function columns() {
+    const wanted = new Set(ticked("cols"));
+    heads.forEach((head, i) => {
+      const name = head.dataset.col;
+      if (!name || head.hidden === !wanted.has(name)) return;
+      head.hidden = !wanted.has(name);
+      rows.forEach((r) => { r.row.cells[i].hidden = head.hidden; });
+    });
+  }
+
+  // ---- state
+  function keep() {
+    const values = { q: form.elements.q.value };
+    for (const name of own) values[name] = ticked(name).join(",");
+    values.c = form.elements.c.value;
+    for (const s of sliders) if (s.value !== "1") values[s.name] = s.value;
+    if (clean() !== "all") values.clean = clean();
+    const cols = ticked("cols");
+    if (cols.length !== shownAtFirst.size || cols.some((c) => !shownAtFirst.has(c))) values.cols = cols.join(",") || "none";
+    if (order.column !== column.rank || order.sign < 0) values.sort = `${order.column}${order.sign < 0 ? "-" : ""}`;
+    if (all) values.all = "1";
+    const compared = ticked_rows();
+    if (compared.length) values.pick = compared.join(",");
+    medssl.state.write(values);
+    return values;
+  }
+
+  function apply() {
+    const values = medssl.state.read();
+    form.elements.q.value = values.q ?? "";
+    for (const name of own) {
+      const set = new Set((values[name] ?? "").split(","));
+      form.querySelectorAll(`[name="${name}"]`).forEach((i) => { i.checked = set.has(i.value); });
+    }
+    form.elements.c.value = values.c ?? "";
+    for (const s of sliders) { s.value = values[s.name] ?? 1; s.nextElementSibling.textContent = s.value; }
+    form.elements.clean.value = ["clean", "certain"].includes(values.clean) ? values.clean : "all";
+    const cols = values.cols ? new Set(values.cols.split(",")) : shownAtFirst;
+    form.querySelectorAll('[name="cols"]').forEach((i) => { i.checked = cols.has(i.value); });
+    const sort = /^(\d+)(-?)$/.exec(values.sort ?? "");
+    order = sort && Number(sort[1]) < heads.length ? { column: Number(sort[1]), sign: sort[2] ? -1 : 1 } : { column: column.rank, sign: 1 };
+    all = values.all === "1" || (location.hash && byName.has(decodeURIComponent(location.hash.slice(1))));
+    const picked = new Set((values.pick ?? "").split(","));
+    rows.forEach((r) => { if (r.box) r.box.checked = picked.has(r.name); });
+    columns();
+    medssl.table.mark(table, order.column, order.sign);
+    return rerank();
+  }
+
+  // ---- choosing encoders to compare
+  const ticked_rows = () => rows.filter((r) => r.box?.checked).map((r) => r.name);
+  const compare = document.getElementById("compare");
+  function boxes() {
+    for (const entry of rows) {
+      entry.box = document.createElement("input");
+      entry.box.type = "checkbox";
+      entry.box.setAttribute("aria-label", `Compare ${entry.row.cells[at("name")].querySelector("a").textContent}`);
+      entry.row.cells[at("name")].prepend(entry.box);
+      entry.box.addEventListener("change", () => { chosen(); keep(); });
+    }
+  }
+  function chosen() {
+    const names = ticked_rows();
+    compare.hidden = names.length < 1;
+    compare.disabled = names.length < 2 || names.length > 4;
+    compare.textContent = names.length < 2 ? "Compare: choose one more" : names.length > 4 ? "Compare: at most four" : `Compare ${names.length}`;
+  }
+  compare.addEventListener("click", () => {
+    location.href = `${table.dataset.root}compare.html#suite=${table.dataset.suite}&e=${ticked_rows().join(",")}`;
+  });
+
+  // ---- citing the view
+  document.getElementById("cite").addEventListener("click", () => {
+    const values = { ...keep(), data: table.dataset.fingerprint };
+    const address = `${location.href.split("#")[0]}#${medssl.state.text(values)}`;
+    document.getElementById("citation-address").value = address;
+    document.getElementById("citation-bibtex").value = table.dataset.bibtex.replace("ADDRESS", address);
+    document.getElementById("citation").showModal();
+  });
+
+  let timer = 0;
+  form.addEventListener("input", (event) => {
+    if (event.target.type === "range") event.target.nextElementSibling.textContent = event.target.value;
+    if (event.target.name === "cols") columns();
+    keep();
+    clearTimeout(timer);
+    timer = setTimeout(rerank, event.target.type === "range" || event.target.name === "q" ? 40 : 0);
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("reset", (event) => { event.preventDefault(); medssl.state.write({}); chosen(); apply().then?.(chosen); });
+  addEventListener("hashchange", apply);
+  addEventListener("beforeprint", () => { all = true; show(); });
+  more.firstElementChild.addEventListener("click", () => { all = true; keep(); show(); });
+  document.addEventListener("click", (event) => {
+    form.querySelectorAll("details[open]").forEach((d) => { if (!d.contains(event.target)) d.open = false; });
+  });
+  form.addEventListener("keydown", (event) => {
+    const open = event.target.closest("details[open]");
+    if (event.key === "Escape" && open) { open.open = false; open.querySelector("summary").focus(); }
+  });
+  boxes();
+  medssl.table.headings(table, (c, sign) => { order = { column: c, sign }; medssl.table.mark(table, c, sign); keep(); show(); });
+  Promise.resolve(apply()).then(() => {
+    chosen();
+    const row = byName.get(decodeURIComponent(location.hash.slice(1)));
+    if (row) { row.row.scrollIntoView({ block: "center" }); row.row.classList.add("target"); }
+  });
+});

@@ -1,0 +1,92 @@
+// The only arithmetic done in a page: ranks, tiers and means under the reader's filters and weights, from bootstrap
+// replicates made in Python. Mirrors bench/publish/rerank.py and is tested against it on the same numbers.
+medssl.rank = (() => {
+  const MISSING = 65535, SCALE = 65534;
+
+  // Mean over cells with weights, kinds weighted alike; cells without a value are left out. NaN when none is left.
+  function mean(kinds, weights, at) {
+    let total = 0, present = 0;
+    for (const columns of kinds) {
+      let sum = 0, mass = 0;
+      for (const c of columns) {
+        const v = at(c);
+        if (weights[c] > 0 && v === v) { sum += weights[c] * v; mass += weights[c]; }
+      }
+      if (mass > 0) { total += sum / mass; present += 1; }
+    }
+    return present ? total / present : NaN;
+  }
+
+  // Linear-interpolation quantile of a sorted array, as numpy's default.
+  function quantile(sorted, q) {
+    const at = q * (sorted.length - 1), low = Math.floor(at), high = Math.min(low + 1, sorted.length - 1);
+    return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
+  }
+
+  // data: {cells: E x C numbers, shorts: Uint16Array (E, C, R), kinds: [[column, ...], ...], replicates: R}
+  // -> Float64Array (E, R) of means and Float64Array (E) of points.
+  function totals(data, weights) {
+    const encoders = data.cells.length, columns = weights.length, r = data.replicates;
+    const points = new Float64Array(encoders), spread = new Float64Array(encoders * r);
+    for (let e = 0; e < encoders; e++) {
+      const cells = data.cells[e];
+      points[e] = mean(data.kinds, weights, (c) => (cells[c] === null ? NaN : cells[c]));
+      const share = shares(data.kinds, weights, cells), row = spread.subarray(e * r, (e + 1) * r);
+      for (let c = 0; c < columns; c++) {
+        if (!share[c]) continue;
+        const from = (e * columns + c) * r, factor = share[c] / SCALE;
+        for (let b = 0; b < r; b++) {
+          const q = data.shorts[from + b];
+          row[b] += q === MISSING ? NaN : q * factor;
+        }
+      }
+    }
+    return { points, spread };
+  }
+
+  // Share of each cell in the mean of an encoder, given which of its cells hold a value.
+  function shares(kinds, weights, cells) {
+    const share = new Float64Array(weights.length);
+    const alive = kinds.map((columns) => columns.filter((c) => weights[c] > 0 && cells[c] !== null)).filter((k) => k.length);
+    for (const columns of alive) {
+      const mass = columns.reduce((sum, c) => sum + weights[c], 0);
+      for (const c of columns) share[c] = weights[c] / mass / alive.length;
+    }
+    return share;
+  }
+
+  // Ranks with 95 % intervals, and tiers, of the encoders `pool` (indices) among themselves.
+  function standings({ points, spread }, pool, r) {
+    const order = pool.filter((e) => points[e] === points[e]).sort((a, b) => points[b] - points[a] || a - b);
+    const n = order.length, places = order.map(() => new Uint16Array(r)), keys = new Float64Array(n);
+    const base = 2 ** Math.ceil(Math.log2(n + 1));
+    for (let b = 0; b < r; b++) {
+      // Value and index in one exact integer, so that the typed array's own sort does the ranking.
+      for (let i = 0; i < n; i++) keys[i] = Math.round((1 - known(spread[order[i] * r + b])) * 2 ** 36) * base + i;
+      keys.sort();
+      for (let k = 0; k < n; k++) places[keys[k] % base][b] = k + 1;
+    }
+    const out = [];
+    let tier = 0, head = -1;
+    order.forEach((e, i) => {
+      if (head < 0 || quantile(gaps(spread, head, e, r), 0.025) > 0) { tier += 1; head = e; }
+      const sorted = places[i].sort();
+      out.push({ encoder: e, rank: i + 1, low: nearest(sorted, 0.025), high: nearest(sorted, 0.975), tier });
+    });
+    return out;
+  }
+
+  const gaps = (spread, a, b, r) => {
+    const out = new Float64Array(r);
+    for (let k = 0; k < r; k++) out[k] = spread[a * r + k] - spread[b * r + k];
+    return out.sort();
+  };
+  const known = (v) => (v === v ? v : 0);
+  const nearest = (sorted, q) => sorted[Math.round(q * (sorted.length - 1))];
+
+  function interval(spread, e, r) {
+    const sorted = spread.slice(e * r, (e + 1) * r).sort();
+    return [quantile(sorted, 0.025), quantile(sorted, 0.975)];
+  }
+  return { totals, standings, interval, quantile, gaps, MISSING, SCALE };
+})();

@@ -1,0 +1,18 @@
+// Theme: the reader's choice, else the system's. Runs before the page is drawn so that nothing flashes.
+window.medssl = window.medssl || {};
+(() => {
+  const root = document.documentElement;
+  root.classList.add("js");
+  const stored = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
+  const store = (value) => { try { localStorage.setItem("theme", value); } catch { /* private window */ } };
+  if (["light", "dark"].includes(stored())) root.dataset.theme = stored();
+  const dark = () => root.dataset.theme === "dark"
+    || (root.dataset.theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  addEventListener("DOMContentLoaded", () => {
+    const button = document.getElementById("theme");
+    button?.addEventListener("click", () => {
+      root.dataset.theme = dark() ? "light" : "dark";
+      store(root.dataset.theme);
+    });
+  });
+})();
