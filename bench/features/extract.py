@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,17 +26,18 @@ def extract(
     *,
     dense: bool,
     batch_size: int | None = None,
+    aggregation: Literal["mean", "max"] = "mean",
     progress: Callable[[int], None] | None = None,
 ) -> Features:
     """Features of every image.
 
     images: uint8 (n, h, w, c), or (n, depth, h, w, c) for volumes, whose slices are encoded one by one and
-    averaged into one global vector. May be a memory map: it is read a batch at a time.
+    become one global vector by `aggregation`. May be a memory map: it is read a batch at a time.
     dense: also the patch grid, float32 (n, gh, gw, c). batch_size: halved on its own when memory runs out.
     Raises EncoderError when the encoder breaks its contract, NoPatchGridError when `dense` and it has no grid.
     """
     if images.ndim == 5:
-        return _extract_volumes(encoder, images, batch_size, progress)
+        return _extract_volumes(encoder, images, batch_size, aggregation, progress)
     collected = _Collected(len(images), dense, encoder.card.name)
     for start, out in _batches(encoder, images, dense, batch_size or BATCH):
         collected.put(start, out)
@@ -45,12 +47,16 @@ def extract(
 
 
 def _extract_volumes(
-    encoder: Encoder, volumes: np.ndarray, batch_size: int | None, progress: Callable[[int], None] | None
+    encoder: Encoder,
+    volumes: np.ndarray,
+    batch_size: int | None,
+    aggregation: Literal["mean", "max"],
+    progress: Callable[[int], None] | None,
 ) -> Features:
     pooled = []
     for volume in volumes:
-        slices = extract(encoder, volume, dense=False, batch_size=batch_size)
-        pooled.append(slices.pooled.mean(0, dtype=np.float64))
+        slices = extract(encoder, volume, dense=False, batch_size=batch_size).pooled
+        pooled.append(slices.max(0) if aggregation == "max" else slices.mean(0, dtype=np.float64))
         if progress:
             progress(1)
     return Features(np.asarray(pooled, dtype=np.float32), None)

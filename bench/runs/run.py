@@ -14,7 +14,8 @@ from bench.data.load import load_task
 from bench.discover import members, pick
 from bench.encoders.base import Encoder
 from bench.encoders.card import read_card
-from bench.encoders.load import card_path, load_encoder
+from bench.encoders.load import load_encoder
+from bench.encoders.write_card import card_toml
 from bench.errors import RunError
 from bench.features.cache import FeatureCache
 from bench.files import canonical_json, write_atomic
@@ -95,7 +96,7 @@ def begin(journal: Journal, encoder: Encoder, plan: Plan, spec: RunSpec) -> None
     write_atomic(journal.folder / "suite.json", canonical_json(plan.suite.model_dump(mode="json", by_alias=True)))
     kept = journal.folder.parent / "encoder.toml"
     if not kept.exists():
-        write_atomic(kept, card_path(spec.encoder).read_bytes())
+        write_atomic(kept, card_toml(encoder.card))
     elif read_card(kept).sha256 != encoder.card.sha256:
         raise RunError(
             f"holds results of another version of the card of {encoder.card.name!r}",

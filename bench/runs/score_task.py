@@ -159,7 +159,10 @@ class _Work:
         started = time.perf_counter()
 
         def make() -> Features:
-            return extract(self.encoder, split.images, dense=dense, batch_size=self.setting.batch_size)
+            return extract(
+                self.encoder, split.images, dense=dense, batch_size=self.setting.batch_size,
+                aggregation=self.task.source.get("aggregation") or "mean",
+            )
 
         key = feature_key(self.encoder, self.data.sha256, name, dense)
         features = self.setting.cache.get(key, make) if self.setting.cache else make()

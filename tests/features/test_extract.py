@@ -73,11 +73,12 @@ def test_an_image_that_does_not_fit_is_one_message(images: np.ndarray) -> None:
         extract(Probe(limit=0), images, dense=False)
 
 
-def test_a_volume_is_the_mean_of_its_slices(images: np.ndarray) -> None:
+@pytest.mark.parametrize("aggregation", ["mean", "max"])
+def test_a_volume_is_the_mean_or_maximum_of_its_slices(images: np.ndarray, aggregation: str) -> None:
     volumes = images[:20].reshape(4, 5, 8, 8, 3)
-    slices = extract(Probe(), images[:20], dense=False)
-    features = extract(Probe(), volumes, dense=False)
-    np.testing.assert_allclose(features.pooled, slices.pooled.reshape(4, 5, 2).mean(1), rtol=1e-6)
+    slices = extract(Probe(), images[:20], dense=False).pooled.reshape(4, 5, 2)
+    features = extract(Probe(), volumes, dense=False, aggregation=aggregation)
+    np.testing.assert_allclose(features.pooled, getattr(slices, aggregation)(1), rtol=1e-6)
 
 
 def test_nan_is_refused_with_the_encoders_name(images: np.ndarray) -> None:

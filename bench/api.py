@@ -1,0 +1,151 @@
+"""The Python interface: everything `medssl run` does, for any torch module.
+
+>>> import torch, bench
+>>> network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten())
+>>> encoder = bench.wrap(network, name="tiny", size=32)
+>>> results = bench.run(encoder, suite="phantom-mini", out="runs")  # doctest: +SKIP
+>>> results.frame[["task", "protocol", "budget", "value"]]          # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from bench.encoders.base import Encoded, Encoder
+from bench.encoders.card import EncoderCard
+from bench.encoders.load import load_encoder
+from bench.leaderboard.frame import to_frame
+from bench.runs.plan import Plan, make_plan
+from bench.runs.records import Record
+from bench.runs.run import Report, RunSpec, pick_device, run_folder, run_plan
+
+Output = Tensor | tuple[Tensor, Tensor | None]
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """Records of a finished run, the folder they lie in, and the same as a long table."""
+
+    encoder: Encoder
+    plan: Plan
+    folder: Path
+    records: list[Record]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row for each unit x test split x metric (columns: `bench.leaderboard.frame.COLUMNS`)."""
+        card = self.encoder.card
+        return to_frame(self.records, {card.name: card}, self.plan.tasks, self.plan.protocols)
+
+    def to_dataset(self) -> Any:
+        """The same as a Hugging Face `datasets.Dataset`."""
+        from datasets import Dataset
+
+        return Dataset.from_pandas(self.frame, preserve_index=False)
+
+
+def run(
+    encoder: Encoder | str | Path,
+    suite: str | Path | None = "phantom-v1",
+    *,
+    tasks: str | Path | None = None,
+    only: tuple[str, ...] = (),
+    out: str | Path = "runs",
+    device: str = "auto",
+    batch_size: int | None = None,
+    cache: bool = True,
+    report: Report = lambda message, record: None,
+) -> RunResults:
+    """Score an encoder on a suite, or on a folder of task cards (`suite=None, tasks=...`).
+
+    encoder: what `wrap` returns, a folder or path of a card, or the name of a reference encoder. Units that
+    `out` already holds are not run again. Raises UserError as `medssl run` would print it.
+    """
+    loaded = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
+    loaded.to(pick_device(device))
+    plan = make_plan(suite, Path(tasks) if tasks else None, only)
+    spec = RunSpec(
+        encoder=loaded.card.name,
+        suite=str(suite) if suite else None,
+        tasks=str(tasks) if tasks else None,
+        only=only,
+        out=str(out),
+        device=device,
+        batch_size=batch_size,
+        cache=cache,
+        command=f"bench.run({loaded.card.name!r}, suite={str(suite)!r})",
+    )
+    records = run_plan(loaded, plan, spec, report)
+    return RunResults(loaded, plan, run_folder(spec.out, loaded, plan), records)
+
+
+def wrap(
+    module: nn.Module,
+    *,
+    name: str,
+    size: int,
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0),
+    std: tuple[float, ...] = (1.0, 1.0, 1.0),
+    features: Callable[[nn.Module, Tensor], Output] | None = None,
+    **card: Any,
+) -> Encoder:
+    """An encoder around any torch module.
+
+    module(x) with x float32 (n, channels, size, size) returns a global vector (n, d), a feature map (n, c, gh, gw)
+    whose mean is then the global vector, or a pair (vector, map). `features(module, x)` replaces the plain call.
+    mean, std: for images scaled to [0, 1]; their length is the number of channels. card: further keys of
+    `encoder.toml` ("paradigm", "objective", "method", "authors", ...). Raises CardError for a wrong one.
+    """
+    values: dict[str, Any] = {
+        "schema": 1,
+        "name": name,
+        "version": "1",
+        "title": name,
+        "authors": ["unknown"],
+        "licence": "unknown",
+        "paradigm": "reference",
+        "objective": "other",
+        "method": type(module).__name__,
+        "architecture": "other",
+        "source": {"adapter": "module", "class": f"{type(module).__module__}.{type(module).__qualname__}"},
+        "preprocessing": {"size": size, "channels": len(mean), "mean": [*map(float, mean)], "std": [*map(float, std)]},
+    }
+    return _Wrapped(EncoderCard.parse(values | card, where="wrap()"), module, features or (lambda m, x: m(x)))
+
+
+class _Wrapped(Encoder):
+    def __init__(self, card: EncoderCard, network: nn.Module, features: Callable[[nn.Module, Tensor], Output]) -> None:
+        super().__init__(card)
+        self._network, self._features = network.eval(), features
+        self.weights_sha256 = _state_sha256(network)
+
+    @property
+    def module(self) -> nn.Module:
+        return self._network
+
+    def forward(self, x: Tensor, dense: bool) -> Encoded:
+        out = self._features(self._network, x)
+        pooled, grid = out if isinstance(out, tuple) else (out, None)
+        if pooled.ndim == 4:
+            pooled, grid = pooled.mean((2, 3)), pooled
+        return Encoded(pooled, grid.permute(0, 2, 3, 1) if dense and grid is not None else None)
+
+
+def _state_sha256(network: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for key, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(
+            tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+            if tensor.ndim
+            else str(tensor.item()).encode()
+        )
+    return digest.hexdigest()
