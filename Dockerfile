@@ -1,0 +1,20 @@
+# Runs the demonstration and serves nothing: the site is in /work/public afterwards.
+#   docker build -t medssl .                                  CPU
+#   docker build -t medssl --build-arg TORCH=cu128 .          CUDA (run with: docker run --gpus all ...)
+#   docker run --rm -v "$PWD/out:/work" medssl                medssl demo
+#   docker run --rm -v "$PWD:/work" medssl run my-encoder --suite phantom-v1
+FROM python:3.11-slim
+ARG TORCH=cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 MEDSSL_HOME=/cache
+WORKDIR /opt/medssl
+RUN pip install torch torchvision --index-url "https://download.pytorch.org/whl/${TORCH}"
+COPY pyproject.toml README.md LICENSE ./
+COPY bench ./bench
+COPY tasks ./tasks
+COPY site ./site
+RUN pip install ".[onnx,hf,pretrain]" && useradd --create-home medssl && mkdir -p /cache /work && chown medssl /cache /work
+USER medssl
+WORKDIR /work
+VOLUME ["/work", "/cache"]
+ENTRYPOINT ["medssl"]
+CMD ["demo"]
