@@ -1,0 +1,91 @@
+"""Agreement of rankings: Kendall's W and tau, Friedman's test, tau with a bootstrap over encoders."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import f as f_distribution
+from scipy.stats import friedmanchisquare, kendalltau, rankdata
+
+from bench.analysis.measurement import NotEnough
+from bench.analysis.table import pick, tabulate
+
+
+def kendall_w(scores: np.ndarray) -> float:
+    """Kendall's coefficient of concordance, with the correction for ties, in [0, 1].
+
+    scores: float (judges, items), here tasks x encoders, without NaN. 1: every task orders the encoders alike.
+
+    >>> kendall_w(np.array([[1, 2, 3], [10, 20, 30]]))
+    1.0
+    """
+    m, n = scores.shape
+    ranks = np.apply_along_axis(rankdata, 1, scores)
+    s = ((ranks.sum(0) - m * (n + 1) / 2) ** 2).sum()
+    ties = sum((c**3 - c).sum() for row in scores for c in [np.unique(row, return_counts=True)[1]])
+    return float(12 * s / (m**2 * (n**3 - n) - m * ties))
+
+
+def friedman(scores: np.ndarray) -> dict[str, float]:
+    """Friedman's test over encoders, scores (tasks, encoders): chi-squared and Iman-Davenport's F, with p values."""
+    chi2, p = friedmanchisquare(*scores.T)
+    n, k = scores.shape
+    f = (n - 1) * chi2 / (n * (k - 1) - chi2)
+    return {
+        "chi2": float(chi2),
+        "p": float(p),
+        "f": float(f),
+        "p_f": float(f_distribution.sf(f, k - 1, (k - 1) * (n - 1))),
+    }
+
+
+def tau_rows(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Kendall tau-b of each row, x and y (B, n) -> float64 (B,); NaN where one of them is constant."""
+    i, j = np.triu_indices(x.shape[-1], 1)
+    dx, dy = np.sign(x[:, i] - x[:, j]), np.sign(y[:, i] - y[:, j])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (dx * dy).sum(1) / np.sqrt((dx != 0).sum(1) * (dy != 0).sum(1))
+
+
+def bootstrap_rows(n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Row numbers drawn with replacement, int64 (resamples, n)."""
+    return rng.integers(n, size=(resamples, n))
+
+
+def bootstrap_tau(x: np.ndarray, y: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Bootstrap draws of Kendall's tau-b over encoders, (resamples,)."""
+    drawn = bootstrap_rows(len(x), resamples, rng)
+    return tau_rows(x[drawn], y[drawn])
+
+
+def tau_matrix(frame: pd.DataFrame, by: str, protocols: list[str], budget: str = "100%") -> pd.DataFrame:
+    """Kendall tau between the encoder orders of each pair of modalities, tasks or protocols (`by`).
+
+    Returns a square table; raises NotEnough with fewer than two parts.
+    """
+    rows = pick(frame, protocols, budget=budget)
+    means = rows.groupby([rows["encoder"].astype(str), rows[by].astype(str)])["score"].mean().unstack()
+    if means.shape[1] < 2:
+        raise NotEnough(f"fewer than two values of {by}")
+    taus = pd.DataFrame(np.eye(means.shape[1]), means.columns, means.columns)
+    for a in means.columns:
+        for b in means.columns:
+            both = means[[a, b]].dropna() if a != b else means[[a]].dropna()
+            if a != b and len(both) >= 3:
+                taus.loc[a, b] = kendalltau(both[a], both[b]).statistic
+    return taus
+
+
+def concordance(frame: pd.DataFrame, protocols: list[str], budget: str = "100%") -> dict[str, float]:
+    """Kendall's W over all tasks and within each modality (tasks as judges), encoders with every task only."""
+    table = tabulate(pick(frame, protocols, budget=budget))
+    scores = np.nanmean(table.values, axis=2)
+    whole = np.isfinite(scores).all(axis=1)
+    if whole.sum() < 3:
+        raise NotEnough("fewer than three encoders have every task")
+    out = {"all": kendall_w(scores[whole].T)}
+    for name in sorted(table.columns["modality"].unique()):
+        chosen = (table.columns["modality"] == name).to_numpy()
+        if chosen.sum() > 1:
+            out[name] = kendall_w(scores[whole][:, chosen].T)
+    return out

@@ -1,0 +1,63 @@
+"""What an estimand finds in a table of results."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from bench.strict import Strict
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """An effect with its evidence; `effect`, `low`, `high` in the claim's unit, `p` two-sided."""
+
+    effect: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    n_encoders: int = 0
+    n_tasks: int = 0
+    n_modalities: int = 0
+    groups: dict[str, int] = field(default_factory=dict)
+    chart: list[dict[str, Any]] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+    one_sided_above: bool = False
+    """True for a spread, which cannot be negative: its p value is one-sided and its interval may touch zero."""
+
+
+class NotEnough(Exception):
+    """The table holds nothing this estimand can be computed from; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to compute: permutations of the test, resamples of the interval, and the seed of both."""
+
+    permutations: int = 10_000
+    resamples: int = 2_000
+    seed: int = 0
+
+    def rng(self, stream: int) -> np.random.Generator:
+        """An independent generator for a numbered use, equal in every run."""
+        return np.random.default_rng([self.seed, stream])
+
+
+class Estimand(Strict, ABC):
+    """One way to measure: its fields are a claim's `[settings]`.
+
+    A child is one module of `bench/analysis/estimands` with `ESTIMAND = Child`; it sets `name` and writes `measure`.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def measure(self, frame: pd.DataFrame, effort: Effort, diagnostics: pd.DataFrame | None) -> Measurement:
+        """The effect in a long table (bench.leaderboard.frame.COLUMNS). Raises NotEnough.
+
+        diagnostics: one row an encoder (index: its name), one column a diagnostic, or None when none were computed.
+        """

@@ -1,0 +1,78 @@
+"""The other choices one could have made, under which each claim is measured again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.claim import Claim
+from bench.words import PARADIGMS
+
+Change = tuple[str, pd.DataFrame, dict[str, Any]]
+PLACEMENTS = {
+    "self-distillation (DINO-like) counted as contrastive": {"self-distillation": "contrastive"},
+    "self-distillation with masked tokens (DINOv2-like) counted as predictive": {
+        "self-distillation+masked-tokens": "predictive"
+    },
+    "self-distillation counted as hybrid": {"self-distillation": "hybrid"},
+}
+
+
+def variants(claim: Claim, everything: pd.DataFrame, main: pd.DataFrame) -> Iterator[Change]:
+    """(the choice in words, the table under it, changed settings) for every choice that changes something here.
+
+    everything: the table with clinical and phantom results; main: the one the verdict is judged on.
+    """
+    for words, moves in PLACEMENTS.items():
+        if main["objective"].isin(list(moves)).any():
+            yield words, _placed(main, moves), {}
+    yield from _subsets(main)
+    if len(everything) > len(main):
+        yield "phantom tasks instead of clinical ones", everything[everything["synthetic"].astype(bool)], {}
+    yield from _settings(claim, main)
+
+
+def _placed(frame: pd.DataFrame, moves: dict[str, str]) -> pd.DataFrame:
+    paradigm = frame["paradigm"].astype(str)
+    for objective, target in moves.items():
+        paradigm = paradigm.where(frame["objective"] != objective, target)
+    return frame.assign(paradigm=pd.Categorical(paradigm, categories=list(PARADIGMS)))
+
+
+def _subsets(main: pd.DataFrame) -> Iterator[Change]:
+    if (main["contaminated"] == "yes").any():
+        yield "contaminated cells left out", main[main["contaminated"] != "yes"], {}
+    if (main["contaminated"] == "unknown").any() and (main["contaminated"] == "no").any():
+        clean = (main["contaminated"] == "no") | (main["paradigm"] == "reference")
+        yield "only cells known to be clean", main[clean], {}
+    tracked = main["controlled_track"].notna()
+    if tracked.any() and not tracked.all():
+        yield "controlled track only", main[tracked | (main["paradigm"] == "reference")], {}
+        yield "without the controlled track", main[~tracked | (main["paradigm"] == "reference")], {}
+    for name in ("vit", "cnn"):
+        here = main["architecture"] == name
+        if here.any() and not here.all():
+            yield f"{name} encoders only", main[here | (main["paradigm"] == "reference")], {}
+    if "pooling" in main:
+        for name in sorted(set(main["pooling"].dropna())):
+            here = main["pooling"] == name
+            if not here.all():
+                yield f"encoders with {name} pooling only", main[here | (main["paradigm"] == "reference")], {}
+
+
+def _settings(claim: Claim, main: pd.DataFrame) -> Iterator[Change]:
+    settings, there = claim.settings, set(main["protocol"].astype(str))
+    if claim.test == "gap":
+        yield "labels shuffled over all strata", main, {"pooled_strata": True}
+    swap = {"linear-v1": "knn-v1", "dense-linear-v1": "dense-retrieval-v1"}
+    other = [swap.get(p, p) for p in settings.get("protocols", [])]
+    by_protocol = claim.test == "agreement" or str(settings.get("more", "")).startswith("protocol=")
+    if not by_protocol and set(other) <= there and other != settings["protocols"]:
+        yield "nearest neighbours instead of linear probes", main, {"protocols": other}
+    attentive = ["attentive-v1" if p == "linear-v1" else p for p in settings.get("protocols", [])]
+    if not by_protocol and "attentive-v1" in attentive and set(attentive) <= there:
+        yield "attentive instead of linear probe", main, {"protocols": attentive}
+    if settings.get("budget") == "100%" and (main["budget"] == "10%").any():
+        yield "10 % of the labels", main, {"budget": "10%"}

@@ -1,0 +1,81 @@
+"""The two sides of a comparison within an encoder: kinds, extents, protocols, or lesion strata."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from bench.analysis.measurement import NotEnough
+
+SIZES = ["<0.5%", "0.5-2%", "2-10%", ">10%"]
+"""Lesion area as a share of the image, from small to large."""
+CONTRASTS = ["contrast=low", "contrast=middle", "contrast=high"]
+_STRATUM = re.compile(r"^(?P<base>[a-z_0-9@]+)\[(?P<stratum>[^\]]+)\]$")
+_BASES = {"size": "lesion_recall", "contrast": "dice"}
+
+
+def strata_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of stratified metrics with two more columns, `facet` ("size", "contrast") and `level` (0: hardest).
+
+    Size strata are read from lesion recall, contrast strata from Dice.
+    """
+    names = rows["metric"].astype(str).unique()
+    found = {name: parsed for name in names if (parsed := _parse(name))}
+    rows = rows[rows["metric"].isin(list(found))].copy()
+    metric = rows["metric"].astype(str)
+    rows["facet"] = metric.map({k: v[0] for k, v in found.items()})
+    rows["level"] = metric.map({k: v[1] for k, v in found.items()}).astype(int)
+    return rows
+
+
+def _parse(name: str) -> tuple[str, int] | None:
+    match = _STRATUM.match(name)
+    if match is None:
+        return None
+    for facet, levels in (("size", SIZES), ("contrast", CONTRASTS)):
+        if match["stratum"] in levels and match["base"] == _BASES[facet]:
+            return facet, levels.index(match["stratum"])
+    return None
+
+
+def subtlety(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """Rows of the hardest and of the easiest stratum of each task and facet, and their side ("easy", "subtle").
+
+    A task and facet that has only one stratum is left out. Raises NotEnough when none is left.
+    """
+    rows = strata_rows(rows)
+    if rows.empty:
+        raise NotEnough("no metric by lesion size or contrast in these results")
+    group = rows.groupby([rows["task"].astype(str), "facet"])["level"]
+    low, high = group.transform("min"), group.transform("max")
+    rows = rows[(low < high) & ((rows["level"] == low) | (rows["level"] == high))]
+    if rows.empty:
+        raise NotEnough("no task has more than one lesion stratum")
+    low = rows.groupby([rows["task"].astype(str), "facet"])["level"].transform("min")
+    return rows, (rows["level"] == low).map({True: "subtle", False: "easy"})
+
+
+def split_sides(rows: pd.DataFrame, more: str, less: str | None) -> tuple[pd.DataFrame, pd.Series]:
+    """Rows of the two sides and the side of each ("more", "less"); `more` may be "all", with no other side.
+
+    A side is written "field=value" with a field of the long table (kind, extent, protocol). Raises NotEnough.
+    """
+    if more == "all":
+        return rows, pd.Series("more", index=rows.index)
+    side = pd.Series("", index=rows.index)
+    for name, rule in (("more", more), ("less", less)):
+        if rule is None:
+            continue
+        key, _, value = rule.partition("=")
+        side[rows[key].astype(str) == value] = name
+        if not (side == name).any():
+            raise NotEnough(f"no results with {key} {value}")
+    rows, side = rows[side != ""], side[side != ""]
+    if less is not None and more.startswith("protocol="):
+        tasks = [set(rows.loc[side == s, "task"].astype(str)) for s in ("more", "less")]
+        both = rows["task"].astype(str).isin(tasks[0] & tasks[1])
+        rows, side = rows[both], side[both]
+        if rows.empty:
+            raise NotEnough("no task was run under both protocols")
+    return rows, side

@@ -1,0 +1,124 @@
+"""Results as an array: encoders x columns x seeds, where a column is a task (or a task under one condition)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from bench.words import SSL_PARADIGMS
+
+ENCODER_FIELDS = ["paradigm", "objective", "architecture", "controlled_track", "parameters", "flops", "in_domain"]
+TASK_FIELDS = ["origin", "kind", "modality", "extent"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Scores of encoders.
+
+    values: float64 (E, C, S), encoders x columns x seeds, in score points (0-100); NaN where there is no result.
+    encoders: E rows indexed by name (ENCODER_FIELDS). columns: C rows: task, side, TASK_FIELDS.
+    """
+
+    values: np.ndarray
+    encoders: pd.DataFrame
+    columns: pd.DataFrame
+
+    def keep(self, encoders: np.ndarray) -> Table:
+        """The table of some encoders (bool (E,) or row numbers)."""
+        return replace(self, values=self.values[encoders], encoders=self.encoders[encoders])
+
+    def side(self, name: str) -> Table:
+        """The table of the columns of one side."""
+        chosen = (self.columns["side"] == name).to_numpy()
+        return replace(self, values=self.values[:, chosen], columns=self.columns[chosen].reset_index(drop=True))
+
+    @property
+    def n_origins(self) -> int:
+        """Source data sets in the columns (tasks sharing an origin count once)."""
+        return int(self.columns["origin"].nunique())
+
+
+def counted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows that enter averages: tasks not left out, frozen word columns as categories for speed."""
+    frame = frame[frame["left_out"].isna()].copy()
+    words = ["encoder", "task", "protocol", "budget", "split", "metric", "paradigm", "kind", "modality", "origin"]
+    for name in words:
+        frame[name] = frame[name].astype("category")
+    return frame
+
+
+def pick(
+    frame: pd.DataFrame,
+    protocols: Sequence[str],
+    *,
+    budget: str | None = "100%",
+    split: str = "test",
+    primary: bool = True,
+    ssl: bool = True,
+) -> pd.DataFrame:
+    """Rows of some protocols at one budget (None: any) and split; self-supervised encoders only when `ssl`."""
+    wanted = frame["protocol"].isin(protocols) & (frame["split"] == split)
+    if budget is not None:
+        wanted &= frame["budget"] == budget
+    if primary:
+        wanted &= frame["primary"]
+    if ssl:
+        wanted &= frame["paradigm"].isin(SSL_PARADIGMS)
+    return frame[wanted]
+
+
+def tabulate(rows: pd.DataFrame, side: pd.Series | str = "", value: str = "score", scale: float = 100.0) -> Table:
+    """Rows as a table; `side` names the condition of each row. Values are multiplied by `scale`."""
+    rows = rows.assign(side=side)
+    rows = rows[rows[value].notna()]
+    encoder, encoder_names = pd.factorize(rows["encoder"].astype(str), sort=True)
+    column_key = rows["task"].astype(str) + "|" + rows["side"].astype(str)
+    column, column_names = pd.factorize(column_key, sort=True)
+    seed, seeds = pd.factorize(rows["seed"], sort=True)
+    shape = (len(encoder_names), len(column_names), max(1, len(seeds)))
+    total, count = np.zeros(shape), np.zeros(shape)
+    np.add.at(total, (encoder, column, seed), scale * rows[value].to_numpy(float))
+    np.add.at(count, (encoder, column, seed), 1.0)
+    with np.errstate(invalid="ignore"):
+        values = np.where(count > 0, total / count, np.nan)
+    about = rows.drop_duplicates("encoder").set_index("encoder")[ENCODER_FIELDS]
+    about.index = about.index.astype(str)
+    columns = rows.assign(key=column_key).drop_duplicates("key").set_index("key").loc[list(column_names)]
+    columns = columns[["task", "side", *TASK_FIELDS]].astype(str).reset_index(drop=True)
+    return Table(values, about.loc[list(encoder_names)], columns)
+
+
+def weights(columns: pd.DataFrame) -> np.ndarray:
+    """Weight of each column, float64 (C,), sum 1: modality x kind cells alike, origins alike within a cell.
+
+    A column of one side is weighted within its side; sides are averaged over alike.
+    """
+    cell = columns["modality"] + "|" + columns["kind"] + "|" + columns["side"]
+    in_origin = columns.groupby([cell, columns["origin"]])["task"].transform("size").to_numpy()
+    in_cell = columns.groupby(cell)["origin"].transform("nunique").to_numpy()
+    return 1.0 / (in_origin * in_cell * cell.nunique())
+
+
+def centred(table: Table) -> Table:
+    """The table less each column's mean over encoders, so that a missing result moves no contrast."""
+    with np.errstate(invalid="ignore"):
+        mean = np.nanmean(table.values.reshape(len(table.values), table.values.shape[1], -1), axis=(0, 2))
+    return replace(table, values=table.values - mean[None, :, None])
+
+
+def covered(table: Table, share: float = 0.5) -> Table:
+    """The encoders that have a result in at least this share of the columns of every side."""
+    there = np.isfinite(table.values).any(axis=2)
+    enough = np.ones(len(there), bool)
+    for _, rows in table.columns.groupby("side"):
+        enough &= there[:, rows.index].mean(axis=1) >= share
+    return table.keep(enough)
+
+
+def strata(encoders: pd.DataFrame) -> np.ndarray:
+    """Stratum of each encoder, str (E,): its controlled track where it has one, and its architecture."""
+    track = encoders["controlled_track"].fillna("").astype(str)
+    return (track + "/" + encoders["architecture"].astype(str)).to_numpy()
