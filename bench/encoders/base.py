@@ -71,7 +71,16 @@ class Encoder(ABC):
 
         x = prepare(images.to(self.device), self.card.preprocessing, dense=dense)
         with torch.inference_mode():
-            out = self.forward(x, dense)
+            try:
+                out = self.forward(x, dense)
+            except torch.OutOfMemoryError:
+                raise
+            except (RuntimeError, AssertionError, ValueError) as error:
+                raise EncoderError(
+                    f"the network refused images of shape {tuple(x.shape)}: {str(error)[:300]}",
+                    where=self.card.name,
+                    fix="check size, dense_size and channels on the card",
+                ) from error
         return checked(out, len(images), self.card.name)
 
 

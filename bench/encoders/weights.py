@@ -1,4 +1,4 @@
-"""Weights files: found inside the card's folder or an installed package, hashed before they are read, never executed."""
+"""Weights files: found beside the card or in an installed package, hashed before reading, never executed."""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ from bench.strict import parse_toml
 
 text = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=30)
 plain = text | st.integers(-(2**40), 2**40) | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)
-source = st.dictionaries(text, plain | st.lists(plain, max_size=3) | st.dictionaries(text, plain, max_size=2), max_size=3)
+source = st.dictionaries(
+    text, plain | st.lists(plain, max_size=3) | st.dictionaries(text, plain, max_size=2), max_size=3
+)
 
 
 def test_reference_cards_round_trip() -> None:
@@ -26,9 +28,19 @@ def test_reference_cards_round_trip() -> None:
 def test_any_text_and_source_round_trip(title: str, values: dict) -> None:
     card = EncoderCard.parse(
         {
-            "schema": 1, "name": "x", "version": "1", "title": title, "authors": [title], "licence": title,
-            "paradigm": "hybrid", "objective": "other", "method": title, "architecture": "vit", "source": values,
-            "pretraining": [{"corpus": title, "images": 3}], "preprocessing": {"size": 8, "mean": [0.5], "std": [1.0]},
+            "schema": 1,
+            "name": "x",
+            "version": "1",
+            "title": title,
+            "authors": [title],
+            "licence": title,
+            "paradigm": "hybrid",
+            "objective": "other",
+            "method": title,
+            "architecture": "vit",
+            "source": values,
+            "pretraining": [{"corpus": title, "images": 3}],
+            "preprocessing": {"size": 8, "mean": [0.5], "std": [1.0]},
         },
         where="test",
     )

@@ -10,10 +10,12 @@ from pydantic import Field
 from bench.encoders.architectures import build
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard, Line, Sha256
+from bench.encoders.hub import Repository, Revision, fetch
 from bench.encoders.networks import TimmEncoder
 from bench.encoders.source import EncoderSource, Place
 from bench.encoders.statedict import KeyMapping, put, select, state_at
 from bench.encoders.weights import in_package, inside, read_state, verify
+from bench.errors import EncoderError
 
 Options = dict[str, int | float | bool | str | list[int]]
 
@@ -28,6 +30,9 @@ class TimmSource(EncoderSource):
     sha256: Sha256 | None = None
     package: Line | None = None
     """Installed Python distribution that holds the weights file; nothing of it is imported."""
+    repository: Repository | None = None
+    """Hugging Face repository that holds the weights file, at the commit `revision`."""
+    revision: Revision | None = None
     entry: Line | None = None
     """Dotted path to the state dict inside the file."""
     prefix: Annotated[str, Field(max_length=200)] = ""
@@ -50,6 +55,10 @@ class TimmSource(EncoderSource):
         return encoder
 
     def _find(self, card: EncoderCard, place: Place) -> Path:
+        if self.package is not None and self.repository is not None:
+            raise EncoderError("give either 'source.package' or 'source.repository'", where=card.name)
+        if self.repository is not None:
+            return fetch(self.repository, self.weights, self.revision, where=card.name)
         if self.package is not None:
             return in_package(self.package, self.weights, where=card.name)
         return inside(self.weights, place, where=card.name)

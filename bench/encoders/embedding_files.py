@@ -1,0 +1,150 @@
+"""Files of precomputed features: npz or parquet, by split and image id, without pickle."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.errors import EncoderError, UserError
+from bench.features.base import Features
+from bench.files import npz_bytes, read_npz, sha256_file, write_atomic
+
+Splits = dict[str, tuple[np.ndarray, Features]]
+"""Split name -> (ids (n,), features)."""
+MAX_BYTES = 16 << 30
+SPLITS = ("train", "val", "test", "test-shift")
+
+
+def write_embeddings(path: Path, splits: Mapping[str, tuple[Sequence[str] | np.ndarray, Features]]) -> str:
+    """Write one task's features, atomically; `.npz` or `.parquet` by the path's ending. Returns the file's sha256.
+
+    splits: split name -> (ids, features). The same features give the same bytes. Raises EncoderError for ids that
+    repeat or do not fit the features, and for values that are not finite.
+    """
+    held = {name: (np.asarray(ids, dtype=np.str_), features) for name, (ids, features) in splits.items()}
+    _check(held, path)
+    if path.suffix == ".npz":
+        write_atomic(path, npz_bytes(_to_arrays(held)))
+    elif path.suffix == ".parquet":
+        write_atomic(path, _to_parquet(held))
+    else:
+        raise EncoderError("embeddings are .npz or .parquet files", where=path)
+    return sha256_file(path)
+
+
+def read_embeddings(path: Path) -> Splits:
+    """Inverse of `write_embeddings`. Raises EncoderError when the file is not what it should be."""
+    try:
+        held = _from_arrays(read_npz(path, max_bytes=MAX_BYTES), path) if path.suffix == ".npz" else _from_parquet(path)
+    except EncoderError:
+        raise
+    except UserError as error:
+        raise EncoderError(error.what, where=error.where, fix=error.fix) from None
+    _check(held, path)
+    return held
+
+
+def _check(held: Splits, path: Path) -> None:
+    if not held:
+        raise EncoderError("holds no split", where=path)
+    for split, (ids, features) in held.items():
+        where = f"{path}, split {split!r}"
+        if split not in SPLITS:
+            raise EncoderError(f"unknown split {split[:80]!r}", where=path, fix=f"one of: {', '.join(SPLITS)}")
+        if len(np.unique(ids)) != len(ids):
+            raise EncoderError("an id occurs twice", where=where)
+        for name, array, ndim in (("pooled", features.pooled, 2), ("grid", features.grid, 4)):
+            if array is None:
+                continue
+            if array.ndim != ndim or len(array) != len(ids) or array.dtype.kind != "f":
+                raise EncoderError(f"{name} is {array.dtype} {array.shape} for {len(ids)} ids", where=where)
+            if not np.isfinite(array).all():
+                raise EncoderError(f"{name} holds NaN or infinite values", where=where)
+        if features.pooled is None:
+            raise EncoderError("has no pooled features", where=where)
+
+
+def _to_arrays(held: Splits) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    for split, (ids, features) in held.items():
+        arrays[f"{split}/ids"] = ids
+        arrays[f"{split}/pooled"] = features.pooled.astype(np.float32)
+        if features.grid is not None:
+            arrays[f"{split}/grid"] = features.grid
+    return arrays
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], path: Path) -> Splits:
+    held: Splits = {}
+    for split in sorted({name.split("/")[0] for name in arrays}):
+        extra = {n for n in arrays if n.split("/")[0] == split} - {f"{split}/{k}" for k in ("ids", "pooled", "grid")}
+        if extra or f"{split}/ids" not in arrays or f"{split}/pooled" not in arrays:
+            raise EncoderError(
+                f"has the arrays {', '.join(sorted(arrays))[:200]}",
+                where=path,
+                fix="expected '{split}/ids', '{split}/pooled' and maybe '{split}/grid'",
+            )
+        held[split] = (
+            arrays[f"{split}/ids"].astype(np.str_),
+            Features(arrays[f"{split}/pooled"], arrays.get(f"{split}/grid")),
+        )
+    return held
+
+
+def _to_parquet(held: Splits) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = []
+    for split, (ids, features) in held.items():
+        columns = {"split": pa.array([split] * len(ids)), "id": pa.array(ids.tolist())}
+        columns["pooled"] = _lists(features.pooled.astype(np.float32))
+        if features.grid is not None:
+            gh, gw = features.grid.shape[1:3]
+            columns |= {"grid": _lists(features.grid.reshape(len(ids), -1).astype(np.float32))}
+            columns |= {name: pa.array([side] * len(ids), pa.int32()) for name, side in (("gh", gh), ("gw", gw))}
+        tables.append(pa.table(columns))
+    buffer = io.BytesIO()
+    pq.write_table(pa.concat_tables(tables), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _lists(rows: np.ndarray):
+    import pyarrow as pa
+
+    offsets = np.arange(0, rows.size + 1, rows.shape[1], dtype=np.int64)
+    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(rows.reshape(-1)))
+
+
+def _from_parquet(path: Path) -> Splits:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        meta = pq.read_metadata(path)
+        if sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)) > MAX_BYTES:
+            raise EncoderError(f"unpacks to more than {MAX_BYTES:,} bytes", where=path)
+        table = pq.read_table(path)
+        names = table["split"].to_numpy(zero_copy_only=False)
+        ids = table["id"].to_numpy(zero_copy_only=False).astype(np.str_)
+        pooled = _rectangle(table["pooled"])
+        grid = None
+        if "grid" in table.column_names:
+            gh, gw = (int(table[name][0].as_py()) for name in ("gh", "gw"))
+            grid = _rectangle(table["grid"]).reshape(len(ids), gh, gw, -1)
+    except (pa.ArrowException, OSError, KeyError, ValueError, IndexError, TypeError) as error:
+        raise EncoderError(f"is not an embeddings file: {str(error)[:200]}", where=path) from None
+    splits = {str(name): names == name for name in dict.fromkeys(names)}
+    return {n: (ids[rows], Features(pooled[rows], None if grid is None else grid[rows])) for n, rows in splits.items()}
+
+
+def _rectangle(column) -> np.ndarray:
+    """(n, d) from a column of n lists of equal length. Raises ValueError when they differ."""
+    array = column.combine_chunks()
+    lengths = np.unique(array.value_lengths().to_numpy(zero_copy_only=False))
+    if len(lengths) != 1:
+        raise ValueError("features of different lengths")
+    return array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), int(lengths[0]))

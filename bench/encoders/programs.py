@@ -1,0 +1,53 @@
+"""An encoder around a callable network whose outputs are fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bench.encoders.base import Encoded, Encoder
+from bench.encoders.card import EncoderCard
+from bench.encoders.outputs import encoded, refuse_layers
+from bench.errors import EncoderError
+
+
+class ProgramEncoder(Encoder):
+    """A module that takes (n, channels, s, s) and returns one tensor or a tuple (see `bench.encoders.outputs`).
+
+    batch: the only batch size the program takes, or None for any; smaller batches are filled up with zeros.
+    """
+
+    def __init__(self, card: EncoderCard, program: nn.Module, prefix_tokens: int, batch: int | None = None) -> None:
+        super().__init__(card)
+        refuse_layers(card)
+        self._program, self._prefix_tokens, self._batch = program, prefix_tokens, batch
+
+    @property
+    def module(self) -> nn.Module:
+        return self._program
+
+    def forward(self, x: Tensor, dense: bool) -> Encoded:
+        outputs = by_batch(lambda piece: tensors(self._program(piece), self.card.name), x, self._batch)
+        return encoded(outputs, self.card, prefix_tokens=self._prefix_tokens, dense=dense)
+
+
+def tensors(out: object, where: str) -> list[Tensor]:
+    """The tensors of a network's return value: one, or a list or tuple of them. Raises EncoderError."""
+    found = list(out) if isinstance(out, (tuple, list)) else [out]
+    if not found or not all(isinstance(t, Tensor) for t in found):
+        raise EncoderError(f"returns {type(out).__name__}, expected a tensor or a tuple of tensors", where=where)
+    return found
+
+
+def by_batch(run, x: Tensor, batch: int | None) -> Sequence[Tensor]:
+    """`run(x)`, in pieces of exactly `batch` rows where the network takes no other number."""
+    if batch is None:
+        return run(x)
+    pieces = []
+    for start in range(0, len(x), batch):
+        piece = x[start : start + batch]
+        filled = torch.cat([piece, piece.new_zeros((batch - len(piece), *piece.shape[1:]))])
+        pieces.append([out[: len(piece)] for out in run(filled)])
+    return [torch.cat(parts) for parts in zip(*pieces, strict=True)]

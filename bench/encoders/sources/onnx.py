@@ -1,0 +1,112 @@
+"""`adapter = "onnx"`: an ONNX model run by onnxruntime, on the CPU or a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from bench.encoders.base import Encoded, Encoder
+from bench.encoders.card import EncoderCard, Sha256
+from bench.encoders.onnx_model import parameters, read_checked
+from bench.encoders.outputs import encoded, refuse_layers
+from bench.encoders.programs import by_batch
+from bench.encoders.source import EncoderSource, Place
+from bench.encoders.weights import inside, verify
+from bench.errors import EncoderError
+
+INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+
+class OnnxSource(EncoderSource):
+    """Keys of the `[source]` table. `external` names each file of external data with its sha256."""
+
+    name = "onnx"
+    adapter: Literal["onnx"]
+    weights: Annotated[str, Field(min_length=1, max_length=500)]
+    sha256: Sha256 | None = None
+    external: dict[str, Sha256] = {}
+    prefix_tokens: Annotated[int, Field(ge=0, le=1024)] = 0
+
+    def load(self, card: EncoderCard, place: Place) -> Encoder:
+        path = inside(self.weights, place, where=card.name)
+        sha256 = verify(path, self.sha256, where=card.name)
+        beside = Place(path.parent, place.trust_code, place.allow_outside)
+        model = _need("onnx", lambda: read_checked(path, self.external, beside, where=card.name), card.name)
+        encoder = OnnxEncoder(card, path, self.prefix_tokens, parameters(model))
+        encoder.weights_sha256 = sha256
+        return encoder
+
+
+class OnnxEncoder(Encoder):
+    """An onnxruntime session with one image input; outputs as `bench.encoders.outputs` reads them."""
+
+    def __init__(self, card: EncoderCard, path: Path, prefix_tokens: int, parameters: int) -> None:
+        super().__init__(card)
+        refuse_layers(card)
+        self._path, self._prefix_tokens, self._parameters = path, prefix_tokens, parameters
+        self._open()
+
+    @property
+    def parameters(self) -> int:
+        return self._parameters
+
+    def to(self, device: torch.device | str) -> Encoder:
+        """Reopen the session on a device. Raises EncoderError when onnxruntime has no provider for it."""
+        if torch.device(device) != self.device:
+            self.device = torch.device(device)
+            self._open()
+        return self
+
+    def forward(self, x: Tensor, dense: bool) -> Encoded:
+        outputs = by_batch(self._run, x, self._batch)
+        return encoded(outputs, self.card, prefix_tokens=self._prefix_tokens, dense=dense)
+
+    def _run(self, x: Tensor) -> list[Tensor]:
+        values = np.ascontiguousarray(x.cpu().numpy(), dtype=self._dtype)
+        try:
+            outputs = self._session.run(None, {self._input: values})
+        except Exception as error:  # onnxruntime's own classes derive from Exception alone
+            raise EncoderError(
+                f"onnxruntime refused images of shape {tuple(x.shape)}: {str(error)[:300]}", where=self.card.name
+            ) from None
+        return [torch.from_numpy(np.asarray(out)).to(self.device) for out in outputs]
+
+    def _open(self) -> None:
+        self._session = _need("onnxruntime", self._make_session, self.card.name)
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in INPUT_TYPES:
+            found = ", ".join(f"{i.name[:40]} {i.type} {i.shape}" for i in inputs[:4])
+            raise EncoderError(f"takes {found}; expected one float input (n, c, h, w)", where=self.card.name)
+        self._input, self._dtype = inputs[0].name, INPUT_TYPES[inputs[0].type]
+        self._batch = inputs[0].shape[0] if isinstance(inputs[0].shape[0], int) else None
+
+    def _make_session(self) -> Any:
+        import onnxruntime
+
+        wanted = "CUDAExecutionProvider" if self.device.type == "cuda" else "CPUExecutionProvider"
+        if wanted not in onnxruntime.get_available_providers():
+            raise EncoderError(f"onnxruntime here has no {wanted}", where=self.card.name, fix="run with --device cpu")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.use_deterministic_compute = True
+        options.log_severity_level = 3
+        try:
+            return onnxruntime.InferenceSession(str(self._path), options, providers=[wanted])
+        except Exception as error:  # onnxruntime's own classes derive from Exception alone
+            raise EncoderError(f"onnxruntime cannot open it: {str(error)[:300]}", where=self.card.name) from None
+
+
+def _need(package: str, use: Any, where: str) -> Any:
+    """`use()`, or EncoderError saying which extra to install."""
+    try:
+        return use()
+    except ImportError:
+        raise EncoderError(f"needs {package}", where=where, fix="pip install 'medssl-bench[onnx]'") from None
+
+
+SOURCE = OnnxSource
