@@ -34,7 +34,9 @@ def subsets(
 
 def why_invalid(task: Task, train_labels: np.ndarray, subset: Subset) -> str | None:
     """Why nothing can be learnt from this subset (a class with fewer than two images), or None."""
-    needed = 1 if subset.budget.startswith("k=") else MIN_PER_CLASS
+    # Shots and few-image segmentation say their own number; one example of each class is enough for them.
+    few_images = subset.budget.startswith("n=") and task.kind == "dense"
+    needed = 1 if few_images or subset.budget.startswith("k=") else MIN_PER_CLASS
     present = _presence(task, train_labels)
     available, counts = present.sum(0), present[subset.rows].sum(0)
     if task.target == "mask":

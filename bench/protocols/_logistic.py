@@ -39,6 +39,10 @@ class Fit:
     gap: np.ndarray
     iterations: int
 
+    def part(self, which: slice) -> Fit:
+        """The fit of some of the problems."""
+        return Fit(self.weights[which], self.bias[which], self.converged[which], self.gap[which], self.iterations)
+
     def logits(self, x: np.ndarray) -> np.ndarray:
         """float64 (m, n, k) for rows x (n, d)."""
         m, k, d = self.weights.shape

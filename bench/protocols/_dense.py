@@ -1,0 +1,152 @@
+"""What dense protocols share: soft patch labels, upsampling, and the operating point.
+
+A dense prediction is a score map for each class on the patch grid, upsampled bilinearly to the mask. Where the
+encoder pads images to squares, the grid covers the padded square: masks are padded alike and predictions cut out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.data.task import Task
+from bench.encoders.preprocess import input_size, placed
+from bench.protocols.base import Problem
+
+OFFSETS = np.linspace(-8.0, 8.0, 65)
+"""Candidates for the operating point: how far foreground must beat background, in logits."""
+CHUNK_VALUES = 1 << 25
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the (h, w) mask lies in the square the grid covers; (top, left, height, width, side) in input pixels."""
+
+    mask_size: tuple[int, int]
+    window: tuple[int, int, int, int]
+    side: int
+
+    @classmethod
+    def of(cls, problem: Problem) -> Frame:
+        """The frame of a problem; the whole square where nothing is padded or the encoder is not known."""
+        assert problem.mask_size is not None
+        if problem.encoder is None:
+            return cls(problem.mask_size, (0, 0, 1, 1), 1)
+        how = problem.encoder.card.preprocessing
+        return cls(problem.mask_size, placed(*problem.mask_size, how, dense=True), input_size(how, dense=True))
+
+    @property
+    def whole(self) -> bool:
+        """Whether the mask fills the square."""
+        return self.window == (0, 0, self.side, self.side)
+
+
+def patch_labels(task: Task, masks: np.ndarray, grid: tuple[int, int], frame: Frame) -> np.ndarray:
+    """float32 (n, gh, gw, k): the share of each class in each patch; padding counts as background."""
+    k = len(task.classes)
+    out = np.empty((len(masks), *grid, k), dtype=np.float32)
+    step = max(1, CHUNK_VALUES // (k * max(1, masks[0].size)))
+    for start in range(0, len(masks), step):
+        part = torch.as_tensor(np.ascontiguousarray(masks[start : start + step])).long()
+        shares = F.one_hot(part, k).permute(0, 3, 1, 2).float()
+        out[start : start + step] = F.adaptive_avg_pool2d(_pad(shares, frame), grid).permute(0, 2, 3, 1).numpy()
+    return out
+
+
+def _pad(shares: Tensor, frame: Frame) -> Tensor:
+    if frame.whole:
+        return shares
+    top, left, h, w = frame.window
+    inner = F.interpolate(shares, size=(h, w), mode="area")
+    around = (left, frame.side - w - left, top, frame.side - h - top)
+    return torch.cat([F.pad(inner[:, :1], around, value=1.0), F.pad(inner[:, 1:], around)], dim=1)
+
+
+def upsample(scores: Tensor, frame: Frame) -> Tensor:
+    """(n, k, gh, gw) patch scores to (n, k, h, w), bilinear with half-pixel centres."""
+    if frame.whole:
+        return F.interpolate(scores, size=frame.mask_size, mode="bilinear", align_corners=False)
+    top, left, h, w = frame.window
+    full = F.interpolate(scores, size=(frame.side, frame.side), mode="bilinear", align_corners=False)
+    inner = full[..., top : top + h, left : left + w]
+    return F.interpolate(inner, size=frame.mask_size, mode="bilinear", align_corners=False)
+
+
+def margins(scores: Tensor, frame: Frame) -> tuple[Tensor, Tensor]:
+    """How far the best foreground class beats the background, float (n, h, w), and that class, uint8, from 1.
+
+    scores: (n, gh, gw, k) of the classes, or (n, gh, gw, 1): foreground minus background already.
+    """
+    up = upsample(scores.permute(0, 3, 1, 2), frame)
+    if up.shape[1] == 1:
+        return up[:, 0], torch.ones_like(up[:, 0], dtype=torch.uint8)
+    best, which = up[:, 1:].max(1)
+    return best - up[:, 0], (which + 1).to(torch.uint8)
+
+
+def predict_masks(scores: np.ndarray, offset: float, frame: Frame) -> np.ndarray:
+    """uint8 (n, h, w): the best foreground class where its margin exceeds `offset`, else 0."""
+    n = len(scores)
+    out = np.empty((n, *frame.mask_size), dtype=np.uint8)
+    step = _step(scores, frame)
+    for start in range(0, n, step):
+        margin, which = margins(torch.as_tensor(scores[start : start + step]).float(), frame)
+        out[start : start + step] = (which * (margin > offset)).numpy()
+    return out
+
+
+def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Frame) -> np.ndarray:
+    """float64 (len(OFFSETS),): mean Dice over images that show a class, then over classes, at each offset.
+
+    scores: (n, gh, gw, k or 1); masks: uint8 (n, h, w). One histogram of margins gives every offset at once.
+    """
+    total, shown = np.zeros((k - 1, len(OFFSETS))), np.zeros(k - 1)
+    step = _step(scores, frame)
+    for start in range(0, len(scores), step):
+        margin, which = margins(torch.as_tensor(scores[start : start + step]).float(), frame)
+        truth = np.ascontiguousarray(masks[start : start + step])
+        both, ours, theirs = _areas(margin.numpy(), which.numpy(), truth, k)
+        has = theirs > 0
+        dice = 2 * both / np.maximum(ours + theirs[..., None], 1)
+        total += (dice * has[..., None]).sum(0)
+        shown += has.sum(0)
+    seen = shown > 0
+    if not seen.any():
+        return np.full(len(OFFSETS), np.nan)
+    return (total[seen] / shown[seen, None]).mean(0)
+
+
+def _areas(margin: np.ndarray, which: np.ndarray, truth: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
+    """Pixels of each image and foreground class: shared and predicted at each offset, (n, k-1, o), true (n, k-1)."""
+    n, o = len(truth), len(OFFSETS)
+    image = np.arange(n, dtype=np.int64)[:, None, None]
+    # Bin b holds margins in (OFFSETS[b-1], OFFSETS[b]]; a pixel is foreground at offset j when its bin is above j.
+    width = OFFSETS[1] - OFFSETS[0]
+    level = np.clip(np.ceil((margin.astype(np.float64) - OFFSETS[0]) / width), 0, o).astype(np.int64)
+    cell = (image * (k - 1) + (which.astype(np.int64) - 1)) * (o + 1) + level
+    size = n * (k - 1) * (o + 1)
+    ours = np.bincount(cell.ravel(), minlength=size)
+    both = np.bincount(cell[which == truth], minlength=size)
+    above = [
+        h.reshape(n, k - 1, o + 1)[..., ::-1].cumsum(-1)[..., ::-1][..., 1:].astype(np.float64) for h in (both, ours)
+    ]
+    theirs = np.bincount((image * k + truth).ravel(), minlength=n * k).reshape(n, k)[:, 1:]
+    return above[0], above[1], theirs.astype(np.float64)
+
+
+def best_offset(dice: np.ndarray) -> tuple[float, float]:
+    """The offset with the best Dice, and that Dice; ties go to the one nearest 0."""
+    if np.isnan(dice).all():
+        return 0.0, float("nan")
+    top = np.flatnonzero(dice >= np.nanmax(dice) - 1e-12)
+    return float(OFFSETS[top[np.argmin(np.abs(OFFSETS[top]))]]), float(np.nanmax(dice))
+
+
+def _step(scores: np.ndarray, frame: Frame) -> int:
+    """Images a chunk, so that its upsampled scores hold a bounded number of values."""
+    pixels = frame.mask_size[0] * frame.mask_size[1] if frame.whole else max(frame.side**2, 1)
+    return max(1, CHUNK_VALUES // (8 * scores.shape[-1] * pixels))

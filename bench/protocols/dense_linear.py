@@ -1,0 +1,172 @@
+"""dense-linear-v1: logistic regression on patches of the frozen grid.
+
+Each patch is labelled by the share of its area that each class covers. One convex problem (features z-scored,
+multinomial or binary cross-entropy on soft labels, L2 penalty) gives a logit map on the grid, upsampled
+bilinearly to the mask. A pixel takes the best foreground class where that beats the background by the operating
+point. C (four decades) and the operating point maximise the mean Dice: on the validation split at 100 %, by
+cross-validation over images inside the labelled subset below that. With fewer than three images of a class, C = 0.01
+and the operating point is 0. At 100 % the chosen C is refitted on train and validation together.
+
+At most 16,384 patches are used: those that hold foreground first (up to half), then background, each
+standing for as many as were left out. The draw depends on the task alone at 100 %.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.data.task import Task
+from bench.protocols import _dense, _logistic
+from bench.protocols._select import best, stratified_folds
+from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.linear import FEW, Standard
+
+STRENGTHS = [1e-4, 1e-3, 1e-2, 1e-1]
+
+
+class DenseLinear(Protocol):
+    """See the module."""
+
+    name = "dense-linear-v1"
+    title = "Dense linear probe"
+    kind = "dense"
+    params = {
+        "C": STRENGTHS, "C_few": 1e-2, "few": FEW, "folds": 3, "patches": 16384, "standardise": "train",
+        "offsets": [float(_dense.OFFSETS[0]), float(_dense.OFFSETS[-1]), len(_dense.OFFSETS)],
+        "refit": "train+val", "tolerance": 1e-6,
+    }
+
+    def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
+        frame = _dense.Frame.of(problem)
+        grid = problem.train.features.grid.shape[1:3]
+        shares = {
+            name: _dense.patch_labels(problem.task, part.labels, grid, frame)
+            for name, part in (("train", problem.train), ("val", problem.val))
+        }
+        for subset in subsets:
+            yield self._predict(problem, subset, shares, frame)
+
+    def _predict(
+        self, problem: Problem, subset: Subset, shares: dict[str, np.ndarray], frame: _dense.Frame
+    ) -> Prediction:
+        task, rows = problem.task, subset.rows
+        draw = np.random.default_rng(_entropy(task, subset))
+        sample = Sample.of(problem.train.features.grid, shares["train"], rows, self.params["patches"], draw)
+        scale = Standard(sample.x)
+        if subset.full and len(problem.val.labels):
+            fit = self._fit(task, scale(sample.x), sample.y, self.params["C"], sample.weight[None])
+            grid = problem.val.features.grid
+            dice = [
+                _dense.dice_by_offset(scores, problem.val.labels, len(task.classes), frame)
+                for scores in patch_scores(fit, scale, grid)
+            ]
+            strength, offset, warnings = self._pick(np.stack(dice))
+            everywhere = np.arange(len(grid))
+            sample = sample.with_more(Sample.of(grid, shares["val"], everywhere, self.params["patches"], draw))
+        else:
+            strength, offset, warnings = self._inside(problem, subset, sample, scale, frame)
+        fit = self._fit(task, scale(sample.x), sample.y, [strength], sample.weight[None])
+        outputs = {
+            name: _dense.predict_masks(patch_scores(fit, scale, test.features.grid)[0], offset, frame)
+            for name, test in problem.tests.items()
+        }
+        return Prediction(subset, outputs, {"C": strength, "offset": offset}, warnings)
+
+    def _fit(
+        self, task: Task, x: np.ndarray, y: np.ndarray, strengths: Sequence[float], weights: np.ndarray
+    ) -> _logistic.Fit:
+        if len(task.classes) == 2:
+            return _logistic.fit(
+                x, y[:, 1:], strengths, weights=weights, link="sigmoid", tolerance=self.params["tolerance"]
+            )
+        return _logistic.fit(x, y, strengths, weights=weights, tolerance=self.params["tolerance"])
+
+    def _inside(
+        self, problem: Problem, subset: Subset, sample: Sample, scale: Standard, frame: _dense.Frame
+    ) -> tuple[float, float, tuple[str, ...]]:
+        """C and operating point by cross-validation over the images of the subset."""
+        task, rows, c = problem.task, subset.rows, self.params["C"]
+        masks, k = problem.train.labels[rows], len(problem.task.classes)
+        shown = np.stack([(masks == i).any((1, 2)) for i in range(1, k)], axis=1)
+        rarest = int(shown.sum(0)[shown.any(0)].min()) if shown.any() else 0
+        if rarest < FEW:
+            few = f"C = {self.params['C_few']:g}: only {rarest} labelled images of a class, too few to tune"
+            return self.params["C_few"], 0.0, (few,)
+        groups = None if problem.train.groups is None else problem.train.groups[rows]
+        fold = stratified_folds(_rarest(shown), groups, self.params["folds"], subset.seed)
+        used = [f for f in range(self.params["folds"]) if 0 < (fold == f).sum() < len(rows)]
+        weights = np.stack([sample.weight * (fold[sample.image] != f) for f in used])
+        fit = self._fit(task, scale(sample.x), sample.y, c * len(used), np.repeat(weights, len(c), axis=0))
+        scores = np.empty((len(c), len(rows), *problem.train.features.grid.shape[1:3], fit.bias.shape[1]), np.float32)
+        for i, f in enumerate(used):
+            held = problem.train.features.grid[rows[fold == f]]
+            scores[:, fold == f] = patch_scores(fit.part(slice(i * len(c), (i + 1) * len(c))), scale, held)
+        return self._pick(np.stack([_dense.dice_by_offset(s, masks, k, frame) for s in scores]))
+
+    def _pick(self, dice: np.ndarray) -> tuple[float, float, tuple[str, ...]]:
+        """C and offset with the best Dice of a (C, offset) table; ties go to the smaller C."""
+        points = [_dense.best_offset(row) for row in dice]
+        chosen = best(np.array([value for _, value in points]))
+        strength, offset = self.params["C"][chosen], points[chosen][0]
+        edge = offset in (_dense.OFFSETS[0], _dense.OFFSETS[-1])
+        return strength, offset, ("the operating point lies at the edge of its grid",) if edge else ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Patches a fit sees: x float32 (m, c), y float32 (m, k), weight float64 (m,), image int (m,) row in the subset."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    image: np.ndarray
+
+    @classmethod
+    def of(
+        cls, grid: np.ndarray, shares: np.ndarray, rows: np.ndarray, limit: int, draw: np.random.Generator
+    ) -> Sample:
+        """All patches of the images `rows`, or `limit` of them, weighted to stand for all."""
+        per_image = grid.shape[1] * grid.shape[2]
+        background = shares[rows][..., 0].reshape(-1)
+        index, weight = np.arange(len(background)), np.ones(len(background))
+        if len(index) > limit:
+            front, back = np.flatnonzero(background < 1), np.flatnonzero(background == 1)
+            some = min(len(front), max(limit // 2, limit - len(back)))
+            parts = [(front, some), (back, limit - some)]
+            chosen = [(draw.choice(p, size, replace=False), len(p) / size) for p, size in parts if size]
+            index = np.concatenate([np.sort(p) for p, _ in chosen])
+            weight = np.concatenate([np.full(len(p), ratio) for p, ratio in chosen])
+        image, place = index // per_image, index % per_image
+        x = grid.reshape(len(grid), per_image, -1)[rows[image], place]
+        return cls(x, shares.reshape(len(shares), per_image, -1)[rows[image], place], weight, image)
+
+    def with_more(self, other: Sample) -> Sample:
+        """Both together."""
+        return Sample(*(np.concatenate(pair) for pair in (
+            (self.x, other.x), (self.y, other.y), (self.weight, other.weight), (self.image, other.image)
+        )))
+
+
+def patch_scores(fit: _logistic.Fit, scale: Standard, grid: np.ndarray) -> np.ndarray:
+    """float32 (m, n, gh, gw, k) logits of each problem on a grid (n, gh, gw, c), in one product."""
+    m, k, d = fit.weights.shape
+    turned = (fit.weights * scale.scale).reshape(m * k, d)
+    bias = fit.bias.reshape(-1) - turned @ scale.mean
+    flat = grid.reshape(-1, d).astype(np.float32, copy=False) @ turned.T.astype(np.float32)
+    return (flat + bias.astype(np.float32)).reshape(*grid.shape[:3], m, k).transpose(3, 0, 1, 2, 4)
+
+
+def _rarest(shown: np.ndarray) -> np.ndarray:
+    rarity = np.where(shown, shown.sum(0), len(shown) + 1)
+    return np.where(shown.any(1), rarity.argmin(1), shown.shape[1])
+
+
+def _entropy(task: Task, subset: Subset) -> list[int]:
+    return [int.from_bytes(hashlib.sha256(task.name.encode()).digest()[:8], "little"), subset.seed]
+
+
+PROTOCOL = DenseLinear()
