@@ -103,3 +103,28 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     """[0, 1] to uint8 (h, w, c); values outside are clipped, as a display does."""
     image = image[..., None] if image.ndim == 2 else image
     return np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
+
+
+def with_values_of(order: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The numbers of `values` rearranged to follow the ranks of `order`; any shape, same size.
+
+    The histogram of the result is exactly that of `values`; only the pattern is that of `order`.
+
+    >>> with_values_of(np.array([5.0, 1.0, 3.0]), np.array([10.0, 20.0, 30.0]))
+    array([30., 10., 20.])
+    """
+    result = np.empty(order.size)
+    result[np.argsort(order, axis=None, kind="stable")] = np.sort(values, axis=None)
+    return result.reshape(order.shape)
+
+
+@cache
+def _normal_quantiles() -> np.ndarray:
+    from scipy.special import ndtri
+
+    return ndtri((np.arange(N * N) + 0.5) / (N * N))
+
+
+def gaussianised(field: np.ndarray) -> np.ndarray:
+    """`field` (N, N) with its histogram made exactly standard normal; patterns made so differ by arrangement alone."""
+    return with_values_of(field, _normal_quantiles())
