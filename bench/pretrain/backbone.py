@@ -1,0 +1,111 @@
+"""The networks of the controlled track. Both give the same grid of tokens, so objectives need not know which it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import timm
+import torch
+import torch.nn.functional as F
+from timm.layers import build_sincos2d_pos_embed
+from torch import Tensor, nn
+
+from bench.pretrain.recipe import Recipe
+
+MEAN, STD = 0.5, 0.25
+"""Normalisation of every channel, for values in [0, 1]."""
+
+
+class Backbone(nn.Module, ABC):
+    """Images in, a square grid of tokens out. `network` is the timm model that ships; the rest is thrown away.
+
+    dim: width of a token. side: tokens along one side. size: image side in pixels.
+    """
+
+    kind: ClassVar[str]
+    model: ClassVar[str]
+    """timm's name of the architecture; with `model_args` it rebuilds `network`."""
+
+    def __init__(self, network: nn.Module, model_args: dict[str, Any], dim: int, size: int, patch: int) -> None:
+        super().__init__()
+        self.network, self.model_args = network, model_args
+        self.dim, self.size, self.patch, self.side = dim, size, patch, size // patch
+
+    @abstractmethod
+    def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Tokens (n, side * side, dim), row-major, of `images`: float (n, 3, size, size) in [0, 1].
+
+        mask: bool (n, side * side); True hides the patch behind a learnt token (or colour).
+        """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Image vectors (n, dim): the mean of the tokens."""
+        return self.tokens(images).mean(1)
+
+
+class VitBackbone(Backbone):
+    """Transformer with a two-dimensional sine-cosine start of its position embedding."""
+
+    kind = "vit"
+    model = "vit_tiny_patch16_224"
+
+    def __init__(self, recipe: Recipe) -> None:
+        vit = recipe.vit
+        args = {
+            "img_size": recipe.size, "patch_size": vit.patch, "embed_dim": vit.dim, "depth": vit.depth,
+            "num_heads": vit.heads, "class_token": False, "global_pool": "",
+        }  # fmt: skip
+        network = timm.create_model(self.model, num_classes=0, **args)
+        super().__init__(network, args, vit.dim, recipe.size, vit.patch)
+        with torch.no_grad():
+            network.pos_embed.copy_(build_sincos2d_pos_embed([self.side, self.side], vit.dim, temperature=100.0))
+        self.mask_token = nn.Parameter(0.02 * torch.randn(vit.dim))
+
+    def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = self.network.patch_embed((images - MEAN) / STD)
+        if mask is not None:
+            x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
+        return self._blocks(x + self.network.pos_embed)
+
+    def visible_tokens(self, images: Tensor, keep: Tensor) -> Tensor:
+        """Tokens (n, k, dim) when only the patches `keep`, int64 (n, k), are shown: the others cost nothing."""
+        x = self.network.patch_embed((images - MEAN) / STD) + self.network.pos_embed
+        return self._blocks(x.gather(1, keep[..., None].expand(-1, -1, self.dim)))
+
+    def _blocks(self, x: Tensor) -> Tensor:
+        return self.network.norm(self.network.blocks(x))
+
+
+class CnnBackbone(Backbone):
+    """Small residual network whose last map has the transformer's grid (the later strides become dilation)."""
+
+    kind = "cnn"
+    model = "resnet10t"
+
+    def __init__(self, recipe: Recipe) -> None:
+        widths, patch = recipe.cnn.widths, recipe.vit.patch
+        args = {"channels": widths, "output_stride": patch}
+        network = timm.create_model(self.model, num_classes=0, **args)
+        super().__init__(network, args, widths[-1], recipe.size, patch)
+        self.mask_colour = nn.Parameter(torch.full((3, 1, 1), MEAN))
+
+    def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is not None:
+            images = torch.where(pixels_of(mask, self.patch)[:, None], self.mask_colour.to(images.dtype), images)
+        return self.network.forward_features((images - MEAN) / STD).flatten(2).transpose(1, 2)
+
+
+BACKBONES: dict[str, type[Backbone]] = {cls.kind: cls for cls in (VitBackbone, CnnBackbone)}
+
+
+def pixels_of(mask: Tensor, patch: int) -> Tensor:
+    """A token mask, bool (n, side * side), as a pixel mask, bool (n, size, size)."""
+    side = int(mask.shape[1] ** 0.5)
+    grid = mask.view(-1, side, side)
+    return grid.repeat_interleave(patch, 1).repeat_interleave(patch, 2)
+
+
+def patches_of(images: Tensor, patch: int) -> Tensor:
+    """Pixels of each patch: (n, c, s, s) -> (n, (s / patch)^2, c * patch^2), row-major like the tokens."""
+    return F.unfold(images, patch, stride=patch).transpose(1, 2)

@@ -1,0 +1,231 @@
+"""The images to pretrain on: procedural, of a task's training split, or a user's own npz or folder.
+
+Whatever the origin, images are brought once to one side length and kept as a memory map under `<home>/pretrain`.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from filelock import FileLock
+
+from bench.errors import DataError, RunError
+from bench.files import canonical_json, sha256_arrays, sha256_file, sha256_text, write_atomic
+from bench.locate import home
+from bench.pretrain.recipe import Recipe
+
+PHANTOM = "phantom-v1"
+SEED = 0
+"""Seed of the procedural corpus: the same images for every pretraining seed."""
+HELD = 1024
+"""At most this many images, and at most an eighth, are kept from training for the diagnostics."""
+CHUNK = 256
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+Chunk = tuple[np.ndarray, Mapping[str, np.ndarray]]
+"""Images uint8 (k, h, w, c), c in {1, 3}, and their labels, name -> int64 (k,)."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """images: uint8 (n, side, side, 3), maybe a memory map. labels: name -> int64 (n,), -1 where unknown.
+
+    A fixed random part of them, `held`, is never trained on. sha256 is that of all images.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    sha256: str = ""
+
+    @cached_property
+    def held(self) -> np.ndarray:
+        """Indices of the images kept for the diagnostics, sorted."""
+        return np.sort(self._order[: min(HELD, len(self.images) // 8)])
+
+    @cached_property
+    def trained(self) -> np.ndarray:
+        """Indices of the images that may be trained on, sorted."""
+        return np.sort(self._order[len(self.held) :])
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        return np.random.default_rng(SEED).permutation(len(self.images))
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """Number of classes of each label."""
+        return {name: int(values.max()) + 1 for name, values in self.labels.items()}
+
+
+def open_corpus(name: str, recipe: Recipe, *, data: Path | None = None) -> Corpus:
+    """The corpus `name` ("phantom-v1" or a task's), or the user's own images at `data` (npz, npy or a folder).
+
+    It is prepared on the first call. Raises DataError when the images cannot be read or are fewer than 16.
+    """
+    if data is not None:
+        return _prepared(data.name, ["own", str(data.resolve()), _identity(data)], recipe, lambda: _own(data))
+    if name == PHANTOM:
+        from bench.phantoms.corpus import NAME
+
+        return _prepared(NAME, ["phantom", _phantom_code(), recipe.corpus_images], recipe, lambda: _phantom(recipe))
+    from bench.data.task import shipped_tasks
+    from bench.discover import pick
+
+    task = pick({PHANTOM: None, **shipped_tasks()}, name, what="corpus")
+    return _prepared(task.corpus, ["task", task.sha256], recipe, lambda: _task(task))
+
+
+def _prepared(name: str, identity: list, recipe: Recipe, read: Callable[[], Iterable[Chunk]]) -> Corpus:
+    key = sha256_text(canonical_json([*identity, recipe.corpus_size]))[:24]
+    folder = home() / "pretrain" / "corpora" / key
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "corpus.json").exists():
+            _write(folder, read(), recipe.corpus_size)
+    digest = json.loads((folder / "corpus.json").read_text())["sha256"]
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    if len(images) < 16:
+        raise DataError(f"has {len(images)} images, too few to pretrain on", where=name)
+    with np.load(folder / "labels.npz", allow_pickle=False) as labels:
+        return Corpus(name, images, dict(labels), digest)
+
+
+def _write(folder: Path, chunks: Iterable[Chunk], side: int) -> None:
+    """Images as raw rows first, so that a corpus larger than memory passes through; corpus.json is written last."""
+    raw, count, labels = folder / "images.raw", 0, []
+    try:
+        with open(raw, "wb") as file:
+            for images, names in chunks:
+                resized = resize(images, side)
+                file.write(resized.tobytes())
+                count += len(resized)
+                labels.append(names)
+        _with_header(raw, folder / "images.npy", (count, side, side, 3))
+        joined = {name: np.concatenate([part[name] for part in labels]) for name in (labels[0] if labels else ())}
+        np.savez(folder / "labels.npz", **joined)
+    except OSError as error:
+        raise RunError(f"the corpus cannot be prepared: {error.strerror}", where=folder) from None
+    finally:
+        raw.unlink(missing_ok=True)
+    digest = sha256_arrays({"images": np.load(folder / "images.npy", mmap_mode="r")})
+    write_atomic(folder / "corpus.json", canonical_json({"images": count, "sha256": digest}))
+
+
+def _with_header(raw: Path, path: Path, shape: tuple[int, ...]) -> None:
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if array.size:
+        rows = np.memmap(raw, np.uint8, "r", shape=shape)
+        for start in range(0, len(rows), CHUNK):
+            array[start : start + CHUNK] = rows[start : start + CHUNK]
+    array.flush()
+
+
+def resize(images: np.ndarray, side: int) -> np.ndarray:
+    """uint8 (n, h, w, c) to (n, side, side, 3): antialiased bilinear, grey repeated."""
+    images = np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
+    if images.shape[1:3] == (side, side):
+        return images
+    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    x = F.interpolate(x.float(), (side, side), mode="bilinear", antialias=True)
+    return x.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+
+
+def _phantom(recipe: Recipe) -> Iterator[Chunk]:
+    from bench.phantoms.corpus import pretraining_corpus
+
+    yield pretraining_corpus(recipe.corpus_images, min(recipe.corpus_size, 128), SEED)
+
+
+def _phantom_code() -> str:
+    """Hash of the code that draws phantoms: another code, another corpus."""
+    import bench.phantoms
+
+    folder = Path(bench.phantoms.__file__).parent
+    return sha256(b"".join(p.read_bytes() for p in sorted(folder.glob("*.py")))).hexdigest()
+
+
+def _task(task) -> Iterator[Chunk]:
+    from bench.data.load import load_task
+
+    train = load_task(task).train
+    flat = train.labels if train.labels.ndim == 1 else None
+    for start in range(0, len(train.ids), CHUNK):
+        rows = slice(start, start + CHUNK)
+        yield train.images[rows], {} if flat is None else {"label": flat[rows].astype(np.int64)}
+
+
+def _own(path: Path) -> Iterator[Chunk]:
+    if path.is_dir():
+        return _folder(path)
+    if path.suffix == ".npz":
+        return _npz(path)
+    if path.suffix == ".npy":
+        return ((_uint8(rows, path), {}) for rows in _rows(np.load(path, mmap_mode="r", allow_pickle=False)))
+    raise DataError("is not a folder, an npz or an npy file", where=path)
+
+
+def _rows(array: np.ndarray) -> Iterator[np.ndarray]:
+    return (array[start : start + CHUNK] for start in range(0, len(array), CHUNK))
+
+
+def _npz(path: Path) -> Iterator[Chunk]:
+    """`train_images` (MedMNIST layout; validation and test images are left alone) or `images`, with labels if single."""
+    with np.load(path, allow_pickle=False) as archive:
+        key = next((k for k in ("train_images", "images") if k in archive.files), None)
+        if key is None:
+            raise DataError(f"holds {', '.join(archive.files)[:200]}; expected 'train_images' or 'images'", where=path)
+        images, labels = archive[key], _labels_of(archive, key)
+    for start in range(0, len(images), CHUNK):
+        rows = slice(start, start + CHUNK)
+        yield _uint8(images[rows], path), {} if labels is None else {"label": labels[rows]}
+
+
+def _labels_of(archive, key: str) -> np.ndarray | None:
+    name = key.replace("images", "labels")
+    labels = archive[name] if name in archive.files else None
+    single = labels is not None and labels.size == len(labels) and labels.dtype.kind in "iu"
+    return labels.reshape(-1).astype(np.int64) if single else None
+
+
+def _uint8(images: np.ndarray, path: Path) -> np.ndarray:
+    images = images[..., None] if images.ndim == 3 else images
+    if images.ndim != 4 or images.shape[3] not in (1, 3) or images.dtype != np.uint8:
+        what = f"images are {images.dtype} {images.shape}, expected uint8 (n, h, w) or (n, h, w, 1 or 3)"
+        raise DataError(what, where=path)
+    return images
+
+
+def _folder(path: Path) -> Iterator[Chunk]:
+    """Images below `path` in name order, one at a time: they may differ in size."""
+    from PIL import Image, UnidentifiedImageError
+
+    for file in _images_below(path):
+        try:
+            with Image.open(file) as image:
+                yield np.asarray(image.convert("RGB"))[None], {}
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise DataError(f"is not a readable image: {error}", where=file) from None
+
+
+def _images_below(path: Path) -> list[Path]:
+    return sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+
+
+def _identity(path: Path) -> str:
+    """What tells whether the user's images changed: the file's hash, or names, sizes and times of a folder's images."""
+    if not path.exists():
+        raise DataError("no such file or folder", where=path)
+    if path.is_file():
+        return sha256_file(path)
+    rows = [(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in _images_below(path)]
+    return sha256_text(canonical_json(rows))

@@ -1,0 +1,85 @@
+"""What one pretraining run is, and the names and numbers that follow from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from bench.discover import members, pick
+from bench.errors import UserError
+from bench.files import canonical_json, sha256_text
+from bench.pretrain.backbone import BACKBONES
+from bench.pretrain.objective import Objective
+from bench.pretrain.recipe import Recipe
+
+
+def objectives() -> dict[str, type[Objective]]:
+    """Name -> objective, one from each module of `bench/pretrain/objectives`."""
+    return members("bench.pretrain.objectives", "OBJECTIVE")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run. Raises UserError when the objective does not exist or cannot train the backbone."""
+
+    objective: str
+    recipe: Recipe
+    backbone: str = "vit"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        pick(BACKBONES, self.backbone, what="backbone")
+        if self.backbone not in self.kind.backbones:
+            able = ", ".join(sorted(n for n, o in objectives().items() if self.backbone in o.backbones))
+            raise UserError(f"{self.objective!r} cannot train a {self.backbone}", fix=f"these can: {able}")
+
+    @property
+    def kind(self) -> type[Objective]:
+        """The class of the objective."""
+        return pick(objectives(), self.objective, what="objective")
+
+    @property
+    def name(self) -> str:
+        """Name of the encoder: recipe, backbone, objective, and the seed unless it is 0."""
+        return f"{self.recipe.name}-{self.backbone}-{self.objective}" + (f"-seed{self.seed}" if self.seed else "")
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps: 0 for the untrained reference."""
+        return self.recipe.steps if self.kind.trains else 0
+
+    @property
+    def images_per_step(self) -> int:
+        """Images of a batch, so that gradient views a step are the same for every objective."""
+        return self.recipe.views_per_step // self.kind.views
+
+    def identity(self, corpus_sha256: str) -> str:
+        """Hash of all that decides the weights (the tuning section does not; code and thread count are not in it)."""
+        recipe = self.recipe.model_dump(
+            mode="json", by_alias=True, exclude={"tuning", "learning_rate", "learning_rates"}
+        )
+        values = [self.objective, self.backbone, self.seed, self.recipe.rate(self.objective), recipe, corpus_sha256]
+        return sha256_text(canonical_json(values))
+
+    def build(self, classes: Mapping[str, int]) -> Objective:
+        """The model at step 0; the backbone's weights depend on the seed alone. Reseeds torch's global generator."""
+        torch.manual_seed(stream(self.seed, "backbone"))
+        backbone = BACKBONES[self.backbone](self.recipe)
+        torch.manual_seed(stream(self.seed, "heads"))
+        return self.kind(backbone, self.recipe, classes)
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step: linear warm-up, then a cosine to 0 (arXiv 1608.03983, one cycle)."""
+        warm = max(1, round(self.recipe.warmup * self.steps))
+        peak = self.recipe.rate(self.objective)
+        if step < warm:
+            return peak * (step + 1) / warm
+        return peak * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm))) / 2
+
+
+def stream(seed: int, *keys: str | int) -> int:
+    """A 63-bit seed for one purpose, from the run's seed: nothing need be remembered to resume."""
+    return int(sha256_text(canonical_json([seed, *keys]))[:16], 16) >> 1

@@ -1,0 +1,109 @@
+"""A recipe: everything about a pretraining run but the objective, the images and the seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bench.encoders.card import Name
+from bench.errors import CardError
+from bench.strict import Strict, nearest, read_toml
+
+FOLDER = Path(__file__).parent / "recipes"
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+
+
+class Vit(Strict):
+    """Vision transformer without a class token; the image vector is the mean of the patch tokens."""
+
+    patch: Count
+    dim: Count
+    depth: Count
+    heads: Count
+
+
+class Cnn(Strict):
+    """ResNet-10-T with these widths and an output stride equal to the transformer's patch."""
+
+    widths: Annotated[list[Count], Field(min_length=4, max_length=4)]
+
+
+class Heads(Strict):
+    """Widths of the throw-away heads, shared by all objectives."""
+
+    hidden: Count
+    out: Count
+    prototypes: Count
+    decoder_dim: Count
+    decoder_depth: Count
+
+
+class Tuning(Strict):
+    """The equal tuning budget: each objective is tried briefly at each of these learning rates."""
+
+    learning_rates: Annotated[list[Rate], Field(min_length=1)]
+    fraction: Rate
+    """Length of a trial as a fraction of the full schedule."""
+
+
+class Recipe(Strict):
+    """Read from `bench/pretrain/recipes/<name>.toml`, or from a user's own file."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    name: Name
+    size: Count
+    """Side of a training view in pixels."""
+    corpus_size: Count
+    """Side, in pixels, at which the corpus is kept; crops are taken from there."""
+    corpus_images: Count
+    """Images of a procedural corpus; other corpora are taken whole."""
+    steps: Count
+    views_per_step: Count
+    """Gradient views in each step: an objective with two views an image sees half as many images."""
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    """Fraction of the steps in which the learning rate rises linearly; a cosine to 0 follows."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    clip_norm: Annotated[float, Field(gt=0)]
+    ema: Rate
+    """Momentum of the teacher at the first step; a cosine takes it to 1."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """`bfloat16` is autocast, on a GPU only."""
+    evaluations: Count
+    checkpoints: Count
+    vit: Vit
+    cnn: Cnn
+    heads: Heads
+    tuning: Tuning
+    learning_rate: Rate
+    learning_rates: dict[Name, Rate] = {}
+    """Tuned rates by objective; `learning_rate` is for the others."""
+
+    def rate(self, objective: str) -> float:
+        """Peak learning rate of an objective."""
+        return self.learning_rates.get(objective, self.learning_rate)
+
+    @property
+    def views(self) -> int:
+        """Gradient views of a whole run: the same for every objective."""
+        return self.steps * self.views_per_step
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(p.stem for p in FOLDER.glob("*.toml"))
+
+
+def read_recipe(name_or_path: str | Path) -> Recipe:
+    """A shipped recipe by name, or one from a TOML file. Raises CardError that offers the nearest name."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = FOLDER / f"{name_or_path}.toml"
+        if str(name_or_path) not in recipe_names():
+            near = nearest(str(name_or_path), recipe_names())
+            fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(recipe_names())}"
+            raise CardError(f"unknown recipe {str(name_or_path)[:80]!r}", fix=fix)
+    return Recipe.parse(read_toml(path), where=path)

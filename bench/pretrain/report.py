@@ -1,0 +1,123 @@
+"""The tables of docs/controlled-track.md, written from what the runs recorded."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.files import write_atomic
+from bench.pretrain.job import objectives
+from bench.pretrain.recipe import Recipe
+from bench.pretrain.tuning import best_rates, read_trials
+from bench.words import PARADIGM_TITLES, PARADIGMS
+
+Story = dict[str, Any]
+BEGIN, END = "<!-- table {} -->", "<!-- end {} -->"
+
+
+def refresh(document: Path, recipe: Recipe, submissions: Path) -> None:
+    """Replace each table between its `<!-- table NAME -->` and `<!-- end NAME -->`. Raises UserError without one."""
+    text = document.read_text(encoding="utf-8")
+    stories = stories_in(submissions, recipe)
+    for name, table in {
+        "runs": runs_table(stories),
+        "seeds": seeds_table(stories),
+        "tuning": tuning_table(recipe),
+    }.items():
+        text = replaced(text, name, table, where=document)
+    write_atomic(document, text)
+
+
+def replaced(text: str, name: str, table: str, *, where: object = None) -> str:
+    """`text` with the named table put between its markers. Raises UserError when they are missing."""
+    begin, end = BEGIN.format(name), END.format(name)
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(text):
+        raise UserError(f"has no table {name!r}", where=where, fix=f"add the lines '{begin}' and '{end}'")
+    return pattern.sub(lambda _: f"{begin}\n{table}\n{end}", text)
+
+
+def stories_in(submissions: Path, recipe: Recipe) -> list[Story]:
+    """training.json of every encoder of the recipe's track, references first, then by paradigm, name and seed."""
+    found = [json.loads(path.read_text()) for path in sorted(submissions.glob("*/training.json"))]
+    kinds = objectives()
+    of_recipe = [s for s in found if s["recipe"] == recipe.name and s["objective"] in kinds]
+    order = ("reference", *PARADIGMS[:4])
+    key = lambda s: (order.index(kinds[s["objective"]].paradigm), s["objective"], s["backbone"] != "vit", s["seed"])  # noqa: E731
+    return sorted(of_recipe, key=key)
+
+
+def runs_table(stories: list[Story]) -> str:
+    """One row a run: compute, loss, diagnostics and whether it collapsed."""
+    head = (
+        "| encoder | paradigm | views forward + backward | teacher views | PFLOP | parameters | loss, first to last tenth "
+        "| RankMe | centred rank | feature std | kNN | state |"
+    )
+    rows = [head, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"]
+    return "\n".join([*rows, *map(_run_row, stories)])
+
+
+def _run_row(story: Story) -> str:
+    compute, final = story["compute"], story["final"]
+    kind = objectives()[story["objective"]]
+    loss = [row["loss"] for row in story["loss"]]
+    tenth = max(1, len(loss) // 10)
+    change = f"{sum(loss[:tenth]) / tenth:.3f} to {sum(loss[-tenth:]) / tenth:.3f}" if loss else "-"
+    state = "**collapsed**" if story["collapsed"] else "untrained" if not kind.trains else "trained"
+    numbers = [_shown(final.get(name), digits) for name, digits in _SHOWN]
+    cells = [
+        _label(story), PARADIGM_TITLES[kind.paradigm], f"{compute['gradient_views']:,}", f"{compute['teacher_views']:,}",
+        f"{compute['flops'] / 1e15:.4f}", f"{compute['parameters']:,}", change, *numbers, state,
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+_SHOWN = (("rankme", 1), ("centred_rank", 1), ("feature_std", 3), ("knn", 3))
+
+
+def seeds_table(stories: list[Story]) -> str:
+    """kNN of each pretraining seed beside its spread, and the spread between the objectives at seed 0."""
+    rows = ["| objective | seeds | kNN, mean | kNN, standard deviation |", "|---|--:|--:|--:|"]
+    vit = [s for s in stories if s["backbone"] == "vit" and "knn" in s["final"]]
+    for name in dict.fromkeys(s["objective"] for s in vit):
+        values = [s["final"]["knn"] for s in vit if s["objective"] == name]
+        if len(values) > 1:
+            rows.append(f"| {name} | {len(values)} | {_mean(values):.4f} | {_deviation(values):.4f} |")
+    first = [s["final"]["knn"] for s in vit if s["seed"] == 0 and objectives()[s["objective"]].paradigm != "reference"]
+    if len(first) > 1:
+        rows.append(f"| between objectives, seed 0 | {len(first)} | {_mean(first):.4f} | {_deviation(first):.4f} |")
+    return "\n".join(rows)
+
+
+def tuning_table(recipe: Recipe) -> str:
+    """kNN of each trial, and the learning rate that was taken."""
+    rates = [f"{rate:g}" for rate in recipe.tuning.learning_rates]
+    best, trials = best_rates(read_trials(recipe)), read_trials(recipe)
+    rows = [
+        f"| objective | {' | '.join(f'kNN at {r}' for r in rates)} | taken |",
+        "|---" + "|--:" * (len(rates) + 1) + "|",
+    ]
+    for name, found in sorted(trials.items()):
+        rows.append(f"| {name} | {' | '.join(_shown(found.get(r), 4) for r in rates)} | {best[name]:g} |")
+    return "\n".join(rows)
+
+
+def _label(story: Story) -> str:
+    return f"{story['objective']}, {story['backbone']}" + (f", seed {story['seed']}" if story["seed"] else "")
+
+
+def _shown(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _deviation(values: list[float]) -> float:
+    """Sample standard deviation."""
+    mean = _mean(values)
+    return (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5
