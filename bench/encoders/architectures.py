@@ -29,6 +29,8 @@ OPTIONS = (
     "act_layer",
     "depths",
     "embed_dims",
+    "channels",
+    "output_stride",
 )
 """What a card may change of an architecture. Nothing that names a file, an address or a class."""
 MAX_OPTION = 16_384
