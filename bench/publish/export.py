@@ -96,7 +96,7 @@ def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFr
                 "flops": e.flops,
                 "licence": e.card.licence,
                 "data": view.fingerprint,
-                **{f"cell:{c.key}": v for c, v in zip(board.columns, row.cells)},
+                **{f"cell:{c.key}": v for c, v in zip(board.columns, row.cells, strict=True)},
             }
         )
     frame = pd.DataFrame(rows, columns=[*BOARD_COLUMNS, *(f"cell:{c.key}" for c in board.columns)])

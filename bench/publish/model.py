@@ -12,8 +12,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from bench.analysis.claim import Claim
+from bench.analysis.verdict import Verdict
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
+from bench.publish.snapshots import History
 from bench.words import Badge
 
 BoardName = Literal["overall", "global", "dense", "low-label", "fine-tune"]
@@ -188,25 +191,10 @@ class SuiteView:
 
 @dataclass(frozen=True, slots=True)
 class ClaimView:
-    """A claim of the ledger with its verdict and its picture."""
+    """A claim of the ledger with its verdict on one suite's results."""
 
-    key: str
-    title: str
-    statement: str
-    citation: str
-    estimand: str
-    test: str
-    confirmatory: bool
-    verdict: Literal["supported", "contradicted", "inconclusive"]
-    effect: Estimate | None
-    unit: str
-    n: int
-    minimum: str
-    contradict: str
-    """What result would overturn the verdict, and how to bring it."""
-    reason: str = ""
-    picture: str | None = None
-    """An inline SVG made at build time."""
+    claim: Claim
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,10 +234,13 @@ class SiteView:
     suites: tuple[SuiteView, ...]
     encoders: Mapping[str, EncoderView]
     protocols: Sequence[ProtocolView] = ()
-    claims: Sequence[ClaimView] = ()
+    claims: Mapping[str, Sequence[ClaimView]] = field(default_factory=dict)
+    """Suite -> every claim judged on its results."""
     advice: Sequence[Advice] = ()
-    history: Sequence[dict] = ()
-    """Earlier versions of the boards, oldest first (see `bench.publish.history`)."""
+    history: History = field(default_factory=History)
+    """Earlier versions of the boards, oldest first."""
+    base: str = ""
+    """Address the site is served from, with its last slash; empty when it is not known."""
     withdrawn: Mapping[str, str] = field(default_factory=dict)
     """Encoder -> why its results were withdrawn."""
     demo: bool = False

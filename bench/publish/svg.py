@@ -37,9 +37,9 @@ def curve(points: Sequence[tuple[float, Estimate]], low: float, high: float) -> 
     first = log10(points[0][0])
     xs = [round(2 + 68 * (log10(f) - first) / (log10(points[-1][0]) - first), 1) for f, _ in points]
     ys = [[_y(v if isfinite(v) else e.value, low, high) for v in (e.value, e.low, e.high)] for _, e in points]
-    band = " ".join(f"{x:g},{y[2]:g}" for x, y in zip(xs, ys)) + " "
-    band += " ".join(f"{x:g},{y[1]:g}" for x, y in list(zip(xs, ys))[::-1])
-    line = " ".join(f"{x:g},{y[0]:g}" for x, y in zip(xs, ys))
+    band = " ".join(f"{x:g},{y[2]:g}" for x, y in zip(xs, ys, strict=True)) + " "
+    band += " ".join(f"{x:g},{y[1]:g}" for x, y in list(zip(xs, ys, strict=True))[::-1])
+    line = " ".join(f"{x:g},{y[0]:g}" for x, y in zip(xs, ys, strict=True))
     text = ", ".join(f"{f:.0%}: {e.value:.3f}" for f, e in points)
     return Markup(
         f'<svg class="lc" viewBox="0 0 72 22" role="img" aria-label="Score by share of labels: {text}">'

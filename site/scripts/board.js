@@ -189,7 +189,7 @@ addEventListener("DOMContentLoaded", () => {
       entry.box = document.createElement("input");
       entry.box.type = "checkbox";
       entry.box.setAttribute("aria-label", `Compare ${entry.row.cells[at("name")].querySelector("a").textContent}`);
-      entry.row.cells[at("name")].prepend(entry.box);
+      entry.row.cells[at("pick")].append(entry.box);
       entry.box.addEventListener("change", () => { chosen(); keep(); });
     }
   }

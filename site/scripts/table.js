@@ -23,7 +23,7 @@ medssl.table = (() => {
   // Turn headings into buttons; `sort(column, sign)` is called on a click.
   function headings(table, sort) {
     table.querySelectorAll("thead th").forEach((th, column) => {
-      if (th.classList.contains("bar")) return;
+      if (th.classList.contains("bar") || th.classList.contains("pick")) return;
       const button = document.createElement("button");
       button.type = "button";
       button.append(...th.childNodes);

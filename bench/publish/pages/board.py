@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.publish.model import BoardView, Row, SiteView, SuiteView
 from bench.publish.cite import view_bibtex
+from bench.publish.model import BoardView, Row, SiteView, SuiteView
 from bench.publish.site import Page, Site
 
 

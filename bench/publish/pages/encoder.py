@@ -24,7 +24,7 @@ def write(site: Site) -> None:
     for name, encoder in site.view.encoders.items():
         suites = [
             {"suite": suite, "numbers": found[name], "strengths": _strengths(suite, field, name)}
-            for suite, found, field in zip(site.view.suites, groups, fields)
+            for suite, found, field in zip(site.view.suites, groups, fields, strict=True)
             if name in found
         ]
         site.page(

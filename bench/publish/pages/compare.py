@@ -1,0 +1,76 @@
+"""Compare: paired differences between encoders, task by task."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.publish.model import BoardView, Estimate, SuiteView
+from bench.publish.rerank import LEVEL, base64_shorts, totals
+from bench.publish.site import Page, Site
+
+BUDGET = 40_000
+"""Replicate values shipped for each encoder."""
+FEWEST, MOST, TOP = 200, 2000, 8
+
+
+def write(site: Site) -> None:
+    """The page, one data file an encoder, and a table of the leaders against each other."""
+    suites = [s for s in site.view.suites if s.pairs is not None]
+    for suite in suites:
+        _write_data(site, suite)
+    site.page(
+        "compare.html", "pages/compare.html", suites=suites, encoders=site.view.encoders,
+        leaders=[(s, s.boards[0], leaders(s.boards[0])) for s in suites if s.boards],
+    )  # fmt: skip
+
+
+def _write_data(site: Site, suite: SuiteView) -> None:
+    r = min(suite.pairs.shape[2], MOST, max(FEWEST, BUDGET // max(1, len(suite.pair_tasks))))
+    tasks = [
+        {"name": n, "title": suite.tasks[n].task.title, "modality": suite.tasks[n].task.modality,
+         "kind": suite.tasks[n].task.kind, "metric": suite.tasks[n].task.metric}
+        for n in suite.pair_tasks
+    ]  # fmt: skip
+    names = [
+        {"name": n, "title": site.view.encoders[n].card.title, "paradigm": site.view.encoders[n].card.paradigm}
+        for n in suite.pair_encoders
+    ]
+    stem = f"data/pairs/{suite.name}"
+    site.script(
+        f"{stem}.js", "receive", {"name": f"pairs/{suite.name}", "tasks": tasks, "encoders": names, "replicates": r}
+    )
+    points = point_scores(suite)
+    for i, name in enumerate(suite.pair_encoders):
+        values = [None if np.isnan(v) else round(float(v), 6) for v in points[i]]
+        data = {"name": f"pairs/{suite.name}/{name}", "values": values, "shorts": base64_shorts(suite.pairs[i, :, :r])}
+        site.script(f"{stem}/{name}.js", "receive", data)
+
+
+def point_scores(suite: SuiteView) -> np.ndarray:
+    """Score of each encoder x task under the main protocol with all labels, NaN where there is none."""
+    f = suite.results
+    main = f[(f["budget"] == "100%") & (f["split"] == "test") & f["primary"]]
+    main = main[main["protocol"].isin(suite.main.values())]
+    table = main.pivot_table(index="encoder", columns="task", values="score", aggfunc="first")
+    return table.reindex(index=suite.pair_encoders, columns=suite.pair_tasks).to_numpy(float)
+
+
+def leaders(board: BoardView) -> tuple[list[str], list[list[Estimate | None]]]:
+    """The first encoders of a board against each other: row less column, with the paired 95 % interval."""
+    rows = [i for i, row in enumerate(board.rows) if row.rank is not None][:TOP]
+    cells = np.array([board.rows[i].cells for i in rows], float).reshape(len(rows), len(board.columns))
+    spread = board.replicates[:, rows].transpose(1, 2, 0)
+    _, draws = totals(cells, spread, [c.kind for c in board.columns], np.ones(len(board.columns)))
+    table = [
+        [None if i == j else _difference(board, rows, draws, i, j) for j in range(len(rows))] for i in range(len(rows))
+    ]
+    return [board.rows[i].encoder for i in rows], table
+
+
+def _difference(board: BoardView, rows: list[int], draws: np.ndarray, i: int, j: int) -> Estimate:
+    value = board.rows[rows[i]].score.value - board.rows[rows[j]].score.value
+    low, high = np.quantile(draws[i] - draws[j], LEVEL)
+    return Estimate(value, float(low), float(high))
+
+
+PAGE = Page("compare", write, "Compare", 30, "compare.html")

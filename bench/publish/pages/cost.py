@@ -1,0 +1,54 @@
+"""Score against cost: one page a suite."""
+
+from __future__ import annotations
+
+from bench.publish.charts import cost_chart
+from bench.publish.model import BoardView, SiteView, SuiteView
+from bench.publish.site import Page, Site
+from bench.words import PARADIGM_TITLES
+
+COSTS = (("parameters", "Parameters"), ("flops", "FLOPs per image"))
+
+
+def write(site: Site) -> None:
+    """A chart for each cost, and who is on the front: nobody cheaper scores higher."""
+    for suite in site.view.suites:
+        if not suite.boards:
+            continue
+        board = suite.boards[0]
+        rows = _rows(site.view, board)
+        charts = [(title, cost_chart(rows, x=key, x_title=title, score_title=f"{board.title} score"))
+                  for key, title in COSTS if sum(bool(r[key]) for r in rows) > 1]  # fmt: skip
+        site.page(
+            address(suite), "pages/cost.html", suite=suite, board=board, charts=charts, rows=rows, front=front(rows)
+        )
+
+
+def address(suite: SuiteView) -> str:
+    """Address of a suite's cost page."""
+    return f"boards/{suite.name}/cost.html"
+
+
+def _rows(view: SiteView, board: BoardView) -> list[dict]:
+    rows = []
+    for row in board.rows:
+        e = view.encoders[row.encoder]
+        rows.append({
+            "encoder": row.encoder, "title": e.card.title, "paradigm": PARADIGM_TITLES[e.card.paradigm],
+            "word": e.card.paradigm, "score": row.score.value, "low": row.score.low, "high": row.score.high,
+            "parameters": e.parameters, "flops": e.flops, "seconds": e.seconds, "memory": e.peak_memory_mb,
+        })  # fmt: skip
+    return rows
+
+
+def front(rows: list[dict]) -> set[str]:
+    """Encoders that no other beats at fewer or equal FLOPs (parameters where FLOPs are not known)."""
+    known = sorted((r["flops"] or r["parameters"] or 0, -r["score"], r["encoder"]) for r in rows)
+    best, found = float("-inf"), set()
+    for _, negative, encoder in known:
+        if -negative > best:
+            best, found = -negative, {*found, encoder}
+    return found
+
+
+PAGE = Page("cost", write)

@@ -1,0 +1,36 @@
+"""Data out: every table in three formats, the schema, and the tasks as JSON-LD."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.publish.export import BOARD_COLUMNS, RESULT_COLUMNS, write_table
+from bench.publish.jsonld import dataset, site_dataset
+from bench.publish.model import SuiteView
+from bench.publish.site import Page, Site
+
+
+def write(site: Site) -> None:
+    """The page, the results of each suite as CSV, JSON and Parquet, the schema, and Croissant for each task."""
+    for suite in site.view.suites:
+        write_table(site, f"data/results/{suite.name}", results_table(suite))
+        for name, task in suite.tasks.items():
+            site.json(f"data/tasks/{suite.name}/{name}.jsonld", dataset(task, suite, base=site.view.base))
+    schema = {"boards": BOARD_COLUMNS, "results": RESULT_COLUMNS}
+    site.json("data/schema.json", schema)
+    site.page("data.html", "pages/data.html", schema=schema, about=site_dataset(site.view))
+
+
+def results_table(suite: SuiteView) -> pd.DataFrame:
+    """The results of a suite with the columns of RESULT_COLUMNS."""
+    frame = suite.results.copy()
+    frame.insert(0, "suite", suite.name)
+    budget = frame["budget"].str.replace("%", "pct").str.replace("=", "")
+    frame["address"] = (
+        "encoders/" + frame["encoder"] + ".html#" + suite.name + "." + frame["task"] + "." + frame["protocol"] + "."
+        + budget + "." + frame["split"] + "." + frame["metric"]
+    )  # fmt: skip
+    return frame[list(RESULT_COLUMNS)]
+
+
+PAGE = Page("data", write, "Data", 65, "data.html")

@@ -1,0 +1,17 @@
+"""The protocols: every frozen number, and what each is for."""
+
+from __future__ import annotations
+
+from bench.publish.site import Page, Site
+
+
+def write(site: Site) -> None:
+    """One page with all protocols."""
+    used = {}
+    for suite in site.view.suites:
+        for protocol in suite.results["protocol"].unique():
+            used.setdefault(protocol, []).append(suite.title)
+    site.page("protocols.html", "pages/protocols.html", used=used)
+
+
+PAGE = Page("protocols", write, "Protocols", 60, "protocols.html")

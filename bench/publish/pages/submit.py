@@ -1,0 +1,13 @@
+"""How to bring an encoder onto the board."""
+
+from __future__ import annotations
+
+from bench.publish.site import Page, Site
+
+
+def write(site: Site) -> None:
+    """One page."""
+    site.page("submit.html", "pages/submit.html")
+
+
+PAGE = Page("submit", write, "Submit", 80, "submit.html")

@@ -1,0 +1,69 @@
+"""The archive of the boards: what `data/history.json` holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from bench.encoders.card import Line, Name, Prose
+from bench.errors import UserError
+from bench.strict import Strict
+
+MAX_BYTES = 64 * 1024**2
+
+
+class Standing(Strict):
+    """One row of a board as it stood."""
+
+    encoder: Name
+    version: Line
+    title: Line
+    badge: Line
+    score: float
+    low: float | None = None
+    high: float | None = None
+    rank: int | None = None
+    rank_low: int | None = None
+    rank_high: int | None = None
+    tier: int | None = None
+
+
+class BoardSnapshot(Strict):
+    """One board as it stood."""
+
+    suite: Name
+    suite_title: Line
+    fingerprint: Line
+    board: Name
+    rows: Annotated[list[Standing], Field(max_length=100_000)]
+
+
+class Snapshot(Strict):
+    """Every board under one fingerprint of the data."""
+
+    data: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    date: Line
+    medssl: Line
+    boards: list[BoardSnapshot]
+    withdrawn: dict[Name, Prose] = {}
+
+
+class History(Strict):
+    """Every version, oldest first."""
+
+    versions: list[Snapshot] = []
+
+
+def read_history(path: Path) -> History:
+    """The versions of an earlier site. Raises UserError when the file is not one of ours."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"is over the limit of {MAX_BYTES:,} bytes", where=path)
+        return History.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError("no such file", where=path) from None
+    except (ValueError, ValidationError, RecursionError) as error:
+        raise UserError(f"is not a history of boards: {str(error)[:200]}", where=path) from None
