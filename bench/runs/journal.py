@@ -13,6 +13,7 @@ any instant: on restart every record that exists is complete, and units without 
 from __future__ import annotations
 
 import json
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -75,15 +76,15 @@ class Journal:
         write_atomic(base.with_name(base.name + ".json"), record.to_json())
 
     def records(self) -> dict[str, Record]:
-        """Unit key -> record of every finished unit, sealed or not. Failed ones are left out: they run again."""
-        found = {r.unit.key: r for r in read_records(self.folder)}
+        """Unit key -> record of every finished unit, sealed or not, also failed ones."""
+        found = {record.unit.key: record for record in self._sealed}
         for path in sorted((self.folder / "units").glob("*.json")):
             record = Record.from_json(path.read_text(), where=path)
             found[record.unit.key] = record
-        return {key: r for key, r in sorted(found.items()) if r.status != "failed"}
+        return dict(sorted(found.items()))
 
     def done(self, task: str) -> set[str]:
-        """Keys of the finished units of one task."""
+        """Keys of the finished units of one task; failed ones are left out, so that they run again."""
         sealed = {r.unit.key for r in self._sealed if r.unit.task == task and r.status != "failed"}
         for path in (self.folder / "units").glob(f"{task}.*.json"):
             record = Record.from_json(path.read_text(), where=path)
@@ -110,8 +111,7 @@ class Journal:
             before = read_npz(path) if path.exists() else {}
             write_atomic(path, npz_bytes(before | arrays))
         write_atomic(self.folder / "records.jsonl", "".join(r.to_json() + "\n" for r in records.values()))
-        for path in units.glob("*"):
-            path.unlink(missing_ok=True)
+        shutil.rmtree(units, ignore_errors=True)
         self.__dict__.pop("_sealed", None)
         return list(records.values())
 

@@ -78,9 +78,12 @@ def test_sealing_twice_or_in_parts_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_failed_units_run_again(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.write(*make("a", 0, "failed"))
-        assert journal.records() == {}
+        assert journal.done("a") == set()
+        assert [r.status for r in journal.seal()] == ["failed"]
+        assert journal.done("a") == set()
         journal.write(*make("a", 0))
-        assert list(journal.records()) == ["a.knn-v1.100pct.0"]
+        assert journal.done("a") == {"a.knn-v1.100pct.0"}
+        assert [r.status for r in journal.seal()] == ["done"]
 
 
 def test_a_second_run_on_the_folder_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""A run: deterministic, resumable, the same whoever executes it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import bench.files
+from bench.errors import RunError
+from bench.runs.executors._base import Resources
+from bench.runs.records import Record
+from bench.runs.run import RunSpec, run, session
+
+
+@pytest.fixture()
+def spec(squares: Path, tmp_path: Path) -> RunSpec:
+    return RunSpec(
+        encoder="raw-pixels", suite=None, tasks=str(squares), out=str(tmp_path / "a"), threads=1, command="medssl run"
+    )
+
+
+def comparable(records: list[Record]) -> list[dict]:
+    return [record.without_times() for record in records]
+
+
+def bytes_of(out: str) -> dict[str, bytes]:
+    """Predictions files of a run, by name."""
+    return {p.name: p.read_bytes() for p in sorted(Path(out).rglob("predictions/*.npz"))}
+
+
+def test_two_runs_are_identical_but_for_times(spec: RunSpec, tmp_path: Path) -> None:
+    again = replace(spec, out=str(tmp_path / "b"), cache=False)
+    first, second = run(spec), run(again)
+    assert comparable(first) == comparable(second)
+    assert bytes_of(spec.out) == bytes_of(again.out)
+    assert {(r.status, r.unit.budget) for r in first if r.status != "done"} == {("refused", "1%")}
+    assert {(r.unit.protocol, r.unit.budget) for r in first} >= {("knn-v1", "100%"), ("dense-linear-v1", "10%")}
+
+
+def test_a_finished_run_does_nothing_again(spec: RunSpec) -> None:
+    first, seen = run(spec), []
+    assert run(spec, lambda message, record: seen.append(record)) == first
+    assert not [record for record in seen if record is not None]
+
+
+def test_the_learnable_task_is_learnt(spec: RunSpec) -> None:
+    scores = {r.unit.key: r.primary.value for r in run(spec)}
+    assert scores["which.linear-v1.100pct.0"] > 0.9
+    assert scores["where.dense-linear-v1.100pct.0"] > 0.3
+
+
+def test_processes_give_the_same_records(spec: RunSpec, tmp_path: Path) -> None:
+    pool = replace(spec, out=str(tmp_path / "b"), executor="processes", resources=Resources(workers=2))
+    assert comparable(run(spec)) == comparable(run(pool))
+    assert bytes_of(spec.out) == bytes_of(pool.out)
+
+
+def test_a_changed_card_is_not_mixed_in(spec: RunSpec) -> None:
+    run(spec)
+    with pytest.raises(RunError, match="suite fingerprint"):
+        run(replace(spec, fingerprint="f" * 64))
+
+
+def _killed_at(spec: RunSpec, write: int) -> None:
+    """Child process: die without any clean-up at the `write`-th flush to disk or rename."""
+    calls = 0
+
+    def dying(real):
+        def call(*arguments):
+            nonlocal calls
+            calls += 1
+            if calls == write:
+                os._exit(137)
+            return real(*arguments)
+
+        return call
+
+    bench.files.os.fsync, bench.files.os.replace = dying(os.fsync), dying(os.replace)
+    run(spec)
+    os._exit(0)
+
+
+def test_kill_at_every_write_point_loses_nothing(spec: RunSpec, tmp_path: Path) -> None:
+    """Each write of a run in turn is the last thing a process does; the next one goes on to the same records."""
+    reference = run(spec)
+    session(spec)
+    fork = multiprocessing.get_context("fork")
+    victim = replace(spec, out=str(tmp_path / "b"))
+    kills, progress = 0, []
+    for write in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] * 12:
+        child = fork.Process(target=_killed_at, args=(victim, write))
+        child.start()
+        child.join()
+        assert child.exitcode in (0, 137)
+        kills += child.exitcode == 137
+        progress.append(len(list(Path(victim.out).rglob("units/*.json"))))
+        if child.exitcode == 0:
+            break
+    assert kills >= 10
+    assert comparable(run(victim)) == comparable(reference)
+    assert bytes_of(victim.out) == bytes_of(spec.out)
