@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,16 +84,43 @@ def downloads() -> Path:
 
 def digest(path: Path, kind: str) -> str:
     """Hex checksum (`kind`: sha256, md5) of a file, remembered as long as its size and time of change stay."""
+
+    def compute() -> str:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, kind).hexdigest()
+
+    return _remembered(f"{kind}|{path.resolve()}", [_stamp(path)], compute)
+
+
+def digest_files(paths: Sequence[Path]) -> str:
+    """SHA-256 over the contents of many files, in order; remembered as one."""
+    paths = [path.resolve() for path in paths]
+    stamps = [_stamp(path) for path in paths]
+
+    def compute() -> str:
+        whole = hashlib.sha256()
+        for path in paths:
+            with open(path, "rb") as file:
+                whole.update(hashlib.file_digest(file, "sha256").digest())
+        return whole.hexdigest()
+
+    return _remembered("|".join(map(str, paths)), stamps, compute)
+
+
+def _stamp(path: Path) -> list[int]:
     status = path.stat()
-    stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
-    memo = home() / "digests" / f"{sha256_text(f'{kind}|{path.resolve()}')}.json"
+    return [status.st_size, status.st_mtime_ns, status.st_ino]
+
+
+def _remembered(what: str, stamps: list[list[int]], compute: Callable[[], str]) -> str:
+    stamp = sha256_text(json.dumps(stamps))
+    memo = home() / "digests" / f"{sha256_text(what)}.json"
     try:
         known = json.loads(memo.read_text(encoding="utf-8"))
         if known["stamp"] == stamp:
             return known["digest"]
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, kind).hexdigest()
-    write_atomic(memo, json.dumps({"digest": found, "path": str(path), "stamp": stamp}))
+    found = compute()
+    write_atomic(memo, json.dumps({"digest": found, "stamp": stamp}))
     return found

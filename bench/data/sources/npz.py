@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from bench.data.blocks import joined
 from bench.data.conform import REQUIRED
@@ -35,13 +35,15 @@ class NpzSource(TaskSource):
     """`reader = "npz"`. Keys may be named when they are not the usual ones; `{split}` stands for train, val, test."""
 
     name: ClassVar[str] = "npz"
-    unread: ClassVar[frozenset[str]] = frozenset({"file", "url", "md5", "sha256", "aggregation"})
+    unread: ClassVar[frozenset[str]] = frozenset({"file", "url", "md5", "sha256", "rows", "aggregation"})
 
     reader: Literal["npz"]
     file: Line
     url: Url | None = None
     md5: Md5 | None = None
     sha256: Sha256 | None = None
+    rows: dict[str, Annotated[int, Field(ge=1)]] | None = None
+    """Images of each split as published; another number is noted."""
     images: Key | None = None
     """Key of the images; default "{split}_images"."""
     labels: Key | None = None
@@ -99,6 +101,8 @@ class NpzSource(TaskSource):
             if images.rows != labels.rows:
                 what = f"{image_key} has {images.rows:,} rows, {label_key} has {labels.rows:,}"
                 raise DataError(what, where=path)
+            if (stated := (self.rows or {}).get(split, images.rows)) != images.rows:
+                remarks[f"all of {split}, where the card says {stated:,}"] = images.rows
             groups = self._groups(archive, split, path)
             rows = max(1, BLOCK_BYTES // max(1, images.row_bytes))
             for start in range(0, images.rows, rows):

@@ -1,0 +1,138 @@
+"""Image files, of whatever kind, as uint8 (h, w, c); masks as whole numbers (h, w)."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from PIL import Image, ImageOps
+from pydantic import Field
+
+from bench.data.pixels import to_uint8
+from bench.errors import DataError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"})
+Size = Annotated[int, Field(ge=8, le=2048)]
+SIXTEEN_BIT_COLOUR = "16-bit colour, of which the upper 8 bits are kept"
+FIRST_FRAME = "several frames, of which the first is taken"
+TURNED = "turned upright as its EXIF tag says"
+OTHER_COLOURS = "palette, CMYK or other colours, made RGB"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the start of an image file tells: size in pixels, and whether it is in colour."""
+
+    width: int
+    height: int
+    colour: bool
+
+
+def read_header(source: Path | bytes) -> Header:
+    """Size, as it will be after turning upright, and colour, without decoding. Raises DataError."""
+    with _opened(source) as image:
+        turned = image.getexif().get(0x0112, 1) >= 5
+        width, height = image.size[::-1] if turned else image.size
+        return Header(width, height, image.mode not in ("1", "L", "LA", "I", "F") and not image.mode.startswith("I;"))
+
+
+def read_image(source: Path | bytes, window: list[float] | None, remarks: Counter[str]) -> np.ndarray:
+    """uint8 (h, w, c), c in {1, 3}, upright. Raises DataError when the file is unreadable."""
+    with _opened(source) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            remarks[FIRST_FRAME] += 1
+        if _is_sixteen_bit_colour(source):
+            remarks[SIXTEEN_BIT_COLOUR] += 1
+        upright = ImageOps.exif_transpose(image)
+        if image.getexif().get(0x0112, 1) > 1:
+            remarks[TURNED] += 1
+        pixels = np.asarray(_plain(upright, remarks))
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    return to_uint8(pixels[None], window, remarks, where=_name(source))[0]
+
+
+def read_mask(source: Path | bytes) -> np.ndarray:
+    """Whole numbers (h, w) of a mask file: grey values, or palette indices. Raises DataError for a coloured mask."""
+    with _opened(source) as image:
+        upright = ImageOps.exif_transpose(image)
+        values = np.asarray(upright.convert("L") if upright.mode in ("1", "LA") else upright)
+    if values.ndim == 3:
+        colours = values[..., :3]
+        if (colours != colours[..., :1]).any():
+            fix = "store class indices as a grey or palette PNG"
+            raise DataError("is a mask in colour", where=_name(source), fix=fix)
+        values = colours[..., 0]
+    return values
+
+
+def fit(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
+    """(h, w, c) made (size, size, channels): padded to a square with black, resized bicubic, antialiased."""
+    if channels == 3 and image.shape[-1] == 1:
+        image = np.repeat(image, 3, axis=-1)
+    if size is None or image.shape[:2] == (size, size):
+        return image
+    square = _padded(image)
+    flat = Image.fromarray(square[..., 0] if channels == 1 else square)
+    resized = np.asarray(flat.resize((size, size), Image.Resampling.BICUBIC))
+    return resized[..., None] if channels == 1 else resized
+
+
+def fit_mask(mask: np.ndarray, size: int | None) -> np.ndarray:
+    """(h, w) made (size, size): padded with background, resized to the nearest value."""
+    if size is None or mask.shape == (size, size):
+        return mask
+    square = _padded(mask)
+    rows = (np.arange(size) + 0.5) * len(square) / size
+    index = rows.astype(np.int64)
+    return square[np.ix_(index, index)]
+
+
+def _padded(image: np.ndarray) -> np.ndarray:
+    h, w = image.shape[:2]
+    side = max(h, w)
+    top, left = (side - h) // 2, (side - w) // 2
+    square = np.zeros((side, side, *image.shape[2:]), image.dtype)
+    square[top : top + h, left : left + w] = image
+    return square
+
+
+def _plain(image: Image.Image, remarks: Counter[str]) -> Image.Image:
+    mode = image.mode
+    if mode == "1":
+        return image.convert("L")
+    if mode in ("L", "LA", "RGB", "RGBA", "I", "F") or mode.startswith("I;"):
+        return image
+    remarks[OTHER_COLOURS] += 1
+    return image.convert("RGBA" if mode in ("PA", "La", "RGBa") or "transparency" in image.info else "RGB")
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[Image.Image]:
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            yield image
+    except FileNotFoundError:
+        raise DataError("no such file", where=_name(source)) from None
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many kinds; each means that the file cannot be read.
+        raise DataError(f"is not a readable image: {str(error)[:150]}", where=_name(source)) from None
+
+
+def _is_sixteen_bit_colour(source: Path | bytes) -> bool:
+    if isinstance(source, bytes):
+        head = source[:26]
+    else:
+        with open(source, "rb") as file:
+            head = file.read(26)
+    return head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x06")
+
+
+def _name(source: Path | bytes) -> str:
+    return "an image" if isinstance(source, bytes) else str(source)
