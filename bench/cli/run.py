@@ -26,6 +26,7 @@ import click
 @click.option("--executor", default="serial", show_default=True, help="serial, processes, ray, slurm.")
 @click.option("--workers", type=click.IntRange(1, 4096), help="Workers of the executor.")
 @click.option("--address", help="Address of a Ray cluster; for slurm, 'local' tries the jobs on this machine.")
+@click.option("--watch", "watches", multiple=True, help="jsonl:FILE, wandb:offline, wandb:online, tensorboard:FOLDER.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines.")
 def COMMAND(
     encoder: str,
@@ -42,6 +43,7 @@ def COMMAND(
     executor: str,
     workers: int | None,
     address: str | None,
+    watches: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Score ENCODER (a folder with encoder.toml, or a reference encoder's name).
@@ -67,6 +69,7 @@ def COMMAND(
         command=command_line(),
         executor=executor,
         resources=Resources(workers=workers, address=address),
+        watches=watches,
     )
     loaded, plan = session(spec)
     records = _with_progress(loaded, plan, spec, run_plan)

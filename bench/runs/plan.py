@@ -15,12 +15,16 @@ from bench.runs.records import Unit
 
 @dataclass(frozen=True)
 class Plan:
-    """A suite with its tasks, the folder their relative paths start from, and its protocols."""
+    """A suite with its tasks, the folder their relative paths start from, and its protocols.
+
+    selected: names of the tasks to run, all of them unless some were asked for.
+    """
 
     suite: Suite
     tasks: Mapping[str, Task]
     folders: Mapping[str, Path | None]
     protocols: Mapping[str, Protocol]
+    selected: tuple[str, ...]
 
     def units(self, task: Task) -> list[Unit]:
         """Every unit of one task, in the order of the suite; protocols of the other kind have none."""
@@ -39,7 +43,7 @@ class Plan:
     @property
     def n_units(self) -> int:
         """Number of units of the whole run."""
-        return sum(len(self.units(task)) for task in self.tasks.values())
+        return sum(len(self.units(self.tasks[name])) for name in self.selected)
 
 
 LOCAL_PROTOCOLS = {
@@ -52,7 +56,8 @@ LOCAL_PROTOCOLS = {
 def make_plan(suite: str | Path | None, tasks: Path | None = None, only: tuple[str, ...] = ()) -> Plan:
     """The plan of a suite, of a folder of one's own task cards, or of a suite whose tasks lie in that folder.
 
-    only: names of tasks to keep. Raises CardError for unknown names and for a folder without cards.
+    only: names of tasks to run; all of the suite when empty.
+    Raises CardError for unknown names and for a folder without cards.
     """
     own = tasks_in(tasks) if tasks else {}
     if tasks and not own:
@@ -61,15 +66,15 @@ def make_plan(suite: str | Path | None, tasks: Path | None = None, only: tuple[s
     chosen = read_suite(suite) if suite else _local_suite(own)
     if tasks and suite is not None and not set(own) & set(chosen.tasks):
         chosen = chosen.model_copy(update={"tasks": sorted(own)})
-    names = [name for name in chosen.tasks if not only or name in only]
     for name in only:
         pick(dict.fromkeys(chosen.tasks), name, what="task", where=chosen.name)
     available = members("bench.protocols", "PROTOCOL")
     return Plan(
         chosen,
-        {name: pick(known, name, what="task", where=chosen.name) for name in names},
-        {name: tasks if name in own else None for name in names},
+        {name: pick(known, name, what="task", where=chosen.name) for name in chosen.tasks},
+        {name: tasks if name in own else None for name in chosen.tasks},
         {use.name: pick(available, use.name, what="protocol", where=chosen.name) for use in chosen.protocols},
+        tuple(name for name in chosen.tasks if not only or name in only),
     )
 
 

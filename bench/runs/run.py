@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import torch
 
 from bench.data.fingerprint import suite_fingerprint
-from bench.data.load import load_task
 from bench.discover import members, pick
 from bench.encoders.base import Encoder
 from bench.encoders.card import read_card
@@ -24,9 +22,7 @@ from bench.runs.journal import Journal
 from bench.runs.plan import Plan, make_plan
 from bench.runs.records import Record
 from bench.runs.score_task import Setting, score_task
-
-Report = Callable[[str, Record | None], None]
-"""Called with a message while work goes on, and with each finished record."""
+from bench.runs.watching import Report, watching
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,7 @@ class RunSpec:
     fingerprint: str = ""
     executor: str = "serial"
     resources: Resources = field(default_factory=Resources)
+    watches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,16 +68,17 @@ def run(spec: RunSpec, report: Report = lambda message, record: None) -> list[Re
 def run_plan(encoder: Encoder, plan: Plan, spec: RunSpec, report: Report) -> list[Record]:
     """As `run`, with an encoder and a plan already in hand."""
     executor = pick(members("bench.runs.executors", "EXECUTOR"), spec.executor, what="executor")
-    spec = replace(spec, fingerprint=spec.fingerprint or fingerprint_of(plan, spec.accept_checksum))
+    spec = replace(spec, fingerprint=spec.fingerprint or fingerprint_of(plan))
     with Journal(run_folder(spec.out, encoder, plan)) as journal:
         begin(journal, encoder, plan, spec)
-        if executor.name == "serial":
-            for name in plan.tasks:
-                run_task(encoder, plan, name, spec, journal, report)
-        else:
-            jobs = [TaskJob(spec, name) for name in plan.tasks]
-            executor.run(work, jobs, lambda job, n: report(f"{job.task}: {n} units", None), spec.resources)
-        return journal.seal()
+        with watching(spec.watches, encoder.card, plan.suite.name, spec.fingerprint, report) as watched:
+            if executor.name == "serial":
+                for name in plan.selected:
+                    run_task(encoder, plan, name, spec, journal, watched)
+            else:
+                jobs = [TaskJob(spec, name) for name in plan.selected]
+                executor.run(work, jobs, lambda job, n: report(f"{job.task}: {n} units", None), spec.resources)
+            return watched.finish(journal.seal())
 
 
 def work(job: TaskJob) -> int:
@@ -151,10 +149,6 @@ def run_folder(out: str, encoder: Encoder, plan: Plan) -> Path:
     return Path(out) / encoder.card.name / plan.suite.name
 
 
-def fingerprint_of(plan: Plan, accept_checksum: bool = False) -> str:
-    """Fingerprint of the plan's suite, tasks, protocols and data."""
-    data = {
-        name: load_task(task, folder=plan.folders[name], accept_checksum=accept_checksum).sha256
-        for name, task in plan.tasks.items()
-    }
-    return suite_fingerprint(plan.suite, plan.tasks, plan.protocols, data)
+def fingerprint_of(plan: Plan) -> str:
+    """Fingerprint of the plan's suite: its cards with their checksums, its protocols, its budgets and seeds."""
+    return suite_fingerprint(plan.suite, plan.tasks, plan.protocols, {})

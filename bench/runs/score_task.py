@@ -160,7 +160,10 @@ class _Work:
 
         def make() -> Features:
             return extract(
-                self.encoder, split.images, dense=dense, batch_size=self.setting.batch_size,
+                self.encoder,
+                split.images,
+                dense=dense,
+                batch_size=self.setting.batch_size,
                 aggregation=self.task.source.get("aggregation") or "mean",
             )
 
