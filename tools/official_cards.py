@@ -26,7 +26,8 @@ LITS = (
     "OrganA, OrganC, OrganS and Organ3D come from the same CT volumes (LiTS) and count as one source in the averages."
 )
 SLICES = "Encoded slice by slice along the first axis; the features of the slices become one vector by their mean."
-NIH = "Contamination-prone: several chest X-ray encoders were pretrained on all of NIH ChestX-ray14, test images included."
+NIH = "Contamination-prone: "
+    "several chest X-ray encoders were pretrained on all of NIH ChestX-ray14, test images included."
 FEW_TESTS = "Few test images: the 95 % interval is wide."
 
 # name: modality, corpus, extent, caveats
@@ -206,8 +207,8 @@ MEDSEG: dict[str, tuple[str, str, str, str | None, list[str]]] = {
         "busi",
         None,
         [
-            "Duplicates: 235 reported in the source, 8 lesions filed under both benign and malignant, burnt-in marks on "
-            "many images (Pawlowska et al. 2023)."
+            "Duplicates: 235 reported in the source, 8 lesions filed under both benign and malignant, burnt-in marks "
+            "on many images (Pawlowska et al. 2023)."
         ],
     ),
     "covid19radio": (

@@ -68,4 +68,4 @@ def _scaled(images: np.ndarray, window: list[float] | None, remarks: Counter[str
     high = images.max(axes, keepdims=True).astype(np.float64) if window is None else window[1]
     flat = np.equal(low, high)
     scale = np.where(flat, 0.0, 255.0 / np.where(flat, 1.0, np.subtract(high, low)))
-    return np.clip(np.rint((images - low) * scale), 0, 255).astype(np.uint8)
+    return np.clip(np.rint((images.astype(np.float64) - low) * scale), 0, 255).astype(np.uint8)

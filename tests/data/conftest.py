@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from bench.data.task import Task
 
 REAL = Path(os.environ.get("MEDSSL_REAL_DATA") or Path(__file__).parents[3] / "shared" / "data" / "real")

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+
 from bench.data.load import load_task
 from bench.data.task import read_task
 from bench.errors import CardError, DataError

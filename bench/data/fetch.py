@@ -1,0 +1,239 @@
+"""Fetching the files of task cards: resumed, checked, atomic, from the address of the card, a mirror or a folder.
+
+<home>/downloads/<name>         the whole file, checked
+<home>/downloads/<name>.part    what has arrived so far; the next call goes on from there
+<home>/downloads/<name>.bad     a file whose checksum was wrong, kept for a look
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import requests
+
+from bench.data.held import HeldFile, digest, downloads
+from bench.data.store import lock
+from bench.errors import DataError, RunError, UserError
+
+ATTEMPTS = 6
+BLOCK_BYTES = 1 << 20
+SPARE_BYTES = 256 << 20
+TIMEOUT = (15, 60)
+"""Seconds to connect, and between two pieces of data."""
+Progress = Callable[[str, int, int | None], None]
+"""Called with the file's name, the bytes that are here, and the size of the whole where it is known."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Outcome for one file: where it is, or what went wrong."""
+
+    name: str
+    status: Literal["present", "copied", "downloaded", "failed"]
+    path: Path | None = None
+    problem: str = ""
+    override: bool = False
+    """The checksum is not the card's, and was accepted by an explicit flag."""
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Where files may come from, and how patient to be.
+
+    mirror: address of a folder that holds the files by name, instead of the addresses of the cards.
+    folders: looked through first; files are copied from there, so that a machine without a network can be seeded.
+    """
+
+    mirror: str | None = None
+    folders: Sequence[Path] = ()
+    accept_checksum: bool = False
+    attempts: int = ATTEMPTS
+    pause: float = 1.0
+    """Seconds before the second attempt; doubles with each attempt."""
+    progress: Progress = lambda name, here, whole: None
+
+    def fetch_all(self, files: Sequence[HeldFile], jobs: int = 4) -> list[Fetched]:
+        """Fetch every file, some at a time; one failure does not stop the others. Same order as `files`."""
+        with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+            return list(pool.map(self._outcome, files))
+
+    def _outcome(self, file: HeldFile) -> Fetched:
+        try:
+            return self.fetch(file)
+        except UserError as error:
+            return Fetched(file.name, "failed", problem=str(error))
+
+    def fetch(self, file: HeldFile) -> Fetched:
+        """Make sure that the file is among the downloads and is the right one.
+
+        Raises DataError when it cannot be had or has another checksum, RunError when the disk is full.
+        """
+        target = downloads() / file.name
+        with lock(downloads(), file.name):
+            if target.is_file():
+                return self._checked(file, target, target, "present")
+            for folder in self.folders:
+                if (folder / file.name).is_file():
+                    return self._copied(file, folder / file.name, target)
+            if self.folders and not self.mirror:
+                tried = ", ".join(map(str, self.folders))
+                raise DataError(f"is not in {tried}", where=file.name, fix="without --from-folder it is downloaded")
+            return self._downloaded(file, target)
+
+    def _copied(self, file: HeldFile, source: Path, target: Path) -> Fetched:
+        part = _part(target)
+        _require_space(target, source.stat().st_size)
+        try:
+            shutil.copyfile(source, part)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise RunError(f"cannot be copied: {error.strerror}", where=source) from None
+        return self._checked(file, part, target, "copied")
+
+    def _downloaded(self, file: HeldFile, target: Path) -> Fetched:
+        url = f"{self.mirror.rstrip('/')}/{file.name}" if self.mirror else file.url
+        if url is None:
+            fix = f"copy it to {downloads()}"
+            raise DataError("has no address on its card", where=file.name, fix=fix)
+        resumed = _part(target).is_file()
+        self._receive(url, file, target)
+        try:
+            return self._checked(file, _part(target), target, "downloaded")
+        except DataError:
+            if not resumed:
+                raise
+        # The first part may have been of another version of the file: once more, from the start.
+        self._receive(url, file, target)
+        return self._checked(file, _part(target), target, "downloaded")
+
+    def _receive(self, url: str, file: HeldFile, target: Path) -> None:
+        part, problem, stuck = _part(target), "", 0
+        while stuck < self.attempts:
+            before = _size(part)
+            if stuck:
+                time.sleep(min(60.0, self.pause * 2 ** (stuck - 1)))
+            try:
+                self._receive_once(url, file, part)
+                return
+            except requests.RequestException as error:
+                problem = _plain(error)
+            # An attempt that brought something on is not counted against the address.
+            stuck = 1 if _size(part) > before else stuck + 1
+        here = f"{_size(part):,} bytes are kept in {part.name}"
+        raise DataError(f"cannot be downloaded from {url}: {problem}", where=file.name, fix=f"{here}; run again")
+
+    def _receive_once(self, url: str, file: HeldFile, part: Path) -> None:
+        here = _size(part)
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={here}-"} if here else {})
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as reply:
+            if reply.status_code == 416:
+                if _total_of(reply) == here:
+                    return
+                part.unlink(missing_ok=True)
+                raise requests.ConnectionError("the server has another file than the part that is here")
+            if reply.status_code in (404, 403, 401, 410):
+                raise DataError(f"the server answers {reply.status_code} {reply.reason} for {url}", where=file.name)
+            reply.raise_for_status()
+            if reply.status_code != 206 or _start_of(reply) != here:
+                here = 0  # The server ignored the range: it sends the file from the start.
+            whole = _whole_size(reply, here)
+            _require_space(part, (whole or 0) - here)
+            self._append(reply, file, part, here, whole)
+
+    def _append(self, reply: requests.Response, file: HeldFile, part: Path, here: int, whole: int | None) -> None:
+        try:
+            with open(part, "r+b" if here else "wb") as out:
+                out.seek(here)
+                for block in reply.iter_content(BLOCK_BYTES):
+                    out.write(block)
+                    here += len(block)
+                    self.progress(file.name, here, whole)
+                out.truncate()
+                out.flush()
+                os.fsync(out.fileno())
+        except requests.RequestException:
+            raise
+        except OSError as error:
+            fix = "free some space and run again: it goes on from here" if error.errno == 28 else None
+            raise RunError(f"cannot be written: {error.strerror}", where=part, fix=fix) from None
+        if whole is not None and here < whole:
+            raise requests.ConnectionError(f"the connection was cut after {here:,} of {whole:,} bytes")
+
+    def _checked(
+        self, file: HeldFile, path: Path, target: Path, status: Literal["present", "copied", "downloaded"]
+    ) -> Fetched:
+        override = False
+        if file.checksum is not None:
+            kind, expected = file.checksum
+            found = digest(path, kind)
+            override = found != expected
+            if override and not self.accept_checksum:
+                bad = target.with_name(f"{target.name}.bad")
+                os.replace(path, bad)
+                raise DataError(
+                    f"has {kind} {found}, the card says {expected}; the file is kept as {bad}",
+                    where=file.name,
+                    fix="run again to fetch it anew; or --accept-checksum, which marks every record",
+                )
+        os.replace(path, target)
+        return Fetched(file.name, status, target, override=override)
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f"{target.name}.part")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _require_space(path: Path, needed: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if needed + SPARE_BYTES > free:
+        raise RunError(
+            f"needs {needed / 1e9:.2f} GB more, {free / 1e9:.2f} GB are free",
+            where=path.parent,
+            fix="free some space, or set MEDSSL_HOME to a larger disk",
+        )
+
+
+def _whole_size(reply: requests.Response, here: int) -> int | None:
+    length = reply.headers.get("Content-Length", "")
+    return here + int(length) if length.isdecimal() else None
+
+
+def _start_of(reply: requests.Response) -> int:
+    """First byte of a "Content-Range: bytes 100-199/200", or -1."""
+    start = reply.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
+    return int(start) if start.isdecimal() else -1
+
+
+def _total_of(reply: requests.Response) -> int:
+    total = reply.headers.get("Content-Range", "").rpartition("/")[2]
+    return int(total) if total.isdecimal() else -1
+
+
+def _plain(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    text = str(error)
+    for sign, meaning in (
+        ("Name or service not known", "the address is not found (no network?)"),
+        ("Temporary failure in name resolution", "the address is not found (no network?)"),
+        ("Connection refused", "the connection was refused"),
+        ("IncompleteRead", "the connection was cut"),
+        ("Connection broken", "the connection was cut"),
+    ):
+        if sign in text:
+            return meaning
+    return text[:200]

@@ -1,0 +1,194 @@
+"""Fetching against a local server that cuts connections, sends wrong bytes, and ignores ranges."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from bench.data.fetch import Fetcher
+from bench.data.held import HeldFile, downloads
+from bench.errors import DataError, RunError
+
+DATA = bytes(range(256)) * 4096
+MD5 = hashlib.md5(DATA).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves DATA for any path, as badly as it is told to."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.data, self.cut_after, self.ranges, self.status, self.seen = DATA, None, True, None, []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/x.npz"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        server, wanted = self.server, self.headers.get("Range")
+        server.seen.append((self.path, wanted))
+        if server.status:
+            return self.send_error(server.status)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and server.ranges else 0
+        if start >= len(server.data) > 0 and wanted and server.ranges:
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(server.data)}")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        body = server.data[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(server.data) - 1}/{len(server.data)}")
+        self.end_headers()
+        if server.cut_after is not None:
+            self.wfile.write(body[: server.cut_after])
+            return self.connection.close()
+        return self.wfile.write(body)
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def wanted(server, **change):
+    return HeldFile(**({"file": "x.npz", "task": "t", "url": server.url, "md5": MD5} | change))
+
+
+def quick(**options):
+    return Fetcher(pause=0.0, **options)
+
+
+def test_a_good_server(server):
+    seen = []
+    done = quick(progress=lambda *step: seen.append(step)).fetch(wanted(server))
+    assert (done.status, done.override) == ("downloaded", False)
+    assert done.path.read_bytes() == DATA
+    assert seen[-1] == ("x.npz", len(DATA), len(DATA))
+    assert quick().fetch(wanted(server)).status == "present"
+    assert len(server.seen) == 1
+    assert sorted(p.name for p in downloads().iterdir() if not p.name.startswith(".")) == ["x.npz"]
+
+
+def test_cut_connections_are_resumed(server):
+    server.cut_after = 300_000
+    done = quick().fetch(wanted(server))
+    assert done.path.read_bytes() == DATA
+    assert [r for _, r in server.seen] == [None, "bytes=300000-", "bytes=600000-", "bytes=900000-"]
+
+
+def test_a_server_that_ignores_ranges_sends_all_again(server):
+    server.ranges = False
+    downloads().mkdir(parents=True)
+    (downloads() / "x.npz.part").write_bytes(b"?" * 500)
+    done = quick().fetch(wanted(server))
+    assert done.path.read_bytes() == DATA
+    assert [r for _, r in server.seen] == ["bytes=500-"]
+
+
+def test_an_interrupted_fetch_goes_on_in_the_next_call(server):
+    server.cut_after = 100_000
+    with pytest.raises(DataError, match=r"cannot be downloaded from .*cut.*bytes are kept in x\.npz\.part; run again"):
+        server_stops = quick(attempts=1)
+        server_stops.fetch(wanted(server))
+    assert (downloads() / "x.npz.part").stat().st_size == 100_000
+    assert not (downloads() / "x.npz").exists()
+    server.cut_after = None
+    assert quick().fetch(wanted(server)).path.read_bytes() == DATA
+    assert server.seen[-1][1] == "bytes=100000-"
+
+
+def test_a_part_that_is_whole_needs_no_more_bytes(server):
+    downloads().mkdir(parents=True)
+    (downloads() / "x.npz.part").write_bytes(DATA)
+    assert quick().fetch(wanted(server)).path.read_bytes() == DATA
+
+
+def test_a_part_of_another_version_is_fetched_anew(server):
+    downloads().mkdir(parents=True)
+    (downloads() / "x.npz.part").write_bytes(b"?" * 500)
+    assert quick().fetch(wanted(server)).path.read_bytes() == DATA
+    assert [r for _, r in server.seen] == ["bytes=500-", None]
+    (downloads() / "x.npz").unlink()
+    (downloads() / "x.npz.part").write_bytes(DATA + b"more")
+    assert quick().fetch(wanted(server)).path.read_bytes() == DATA
+
+
+def test_wrong_bytes_are_kept_aside(server):
+    server.data = DATA[:-1] + b"!"
+    with pytest.raises(DataError, match=rf"has md5 \w+, the card says {MD5}; the file is kept as .*x\.npz\.bad"):
+        quick().fetch(wanted(server))
+    assert (downloads() / "x.npz.bad").read_bytes() == server.data
+    assert not (downloads() / "x.npz").exists()
+    accepted = quick(accept_checksum=True).fetch(wanted(server))
+    assert accepted.override
+    with pytest.raises(DataError, match="the card says"):
+        quick().fetch(wanted(server))
+    assert not (downloads() / "x.npz").exists(), "a file that is there is checked too"
+
+
+def test_the_server_says_no(server):
+    server.status = 404
+    with pytest.raises(DataError, match="answers 404"):
+        quick().fetch(wanted(server))
+    assert len(server.seen) == 1, "a missing file is not asked for again"
+    server.status = 503
+    with pytest.raises(DataError, match="503"):
+        quick(attempts=3).fetch(wanted(server))
+    assert len(server.seen) == 4
+
+
+def test_nobody_answers(server):
+    server.server_close()
+    with pytest.raises(DataError, match="refused"):
+        quick(attempts=2).fetch(wanted(server))
+
+
+def test_mirror_and_folder(server, tmp_path):
+    mirror = server.url.rsplit("/", 1)[0] + "/mirror/"
+    quick(mirror=mirror).fetch(wanted(server, url="http://127.0.0.1:9/never"))
+    assert server.seen == [("/mirror/x.npz", None)]
+    (downloads() / "x.npz").unlink()
+    (tmp_path / "x.npz").write_bytes(DATA)
+    assert quick(folders=[tmp_path]).fetch(wanted(server)).status == "copied"
+    (downloads() / "x.npz").unlink()
+    with pytest.raises(DataError, match="is not in .*without --from-folder"):
+        quick(folders=[tmp_path / "empty"]).fetch(wanted(server))
+    (tmp_path / "x.npz").write_bytes(b"wrong")
+    with pytest.raises(DataError, match="kept as"):
+        quick(folders=[tmp_path]).fetch(wanted(server))
+    assert (tmp_path / "x.npz").read_bytes() == b"wrong", "the folder itself is left as it was"
+
+
+def test_a_full_disk_is_seen_before_the_first_byte(server, monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("bench.data.fetch.shutil.disk_usage", lambda _: usage)
+    with pytest.raises(RunError, match=r"needs 0\.00 GB more, 0\.00 GB are free"):
+        quick().fetch(wanted(server))
+    assert not (downloads() / "x.npz.part").exists()
+
+
+def test_many_at_once_and_one_failure_stops_no_other(server):
+    files = [wanted(server, file=f"f{i}.npz") for i in range(6)] + [wanted(server, file="bad.npz", md5="0" * 32)]
+    done = quick().fetch_all(files, jobs=4)
+    assert [d.status for d in done] == ["downloaded"] * 6 + ["failed"]
+    assert "bad.npz: has md5" in done[-1].problem
+
+
+def test_two_fetch_the_same_file_at_once(server):
+    done = quick().fetch_all([wanted(server)] * 3, jobs=3)
+    assert sorted(d.status for d in done) == ["downloaded", "present", "present"]
+    assert len(server.seen) == 1

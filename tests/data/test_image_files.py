@@ -1,0 +1,130 @@
+"""Image files of every kind become uint8 (h, w, c), and what was done is counted."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.data.images import fit, fit_mask, read_header, read_image, read_mask
+from bench.data.pixels import to_uint8
+from bench.errors import DataError
+
+
+def saved(tmp_path, image, name="x.png", **options):
+    path = tmp_path / name
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(path, **options)
+    return path
+
+
+def test_plain_files_pass_untouched(tmp_path):
+    rng = np.random.default_rng(0)
+    for shape in ((5, 7), (5, 7, 3)):
+        pixels, done = rng.integers(0, 256, shape, dtype=np.uint8), Counter()
+        path = saved(tmp_path, pixels)
+        np.testing.assert_array_equal(read_image(path, None, done).reshape(shape), pixels)
+        assert not done
+        assert (read_header(path).width, read_header(path).height) == (7, 5)
+        assert read_header(path).colour == (len(shape) == 3)
+
+
+def test_sixteen_bit_grey_is_stretched_or_windowed(tmp_path):
+    pixels = np.array([[100, 200], [300, 400]], np.uint16)
+    path, done = saved(tmp_path, pixels), Counter()
+    np.testing.assert_array_equal(read_image(path, None, done)[..., 0], [[0, 85], [170, 255]])
+    assert any("16" in key or "8 bits" in key for key in done)
+    np.testing.assert_array_equal(read_image(path, [200, 300], done)[..., 0], [[0, 0], [255, 255]])
+    flat = saved(tmp_path, np.full((2, 2), 7, np.uint16))
+    assert (read_image(flat, None, done) == 0).all()
+
+
+def test_alpha_is_laid_on_black(tmp_path):
+    pixels = np.full((1, 2, 4), 200, np.uint8)
+    pixels[0, :, 3] = [255, 51]
+    done = Counter()
+    image = read_image(saved(tmp_path, pixels), None, done)
+    np.testing.assert_array_equal(image[0], [[200] * 3, [40] * 3])
+    assert done == {"transparency laid on black": 1}
+    opaque, done = np.full((2, 2, 4), 255, np.uint8), Counter()
+    assert read_image(saved(tmp_path, opaque), None, done).shape == (2, 2, 3)
+    assert not done
+
+
+def test_palette_bilevel_cmyk_frames_and_turned(tmp_path):
+    rgb = Image.fromarray(np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8))
+    done = Counter()
+    assert read_image(saved(tmp_path, rgb.convert("P")), None, done).shape == (4, 6, 3)
+    assert read_image(saved(tmp_path, rgb.convert("CMYK"), "x.jpg"), None, done).shape == (4, 6, 3)
+    assert read_image(saved(tmp_path, rgb.convert("1")), None, done).shape == (4, 6, 1)
+    frames = saved(tmp_path, rgb, "x.tif", save_all=True, append_images=[rgb])
+    read_image(frames, None, done)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = saved(tmp_path, rgb, "y.jpg", exif=exif)
+    assert read_image(turned, None, done).shape == (6, 4, 3)
+    assert (read_header(turned).width, read_header(turned).height) == (4, 6)
+    assert len(done) == 3
+
+
+def test_sixteen_bit_colour_is_noticed(tmp_path):
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    row = b"\0" + struct.pack(">6H", 0x1234, 0x5678, 0x9ABC, 0xFFFF, 0, 0x0100)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0))
+    png += chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
+    done = Counter()
+    np.testing.assert_array_equal(read_image(png, None, done)[0, 0], [0x12, 0x56, 0x9A])
+    assert done == {"16-bit colour, of which the upper 8 bits are kept": 1}
+
+
+def test_unreadable_and_missing_files_are_named(tmp_path):
+    path = saved(tmp_path, np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match=r"x\.png: is not a readable image"):
+        read_image(path, None, Counter())
+    path.write_text("not an image")
+    with pytest.raises(DataError, match=r"x\.png: is not a readable image"):
+        read_image(path, None, Counter())
+    with pytest.raises(DataError, match="no such file"):
+        read_image(tmp_path / "none.png", None, Counter())
+
+
+def test_float_images_need_a_window():
+    images = np.array([0.0, 0.5, 1.0]).reshape(1, 1, 3, 1)
+    with pytest.raises(DataError, match="scale is unknown"):
+        to_uint8(images, None, Counter())
+    np.testing.assert_array_equal(to_uint8(images, [0.0, 1.0], Counter()).ravel(), [0, 128, 255])
+    with pytest.raises(DataError, match="NaN"):
+        to_uint8(images * np.nan, [0.0, 1.0], Counter())
+    with pytest.raises(DataError, match="5 channels"):
+        to_uint8(np.zeros((1, 2, 2, 5), np.uint8), None, Counter())
+
+
+def test_fit_pads_before_it_resizes():
+    wide = np.full((10, 20, 1), 255, np.uint8)
+    out = fit(wide, 16, 3)
+    assert out.shape == (16, 16, 3)
+    assert (out[:3] == 0).all()
+    assert (out[6:10] == 255).all()
+    mask = np.zeros((10, 20), np.uint8)
+    mask[:, 10:] = 2
+    small = fit_mask(mask, 10)
+    assert small.shape == (10, 10)
+    np.testing.assert_array_equal(np.unique(small), [0, 2])
+    assert (small == 2).sum() == 25
+    np.testing.assert_array_equal(fit_mask(mask[:, 10:], 20), np.kron(mask[:, 10:], np.ones((2, 2), np.uint8)))
+
+
+def test_masks_of_grey_palette_and_colour(tmp_path):
+    values = np.array([[0, 1], [2, 1]], np.uint8)
+    palette = Image.frombytes("P", (2, 2), values.tobytes())
+    palette.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    np.testing.assert_array_equal(read_mask(saved(tmp_path, values)), values)
+    np.testing.assert_array_equal(read_mask(saved(tmp_path, palette)), values)
+    np.testing.assert_array_equal(read_mask(saved(tmp_path, np.stack([values] * 3, -1))), values)
+    with pytest.raises(DataError, match="mask in colour"):
+        read_mask(saved(tmp_path, np.random.default_rng(0).integers(0, 255, (2, 2, 3), dtype=np.uint8)))
