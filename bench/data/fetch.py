@@ -23,7 +23,8 @@ from bench.data.store import lock
 from bench.errors import DataError, RunError, UserError
 
 ATTEMPTS = 6
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 32 << 10
+"""Bytes written at a time; what has arrived of a block when the connection is cut is lost."""
 SPARE_BYTES = 256 << 20
 TIMEOUT = (15, 60)
 """Seconds to connect, and between two pieces of data."""
