@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.publish.model import BoardView, SiteView, SuiteView
-from bench.publish.site import Site
+from bench.publish.writer import Site
 
 BOARD_COLUMNS: dict[str, str] = {
     "suite": "name of the suite",

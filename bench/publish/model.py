@@ -43,17 +43,27 @@ class Estimate:
 class Evidence:
     """Who made the numbers of one encoder, when, with what, and where the exact bytes are."""
 
-    command: str
+    suite: str
+    commands: tuple[str, ...]
     created: str
+    """UTC time of the first record, ISO 8601."""
+    finished: str
     medssl: str
+    python: str
     device: str
     platform: str
+    precision: str
     suite_fingerprint: str
+    card_sha256: str
+    weights_sha256: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     records: int = 0
     records_file: str | None = None
     """Address within the site of the records, byte for byte as sent."""
     records_sha256: str | None = None
+    override: bool = False
+    """Whether data with another checksum than the card's was accepted."""
+    refused: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -236,7 +246,8 @@ class SiteView:
     protocols: Sequence[ProtocolView] = ()
     claims: Mapping[str, Sequence[ClaimView]] = field(default_factory=dict)
     """Suite -> every claim judged on its results."""
-    advice: Sequence[Advice] = ()
+    advice: Mapping[str, Sequence[Advice]] = field(default_factory=dict)
+    """Suite -> recommendations for every situation it has evidence on."""
     history: History = field(default_factory=History)
     """Earlier versions of the boards, oldest first."""
     base: str = ""

@@ -28,6 +28,7 @@ KINDS = (
     ("hybrid", "self-distillation+masked-tokens"),
 )
 BUDGETS = ("1%", "5%", "10%", "25%", "100%")
+DATE = "2026-01-01T00:00:00Z"
 LICENCES = ("Apache-2.0", "MIT", "CC-BY-NC-4.0", "CC-BY-4.0")
 
 
@@ -60,7 +61,7 @@ def synthetic_site(encoders: int = 24, tasks: int = 24, replicates: int = 200, s
         ProtocolView("linear-v1", "Linear probe", "global", "frozen", {"tolerance": 1e-6}, "1" * 64),
         ProtocolView("dense-linear-v1", "Dense linear probe", "dense", "frozen", {"tolerance": 1e-6}, "2" * 64),
     ]
-    return SiteView("0", "f" * 64, "2026-01-01T00:00:00Z", (suite,), views, protocols, demo=True)
+    return SiteView("0", "f" * 64, DATE, (suite,), views, protocols, demo=True)
 
 
 def _encoder(i: int, rng: np.random.Generator) -> EncoderView:
@@ -87,13 +88,9 @@ def _encoder(i: int, rng: np.random.Generator) -> EncoderView:
         where=f"synthetic encoder {i}",
     )
     evidence = Evidence(
-        f"medssl run encoder-{i:04d} --suite synthetic-v0",
-        "2026-01-01T00:00:00Z",
-        "0",
-        "cpu",
-        "synthetic",
-        "0" * 64,
-    )
+        "synthetic-v0", (f"medssl run encoder-{i:04d} --suite synthetic-v0",), DATE, DATE, "0", "3", "cpu", "synthetic",
+        "fp32", "0" * 64, "3" * 64,
+    )  # fmt: skip
     return EncoderView(
         card,
         ("declared", "rescored", "reproduced")[i % 3],

@@ -34,7 +34,10 @@ addEventListener("DOMContentLoaded", () => {
   }
 
   // ---- order and display
-  const key = (entry, c) => (c in entry.keys ? entry.keys[c] : (entry.keys[c] = medssl.table.value(entry.row.cells[c])));
+  // In the order of ranks, rows without one (references) stand where their score puts them.
+  const read = (entry, c) => (c === column.rank ? negated(key(entry, column.score)) : medssl.table.value(entry.row.cells[c]));
+  const negated = (v) => (typeof v === "number" ? -v : v);
+  const key = (entry, c) => (c in entry.keys ? entry.keys[c] : (entry.keys[c] = read(entry, c)));
   function ordered(entries) {
     const { column: c, sign } = order;
     return entries.sort((a, b) => medssl.table.compare(key(a, c), key(b, c), sign)
@@ -64,12 +67,17 @@ addEventListener("DOMContentLoaded", () => {
   }
 
   // ---- ranks under filters, weights and the contamination switch
-  function write(cell, entry, index, text) { cell.textContent = text; delete entry.keys[index]; }
+  function write(cell, entry, index, text) {
+    cell.textContent = text;
+    delete entry.keys[index];
+    delete entry.keys[column.rank];
+  }
   function restore(entry, ...names) {
     for (const name of names) {
       entry.row.cells[column[name]].replaceChildren(...entry.first[column[name]].cloneNode(true).childNodes);
       delete entry.keys[column[name]];
     }
+    delete entry.keys[column.rank];
   }
 
   const number = (v) => (v === v ? v.toFixed(3) : "–");

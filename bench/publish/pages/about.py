@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.publish.cite import ADDRESS, view_bibtex
-from bench.publish.site import Page, Site
+from bench.publish.writer import Page, Site
 
 
 def write(site: Site) -> None:

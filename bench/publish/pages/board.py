@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.publish.cite import view_bibtex
 from bench.publish.model import BoardView, Row, SiteView, SuiteView
-from bench.publish.site import Page, Site
+from bench.publish.writer import Page, Site
 
 
 def address(suite: str, board: str) -> str:

@@ -8,7 +8,7 @@ from bench.publish.export import board_table, write_table
 from bench.publish.model import BoardView, SiteView, SuiteView
 from bench.publish.pages.board import board_axis
 from bench.publish.rerank import base64_shorts
-from bench.publish.site import Page, Site
+from bench.publish.writer import Page, Site
 
 BUDGET = 1_000_000
 """Replicate values shipped with a board: 2 MB before base64, loaded only when a filter asks for them."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.publish.history import atom, changes, extended, snapshot
-from bench.publish.site import Page, Site
 from bench.publish.snapshots import History, Snapshot
+from bench.publish.writer import Page, Site
 
 
 def write(site: Site) -> None:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from bench.publish.charts import dots_chart, to_svg
 from bench.publish.model import ClaimView, SiteView
-from bench.publish.site import Page, Site
+from bench.publish.writer import Page, Site
 
 
 def write(site: Site) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.publish.model import BoardView, Estimate, SuiteView
 from bench.publish.rerank import LEVEL, base64_shorts, totals
-from bench.publish.site import Page, Site
+from bench.publish.writer import Page, Site
 
 BUDGET = 40_000
 """Replicate values shipped for each encoder."""

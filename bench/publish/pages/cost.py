@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.publish.charts import cost_chart
 from bench.publish.model import BoardView, SiteView, SuiteView
-from bench.publish.site import Page, Site
+from bench.publish.writer import Page, Site
 from bench.words import PARADIGM_TITLES
 
 COSTS = (("parameters", "Parameters"), ("flops", "FLOPs per image"))

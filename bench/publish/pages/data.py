@@ -7,7 +7,7 @@ import pandas as pd
 from bench.publish.export import BOARD_COLUMNS, RESULT_COLUMNS, write_table
 from bench.publish.jsonld import dataset, site_dataset
 from bench.publish.model import SuiteView
-from bench.publish.site import Page, Site
+from bench.publish.writer import Page, Site
 
 
 def write(site: Site) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench.publish.model import BoardView, EncoderView, Row, SiteView, SuiteView
-from bench.publish.site import Page, Site
+from bench.publish.writer import Page, Site
 
 
 def address(encoder: str) -> str:

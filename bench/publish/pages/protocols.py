@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.publish.site import Page, Site
+from bench.publish.writer import Page, Site
 
 
 def write(site: Site) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.publish.model import SiteView, SuiteView, TaskView
 from bench.publish.pages.board import axis
-from bench.publish.site import Page, Site
+from bench.publish.writer import Page, Site
 
 
 def address(suite: str, task: str) -> str:

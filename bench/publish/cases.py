@@ -1,0 +1,117 @@
+"""From a number to its cases: image, truth and prediction, worst first; only images that may be shown."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from bench.data.dataset import Split
+from bench.data.task import Task
+from bench.metrics.overlap import dice_per_image
+
+SHOWABLE = ("cc0", "cc-by-4", "cc-by-3", "cc-by-2", "cc-by-sa", "public domain", "mit", "apache", "pddl")
+SHOWN = 12
+SIDE = 160
+OUTLINES = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0))
+"""Okabe-Ito, one colour a class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test image with what was predicted for it."""
+
+    id: str
+    value: float
+    """Dice (dense) or the probability of the truth (global), in [0, 1]."""
+    truth: str
+    predicted: str
+    image: bytes
+    """PNG; for a dense task image, truth and prediction side by side."""
+
+
+def may_show(task: Task) -> bool:
+    """Whether the task's images may be put on a public page: phantoms, or a licence that allows it.
+
+    A licence with a non-commercial or no-derivatives clause does not count.
+    """
+    licence = task.licence.casefold().replace(" ", "-").replace("cc-0", "cc0")
+    return task.synthetic or (licence.startswith(SHOWABLE) and "-nc" not in licence and "-nd" not in licence)
+
+
+def quality(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How well each test image was predicted, float64 (n,) in [0, 1], NaN where it cannot be said.
+
+    Dense: mean Dice of the classes that are present (1 or 0 by false alarm where none is). Global: the probability
+    given to the truth, averaged over labels of a multi-label task.
+    """
+    if task.kind == "dense":
+        dice = dice_per_image(output, labels, len(task.classes))
+        known = ~np.isnan(dice)
+        mean = np.where(known, dice, 0).sum(1) / np.maximum(known.sum(1), 1)
+        clean = (output == 0).reshape(len(output), -1).all(1)
+        return np.where(known.any(1), mean, clean.astype(float))
+    if task.target == "multi-label":
+        return np.where(labels == 1, output, 1 - output).mean(1)
+    return output[np.arange(len(labels)), labels].astype(float)
+
+
+def worst(task: Task, output: np.ndarray, split: Split, count: int = SHOWN) -> list[Case]:
+    """The `count` worst predicted test images, worst first, ties by position."""
+    values = quality(task, output, split.labels)
+    order = np.argsort(values, kind="stable")[:count]
+    return [_case(task, output[i], split, int(i), float(values[i])) for i in order if values[i] == values[i]]
+
+
+def _case(task: Task, output: np.ndarray, split: Split, i: int, value: float) -> Case:
+    image, label = np.asarray(split.images[i]), split.labels[i]
+    if image.ndim == 4:
+        image = image[len(image) // 2]
+    if task.kind == "dense":
+        panels = [_rgb(image), outlined(image, label), outlined(image, output)]
+        return Case(str(split.ids[i]), value, "", "", png(np.concatenate(panels, axis=1)))
+    return Case(str(split.ids[i]), value, _said(task, label), _answer(task, output), png(_rgb(image)))
+
+
+def _said(task: Task, label: np.ndarray | int) -> str:
+    if task.target == "multi-label":
+        return ", ".join(c for c, present in zip(task.classes, label, strict=True) if present) or "none"
+    return task.classes[int(label)]
+
+
+def _answer(task: Task, output: np.ndarray) -> str:
+    if task.target == "multi-label":
+        return ", ".join(f"{c} {p:.2f}" for c, p in zip(task.classes, output, strict=True) if p >= 0.5) or "none"
+    best = int(np.argmax(output))
+    return f"{task.classes[best]} {output[best]:.2f}"
+
+
+def _rgb(image: np.ndarray) -> np.ndarray:
+    """The image as uint8 RGB at SIDE pixels, nearest neighbour so that pixels stay what they are."""
+    image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((SIDE, SIDE), Image.Resampling.NEAREST))
+
+
+def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The image with the border of each class of `mask` drawn in its colour."""
+    canvas = _rgb(image).copy()
+    scaled = np.asarray(Image.fromarray(mask.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.NEAREST))
+    inner = np.pad(scaled, 1, mode="edge")
+    same = np.ones(scaled.shape, bool)
+    for dy, dx in ((0, 1), (2, 1), (1, 0), (1, 2)):
+        same &= inner[dy : dy + SIDE, dx : dx + SIDE] == scaled
+    for k in np.unique(scaled[scaled > 0]):
+        canvas[(scaled == k) & ~same] = OUTLINES[(int(k) - 1) % len(OUTLINES)]
+    return canvas
+
+
+def png(image: np.ndarray) -> bytes:
+    """uint8 RGB as PNG, without dates: same image, same bytes."""
+    buffer = io.BytesIO()
+    plain = Image.fromarray(image)
+    if (image == image[..., :1]).all():
+        plain = plain.convert("L")
+    plain.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,127 @@
+"""From what is on disk (collections of records, cards, boards) to what the pages show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench import __version__
+from bench.files import sha256_text
+from bench.leaderboard.collect import Collection
+from bench.protocols.base import Protocol
+from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
+from bench.publish.snapshots import History
+from bench.runs.records import Record
+from bench.submissions.contamination import contamination
+from bench.submissions.folder import Results
+
+
+@dataclass
+class Files:
+    """Files beside the pages: address within the site -> bytes."""
+
+    bytes: dict[str, bytes] = field(default_factory=dict)
+
+
+def site_view(
+    collections: Mapping[str, Collection], files: Files, *, history: History | None = None, base: str = ""
+) -> SiteView:
+    """The whole site from collections of results; what goes beside the pages is added to `files`."""
+    from bench.publish.suites import suite_view
+
+    records = [r for c in collections.values() for result in c.results.values() for r in result.records]
+    suites = [suite_view(c, files) for c in _clinical_first(collections)]
+    return SiteView(
+        version=__version__,
+        fingerprint=fingerprint(records),
+        date=max((r.made_by.created for r in records), default="1970-01-01T00:00:00Z"),
+        suites=tuple(s.suite for s in suites),
+        encoders=encoder_views(collections, files),
+        protocols=[protocol_view(p) for p in _protocols(collections)],
+        claims={s.suite.name: s.claims for s in suites},
+        advice={s.suite.name: s.advice for s in suites},
+        history=history or History(),
+        base=base,
+    )
+
+
+def fingerprint(records: list[Record]) -> str:
+    """SHA-256 over every record, whatever the order of folders; seconds and dates do not enter."""
+    from bench.files import canonical_json
+
+    return sha256_text("\n".join(sorted(canonical_json(r.without_times()) for r in records)))
+
+
+def _clinical_first(collections: Mapping[str, Collection]) -> list[Collection]:
+    """Suites of clinical images before phantoms, larger ones before smaller."""
+
+    def key(c: Collection) -> tuple:
+        return (any(t.synthetic for t in c.tasks.values()), -len(c.tasks) * len(c.results), c.suite)
+
+    return sorted(collections.values(), key=key)
+
+
+def _protocols(collections: Mapping[str, Collection]) -> list[Protocol]:
+    found = {p.name: p for c in collections.values() for p in c.protocols.values()}
+    return [found[name] for name in sorted(found)]
+
+
+def protocol_view(protocol: Protocol) -> ProtocolView:
+    """A protocol with its numbers and the prose of its docstring."""
+    text = (type(protocol).__doc__ or "").strip()
+    text = "\n\n".join(" ".join(p.split()) for p in text.split("\n\n"))
+    return ProtocolView(
+        protocol.name, protocol.title, protocol.kind, protocol.board, dict(protocol.params), protocol.sha256, text
+    )
+
+
+def encoder_views(collections: Mapping[str, Collection], files: Files) -> dict[str, EncoderView]:
+    """Every encoder with results, by name."""
+    found: dict[str, list[tuple[Collection, Results]]] = {}
+    for collection in collections.values():
+        for name, result in collection.results.items():
+            found.setdefault(name, []).append((collection, result))
+    return {name: _encoder(name, results, files) for name, results in sorted(found.items())}
+
+
+def _encoder(name: str, results: list[tuple[Collection, Results]], files: Files) -> EncoderView:
+    records = [r for _, result in results for r in result.records]
+    card = results[0][1].card
+    flops = [r.cost.flops_per_image for r in records if r.cost.flops_per_image is not None]
+    extraction: dict[str, float] = {}
+    for r in records:
+        extraction[r.unit.task] = max(extraction.get(r.unit.task, 0.0), r.cost.seconds.get("extract", 0.0))
+    return EncoderView(
+        card=card,
+        badge=results[0][0].badges[name],
+        local=name in results[0][0].local,
+        parameters=max((r.cost.parameters for r in records), default=0),
+        flops=max(flops, default=None),
+        seconds=sum(extraction.values()) or None,
+        peak_memory_mb=max((r.cost.peak_memory_mb for r in records if r.cost.peak_memory_mb), default=None),
+        evidence=tuple(_evidence(name, c, result, files) for c, result in results),
+        contamination={
+            task.name: (found.state, found.reason)
+            for c, _ in results for task in c.tasks.values() for found in [contamination(card, task)]
+        },
+    )  # fmt: skip
+
+
+def _evidence(name: str, collection: Collection, result: Results, files: Files) -> Evidence:
+    import hashlib
+
+    address = f"records/{collection.suite}/{name}.jsonl"
+    data = (result.folder / "records.jsonl").read_bytes()
+    files.bytes[address] = data
+    made = result.records[0].made_by
+    return Evidence(
+        suite=collection.suite, commands=tuple(sorted({r.made_by.command for r in result.records})),
+        created=min(r.made_by.created for r in result.records), finished=max(r.made_by.created for r in result.records),
+        medssl=made.medssl, python=made.python, device=made.device, platform=made.platform, precision=made.precision,
+        suite_fingerprint=collection.fingerprint, packages=made.packages, records=len(result.records),
+        records_file=address, records_sha256=hashlib.sha256(data).hexdigest(),
+        weights_sha256=result.records[0].weights_sha256, card_sha256=result.card.sha256,
+        override=any(r.made_by.checksum_override for r in result.records),
+        refused=tuple(sorted({f"{r.unit.task}, {r.unit.protocol}: {r.reason}" for r in result.records if r.status != "done"})),
+        warnings=tuple(sorted({w for r in result.records for w in r.warnings})),
+    )  # fmt: skip

@@ -1,0 +1,173 @@
+"""The board in Chromium, opened from file://."""
+
+from __future__ import annotations
+
+import pytest
+
+ROWS = "#board tbody tr"
+
+
+@pytest.fixture
+def board(page, built):
+    page.goto((built / "boards/synthetic-v0/overall.html").as_uri())
+    page.wait_for_selector("html.js #controls")
+    return page
+
+
+def names(page) -> list[str]:
+    return page.eval_on_selector_all(ROWS, "rows => rows.map(r => r.id)")
+
+
+def column(page, name: str) -> list[str]:
+    index = page.evaluate(
+        "n => [...document.querySelectorAll('#board thead th')]"
+        ".findIndex(h => h.classList.contains(n) || h.dataset.col === n)",
+        name,
+    )
+    return page.eval_on_selector_all(ROWS, f"rows => rows.map(r => r.cells[{index}].textContent.trim())")
+
+
+def tick(page, panel: str, name: str, value: str) -> None:
+    page.locator("summary", has_text=panel).click()
+    page.locator(f'[name="{name}"][value="{value}"]').check()
+    page.keyboard.press("Escape")
+
+
+def test_first_order_is_that_of_the_board(board, view):
+    assert names(board) == [r.encoder for r in view.suites[0].boards[0].rows]
+    assert board.locator("th[aria-sort]").count() == 1
+
+
+def test_sorting_by_any_column_and_back(board, view):
+    heading = board.locator("thead th", has_text="Parameters")
+    heading.locator("button").click()
+    parameters = [view.encoders[n].parameters for n in names(board)]
+    assert parameters == sorted(parameters)
+    assert heading.get_attribute("aria-sort") == "ascending"
+    heading.locator("button").click()
+    parameters = [view.encoders[n].parameters for n in names(board)]
+    assert parameters == sorted(parameters, reverse=True)
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert not board.locator("tr.step").count(), "tier lines make sense only in rank order"
+
+
+def test_what_has_no_value_comes_last_in_both_directions(board):
+    for _ in range(2):
+        board.locator("thead th", has_text="Tier").locator("button").click()
+        tiers = column(board, "tier")
+        assert tiers[-3:] == ["–"] * 3
+        assert "–" not in tiers[:-3]
+
+
+def test_a_filter_ranks_again_but_moves_no_score(board, view):
+    scores = dict(zip(names(board), column(board, "score"), strict=True))
+    tick(board, "Filter", "p", "hybrid")
+    board.wait_for_selector('#board[data-view="filtered"]')
+    shown = names(board)
+    assert shown and all(view.encoders[n].card.paradigm == "hybrid" for n in shown)
+    assert column(board, "rank") == [str(i + 1) for i in range(len(shown))]
+    assert [scores[n] for n in shown] == column(board, "score")
+    assert "no score has moved" in board.inner_text("#status")
+
+
+def test_search_hides_rows_and_keeps_ranks(board):
+    board.fill("[name=q]", "encoder 1")
+    board.locator("#status", has_text="of 20 encoders shown").wait_for()
+    assert all("encoder-001" in n or n == "encoder-0001" for n in names(board))
+    assert column(board, "rank") != [str(i + 1) for i in range(len(names(board)))]
+
+
+def test_a_view_is_shared_by_its_address(board, browser):
+    tick(board, "Filter", "p", "predictive")
+    tick(board, "Filter", "b", "declared")
+    board.locator("thead th", has_text="FLOPs").locator("button").click()
+    board.wait_for_selector('#board[data-view="filtered"]')
+    other = browser.new_page()
+    other.goto(board.url)
+    other.wait_for_selector('#board[data-view="filtered"]')
+    assert names(other) == names(board)
+    assert column(other, "rank") == column(board, "rank")
+    other.close()
+
+
+def test_reset_brings_everything_back(board):
+    before = (names(board), column(board, "rank"), column(board, "score"), column(board, "tier"))
+    tick(board, "Filter", "p", "predictive")
+    board.wait_for_selector('#board[data-view="filtered"]')
+    board.locator("#reset").click()
+    board.wait_for_selector('#board[data-view=""]')
+    assert (names(board), column(board, "rank"), column(board, "score"), column(board, "tier")) == before
+    assert "#" not in board.url
+
+
+def test_columns_are_picked(board):
+    assert not board.locator("thead th", has_text="Win rate").is_visible()
+    tick(board, "Columns", "cols", "win")
+    assert board.locator("thead th", has_text="Win rate").is_visible()
+    assert "win" in board.url
+
+
+def test_a_weight_moves_the_mean_and_says_so(board):
+    before = column(board, "score")
+    board.goto(board.url + "#w.ct=4&w.xray=0")
+    board.reload()
+    board.wait_for_selector('#board[data-view="weighted"]')
+    assert column(board, "score") != before
+    assert "follow your choice" in board.inner_text("#status")
+
+
+def test_comparing_two_rows(board, view):
+    boxes = board.locator("td.pick input")
+    boxes.nth(0).check()
+    boxes.nth(3).check()
+    board.locator("#compare").click()
+    board.wait_for_selector("#result table")
+    rows = view.suites[0].boards[0].rows
+    assert f"e={rows[0].encoder},{rows[3].encoder}" in board.url
+    assert board.locator("#result tbody tr").count() == len(view.suites[0].tasks)
+
+
+def test_citing_a_view(board, view):
+    tick(board, "Filter", "p", "hybrid")
+    board.locator("#cite").click()
+    address = board.input_value("#citation-address")
+    assert "p=hybrid" in address
+    assert f"data={view.fingerprint[:12]}" in address
+    assert address in board.input_value("#citation-bibtex")
+
+
+def test_keyboard_alone_sorts_filters_and_leaves(board):
+    board.locator("[name=q]").focus()
+    board.keyboard.press("Tab")
+    board.keyboard.press("Enter")
+    assert board.locator("details[open]").count() == 1
+    board.keyboard.press("Tab")
+    board.keyboard.press("Space")
+    board.wait_for_selector('#board[data-view="filtered"]')
+    board.keyboard.press("Escape")
+    assert board.locator("details[open]").count() == 0
+    board.locator("thead th", has_text="Parameters").locator("button").focus()
+    board.keyboard.press("Enter")
+    assert board.locator("thead th", has_text="Parameters").get_attribute("aria-sort") == "ascending"
+
+
+def test_the_theme_is_switched_and_remembered(board):
+    colour = "getComputedStyle(document.body).backgroundColor"
+    before = board.evaluate(colour)
+    board.locator("#theme").click()
+    dark = board.evaluate(colour)
+    assert dark != before
+    board.reload()
+    assert board.evaluate(colour) == dark
+
+
+def test_without_javascript_the_table_is_whole(browser, built, view):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((built / "index.html").as_uri())
+    assert page.locator(ROWS).count() == len(view.encoders)
+    assert page.locator("#controls").is_hidden()
+    assert page.locator("#board svg.iv").count() == len(view.encoders)
+    page.locator("#board tbody a").first.click()
+    assert "Synthetic encoder" in page.inner_text("h1")
+    context.close()
