@@ -50,6 +50,8 @@ def read_embeddings(path: Path) -> Splits:
 def _check(held: Splits, path: Path) -> None:
     if not held:
         raise EncoderError("holds no split", where=path)
+    if len({f.pooled.shape[1:] for _, f in held.values() if f.pooled is not None}) > 1:
+        raise EncoderError("features of different splits differ in length", where=path)
     for split, (ids, features) in held.items():
         where = f"{path}, split {split!r}"
         if split not in SPLITS:

@@ -1,7 +1,7 @@
 """`adapter = "torch-export"`: a `torch.export` program (`.pt2`); runs only with `--trust-code`.
 
-Reading one is not safe: the reader evaluates the archive's symbolic expressions and looks operators up by any
-dotted name below `torch`, which reaches the operating system.
+Reading one is not safe: the archive's shape expressions are evaluated as Python while it loads, so that a call
+written in their place is made (tests/encoders/test_refusals.py has such an archive).
 """
 
 from __future__ import annotations
