@@ -27,6 +27,7 @@ import click
 @click.option("--workers", type=click.IntRange(1, 4096), help="Workers of the executor.")
 @click.option("--address", help="Address of a Ray cluster; for slurm, 'local' tries the jobs on this machine.")
 @click.option("--watch", "watches", multiple=True, help="jsonl:FILE, wandb:offline, wandb:online, tensorboard:FOLDER.")
+@click.option("--dry-run", is_flag=True, help="Only show units, time, memory and disk to expect.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines.")
 def COMMAND(
     encoder: str,
@@ -44,6 +45,7 @@ def COMMAND(
     workers: int | None,
     address: str | None,
     watches: tuple[str, ...],
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Score ENCODER (a folder with encoder.toml, or a reference encoder's name).
@@ -72,6 +74,9 @@ def COMMAND(
         watches=watches,
     )
     loaded, plan = session(spec)
+    if dry_run:
+        _print_estimate(loaded, plan, as_json)
+        return
     records = _with_progress(loaded, plan, spec, run_plan)
     if as_json:
         for record in records:
@@ -124,3 +129,40 @@ def _summary(records, folder: Path, encoder: str) -> None:
     if warned:
         out.print(f"Warnings: {'; '.join(warned[:5])}", markup=False)
     out.print(f"{len(records)} records in {folder}", markup=False, soft_wrap=True)
+
+
+def _print_estimate(loaded, plan, as_json: bool) -> None:
+    import json
+    from dataclasses import asdict
+
+    from bench.cli._print import out, print_table
+    from bench.runs.estimate import estimate
+
+    expected = estimate(loaded, plan)
+    if as_json:
+        click.echo(json.dumps(asdict(expected) | {"seconds": expected.seconds, "disk_bytes": expected.disk_bytes}))
+        return
+    rows = [
+        {
+            "task": t.task,
+            "units": t.units,
+            "images": t.images,
+            "encode": _duration(t.encode_seconds),
+            "solve": _duration(t.solve_seconds),
+            "features": f"{t.feature_bytes / 1e6:.0f} MB",
+        }
+        for t in expected.tasks
+    ]
+    print_table(
+        f"{loaded.card.name}: {plan.suite.name}", rows, right=["units", "images", "encode", "solve", "features"]
+    )
+    out.print(
+        f"{plan.n_units} units, about {_duration(expected.seconds)}, {expected.memory_bytes / 1e9:.1f} GB of memory, "
+        f"{expected.disk_bytes / 1e9:.2f} GB of disk ({expected.disk_free / 1e9:.0f} GB free)"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

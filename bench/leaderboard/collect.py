@@ -50,7 +50,8 @@ class Collection:
         records = [record for result in self.results.values() for record in result.records]
         cells = {
             (card.name, task.name): contamination(card, task).state
-            for card in self.cards.values() for task in self.tasks.values()
+            for card in self.cards.values()
+            for task in self.tasks.values()
         }
         return to_frame(records, self.cards, self.tasks, self.protocols, self.badges, cells)
 
@@ -92,7 +93,9 @@ def _collection(
     used = {record.unit.task for result in kept.values() for record in result.records}
     protocols = members("bench.protocols", "PROTOCOL")
     return Collection(
-        suite, common, kept,
+        suite,
+        common,
+        kept,
         {name: _known(known, name, suite) for name in sorted(used)},
         protocols,
         {name: badges[name] for name in kept},

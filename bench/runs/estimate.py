@@ -1,0 +1,134 @@
+"""What a run will take, from a short calibration: time, memory, disk."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+
+from bench.data.budgets import subsets, why_invalid
+from bench.data.dataset import Split, TaskData
+from bench.data.load import load_task
+from bench.data.task import Task
+from bench.encoders.base import Encoder
+from bench.features.base import Features
+from bench.features.extract import NoPatchGridError, extract
+from bench.locate import home
+from bench.protocols.base import Labelled, Problem, Protocol, Unlabelled
+from bench.runs.plan import Plan
+
+CALIBRATION_IMAGES = 16
+CALIBRATION_ROWS = 96
+
+
+@dataclass(frozen=True)
+class TaskEstimate:
+    """Expectation for one task. `solve_seconds` grows from a small problem linearly in the training images."""
+
+    task: str
+    units: int
+    images: int
+    encode_seconds: float
+    solve_seconds: float
+    feature_bytes: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expectation for a run; about a factor of two either way."""
+
+    tasks: tuple[TaskEstimate, ...]
+    memory_bytes: int
+    disk_free: int
+
+    @property
+    def seconds(self) -> float:
+        """Wall time in one process."""
+        return sum(t.encode_seconds + t.solve_seconds for t in self.tasks)
+
+    @property
+    def disk_bytes(self) -> int:
+        """Features kept on disk, the largest part of what a run writes."""
+        return sum(t.feature_bytes for t in self.tasks)
+
+
+def estimate(encoder: Encoder, plan: Plan) -> Estimate:
+    """Estimate the run of `plan`: 16 images are encoded and each protocol is run once on a small problem, a task.
+
+    Prepares the data of every task. Raises DataError, EncoderError as the run itself would.
+    """
+    found = tuple(_of_task(encoder, plan, plan.tasks[name]) for name in plan.selected)
+    largest = max((t.feature_bytes for t in found), default=0)
+    home().mkdir(parents=True, exist_ok=True)
+    return Estimate(found, psutil.Process().memory_info().rss + 2 * largest, shutil.disk_usage(home()).free)
+
+
+def _of_task(encoder: Encoder, plan: Plan, task: Task) -> TaskEstimate:
+    data = load_task(task, folder=plan.folders[task.name])
+    units = plan.units(task)
+    names = dict.fromkeys(unit.protocol for unit in units)
+    dense = any(plan.protocols[n].kind == "dense" or plan.protocols[n].needs_grid for n in names)
+    images = sum(len(split) for split in data.splits.values())
+    try:
+        problem, per_image, per_image_bytes = _small_problem(encoder, data, dense)
+    except NoPatchGridError:
+        return TaskEstimate(task.name, len(units), images, 0.0, 0.0, 0)
+    solve = sum(
+        _solve_seconds(plan.protocols[name], problem, data.train, [u.budget for u in units if u.protocol == name])
+        for name in names
+    )
+    return TaskEstimate(task.name, len(units), images, images * per_image, solve, images * per_image_bytes)
+
+
+def _small_problem(encoder: Encoder, data: TaskData, dense: bool) -> tuple[Problem, float, int]:
+    """A problem of few rows, seconds to encode one image, and bytes of its features."""
+    started = time.perf_counter()
+    measured = extract(encoder, data.train.images[:CALIBRATION_IMAGES], dense=dense)
+    per_image = (time.perf_counter() - started) / len(measured)
+
+    def labelled(split: Split) -> Labelled:
+        rows = slice(0, CALIBRATION_ROWS)
+        features = _repeated(measured, len(split.ids[rows]))
+        groups = None if split.groups is None else split.groups[rows]
+        return Labelled(features, split.labels[rows], groups, split.images[rows])
+
+    train, val, test = labelled(data.train), labelled(data.val), labelled(data.tests["test"])
+    mask_size = data.train.labels.shape[1:] if data.task.kind == "dense" else None
+    problem = Problem(data.task, train, val, {"test": Unlabelled(test.features, test.images)}, mask_size, encoder)
+    size = sum(a.nbytes for a in (measured.pooled, measured.grid) if a is not None) // len(measured)
+    return problem, per_image, size
+
+
+def _repeated(features: Features, n: int) -> Features:
+    """Features of `n` rows: those measured, repeated, with a little noise so that no two rows are equal."""
+    rng = np.random.default_rng(0)
+
+    def grown(array: np.ndarray | None) -> np.ndarray | None:
+        if array is None:
+            return None
+        rows = array[np.arange(n) % len(array)]
+        return rows + 0.1 * (array.std() + 1e-6) * rng.standard_normal(rows.shape, dtype=np.float32)
+
+    return Features(grown(features.pooled), grown(features.grid))
+
+
+def _solve_seconds(protocol: Protocol, problem: Problem, train: Split, budgets: list[str]) -> float:
+    """Seconds of all units of one protocol, from one unit on the small problem."""
+    if protocol.refuses(problem.task):
+        return 0.0
+    drawn = subsets(problem.task, problem.train.labels, problem.train.groups, "100%", [0])
+    if why_invalid(problem.task, problem.train.labels, drawn[0]):
+        return 0.0
+    started = time.perf_counter()
+    list(protocol.predict(problem, drawn))
+    seconds = (time.perf_counter() - started) / len(drawn[0].rows)
+    return sum(seconds * _rows(budget, len(train), len(problem.task.classes)) for budget in budgets)
+
+
+def _rows(budget: str, n: int, classes: int) -> float:
+    if budget.endswith("%"):
+        return n * int(budget[:-1]) / 100
+    return int(budget[2:]) * (classes if budget.startswith("k=") else 1)
