@@ -39,7 +39,7 @@ class Nuclei:
 def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
     """A field at low power, one pixel about a micrometre."""
     gap, cells = _architecture(rng, scene.diffuse)
-    nuclei = _nuclei(rng, _scattered(rng, cells + 0.22 * (1 - cells) * (1 - gap), 420, 6.6), 1.0)
+    nuclei = _nuclei(rng, _scattered(rng, cells + 0.08 * (1 - cells) * (1 - gap), 420, 6.6), 1.0)
     finding = np.zeros((N, N), bool)
     mask = np.zeros((N, N), np.uint8)
     if scene.focal:
