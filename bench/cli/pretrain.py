@@ -49,7 +49,7 @@ from bench.pretrain.recipe import read_recipe
 )
 def pretrain(
     objective, corpus, data, recipe_name, backbone, seed, out, device, threads, wandb_mode, track, tune, report
-) -> None:  # noqa: ANN001
+) -> None:
     """Train an encoder from scratch with one objective, or the whole controlled track.
 
     A run that was interrupted goes on where it stopped when the same command is given again.
@@ -92,7 +92,7 @@ def pretrain(
         click.echo(f"{card}: try `medssl check {card.parent}`")
 
 
-def _command(job, corpus: str, data: Path | None, recipe: str, threads: int, device: str) -> str:  # noqa: ANN001
+def _command(job, corpus: str, data: Path | None, recipe: str, threads: int, device: str) -> str:
     """The command as it would be given again. A path of one's own is named, not spelt out."""
     images = f"--data {data.name}" if data else f"--corpus {corpus}"
     text = f"medssl pretrain --objective {job.objective} {images} --recipe {recipe} --backbone {job.backbone}"

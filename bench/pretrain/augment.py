@@ -11,25 +11,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CROP_AREA = (0.25, 1.0)
+from bench.pretrain.recipe import Recipe
+
 MAX_STRETCH = 4 / 3
 COLOUR_STRENGTH = 0.4
 GREY_SHARE = 0.1
 BLUR_SHARE = 0.3
 
 
-def two_views(images: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def two_views(images: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
     """Two independent views of each image: crop, flip, colour, blur. Shared by every joint-embedding objective."""
-    return distort(crop(images, size)), distort(crop(images, size))
+    return distort(crop(images, recipe)), distort(crop(images, recipe))
 
 
-def crop(images: Tensor, size: int, around: Tensor | None = None) -> Tensor:
-    """Random crop (area 25-100 %, aspect 3:4-4:3) resized to (n, c, size, size), and a horizontal flip.
+def crop(images: Tensor, recipe: Recipe, around: Tensor | None = None) -> Tensor:
+    """Random crop (area as in the recipe, aspect 3:4-4:3) resized to (n, c, size, size), and a horizontal flip.
 
     around: (n, 2) points (x, y) in [0, 1] that the crop must contain, or None.
     """
     n, device = len(images), images.device
-    area = uniform(n, *CROP_AREA, device=device)
+    area = uniform(n, *recipe.crop_area, device=device)
     stretch = uniform(n, -math.log(MAX_STRETCH), math.log(MAX_STRETCH), device=device).exp()
     sides = torch.stack([(area * stretch).sqrt(), (area / stretch).sqrt()], 1).clamp(max=1)
     low, high = sides / 2, 1 - sides / 2
@@ -40,7 +41,7 @@ def crop(images: Tensor, size: int, around: Tensor | None = None) -> Tensor:
     flip = torch.where(torch.rand(n, device=device) < 0.5, -1.0, 1.0)
     theta = torch.zeros(n, 2, 3, device=device)
     theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = sides[:, 0] * flip, sides[:, 1], 2 * centre - 1
-    grid = F.affine_grid(theta, [n, images.shape[1], size, size], align_corners=False)
+    grid = F.affine_grid(theta, [n, images.shape[1], recipe.size, recipe.size], align_corners=False)
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 

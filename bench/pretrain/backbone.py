@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import timm
 import torch
 import torch.nn.functional as F
-from timm.layers import build_sincos2d_pos_embed
+from timm.layers import build_sincos2d_pos_embed, resample_abs_pos_embed
 from torch import Tensor, nn
 
 from bench.pretrain.recipe import Recipe
@@ -36,6 +36,8 @@ class Backbone(nn.Module, ABC):
     def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Tokens (n, side * side, dim), row-major, of `images`: float (n, 3, size, size) in [0, 1].
 
+        Other sizes that are multiples of the patch are taken too, for evaluation.
+
         mask: bool (n, side * side); True hides the patch behind a learnt token (or colour).
         """
 
@@ -56,22 +58,31 @@ class VitBackbone(Backbone):
             "img_size": recipe.size, "patch_size": vit.patch, "embed_dim": vit.dim, "depth": vit.depth,
             "num_heads": vit.heads, "class_token": False, "global_pool": "",
         }  # fmt: skip
-        network = timm.create_model(self.model, num_classes=0, **args)
+        network = timm.create_model(self.model, num_classes=0, dynamic_img_size=True, **args)
         super().__init__(network, args, vit.dim, recipe.size, vit.patch)
+        # As in MAE and MoCo v3, the patch projection starts like a linear layer: convolution's start is too weak.
+        nn.init.xavier_uniform_(network.patch_embed.proj.weight.view(vit.dim, -1))
         with torch.no_grad():
             network.pos_embed.copy_(build_sincos2d_pos_embed([self.side, self.side], vit.dim, temperature=100.0))
         self.mask_token = nn.Parameter(0.02 * torch.randn(vit.dim))
 
     def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
-        x = self.network.patch_embed((images - MEAN) / STD)
+        x = self._patches(images)
         if mask is not None:
             x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
-        return self._blocks(x + self.network.pos_embed)
+        return self._blocks(x + self._places(images.shape[-1] // self.patch))
 
     def visible_tokens(self, images: Tensor, keep: Tensor) -> Tensor:
         """Tokens (n, k, dim) when only the patches `keep`, int64 (n, k), are shown: the others cost nothing."""
-        x = self.network.patch_embed((images - MEAN) / STD) + self.network.pos_embed
+        x = self._patches(images) + self.network.pos_embed
         return self._blocks(x.gather(1, keep[..., None].expand(-1, -1, self.dim)))
+
+    def _patches(self, images: Tensor) -> Tensor:
+        return self.network.patch_embed((images - MEAN) / STD).flatten(1, 2)
+
+    def _places(self, side: int) -> Tensor:
+        """Position embedding of a side x side grid, resampled when it is not the training grid."""
+        return resample_abs_pos_embed(self.network.pos_embed, [side, side], num_prefix_tokens=0)
 
     def _blocks(self, x: Tensor) -> Tensor:
         return self.network.norm(self.network.blocks(x))

@@ -1,4 +1,4 @@
-"""Checkpoints without pickle: one safetensors file with weights, teacher and optimiser state, its header saying where."""
+"""Checkpoints without pickle: one safetensors file with weights, teacher, optimiser state and step."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ Whatever the origin, images are brought once to one side length and kept as a me
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +25,7 @@ from bench.pretrain.recipe import Recipe
 PHANTOM = "phantom-v1"
 SEED = 0
 """Seed of the procedural corpus: the same images for every pretraining seed."""
-HELD = 1024
+HELD = 512
 """At most this many images, and at most an eighth, are kept from training for the diagnostics."""
 CHUNK = 256
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -179,7 +178,7 @@ def _rows(array: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _npz(path: Path) -> Iterator[Chunk]:
-    """`train_images` (MedMNIST layout; validation and test images are left alone) or `images`, with labels if single."""
+    """`train_images` (MedMNIST layout; validation and test images are left alone) or `images`, with labels."""
     with np.load(path, allow_pickle=False) as archive:
         key = next((k for k in ("train_images", "images") if k in archive.files), None)
         if key is None:

@@ -18,12 +18,11 @@ COLLAPSED_RANK = 2.0
 
 
 @torch.no_grad()
-def vectors_of(backbone: Backbone, images: Tensor, batch: int = 256) -> Tensor:
-    """Image vectors, float32 (n, dim) on the CPU, of float images (n, 3, h, w) in [0, 1], resized to the backbone's."""
+def vectors_of(backbone: Backbone, images: Tensor, batch: int = 128) -> Tensor:
+    """Image vectors, float32 (n, dim) on the CPU, of whole float images (n, 3, h, w) in [0, 1]."""
     was = backbone.training
     backbone.eval()
-    small = F.interpolate(images, (backbone.size, backbone.size), mode="bilinear", antialias=True)
-    out = torch.cat([backbone(part).float().cpu() for part in small.split(batch)])
+    out = torch.cat([backbone(part).float().cpu() for part in images.split(batch)])
     backbone.train(was)
     return out
 
@@ -69,15 +68,42 @@ def knn_accuracy(vectors: Tensor, labels: np.ndarray) -> float:
     return float(np.mean([right[truth == c].double().mean().item() for c in truth.unique()]))
 
 
+def ridge_accuracy(vectors: Tensor, labels: np.ndarray) -> float:
+    """Balanced accuracy in [0, 1] of a leave-one-out ridge classifier: one-hot targets, z-scored features, penalty n / 100.
+
+    vectors: (n, d). labels: int64 (n,), -1 is unknown and left out. The left-out prediction is exact: with the hat
+    matrix H it is (H y - diag(H) y) / (1 - diag(H)) (Hastie et al., Elements of Statistical Learning, eq. 7.64).
+    """
+    known = torch.from_numpy(np.flatnonzero(labels >= 0))
+    truth = torch.from_numpy(labels)[known]
+    x = vectors[known].double()
+    x = (x - x.mean(0)) / x.std(0).clamp(min=1e-9)
+    x = torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], 1)
+    penalty = len(x) / 100 * torch.eye(x.shape[1], dtype=x.dtype)
+    penalty[-1, -1] = 0
+    hat = x @ torch.linalg.solve(x.T @ x + penalty, x.T)
+    y, own = F.one_hot(truth).double(), hat.diagonal()[:, None]
+    right = ((hat @ y - own * y) / (1 - own)).argmax(1) == truth
+    return float(np.mean([right[truth == c].double().mean().item() for c in truth.unique()]))
+
+
 def diagnose(backbone: Backbone, images: Tensor, labels: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """All diagnostics of held-out `images`; one `knn/<label>` for each label and their mean as `knn`."""
+    """All diagnostics of held-out `images`.
+
+    labels: name -> int64 (n,); each adds `knn/<name>` and `linear/<name>`, and there is the mean of each probe.
+    """
     vectors = vectors_of(backbone, images)
     if not torch.isfinite(vectors).all():
         return {"finite": 0.0}
     found = {"rankme": rankme(vectors), "centred_rank": centred_rank(vectors), "feature_std": feature_std(vectors)}
     accuracies = {f"knn/{name}": knn_accuracy(vectors, values) for name, values in labels.items()}
-    mean = {"knn": float(np.mean(list(accuracies.values())))} if accuracies else {}
-    return {**found, **mean, **accuracies}
+    accuracies |= {f"linear/{name}": ridge_accuracy(vectors, values) for name, values in labels.items()}
+    means = {probe: _mean_of(accuracies, probe) for probe in ("knn", "linear")} if labels else {}
+    return {**found, **means, **accuracies}
+
+
+def _mean_of(accuracies: Mapping[str, float], probe: str) -> float:
+    return float(np.mean([value for name, value in accuracies.items() if name.startswith(probe)]))
 
 
 def collapsed(diagnostics: Mapping[str, float]) -> bool:

@@ -13,7 +13,7 @@ def random_mask(n: int, tokens: int, share: float, *, device: torch.device | str
 
 
 def visible(mask: Tensor) -> Tensor:
-    """Indices, int64 (n, k), of tokens that no mask hides; k is the smallest count of the batch (random others drop)."""
+    """Indices, int64 (n, k), of tokens that are not hidden; k is the batch's smallest count (others drop at random)."""
     k = int((~mask).sum(1).min())
     return (torch.rand(mask.shape, device=mask.device) + mask).argsort(1)[:, :k]
 

@@ -58,7 +58,9 @@ class Recipe(Strict):
     size: Count
     """Side of a training view in pixels."""
     corpus_size: Count
-    """Side, in pixels, at which the corpus is kept; crops are taken from there."""
+    """Side, in pixels, at which the corpus is kept; crops are taken from there, and encoders run on whole images."""
+    crop_area: Annotated[list[Rate], Field(min_length=2, max_length=2)]
+    """Smallest and largest share of an image that a view shows."""
     corpus_images: Count
     """Images of a procedural corpus; other corpora are taken whole."""
     steps: Count

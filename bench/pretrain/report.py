@@ -53,7 +53,7 @@ def stories_in(submissions: Path, recipe: Recipe) -> list[Story]:
 def runs_table(stories: list[Story]) -> str:
     """One row a run: compute, loss, diagnostics and whether it collapsed."""
     head = (
-        "| encoder | paradigm | views forward + backward | teacher views | PFLOP | parameters | loss, first to last tenth "
+        "| encoder | paradigm | gradient views | teacher views | PFLOP | parameters | loss, first to last tenth "
         "| RankMe | centred rank | feature std | kNN | state |"
     )
     rows = [head, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"]
@@ -69,7 +69,8 @@ def _run_row(story: Story) -> str:
     state = "**collapsed**" if story["collapsed"] else "untrained" if not kind.trains else "trained"
     numbers = [_shown(final.get(name), digits) for name, digits in _SHOWN]
     cells = [
-        _label(story), PARADIGM_TITLES[kind.paradigm], f"{compute['gradient_views']:,}", f"{compute['teacher_views']:,}",
+        _label(story), PARADIGM_TITLES[kind.paradigm],
+        f"{compute['gradient_views']:,}", f"{compute['teacher_views']:,}",
         f"{compute['flops'] / 1e15:.4f}", f"{compute['parameters']:,}", change, *numbers, state,
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"

@@ -96,7 +96,7 @@ def card_of(
             "options": backbone.model_args,
         },
         "preprocessing": {
-            "size": recipe.size, "dense_size": 2 * recipe.size, "channels": 3,
+            "size": recipe.corpus_size, "channels": 3,
             "mean": [MEAN] * 3, "std": [STD] * 3, "grey": "repeat", "interpolation": "bilinear",
         },
         "features": {"pooling": "mean", "layer": -1},

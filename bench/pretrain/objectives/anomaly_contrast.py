@@ -44,7 +44,7 @@ class AnomalyContrast(Objective):
     def losses(self, batch: Batch):
         images, coverage, centre = implanted(batch.images)
         layers = torch.cat([images, coverage], 1)
-        views = torch.cat([crop(layers, self.backbone.size, centre), crop(layers, self.backbone.size, centre)])
+        views = torch.cat([crop(layers, self.recipe, centre), crop(layers, self.recipe, centre)])
         place = places_of(views[:, 3:], self.backbone.side)
         tokens = self.backbone.tokens(distort(views[:, :3]))
         local = self.project_token(tokens)

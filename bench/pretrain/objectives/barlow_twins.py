@@ -25,7 +25,7 @@ class BarlowTwins(Objective):
         self.scale = 1 / hidden
 
     def losses(self, batch: Batch):
-        first, second = both(self.backbone, *two_views(batch.images, self.backbone.size))
+        first, second = both(self.backbone, *two_views(batch.images, self.recipe))
         return {"decorrelate": self.scale * self.decorrelate(self.project(first).float(), self.project(second).float())}
 
 

@@ -31,7 +31,7 @@ class Byol(Objective):
         self.similarity = NegativeCosineSimilarity()
 
     def losses(self, batch: Batch):
-        views = two_views(batch.images, self.backbone.size)
+        views = two_views(batch.images, self.recipe)
         first, second = both(self.student, *views)
         with torch.no_grad():
             target_first, target_second = both(self.teacher, *views)

@@ -30,7 +30,7 @@ class ContrastiveMim(Objective):
         self.contrast = NTXentLoss(temperature=0.2)
 
     def losses(self, batch: Batch):
-        first, second = two_views(batch.images, self.backbone.size)
+        first, second = two_views(batch.images, self.recipe)
         hidden = random_mask(len(first), self.backbone.side**2, 0.5, device=first.device)
         mask = torch.cat([hidden, torch.zeros_like(hidden)])
         tokens = self.backbone.tokens(torch.cat([first, second]), mask)

@@ -27,7 +27,7 @@ class Denoising(Objective):
         self.decode = nn.Linear(backbone.dim, 3 * backbone.patch**2)
 
     def losses(self, batch: Batch):
-        images = crop(batch.images, self.backbone.size)
+        images = crop(batch.images, self.recipe)
         restored = self.decode(self.backbone.tokens(spoiled(images)))
         # In units of the backbone's input scale (standard deviation 0.25), as a plain squared error.
         return {"restore": 16 * F.mse_loss(restored, patches_of(images, self.backbone.patch))}
@@ -49,7 +49,7 @@ def warp_intensity(images: Tensor) -> Tensor:
 
 
 def shuffle_blocks(images: Tensor) -> Tensor:
-    """Pixels change places inside each 4 x 4 block, by chance in half of the blocks; the colours of a pixel stay together."""
+    """Pixels change places inside 4 x 4 blocks, in half of the blocks by chance; a pixel's colours stay together."""
     n, c, h, w = images.shape
     cells = images.view(n, c, h // BLOCK, BLOCK, w // BLOCK, BLOCK).permute(0, 2, 4, 1, 3, 5).flatten(4)
     order = torch.rand(n, *cells.shape[1:3], 1, BLOCK**2, device=images.device).argsort(-1)

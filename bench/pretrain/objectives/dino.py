@@ -32,7 +32,7 @@ class Dino(Objective):
         self.distil = DINOLoss(recipe.heads.prototypes, teacher_temp=0.04, student_temp=0.1)
 
     def losses(self, batch: Batch):
-        views = two_views(batch.images, self.backbone.size)
+        views = two_views(batch.images, self.recipe)
         student = both(self.student, *views)
         with torch.no_grad():
             teacher = both(self.teacher, *views)

@@ -33,7 +33,7 @@ class IJepa(Objective):
         self.predict = TokenDecoder(backbone, recipe.heads, backbone.dim)
 
     def losses(self, batch: Batch):
-        images = crop(batch.images, self.backbone.size)
+        images = crop(batch.images, self.recipe)
         with torch.no_grad():
             target = self.teacher.tokens(images)
             target = F.layer_norm(target, target.shape[-1:])

@@ -31,7 +31,7 @@ class IBot(Objective):
         self.match = IBOTPatchLoss(recipe.heads.prototypes, teacher_temp=0.04, student_temp=0.1)
 
     def losses(self, batch: Batch):
-        images = torch.cat(two_views(batch.images, self.backbone.size))
+        images = torch.cat(two_views(batch.images, self.recipe))
         side = self.backbone.side
         mask = random_mask(len(images), side**2, 0.3, device=images.device)
         tokens = self.backbone.tokens(images, mask)

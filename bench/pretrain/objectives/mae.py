@@ -23,7 +23,7 @@ class Mae(Objective):
         self.decode = TokenDecoder(backbone, recipe.heads, 3 * backbone.patch**2)
 
     def losses(self, batch: Batch):
-        images = crop(batch.images, self.backbone.size)
+        images = crop(batch.images, self.recipe)
         mask = random_mask(len(images), self.backbone.side**2, 0.75, device=images.device)
         keep = visible(mask)
         predicted = self.decode(self.backbone.visible_tokens(images, keep), keep)

@@ -30,7 +30,7 @@ class MoCoV3(Objective):
         self.predict = ProjectionHead([(out, hidden, nn.BatchNorm1d(hidden), nn.ReLU()), (hidden, out, None, None)])
 
     def losses(self, batch: Batch):
-        views = two_views(batch.images, self.backbone.size)
+        views = two_views(batch.images, self.recipe)
         first, second = both(self.student, *views)
         with torch.no_grad():
             key_first, key_second = both(self.teacher, *views)

@@ -23,7 +23,7 @@ class Rotation(Objective):
         self.classify = nn.Linear(backbone.dim, 4)
 
     def losses(self, batch: Batch):
-        images, turns = turned(distort(crop(batch.images, self.backbone.size)))
+        images, turns = turned(distort(crop(batch.images, self.recipe)))
         return {"rotation": F.cross_entropy(self.classify(self.backbone(images)), turns)}
 
 

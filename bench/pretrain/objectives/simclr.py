@@ -22,7 +22,7 @@ class SimClr(Objective):
         self.contrast = NTXentLoss(temperature=0.2)
 
     def losses(self, batch: Batch):
-        first, second = both(self.backbone, *two_views(batch.images, self.backbone.size))
+        first, second = both(self.backbone, *two_views(batch.images, self.recipe))
         return {"contrast": self.contrast(self.project(first), self.project(second))}
 
 

@@ -23,7 +23,7 @@ class SimMim(Objective):
         self.decode = nn.Linear(backbone.dim, 3 * backbone.patch**2)
 
     def losses(self, batch: Batch):
-        images = crop(batch.images, self.backbone.size)
+        images = crop(batch.images, self.recipe)
         mask = random_mask(len(images), self.backbone.side**2, 0.6, device=images.device)
         predicted = self.decode(self.backbone.tokens(images, mask))
         return {"reconstruct": masked_patch_error(predicted, images, mask, self.backbone.patch, power=1)}

@@ -26,7 +26,7 @@ class Supervised(Objective):
         self.heads = nn.ModuleDict({name: nn.Linear(backbone.dim, k) for name, k in classes.items()})
 
     def losses(self, batch: Batch):
-        vectors = self.backbone(distort(crop(batch.images, self.backbone.size)))
+        vectors = self.backbone(distort(crop(batch.images, self.recipe)))
         scale = 1 / len(self.heads)
         return {name: scale * _known(head(vectors), batch.labels[name]) for name, head in self.heads.items()}
 

@@ -26,7 +26,7 @@ class SwAV(Objective):
         self.prototypes.normalize()
 
     def losses(self, batch: Batch):
-        vectors = both(self.backbone, *two_views(batch.images, self.backbone.size))
+        vectors = both(self.backbone, *two_views(batch.images, self.recipe))
         codes = [self.prototypes(F.normalize(self.project(v), dim=1).float()) for v in vectors]
         return {"swap": self.swap(codes, []).squeeze(0)}
 

@@ -30,7 +30,7 @@ class SwinUnetr(Objective):
         self.contrast = NTXentLoss(temperature=0.5)
 
     def losses(self, batch: Batch):
-        whole, turns = turned(torch.cat(two_views(batch.images, self.backbone.size)))
+        whole, turns = turned(torch.cat(two_views(batch.images, self.recipe)))
         tokens = self.backbone.tokens(in_paint(whole))
         vectors = tokens.mean(1)
         return {

@@ -1,0 +1,184 @@
+"""Laws of every objective, whatever it is, and the formulas of those that are not lightly's."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from bench import words
+from bench.errors import UserError
+from bench.pretrain.job import Job, objectives
+from bench.pretrain.objective import Batch
+from bench.pretrain.objectives.anomaly_contrast import AREA, ellipses, implanted, places_of
+from bench.pretrain.objectives.denoising import in_paint, out_paint, shuffle_blocks, spoiled
+from bench.pretrain.objectives.rotation import turned
+from bench.pretrain.objectives.supervised import _known
+from bench.pretrain.trainer import batch_of
+
+PAIRS = [(name, backbone) for name, kind in objectives().items() for backbone in kind.backbones]
+TRAINED = [pair for pair in PAIRS if objectives()[pair[0]].trains]
+
+
+def test_every_paradigm_has_three_objectives_and_the_references_are_there():
+    kinds = objectives().values()
+    for paradigm in words.SSL_PARADIGMS:
+        assert sum(k.paradigm == paradigm for k in kinds) >= 3, paradigm
+    assert {k.name for k in kinds if k.paradigm == "reference"} == {"random-init", "supervised"}
+    assert [k.name for k in kinds if k.kind == "pathology-aware"] == ["anomaly-contrast"]
+
+
+@pytest.mark.parametrize("name", objectives())
+def test_words_and_citation(name):
+    kind = objectives()[name]
+    assert kind.paradigm in words.PARADIGMS
+    assert kind.kind in words.get_args(words.Objective)
+    assert kind.paradigm == "reference" or re.search(r"arXiv \d{4}\.\d{4,5}|this project", kind.citation)
+
+
+@pytest.mark.parametrize(("name", "backbone"), TRAINED)
+def test_same_seed_same_loss_and_a_gradient_everywhere(name, backbone, recipe, corpus):
+    job = Job(name, recipe, backbone)
+    losses = []
+    for _ in range(2):
+        model = job.build(corpus.classes)
+        torch.manual_seed(5)
+        parts = model.losses(batch_of(job, corpus, 1))
+        losses.append({key: value.item() for key, value in parts.items()})
+    sum(parts.values()).backward()
+    assert losses[0] == losses[1]
+    assert all(np.isfinite(v) for v in losses[0].values())
+    network = model.backbone.network
+    grads = [p.grad is not None and bool(p.grad.abs().sum() > 0) for p in network.parameters()]
+    assert sum(grads) > 0.5 * len(grads)  # residual branches of the CNN start at zero
+    assert all(p.grad is None for n, p in model.named_parameters() if n.startswith("teacher"))
+
+
+@pytest.mark.parametrize(("name", "backbone"), TRAINED)
+def test_the_views_that_are_declared_are_those_that_are_computed(name, backbone, recipe, corpus, monkeypatch):
+    job = Job(name, recipe, backbone)
+    model = job.build(corpus.classes)
+    counts = {True: 0, False: 0}
+
+    def count(module, inputs):
+        counts[torch.is_grad_enabled()] += len(inputs[0])
+
+    for network in (m for m in model.modules() if hasattr(m, "forward_features")):
+        (network.patch_embed if backbone == "vit" else network.conv1).register_forward_pre_hook(count)
+    model.losses(batch_of(job, corpus, 0))
+    n = job.images_per_step
+    assert counts == {True: n * job.kind.views, False: n * job.kind.teacher_views}
+    assert n * job.kind.views == recipe.views_per_step
+
+
+@pytest.mark.parametrize("name", [n for n, k in objectives().items() if k.teacher_views])
+def test_a_teacher_starts_as_its_student_and_follows_it(name, recipe, corpus):
+    model = Job(name, recipe).build(corpus.classes)
+    teacher = dict(model.teacher.named_parameters())
+    student = dict((model.student if hasattr(model, "student") else model.backbone).named_parameters())
+    assert teacher.keys() == student.keys()
+    assert all(torch.equal(teacher[k], student[k]) for k in teacher)
+    with torch.no_grad():
+        for p in student.values():
+            p.add_(1)
+    before = {k: v.clone() for k, v in teacher.items()}
+    model.after_step(0.5)
+    m = 1 - (1 - recipe.ema) * (np.cos(np.pi * 0.5) + 1) / 2
+    for key in teacher:
+        torch.testing.assert_close(teacher[key], m * before[key] + (1 - m) * student[key])
+
+
+def test_a_backbone_starts_the_same_whatever_the_objective(recipe, corpus):
+    states = [
+        Job(n, recipe).build(corpus.classes).backbone.network.state_dict() for n in ("random-init", "dino", "mae")
+    ]
+    assert all(torch.equal(states[0][k], s[k]) for s in states for k in states[0])
+    other = Job("mae", recipe, seed=1).build({}).backbone.network.state_dict()
+    assert not torch.equal(states[0]["patch_embed.proj.weight"], other["patch_embed.proj.weight"])
+
+
+def test_what_cannot_be_trained_is_refused(recipe):
+    with pytest.raises(UserError, match="did you mean 'simclr'"):
+        Job("simcl", recipe)
+    with pytest.raises(UserError, match="'mae' cannot train a cnn"):
+        Job("mae", recipe, "cnn")
+    with pytest.raises(UserError, match="no labels"):
+        Job("supervised", recipe).build({})
+
+
+def test_turned_images_are_turned_as_often_as_is_said():
+    torch.manual_seed(0)
+    images = torch.rand(40, 3, 6, 6)
+    out, turns = turned(images)
+    assert set(turns.tolist()) == {0, 1, 2, 3}
+    for image, other, k in zip(images, out, turns.tolist(), strict=True):
+        np.testing.assert_array_equal(np.rot90(image.numpy(), k, (1, 2)), other.numpy())
+
+
+def test_shuffling_keeps_the_pixels_of_each_block():
+    torch.manual_seed(0)
+    images = torch.rand(5, 3, 12, 8)
+    out = shuffle_blocks(images)
+    assert not torch.equal(out, images)
+    for i in range(5):
+        for y in range(0, 12, 4):
+            for x in range(0, 8, 4):
+                before, after = (t[i, :, y : y + 4, x : x + 4].reshape(3, 16).T.tolist() for t in (images, out))
+                assert sorted(before) == sorted(after)
+
+
+def test_painting_changes_the_shares_it_should():
+    torch.manual_seed(0)
+    images = torch.full((300, 3, 24, 24), 2.0)
+    inside, outside = ((f(images) != 2).float().mean((1, 2, 3)) for f in (in_paint, out_paint))
+    assert inside.min() > 0.02 and inside.max() < 5 / 9 + 0.05
+    assert outside.min() > 1 - (6 / 7) ** 2 - 0.08 and outside.max() <= 0.78
+    kept = spoiled(torch.rand(50, 3, 24, 24))
+    assert kept.min() >= 0 and kept.max() <= 1
+
+
+def test_ellipses_have_the_stated_area_and_lie_at_their_centre():
+    torch.manual_seed(0)
+    coverage, centre = ellipses(400, 96, device="cpu")
+    area = coverage.mean((1, 2, 3))
+    assert AREA[0] * 0.7 < area.min() and area.max() < AREA[1] * 1.15
+    at = (torch.arange(96) + 0.5) / 96
+    inner = ((centre - 0.5).abs() < 0.3).all(1)
+    x = (coverage[:, 0].sum(1) @ at / coverage.sum((1, 2, 3)))[inner]
+    y = (coverage[:, 0].sum(2) @ at / coverage.sum((1, 2, 3)))[inner]
+    assert (torch.stack([x, y], 1) - centre[inner]).abs().max() < 0.01
+
+
+def test_an_implant_changes_the_image_where_it_covers_and_nowhere_else():
+    torch.manual_seed(0)
+    images = 0.3 + 0.4 * torch.rand(20, 3, 64, 64)
+    out, coverage, _ = implanted(images)
+    changed = (out - images).abs().amax(1, keepdim=True)
+    assert torch.equal(changed > 0, coverage > 0) or ((changed > 1e-7) <= (coverage > 0)).all()
+    assert changed.amax((1, 2, 3)).min() > 0.03
+    assert out.min() >= 0 and out.max() <= 1
+
+
+def test_places_follow_the_coverage():
+    coverage = torch.zeros(1, 1, 8, 8)
+    coverage[0, 0, 4:6, 2:6] = 1
+    expected = torch.zeros(4, 4)
+    expected[2, 1:3] = 0.5
+    torch.testing.assert_close(places_of(coverage, 4).view(4, 4), expected, atol=1e-6, rtol=0)
+
+
+def test_unknown_labels_do_not_count():
+    logits, labels = torch.randn(4, 3), torch.tensor([0, -1, 2, -1])
+    expected = -np.mean([F.log_softmax(logits, 1)[0, 0].item(), F.log_softmax(logits, 1)[2, 2].item()])
+    assert _known(logits, labels).item() == pytest.approx(expected, rel=1e-6)
+    assert _known(logits, torch.full((4,), -1)).item() == 0
+
+
+def test_supervised_losses_are_one_for_each_label(recipe, corpus):
+    job = Job("supervised", recipe)
+    parts = job.build(corpus.classes).losses(batch_of(job, corpus, 0))
+    assert set(parts) == {"bright", "some"}
+    assert isinstance(batch_of(job, corpus, 0), Batch)

@@ -1,0 +1,171 @@
+"""The trainer: schedules, batches, determinism, and resuming to the same bytes after kill -9."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections import Counter
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+import torch
+
+from bench.errors import RunError
+from bench.pretrain import trainer
+from bench.pretrain.compute import compute_of, step_flops
+from bench.pretrain.job import Job, stream
+from bench.pretrain.ship import weights_of
+from bench.pretrain.trainer import batch_of, pretrain
+
+
+def test_the_rate_rises_linearly_and_falls_as_a_cosine(recipe):
+    job = Job("simclr", recipe.model_copy(update={"steps": 100, "warmup": 0.1, "learning_rates": {"simclr": 0.5}}))
+    rates = np.array([job.rate_at(step) for step in range(100)])
+    np.testing.assert_allclose(rates[:10], 0.05 * np.arange(1, 11))
+    np.testing.assert_allclose(rates[10:], 0.25 * (1 + np.cos(np.pi * np.arange(90) / 90)))
+
+
+def test_every_image_is_seen_once_an_epoch_and_held_ones_never(recipe, corpus):
+    job = Job("mae", recipe)
+    n, k = len(corpus.trained), job.images_per_step
+    steps = 3 * n // k
+    seen = np.concatenate([_indices(job, corpus, s) for s in range(steps)])
+    assert not set(seen) & set(corpus.held)
+    assert all(Counter(seen[e * n : (e + 1) * n]) == Counter(corpus.trained) for e in range(2))
+    assert list(seen[:n]) != list(seen[n : 2 * n])
+    assert len(corpus.held) + n == len(corpus.images)
+
+
+def _indices(job, corpus, step):
+    """Indices of a batch, found by giving every image its own number as a label."""
+    numbered = type(corpus)(corpus.name, corpus.images, {"index": np.arange(len(corpus.images))})
+    return batch_of(job, numbered, step).labels["index"].numpy()
+
+
+def test_a_batch_holds_the_images_as_floats(recipe, corpus):
+    job = Job("mae", recipe)
+    batch, index = batch_of(job, corpus, 2), _indices(job, corpus, 2)
+    expected = corpus.images[index].astype(np.float64).transpose(0, 3, 1, 2) / 255
+    np.testing.assert_allclose(batch.images.numpy(), expected, atol=1e-7)
+    np.testing.assert_array_equal(batch.labels["bright"], corpus.labels["bright"][index])
+    assert batch.progress == 2 / job.steps
+
+
+@pytest.mark.parametrize("name", ["simclr", "mae", "ibot"])
+def test_interrupted_anywhere_it_ends_with_the_same_bytes(name, recipe, corpus, tmp_path, monkeypatch):
+    job = Job(name, recipe)
+    whole = pretrain(job, corpus, tmp_path / "whole", threads=1)
+    assert len(list((tmp_path / "whole").iterdir())) == 2
+
+    def stop(*args):
+        if args[4] == 5:
+            raise KeyboardInterrupt
+        return step(*args)
+
+    step = trainer._step
+    monkeypatch.setattr(trainer, "_step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(job, corpus, tmp_path / "cut", threads=1)
+    monkeypatch.setattr(trainer, "_step", step)
+    resumed = pretrain(job, corpus, tmp_path / "cut", threads=1)
+    assert weights_of(whole.backbone) == weights_of(resumed.backbone)
+    assert _without_time(whole.rows) == _without_time(resumed.rows)
+    lines = [json.loads(line) for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines()]
+    assert lines == resumed.rows
+
+
+def _without_time(rows):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def _train(job, corpus, folder):
+    (folder / "weights").write_bytes(weights_of(pretrain(job, corpus, folder, threads=1).backbone))
+
+
+def test_killed_with_signal_9_and_resumed_it_ends_with_the_same_bytes(recipe, corpus, tmp_path):
+    longer = recipe.model_copy(update={"steps": 60, "checkpoints": 30, "evaluations": 1})
+    for name in ("killed", "whole"):
+        (tmp_path / name).mkdir()
+    # A forked child has everything imported, and starts at once.
+    child = get_context("fork").Process(target=_train, args=(Job("byol", longer), corpus, tmp_path / "killed"))
+    child.start()
+    while child.is_alive() and not (tmp_path / "killed" / "checkpoint.safetensors").exists():
+        time.sleep(0.001)
+    child.kill()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "weights").exists()
+    for name in ("killed", "whole"):
+        _train(Job("byol", longer), corpus, tmp_path / name)
+    assert (tmp_path / "killed" / "weights").read_bytes() == (tmp_path / "whole" / "weights").read_bytes()
+
+
+def test_another_run_in_the_same_folder_is_refused(recipe, corpus, tmp_path):
+    pretrain(Job("rotation", recipe), corpus, tmp_path, threads=1)
+    with pytest.raises(RunError, match="another objective, recipe, corpus or seed"):
+        pretrain(Job("rotation", recipe, seed=1), corpus, tmp_path, threads=1)
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(RunError, match="is damaged"):
+        pretrain(Job("rotation", recipe), corpus, tmp_path, threads=1)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(recipe, corpus, tmp_path):
+    wild = recipe.model_copy(update={"learning_rate": 1.0, "clip_norm": 1e30, "warmup": 0.0, "steps": 400})
+    job = Job("simmim", wild)
+    model = job.build(corpus.classes)
+    with torch.no_grad():
+        model.decode.weight.fill_(float("inf"))
+    optimiser = torch.optim.AdamW(model.parameters())
+    with pytest.raises(RunError, match="at step 0"):
+        trainer._step(job, model, optimiser, corpus, 0, "cpu")
+
+
+def test_the_untrained_reference_is_diagnosed_and_not_trained(recipe, corpus, tmp_path):
+    job = Job("random-init", recipe)
+    found = pretrain(job, corpus, tmp_path, threads=1)
+    assert [row["step"] for row in found.rows] == [0]
+    assert weights_of(found.backbone) == weights_of(job.build({}).backbone)
+    assert compute_of(job, corpus)["flops"] == 0
+
+
+def test_training_leaves_the_callers_random_state_alone(recipe, corpus, tmp_path):
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    pretrain(Job("mae", recipe), corpus, tmp_path, threads=1)
+    assert torch.equal(torch.rand(4), expected)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_the_loss_falls_on_a_task_that_can_be_learnt(recipe, corpus, tmp_path):
+    longer = recipe.model_copy(update={"steps": 60, "learning_rate": 5e-3, "evaluations": 1})
+    rows = pretrain(Job("supervised", longer), corpus, tmp_path, threads=1).rows
+    losses = [row["loss"] for row in rows if "loss" in row]
+    assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:10])
+    assert rows[-1]["knn/bright"] > 0.9
+
+
+def test_weight_decay_is_for_matrices_only(recipe):
+    model = Job("mae", recipe).build({})
+    decays, others = (g["params"] for g in trainer._groups(model, 0.1))
+    names = {id(p): n for n, p in model.named_parameters()}
+    assert not any(n.endswith(("bias", "pos_embed", "token")) for n in (names[id(p)] for p in decays))
+    assert len(decays) + len(others) == len(names)
+
+
+def test_flops_of_a_plain_step_by_hand(recipe, corpus):
+    """Rotation: 16 views of 16 tokens through one block of width 16, twice more for the backward pass."""
+    n, t, d = 16, 16, 16
+    block = 2 * t * d * d * (3 + 1 + 8) + 2 * 2 * t * t * d
+    forward = n * (2 * t * 192 * d + block) + 2 * n * d * 4
+    # No gradient flows to the pixels, so the patch projection has no such product in its backward pass.
+    blur = n * 3 * 10 * (36 * 32 + 32 * 32)
+    assert step_flops(Job("rotation", recipe), corpus) == 3 * forward - n * 2 * t * 192 * d + blur
+
+
+def test_streams_differ_and_fit_the_generator():
+    seeds = {stream(0, "step", i) for i in range(100)} | {stream(1, "step", i) for i in range(100)}
+    assert len(seeds) == 200
+    assert all(0 <= s < 2**63 for s in seeds)
