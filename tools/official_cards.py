@@ -26,7 +26,7 @@ LITS = (
     "OrganA, OrganC, OrganS and Organ3D come from the same CT volumes (LiTS) and count as one source in the averages."
 )
 SLICES = "Encoded slice by slice along the first axis; the features of the slices become one vector by their mean."
-NIH = "Contamination-prone: several chest X-ray encoders were pretrained on all of NIH ChestX-ray14, with its test images."
+NIH = "Contamination-prone: several chest X-ray encoders were pretrained on all of NIH ChestX-ray14, test included."
 FEW_TESTS = "Few test images: the 95 % interval is wide."
 
 # name: modality, corpus, extent, caveats

@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from bench.data.task import Task
 from bench.strict import Strict
+
+if TYPE_CHECKING:
+    from bench.data.held import HeldFile
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,10 @@ class TaskSource(Strict, ABC):
 
         Raises DataError when files are missing or are not what the card says.
         """
+
+    def held(self, task: Task) -> HeldFile | None:
+        """The one file behind the card, where there is one that can be fetched or copied."""
+        return None
 
     def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
         """What the arrays depend on beside `version`; equal identities share one prepared copy.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,15 @@ from typing import Literal
 import requests
 
 from bench.data.held import HeldFile, digest, downloads
+from bench.data.load import read_source
+from bench.data.space import require_space
 from bench.data.store import lock
+from bench.data.task import Task
 from bench.errors import DataError, RunError, UserError
 
 ATTEMPTS = 6
 BLOCK_BYTES = 32 << 10
 """Bytes written at a time; what has arrived of a block when the connection is cut is lost."""
-SPARE_BYTES = 256 << 20
 TIMEOUT = (15, 60)
 """Seconds to connect, and between two pieces of data."""
 Progress = Callable[[str, int, int | None], None]
@@ -61,9 +63,28 @@ class Fetcher:
     progress: Progress = lambda name, here, whole: None
 
     def fetch_all(self, files: Sequence[HeldFile], jobs: int = 4) -> list[Fetched]:
-        """Fetch every file, some at a time; one failure does not stop the others. Same order as `files`."""
+        """Fetch every file, some at a time; one failure does not stop the others. Same order as `files`.
+
+        Raises RunError before the first byte when all together do not fit on the disk.
+        """
         with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+            require_space(downloads(), sum(pool.map(self._missing_bytes, files)))
             return list(pool.map(self._outcome, files))
+
+    def _missing_bytes(self, file: HeldFile) -> int:
+        """Bytes still to come for one file, as far as the server tells; 0 when it does not."""
+        target, url = downloads() / file.name, self._address(file)
+        if target.is_file() or url is None or any((folder / file.name).is_file() for folder in self.folders):
+            return 0
+        try:
+            with requests.head(url, allow_redirects=True, timeout=TIMEOUT) as reply:
+                size = reply.headers.get("Content-Length", "") if reply.ok else ""
+        except requests.RequestException:
+            return 0
+        return max(0, int(size) - _size(_part(target))) if size.isdecimal() else 0
+
+    def _address(self, file: HeldFile) -> str | None:
+        return f"{self.mirror.rstrip('/')}/{file.name}" if self.mirror else file.url
 
     def _outcome(self, file: HeldFile) -> Fetched:
         try:
@@ -90,7 +111,7 @@ class Fetcher:
 
     def _copied(self, file: HeldFile, source: Path, target: Path) -> Fetched:
         part = _part(target)
-        _require_space(target, source.stat().st_size)
+        require_space(target.parent, source.stat().st_size)
         try:
             shutil.copyfile(source, part)
         except OSError as error:
@@ -99,7 +120,7 @@ class Fetcher:
         return self._checked(file, part, target, "copied")
 
     def _downloaded(self, file: HeldFile, target: Path) -> Fetched:
-        url = f"{self.mirror.rstrip('/')}/{file.name}" if self.mirror else file.url
+        url = self._address(file)
         if url is None:
             fix = f"copy it to {downloads()}"
             raise DataError("has no address on its card", where=file.name, fix=fix)
@@ -145,7 +166,7 @@ class Fetcher:
             if reply.status_code != 206 or _start_of(reply) != here:
                 here = 0  # The server ignored the range: it sends the file from the start.
             whole = _whole_size(reply, here)
-            _require_space(part, (whole or 0) - here)
+            require_space(part.parent, (whole or 0) - here)
             self._append(reply, file, part, here, whole)
 
     def _append(self, reply: requests.Response, file: HeldFile, part: Path, here: int, whole: int | None) -> None:
@@ -187,6 +208,16 @@ class Fetcher:
         return Fetched(file.name, status, target, override=override)
 
 
+def files_of(tasks: Iterable[Task]) -> list[HeldFile]:
+    """The downloadable files of tasks, each once. Raises CardError."""
+    found: dict[str, HeldFile] = {}
+    for task in tasks:
+        held = read_source(task).held(task)
+        if held is not None and held.url is not None:
+            found.setdefault(held.name, held)
+    return list(found.values())
+
+
 def _part(target: Path) -> Path:
     return target.with_name(f"{target.name}.part")
 
@@ -196,16 +227,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _require_space(path: Path, needed: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    if needed + SPARE_BYTES > free:
-        raise RunError(
-            f"needs {needed / 1e9:.2f} GB more, {free / 1e9:.2f} GB are free",
-            where=path.parent,
-            fix="free some space, or set MEDSSL_HOME to a larger disk",
-        )
 
 
 def _whole_size(reply: requests.Response, here: int) -> int | None:

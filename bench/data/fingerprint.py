@@ -1,27 +1,46 @@
-"""The fingerprint of a suite: it changes when any definition, parameter or image changes, and only then."""
+"""The fingerprint of a suite: two results are comparable when it is equal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from bench.data.task import Suite, Task
+from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
 from bench.protocols.base import Protocol
 
-VERSION = 1
+PROSE = {"title", "description", "citation", "caveats"}
+"""Keys of cards that explain and decide nothing: a better sentence does not make results incomparable."""
 
 
 def suite_fingerprint(
-    suite: Suite, tasks: Mapping[str, Task], protocols: Mapping[str, Protocol], data: Mapping[str, str]
+    suite: Suite, tasks: Mapping[str, Task], protocols: Mapping[str, Protocol], checksums: Mapping[str, str]
 ) -> str:
-    """SHA-256 over the suite's card, its tasks' cards, its protocols' parameters and the data's hashes.
+    """SHA-256 over all that decides a score of the suite, independent of the order of keys, tasks and protocols.
 
-    data: task name -> hash of its arrays (`TaskData.sha256`). Order of keys and of tasks does not matter.
+    tasks, protocols: by name, at least those of the suite. checksums: task name -> hash of its data, where known;
+    the checksums of the cards count in any case. Raises CardError for a name that is not given.
     """
-    return sha256_text(canonical_json({
-        "version": VERSION,
-        "suite": suite.model_dump(mode="json", by_alias=True) | {"tasks": sorted(suite.tasks)},
-        "tasks": {name: task.sha256 for name, task in tasks.items()},
-        "protocols": {name: protocol.sha256 for name, protocol in protocols.items()},
-        "data": dict(data),
-    }))
+    uses = [use.model_dump(mode="json") | {"budgets": sorted(use.budgets)} for use in suite.protocols]
+    named = sorted({use.name for use in suite.protocols})
+    meaning = {
+        "suite": suite.model_dump(mode="json", by_alias=True, exclude={"title", "description", "tasks", "protocols"}),
+        "uses": sorted(uses, key=canonical_json),
+        "tasks": {name: _task(_known(tasks, name, suite)) for name in suite.tasks},
+        "protocols": {name: _known(protocols, name, suite).sha256 for name in named},
+        "data": {name: checksums[name] for name in sorted(set(suite.tasks) & set(checksums))},
+    }
+    return sha256_text(canonical_json(meaning))
+
+
+def _task(task: Task) -> dict[str, Any]:
+    values = task.model_dump(mode="json", by_alias=True, exclude=PROSE)
+    values["source"] = {key: value for key, value in values["source"].items() if key != "url"}
+    return values
+
+
+def _known(choices: Mapping[str, Any], name: str, suite: Suite) -> Any:
+    if name not in choices:
+        raise CardError(f"names {name!r}, which is not known", where=f"suite {suite.name!r}")
+    return choices[name]

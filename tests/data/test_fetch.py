@@ -32,6 +32,11 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def do_HEAD(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.data)))
+        self.end_headers()
+
     def do_GET(self):
         server, wanted = self.server, self.headers.get("Range")
         server.seen.append((self.path, wanted))
@@ -174,10 +179,20 @@ def test_mirror_and_folder(server, tmp_path):
 
 def test_a_full_disk_is_seen_before_the_first_byte(server, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("bench.data.fetch.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("bench.data.space.shutil.disk_usage", lambda _: usage)
     with pytest.raises(RunError, match=r"needs 0\.00 GB more, 0\.00 GB are free"):
         quick().fetch(wanted(server))
     assert not (downloads() / "x.npz.part").exists()
+
+
+def test_files_that_do_not_fit_together_are_refused_together(server, monkeypatch):
+    usage = type("Usage", (), {"free": (256 << 20) + int(2.5 * len(DATA))})
+    monkeypatch.setattr("bench.data.space.shutil.disk_usage", lambda _: usage)
+    files = [wanted(server, file=f"f{i}.npz") for i in range(3)]
+    with pytest.raises(RunError, match="GB more"):
+        quick().fetch_all(files)
+    assert not server.seen
+    assert len(quick().fetch_all(files[:2])) == 2
 
 
 def test_many_at_once_and_one_failure_stops_no_other(server):

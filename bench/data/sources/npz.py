@@ -21,9 +21,11 @@ from bench.data.dataset import Identity, Split, TaskSource
 from bench.data.held import HeldFile
 from bench.data.labels import MaskRule, to_labels
 from bench.data.pixels import Window, to_uint8
+from bench.data.space import require_space
 from bench.data.task import Task
 from bench.encoders.card import Line, Sha256
 from bench.errors import DataError
+from bench.locate import home
 
 BLOCK_BYTES = 8 << 20
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -80,6 +82,7 @@ class NpzSource(TaskSource):
         path = self.held(task).require(folder)
         with _opened(path) as archive:
             keys = {info.filename.removesuffix(".npy") for info in archive.infolist()}
+            require_space(home(), sum(info.file_size for info in archive.infolist()))
         splits = [*REQUIRED, *(["test-shift"] if self._keys("test-shift", task)[0][0] in keys else [])]
         return {split: self._blocks(path, keys, split, task, remarks) for split in splits}
 

@@ -1,0 +1,81 @@
+"""How `medssl data` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from bench.cli._print import err, out, print_table
+from bench.data.check import Report
+from bench.data.fetch import Fetched
+from bench.data.prepare import Prepared
+from bench.data.status import Status
+
+
+@contextmanager
+def transfer_bar(quiet: bool = False) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar for each file that is under way, on standard error."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err, disable=quiet) as bars:
+        known: dict[str, int] = {}
+
+        def step(name: str, here: int, whole: int | None) -> None:
+            if name not in known:
+                known[name] = bars.add_task(escape(name))
+            bars.update(known[name], completed=here, total=whole)
+
+        yield step
+
+
+def show_fetched(done: Sequence[Fetched]) -> None:
+    """One line a file, and a sum."""
+    for d in done:
+        text = d.problem if d.status == "failed" else f"{d.name}: {d.status}"
+        marked = " (another checksum than the card's, accepted)" if d.override else ""
+        (err if d.status == "failed" else out).print(escape(text + marked), soft_wrap=True)
+    failed = sum(d.status == "failed" for d in done)
+    out.print(f"{len(done) - failed} of {len(done)} files are here")
+
+
+def show_prepared(outcomes: Sequence[Prepared]) -> int:
+    """One line a task; returns the number that failed."""
+    for outcome in outcomes:
+        if outcome.problem:
+            err.print(escape(outcome.problem), soft_wrap=True)
+            continue
+        counts = ", ".join(f"{split} {n:,}" for split, n in outcome.images.items())
+        out.print(escape(f"{outcome.task}: {counts}"))
+        for note in outcome.notes:
+            out.print(escape(f"  {note}"), soft_wrap=True)
+    return sum(bool(outcome.problem) for outcome in outcomes)
+
+
+def show_status(rows: Sequence[Status]) -> None:
+    """One table."""
+    shown = [
+        {
+            "name": row.task,
+            "file": row.file,
+            "prepared": f"{row.bytes / 1e9:.2f} GB" if row.prepared else "no",
+            "problem": row.problem,
+        }
+        for row in rows
+    ]
+    print_table(f"{sum(row.prepared for row in rows)} of {len(rows)} tasks are prepared", shown, right=("prepared",))
+
+
+def show_report(report: Report) -> None:
+    """Counts, then problems, then notes, each with examples."""
+    counts = ", ".join(f"{split} {n:,}" for split, n in report.images.items())
+    verdict = "no problem found" if report.ok else "has problems"
+    out.print(escape(f"{report.task}: {verdict}" + (f" ({counts})" if counts else "")), soft_wrap=True)
+    for finding in sorted(report.findings, key=lambda f: f.severity != "problem"):
+        out.print(escape(f"  {finding.severity}: {finding.message}"), soft_wrap=True)
+        for example in finding.examples:
+            out.print(escape(f"    {example}"), soft_wrap=True)

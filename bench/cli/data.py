@@ -1,0 +1,116 @@
+"""`medssl data`: Fetch, prepare and check the data of tasks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+NAMES = click.argument("names", nargs=-1, metavar="[TASK|SUITE|CARD.toml|FOLDER]...")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+ACCEPT = click.option("--accept-checksum", is_flag=True, help="Go on with a wrong checksum; marks every record.")
+FOLDER = click.option(
+    "--folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where files of the cards are looked for first.",
+)  # fmt: skip
+JOBS = click.option("--jobs", default=4, show_default=True, type=click.IntRange(1, 64), help="How many at a time.")
+
+
+@click.group("data")
+def COMMAND() -> None:
+    """Fetch, prepare and check the data of tasks."""
+
+
+@COMMAND.command()
+@NAMES
+@click.option("--mirror", envvar="MEDSSL_MIRROR", help="Address of a folder that holds the files by name.")
+@click.option(
+    "--from-folder", "folders", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Copy from this folder instead of downloading (may be repeated).",
+)  # fmt: skip
+@JOBS
+@ACCEPT
+@JSON
+def fetch(
+    names: tuple[str, ...], mirror: str | None, folders: tuple[Path, ...], jobs: int, accept_checksum: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Download the files of tasks or suites; run again to resume."""
+    from bench.cli._data import show_fetched, transfer_bar
+    from bench.data.choose import chosen_tasks
+    from bench.data.fetch import Fetcher, files_of
+
+    if not names:
+        raise click.UsageError("name the tasks or suites to fetch, e.g. 'medssl data fetch breastmnist-28'")
+    files = files_of([task for task, _ in chosen_tasks(names)])
+    with transfer_bar(quiet=as_json) as progress:
+        fetcher = Fetcher(mirror, folders, accept_checksum, progress=progress)
+        done = fetcher.fetch_all(files, jobs)
+    if as_json:
+        click.echo(json.dumps([asdict(d) for d in done], indent=1, default=str))
+    else:
+        show_fetched(done)
+    sys.exit(1 if any(d.status == "failed" for d in done) else 0)
+
+
+@COMMAND.command()
+@NAMES
+@FOLDER
+@JOBS
+@ACCEPT
+def prepare(names: tuple[str, ...], folder: Path | None, jobs: int, accept_checksum: bool) -> None:
+    """Write the memory-mapped copies that runs read."""
+    from bench.cli._data import show_prepared
+    from bench.data.choose import chosen_tasks
+    from bench.data.prepare import prepare_all
+
+    if not names:
+        raise click.UsageError("name the tasks or suites to prepare, e.g. 'medssl data prepare breastmnist-28'")
+    outcomes = prepare_all(chosen_tasks(names), folder, accept_checksum, jobs)
+    sys.exit(1 if show_prepared(outcomes) else 0)
+
+
+@COMMAND.command()
+@NAMES
+@FOLDER
+@click.option("--verify", is_flag=True, help="Read every byte of the prepared copies again.")
+@JSON
+def status(names: tuple[str, ...], folder: Path | None, verify: bool, as_json: bool) -> None:
+    """Say which files are here, and which tasks are prepared."""
+    from bench.cli._data import show_status
+    from bench.data.choose import chosen_tasks
+    from bench.data.status import status_of
+
+    rows = [status_of(task, folder=folder or own, verify=verify) for task, own in chosen_tasks(names)]
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows], indent=1))
+    else:
+        show_status(rows)
+    sys.exit(1 if any(row.problem for row in rows) else 0)
+
+
+@COMMAND.command()
+@NAMES
+@FOLDER
+@ACCEPT
+@JSON
+def check(names: tuple[str, ...], folder: Path | None, accept_checksum: bool, as_json: bool) -> None:
+    """Look for mistakes: missing files, leaks between splits, duplicates, odd images."""
+    from bench.cli._data import show_report
+    from bench.data.check import check_task
+    from bench.data.choose import chosen_tasks
+
+    if not names:
+        raise click.UsageError("name the tasks to check: a task, a suite, your card.toml, or a folder of cards")
+    reports = [
+        check_task(task, folder=folder or own, accept_checksum=accept_checksum) for task, own in chosen_tasks(names)
+    ]
+    if as_json:
+        click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
+    else:
+        for report in reports:
+            show_report(report)
+    sys.exit(0 if all(report.ok for report in reports) else 1)

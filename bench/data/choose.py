@@ -1,0 +1,35 @@
+"""Which tasks a command means: names of tasks or suites, card files, folders of cards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.data.task import Task, read_suite, read_task, shipped_tasks, suite_names, tasks_in
+from bench.discover import pick
+
+Chosen = list[tuple[Task, Path | None]]
+"""Tasks, each with the folder its relative paths start from (None: the downloads, then the working folder)."""
+
+
+def chosen_tasks(names: Sequence[str]) -> Chosen:
+    """The tasks of `names` in their order, each once; all shipped ones when there is no name. Raises CardError."""
+    shipped = shipped_tasks()
+    if not names:
+        return [(task, None) for task in shipped.values()]
+    found: dict[str, tuple[Task, Path | None]] = {}
+    for name in names:
+        for task, folder in _meant(name, shipped):
+            found.setdefault(task.name, (task, folder))
+    return list(found.values())
+
+
+def _meant(name: str, shipped: dict[str, Task]) -> Chosen:
+    path = Path(name)
+    if path.suffix == ".toml":
+        return [(read_task(path), path.parent)]
+    if name in suite_names():
+        return [(pick(shipped, task, what="task", where=name), None) for task in read_suite(name).tasks]
+    if name not in shipped and path.is_dir():
+        return [(task, path) for task in tasks_in(path).values()]
+    return [(pick({**shipped, **dict.fromkeys(suite_names())}, name, what="task or suite"), None)]

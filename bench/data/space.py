@@ -1,0 +1,25 @@
+"""Free disk, asked for before bytes are written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bench.errors import RunError
+
+SPARE_BYTES = 256 << 20
+"""Left free for everybody else."""
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise RunError when `needed` bytes, and some to spare, are not free on the disk of `folder`."""
+    place = folder
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if needed + SPARE_BYTES > free:
+        raise RunError(
+            f"needs {needed / 1e9:.2f} GB more, {free / 1e9:.2f} GB are free",
+            where=folder,
+            fix="free some space, or set MEDSSL_HOME to a larger disk",
+        )

@@ -1,0 +1,159 @@
+"""`data check` finds each kind of mistake once it is planted, and nothing in clean data."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from bench.cli.data import COMMAND
+from bench.data.check import check_task
+from bench.data.dataset import Split
+from bench.data.duplicates import pairs_across
+
+
+def texture(seed, size=48):
+    """A smooth random picture, uint8 (size, size)."""
+    noise = gaussian_filter(np.random.default_rng(seed).normal(size=(size, size)), 3)
+    return ((noise - noise.min()) / np.ptp(noise) * 255).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """36 clean pictures in a CSV table, for a test to spoil."""
+    rows = []
+    for i in range(36):
+        split = ("train", "train", "val", "test")[i % 4]
+        Image.fromarray(texture(i)).save(tmp_path / f"{i}.png")
+        rows.append({"image": f"{i}.png", "label": "abc"[i // 4 % 3], "split": split, "patient": f"p{i}"})
+    return tmp_path, rows
+
+
+def report_on(tmp_path, rows, task):
+    with open(tmp_path / "t.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    report = check_task(task, folder=tmp_path)
+    return report, {finding.kind: finding for finding in report.findings}
+
+
+def test_clean_data(folder, make_task):
+    report, found = report_on(*folder, make_task(reader="csv", file="t.csv"))
+    assert report.ok
+    assert not found
+    assert report.images == {"train": 18, "val": 9, "test": 9}
+    assert report.classes["test"] == {"a": 3, "b": 3, "c": 3}
+
+
+def test_bad_files_are_listed_together(folder, make_task):
+    tmp_path, rows = folder
+    (tmp_path / "0.png").unlink()
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "2.png").write_bytes(b"no image")
+    rows[3]["label"] = "d"
+    report, found = report_on(tmp_path, rows, make_task(reader="csv", file="t.csv"))
+    assert not report.ok
+    assert found["missing"].message == "2 of 36 files are missing"
+    assert [e.rsplit("/", 1)[-1] for e in found["missing"].examples] == ["0.png", "1.png"]
+    assert "2.png" in found["unreadable"].examples[0]
+    assert "unknown class 'd'" in found["label"].examples[0]
+
+
+def test_leaks_and_absent_classes(folder, make_task):
+    tmp_path, rows = folder
+    rows[3]["patient"] = "p0"
+    for row in rows:
+        if row["split"] == "test" and row["label"] == "c":
+            row["label"] = "a"
+    report, found = report_on(tmp_path, rows, make_task(reader="csv", file="t.csv"))
+    assert not report.ok
+    assert found["shared-patient"].examples == ["p0"]
+    assert found["absent-class"].message == "test has no image of 1 classes"
+    assert found["absent-class"].examples == ["c"]
+
+
+def test_exact_and_near_duplicates_across_splits(folder, make_task):
+    tmp_path, rows = folder
+    Image.fromarray(texture(0)).save(tmp_path / "3.png")
+    brighter = np.clip(texture(1) * 0.9 + 10, 0, 255).astype(np.uint8)
+    Image.fromarray(brighter).save(tmp_path / "7.png")
+    Image.fromarray(texture(4)).save(tmp_path / "5.png")
+    report, found = report_on(tmp_path, rows, make_task(reader="csv", file="t.csv"))
+    assert found["exact-duplicate"].examples == ["0.png = 3.png"]
+    assert found["near-duplicate"].examples == ["1.png = 7.png"]
+    assert found["near-duplicate"].message == "1 near duplicates across splits, 1 of them with different labels"
+    assert found["repeated"].message == "1 train images repeat another one of train"
+    assert not report.ok
+
+
+def test_conversions_are_told(folder, make_task):
+    tmp_path, rows = folder
+    Image.fromarray(texture(0).astype(np.uint16) * 16).save(tmp_path / "0.png")
+    alpha = np.dstack([texture(1)] * 3 + [np.full((48, 48), 128, np.uint8)])
+    Image.fromarray(alpha).save(tmp_path / "1.png")
+    report, _ = report_on(tmp_path, rows, make_task(reader="csv", file="t.csv"))
+    assert report.ok
+    told = " ".join(f.message for f in report.findings if f.kind == "conversion")
+    assert "1 images: deeper than 8 bits, each stretched" in told
+    assert "1 images: transparency laid on black" in told
+
+
+def test_masks_of_another_size_and_value(tmp_path, make_task):
+    rows = []
+    for i, split in enumerate(["train"] * 4 + ["val", "test"]):
+        Image.fromarray(texture(i)).save(tmp_path / f"{i}.png")
+        mask = np.zeros((48, 48), np.uint8)
+        mask[:5] = 0 if i == 3 else 1
+        Image.fromarray(mask).save(tmp_path / f"m{i}.png")
+        rows.append({"image": f"{i}.png", "mask": f"m{i}.png", "split": split})
+    task = make_task("mask", ["background", "x"], reader="csv", file="t.csv")
+    report, found = report_on(tmp_path, rows, task)
+    assert report.ok
+    assert found["empty-mask"].message == "1 train images have no foreground"
+    Image.fromarray(np.zeros((48, 40), np.uint8)).save(tmp_path / "m0.png")
+    Image.fromarray(np.full((48, 48), 9, np.uint8)).save(tmp_path / "m1.png")
+    _, found = report_on(tmp_path, rows, task)
+    assert "mask 40 x 48, image 48 x 48" in found["mask-size"].examples[0]
+    assert "masks hold the values 9" in found["mask-values"].examples[0]
+
+
+def test_unrelated_and_flat_pictures_are_no_duplicates():
+    def split(name, images):
+        n = len(images)
+        return Split(np.stack(images)[..., None], np.zeros(n, np.int64), np.array([f"{name}/{i}" for i in range(n)]))
+
+    a = [texture(i) for i in range(60)] + [np.full((48, 48), 7, np.uint8)]
+    b = [texture(i + 100) for i in range(60)] + [np.full((48, 48), 9, np.uint8)]
+    assert pairs_across({"train": split("train", a), "test": split("test", b)}) == []
+    noisy = [np.clip(t + np.random.default_rng(1).normal(0, 3, t.shape), 0, 255).astype(np.uint8) for t in a[:60]]
+    found = pairs_across({"train": split("train", a), "test": split("test", noisy)})
+    assert {(p.first, p.second) for p in found} >= {(f"train/{i}", f"test/{i}") for i in range(60)}
+
+
+def test_the_command_prints_and_exits(tmp_path, tiny):
+    np.savez(tmp_path / "t.npz", **tiny(size=32))
+    card = tmp_path / "own.toml"
+    card.write_text(
+        'schema = 1\nname = "own"\ntitle = "Own"\nmodality = "mri"\ntarget = "multi-class"\nclasses = ["a", "b", "c"]\n'
+        'licence = "CC0"\ncorpus = "own"\nsource = { reader = "npz", file = "t.npz" }\n'
+    )
+    run = CliRunner().invoke(COMMAND, ["check", str(card), "--json"])
+    assert run.exit_code == 0, run.output
+    (report,) = json.loads(run.output)
+    assert report["ok"]
+    assert report["images"] == {"train": 12, "val": 6, "test": 6}
+    arrays = tiny(size=32)
+    arrays["test_images"][0] = arrays["train_images"][5]
+    np.savez(tmp_path / "t.npz", **arrays)
+    run = CliRunner().invoke(COMMAND, ["check", str(tmp_path)])
+    assert run.exit_code == 1
+    assert "1 exact duplicates across splits, 1 of them with different labels" in run.output
+    assert "train/5 = test/0" in run.output
+    (tmp_path / "t.npz").unlink()
+    run = CliRunner().invoke(COMMAND, ["check", str(card)])
+    assert run.exit_code == 1
+    assert "no such file" in run.output

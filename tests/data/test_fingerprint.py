@@ -1,0 +1,129 @@
+"""A suite's fingerprint: every definition, parameter and checksum counts, the order of keys does not."""
+
+import copy
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.data.fingerprint import suite_fingerprint
+from bench.data.task import Suite, Task
+from bench.errors import CardError
+from bench.protocols.base import Protocol
+
+SUITE = {
+    "schema": 1, "name": "s", "title": "S", "tasks": ["t", "u"],
+    "protocols": [
+        {"name": "p-v1", "budgets": ["1%", "100%"], "seeds": 5},
+        {"name": "q-v1", "budgets": ["k=4"], "seeds": 2},
+    ],
+}  # fmt: skip
+
+
+def card(name):
+    return {
+        "schema": 1, "name": name, "title": "T", "modality": "ct", "target": "binary", "classes": ["a", "b"],
+        "licence": "CC0", "corpus": "c", "source": {"reader": "npz", "file": "f.npz", "md5": "0" * 32, "rows": {"train": 1}},
+    }  # fmt: skip
+
+
+class Linear(Protocol):
+    kind = "global"
+
+    def __init__(self, name, **params):
+        self.name, self.params = name, params
+
+    def predict(self, problem, subsets):
+        raise NotImplementedError
+
+
+def of(suite=SUITE, tasks=None, protocols=None, checksums=None):
+    tasks = tasks or {"t": card("t"), "u": card("u")}
+    return suite_fingerprint(
+        Suite.parse(suite, where="s"),
+        {name: Task.parse(values, where=name) for name, values in tasks.items()},
+        protocols or {"p-v1": Linear("p-v1", c=1), "q-v1": Linear("q-v1", k=2)},
+        checksums if checksums is not None else {"t": "1" * 64, "u": "2" * 64},
+    )
+
+
+def changed(values, path, value):
+    values = copy.deepcopy(values)
+    *inner, last = path
+    place = values
+    for step in inner:
+        place = place[step]
+    place[last] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["name"], "s2"),
+        (["tasks"], ["t"]),
+        (["synthetic"], True),
+        (["protocols", 0, "seeds"], 4),
+        (["protocols", 0, "budgets"], ["1%"]),
+        (["protocols", 1, "name"], "p-v1"),
+    ],
+)
+def test_the_suite_counts(path, value):
+    assert of(changed(SUITE, path, value)) != of()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["modality"], "mri"),
+        (["classes"], ["b", "a"]),
+        (["metric"], "balanced_accuracy"),
+        (["corpus"], "d"),
+        (["origin"], "o"),
+        (["left_out"], "saturated"),
+        (["extent"], "focal"),
+        (["synthetic"], True),
+        (["source", "md5"], "1" * 32),
+        (["source", "file"], "g.npz"),
+        (["source", "rows", "train"], 2),
+        (["source", "mask"], "nonzero"),
+    ],
+)
+def test_every_definition_and_checksum_of_a_card_counts(path, value):
+    assert of(tasks={"t": changed(card("t"), path, value), "u": card("u")}) != of()
+
+
+def test_parameters_and_data_count():
+    assert of(protocols={"p-v1": Linear("p-v1", c=2), "q-v1": Linear("q-v1", k=2)}) != of()
+    assert of(protocols={"p-v1": Linear("p-v1", c=1, d=1), "q-v1": Linear("q-v1", k=2)}) != of()
+    assert of(checksums={"t": "3" * 64, "u": "2" * 64}) != of()
+    assert of(checksums={"t": "1" * 64}) != of()
+
+
+@given(st.randoms(use_true_random=False))
+def test_order_of_keys_and_lists_does_not_count(random):
+    def shuffled(value):
+        if isinstance(value, dict):
+            items = list(value.items())
+            random.shuffle(items)
+            return {k: shuffled(v) if k != "classes" else v for k, v in items}
+        if isinstance(value, list):
+            return random.sample([shuffled(v) for v in value], len(value))
+        return value
+
+    tasks = shuffled({"t": card("t"), "u": card("u")})
+    assert of(shuffled(SUITE), tasks, shuffled({"p-v1": Linear("p-v1", c=1), "q-v1": Linear("q-v1", k=2)})) == of()
+
+
+def test_prose_and_addresses_do_not_count():
+    tasks = {"t": card("t") | {"title": "Better", "caveats": ["more"], "description": "x"}, "u": card("u")}
+    tasks["t"]["source"]["url"] = "https://elsewhere.example/f.npz"
+    assert of(SUITE | {"title": "Better", "description": "x"}, tasks) == of()
+
+
+def test_names_that_are_not_given_are_errors():
+    with pytest.raises(CardError, match="suite 's': names 'u'"):
+        of(tasks={"t": card("t")})
+    with pytest.raises(CardError, match="names 'q-v1'"):
+        of(protocols={"p-v1": SimpleNamespace(sha256="x")})
