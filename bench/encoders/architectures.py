@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 
 import timm
@@ -33,7 +32,9 @@ OPTIONS = (
     "output_stride",
 )
 """What a card may change of an architecture. Nothing that names a file, an address or a class."""
-MAX_OPTION = 16_384
+MAX_OPTION = 8_192
+MAX_DEPTH = 256
+MAX_PARAMETERS = 8 * 10**9
 
 
 def build(
@@ -43,22 +44,27 @@ def build(
     options: Mapping[str, object] | None = None,
     num_classes: int = 0,
     seed: int = 0,
+    skeleton: bool = False,
 ) -> nn.Module:
     """A timm network with random weights from `seed`, its input channels those of the card.
 
-    The global random state is left as it was. Raises EncoderError for an unknown model (with the nearest name)
-    or for options the model does not take.
+    skeleton: shapes only (on torch's meta device), so that a card can be checked before memory is spent on it.
+    The global random state is left as it was. Raises EncoderError for an unknown model (with the nearest name),
+    for options the model does not take, and for more than 8 * 10^9 parameters.
     """
     _check_name(model, card.name)
     arguments = dict(
         checked_options(options or {}, card.name), num_classes=num_classes, in_chans=card.preprocessing.channels
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            return _create(model, arguments).eval()
-        except (TypeError, ValueError, AssertionError, RuntimeError) as error:
-            raise EncoderError(f"timm cannot build {model!r}: {str(error)[:300]}", where=card.name) from None
+    try:
+        with torch.device("meta"):
+            bones = timm.create_model(model, pretrained=False, **arguments)
+        if (size := sum(p.numel() for p in bones.parameters())) > MAX_PARAMETERS:
+            raise EncoderError(f"{model!r} has {size:,} parameters, over the limit", where=card.name)
+        with torch.random.fork_rng(devices=[]):
+            return bones if skeleton else _create(model, arguments, seed).eval()
+    except (TypeError, ValueError, AssertionError, RuntimeError, NotImplementedError) as error:
+        raise EncoderError(f"timm cannot build {model!r}: {str(error)[:300]}", where=card.name) from None
 
 
 def checked_options(options: Mapping[str, object], where: str) -> Mapping[str, object]:
@@ -69,7 +75,8 @@ def checked_options(options: Mapping[str, object], where: str) -> Mapping[str, o
             fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(OPTIONS)}"
             raise EncoderError(f"unknown option {key[:80]!r}", where=where, fix=fix)
         numbers = value if isinstance(value, list) else [value]
-        if any(isinstance(n, (int, float)) and not 0 <= n <= MAX_OPTION for n in numbers):
+        limit = MAX_DEPTH if key in ("depth", "depths") else MAX_OPTION
+        if any(isinstance(n, (int, float)) and not 0 <= n <= limit for n in numbers):
             raise EncoderError(f"option {key!r} is out of range: {str(value)[:80]}", where=where)
     return options
 
@@ -84,17 +91,13 @@ def _check_name(model: str, where: str) -> None:
     raise EncoderError(f"unknown timm model {model[:80]!r}", where=where, fix=fix)
 
 
-def _create(model: str, arguments: dict[str, object]) -> nn.Module:
-    """With position embeddings resampled to the input where the family can, so that other sizes work."""
-    if _takes_any_size(model):
-        arguments = {**arguments, "dynamic_img_size": True}
+def _create(model: str, arguments: dict[str, object], seed: int) -> nn.Module:
+    """With position embeddings resampled to the input where the family can (ViT and kin), so that any size works."""
+    torch.manual_seed(seed)
+    try:
+        return timm.create_model(model, pretrained=False, dynamic_img_size=True, **arguments)
+    except TypeError as error:
+        if "dynamic_img_size" not in str(error):
+            raise
+    torch.manual_seed(seed)
     return timm.create_model(model, pretrained=False, **arguments)
-
-
-def _takes_any_size(model: str) -> bool:
-    """Whether the model's class has `dynamic_img_size` (ViT, DeiT, EVA and their kin)."""
-    module = inspect.getmodule(timm.model_entrypoint(model))
-    classes = (c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, nn.Module))
-    if "dynamic_img_size" in inspect.getsource(timm.model_entrypoint(model)):
-        return True
-    return any("dynamic_img_size" in inspect.signature(c.__init__).parameters for c in classes)

@@ -34,9 +34,14 @@ def select(state: Mapping[str, Tensor], prefix: str, drop: Sequence[str]) -> dic
 
 def put(network: nn.Module, state: Mapping[str, Tensor], how: KeyMapping, *, where: str) -> None:
     """Load `state` into `network`, all of it and nothing missing. Raises EncoderError naming the first mismatch."""
+    network.load_state_dict(match(network, state, how, where=where), strict=True)
+
+
+def match(network: nn.Module, state: Mapping[str, Tensor], how: KeyMapping, *, where: str) -> dict[str, Tensor]:
+    """`state` under the names of `network` (a skeleton will do). Raises EncoderError naming the first mismatch."""
     state = by_order(network, state, where=where) if how == "by-order" else dict(state)
     _refuse_mismatch(network, state, where)
-    network.load_state_dict(state, strict=True)
+    return state
 
 
 def by_order(network: nn.Module, state: Mapping[str, Tensor], *, where: str) -> dict[str, Tensor]:

@@ -501,3 +501,14 @@ def test_embeddings_are_checked_when_written(tmp_path):
     with pytest.raises(EncoderError, match=r"\.npz or \.parquet"):
         write_embeddings(tmp_path / "e.csv", {"test": (["a"], Features(np.ones((1, 1), np.float32), None))})
     assert not list(tmp_path.iterdir())
+
+
+def test_giant_network_is_refused_before_memory_is_spent(weights, load, tmp_path):
+    giant = {"model": "vit_giant_patch14_224", "options": {"depth": 256, "embed_dim": 8192}}
+    with pytest.raises(EncoderError, match="parameters, over the limit"):
+        load(weights(**giant), tmp_path)
+
+
+def test_large_network_with_a_small_file_is_refused_on_its_skeleton(weights, load, tmp_path):
+    with pytest.raises(EncoderError, match="names do not match"):
+        load(weights(model="vit_gigantic_patch14_224", options={}), tmp_path)

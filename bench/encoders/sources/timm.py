@@ -13,7 +13,7 @@ from bench.encoders.card import EncoderCard, Line, Sha256
 from bench.encoders.hub import Repository, Revision, fetch
 from bench.encoders.networks import TimmEncoder
 from bench.encoders.source import EncoderSource, Place
-from bench.encoders.statedict import KeyMapping, put, select, state_at
+from bench.encoders.statedict import KeyMapping, match, put, select, state_at
 from bench.encoders.weights import in_package, inside, read_state, verify
 from bench.errors import EncoderError
 
@@ -46,7 +46,9 @@ class TimmSource(EncoderSource):
         path = self._find(card, place)
         sha256 = verify(path, self.sha256, where=card.name)
         state = select(state_at(read_state(path, where=card.name), self.entry, where=card.name), self.prefix, self.drop)
-        network = build(card, self.model, options=self.options, num_classes=self.num_classes)
+        arguments = {"options": self.options, "num_classes": self.num_classes}
+        match(build(card, self.model, skeleton=True, **arguments), state, self.key_mapping, where=card.name)
+        network = build(card, self.model, **arguments)
         put(network, state, self.key_mapping, where=card.name)
         if self.num_classes:
             network.reset_classifier(0)
