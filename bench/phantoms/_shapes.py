@@ -13,22 +13,25 @@ def ellipse(cy: float, cx: float, ry: float, rx: float, angle: float = 0.0, powe
     dy, dx = Y - cy, X - cx
     c, s = np.cos(angle), np.sin(angle)
     if power == 2.0:
-        return np.hypot((c * dx + s * dy) / rx, (c * dy - s * dx) / ry)
+        return np.sqrt(((c * dx + s * dy) / rx) ** 2 + ((c * dy - s * dx) / ry) ** 2)
     return (np.abs((c * dx + s * dy) / rx) ** power + np.abs((c * dy - s * dx) / ry) ** power) ** (1 / power)
 
 
 def wobbly(rng: RandomState, radius: np.ndarray, cy: float, cx: float, amount: float, lobes: int = 5) -> np.ndarray:
     """A relative radius with a random outline: `amount` is the relative size of the bumps, `lobes` their number."""
-    theta = np.arctan2(Y - cy, X - cx)
-    bumps = np.zeros_like(radius)
+    turn = (X - cx) + 1j * (Y - cy)
+    turn /= np.abs(turn) + 1e-12
+    power, bumps = turn.copy(), np.zeros_like(radius)
     for k in range(2, lobes + 1):
-        bumps += rng.standard_normal() / k * np.cos(k * theta + rng.uniform(0, 2 * np.pi))
+        power *= turn
+        bumps += (rng.standard_normal() / k * np.exp(1j * rng.uniform(0, 2 * np.pi)) * power).real
     return radius / np.maximum(1 + amount * bumps, 0.2)
 
 
 def inside(radius: np.ndarray, edge: float = 0.05) -> np.ndarray:
     """Soft membership in [0, 1] of the region `radius` < 1; `edge` is the relative width of the border."""
-    return 1 / (1 + np.exp(np.clip((radius - 1) / (edge / 4), -40, 40)))
+    t = np.clip((1 - radius) / (1.5 * edge) + 0.5, 0, 1)
+    return t * t * (3 - 2 * t)
 
 
 def chord(radius: np.ndarray) -> np.ndarray:
@@ -105,11 +108,15 @@ def grow(field: np.ndarray, area: float) -> tuple[np.ndarray, np.ndarray]:
     return mask.reshape(N, N), radius
 
 
-def lesion_field(rng: RandomState, region: np.ndarray, area: float, roughness: float = 0.25) -> np.ndarray:
-    """A field to `grow` a lesion from: random centre in `region`, random ellipse and bumps, kept inside `region`."""
+def lesion_field(
+    rng: RandomState, region: np.ndarray, area: float, roughness: float = 0.25, *, confined: bool = True
+) -> np.ndarray:
+    """A field to `grow` a lesion from: random centre in `region`, random ellipse and bumps; `confined` to `region`."""
     cy, cx = place(rng, region**2)[0]
     aspect, angle = rng.uniform(0.65, 1.5), rng.uniform(0, np.pi)
     size = 2 * np.sqrt(area / np.pi)
     radius = ellipse(cy, cx, size / aspect**0.5, size * aspect**0.5, angle)
     radius = wobbly(rng, radius, cy, cx, roughness)
+    if not confined:
+        return radius
     return radius * (1 + 8 * (1 - np.clip(region, 0, 1)))

@@ -29,7 +29,8 @@ def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
         mask = np.zeros((N, N), np.uint8)
         depth, edge = between(rng, 0.4, 0.6), between(rng, 0.2, 0.4)
     else:
-        field = S.lesion_field(rng, (S.ellipse(0, 0, 0.75, 0.75) < 1).astype(float), scene.lesion.area, 0.25)
+        middle = (S.ellipse(0, 0, 0.5, 0.5) < 1).astype(float)
+        field = S.lesion_field(rng, middle, scene.lesion.area, 0.25, confined=False)
         found, radius = S.grow(field * (1 + 0.05 * F.smooth(rng, 3)), scene.lesion.area)
         mask = found.astype(np.uint8)
         depth, edge = 0.1 + 0.6 * scene.lesion.contrast, between(rng, 0.15, 0.3)

@@ -138,7 +138,8 @@ def _cluster(rng: RandomState, nuclei: Nuclei, gap: np.ndarray, tumour: bool) ->
 def _tumour(rng: RandomState, nuclei: Nuclei, gap: np.ndarray, scene: Scene) -> tuple[Nuclei, np.ndarray, np.ndarray]:
     """A region whose nuclei are larger and of uneven size; `contrast` says by how much."""
     area, contrast = scene.lesion.area, scene.lesion.contrast
-    mask, _ = S.grow(S.lesion_field(rng, np.ones((N, N)) * (S.ellipse(0, 0, 0.8, 0.8) < 1), area, 0.25), area)
+    middle = (S.ellipse(0, 0, 0.7, 0.7) < 1).astype(float)
+    mask, _ = S.grow(S.lesion_field(rng, middle, area, 0.25, confined=False), area)
     size = 1.2 + 0.55 * contrast
     at = _scattered(rng, mask.astype(float), 260, 5.6 * size)
     new = _nuclei(rng, at, size, 0.18, 0.95, 0.35 + 0.35 * contrast)

@@ -131,8 +131,8 @@ def _fill(rng, image, edges, floor, rise_pigment, fluid: Lesion | None) -> tuple
         upper = upper + (LAYERS[-2][1] if fluid.kind == 2 else 0.0)
         height = np.maximum(lower - upper, 1e-3)[None]
         above = (lower[None] - Y) / height
-        field = np.where(above < 0, 9 - above, above) + 0.3 * (height < 0.012)
-    found, radius = S.grow(field, fluid.area)
+        field = np.where(above < 0, 9 - above, above) + 9.0 * (height < 0.012)
+    found, _ = S.grow(field, fluid.area)
     weight = F.blur(found.astype(float), 0.6)
     level = 0.24 - 0.2 * fluid.contrast if fluid.kind < 3 else 0.42 - 0.2 * fluid.contrast
     image = image * (1 - weight) + level * weight
