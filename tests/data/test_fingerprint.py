@@ -24,7 +24,8 @@ SUITE = {
 def card(name):
     return {
         "schema": 1, "name": name, "title": "T", "modality": "ct", "target": "binary", "classes": ["a", "b"],
-        "licence": "CC0", "corpus": "c", "source": {"reader": "npz", "file": "f.npz", "md5": "0" * 32, "rows": {"train": 1}},
+        "licence": "CC0", "corpus": "c",
+        "source": {"reader": "npz", "file": "f.npz", "md5": "0" * 32, "rows": {"train": 1}},
     }  # fmt: skip
 
 

@@ -107,9 +107,7 @@ def official_looking(task, rows=(24, 12, 12)):
     return arrays
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in TASKS if n.endswith("-64") or n.endswith("-256")] + ["breastmnist-28", "kvasir-512"]
-)
+@pytest.mark.parametrize("name", [n for n in TASKS if n.endswith(("-64", "-256"))] + ["breastmnist-28", "kvasir-512"])
 def test_official_looking_files_run_through_the_official_cards(name, tmp_path):
     task = TASKS[name]
     np.savez(tmp_path / task.source["file"], **official_looking(task))
