@@ -30,6 +30,8 @@ class Case:
     predicted: str
     image: bytes
     """PNG; for a dense task image, truth and prediction side by side."""
+    width: int = SIDE
+    height: int = SIDE
 
 
 def may_show(task: Task) -> bool:
@@ -70,9 +72,9 @@ def _case(task: Task, output: np.ndarray, split: Split, i: int, value: float) ->
     if image.ndim == 4:
         image = image[len(image) // 2]
     if task.kind == "dense":
-        panels = [_rgb(image), outlined(image, label), outlined(image, output)]
-        return Case(str(split.ids[i]), value, "", "", png(np.concatenate(panels, axis=1)))
-    return Case(str(split.ids[i]), value, _said(task, label), _answer(task, output), png(_rgb(image)))
+        panels = [rgb(image), outlined(image, label), outlined(image, output)]
+        return Case(str(split.ids[i]), value, "", "", png(np.concatenate(panels, axis=1)), len(panels) * SIDE)
+    return Case(str(split.ids[i]), value, _said(task, label), _answer(task, output), png(rgb(image)))
 
 
 def _said(task: Task, label: np.ndarray | int) -> str:
@@ -88,7 +90,7 @@ def _answer(task: Task, output: np.ndarray) -> str:
     return f"{task.classes[best]} {output[best]:.2f}"
 
 
-def _rgb(image: np.ndarray) -> np.ndarray:
+def rgb(image: np.ndarray) -> np.ndarray:
     """The image as uint8 RGB at SIDE pixels, nearest neighbour so that pixels stay what they are."""
     image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
     return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((SIDE, SIDE), Image.Resampling.NEAREST))
@@ -96,7 +98,7 @@ def _rgb(image: np.ndarray) -> np.ndarray:
 
 def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The image with the border of each class of `mask` drawn in its colour."""
-    canvas = _rgb(image).copy()
+    canvas = rgb(image).copy()
     scaled = np.asarray(Image.fromarray(mask.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.NEAREST))
     inner = np.pad(scaled, 1, mode="edge")
     same = np.ones(scaled.shape, bool)

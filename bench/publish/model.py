@@ -160,6 +160,22 @@ class Sample:
 
     file: str
     caption: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """One test image behind a number: where its picture is, how well it was predicted, truth and prediction."""
+
+    file: str
+    id: str
+    value: float
+    """Dice (dense) or the probability given to the truth (global)."""
+    truth: str
+    predicted: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +189,8 @@ class TaskView:
     ceiling: float | None = None
     """Best possible primary metric on the encoder's patch grid (dense), or of a supervised oracle."""
     samples: tuple[Sample, ...] = ()
+    cases: Mapping[str, tuple[CaseView, ...]] = field(default_factory=dict)
+    """Encoder -> its worst test images under the main protocol, worst first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,16 @@ def mean_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     return mean.drop(columns="chance")
 
 
+def anchors(suite: str, frame: pd.DataFrame) -> pd.Series:
+    """The id of each number on its encoder's page: "suite.task.protocol.100pct.test.auroc"."""
+    budget = frame["budget"].str.replace("%", "pct").str.replace("=", "")
+    parts = [frame["task"], frame["protocol"], budget, frame["split"], frame["metric"]]
+    found = pd.Series(suite, index=frame.index)
+    for part in parts:
+        found = found + "." + part
+    return found
+
+
 def main_protocols(frame: pd.DataFrame) -> dict[str, str]:
     """Kind -> the frozen protocol that stands for a task with all labels: linear-v1, dense-linear-v1 where run."""
     found = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite, log10
 
 from markupsafe import Markup
@@ -47,18 +47,60 @@ def curve(points: Sequence[tuple[float, Estimate]], low: float, high: float) -> 
     )
 
 
-def strip(values: Sequence[float], low: float, high: float, *, mine: float | None = None) -> Markup:
-    """Every value as a thin tick on [low, high], 240 x 18; `mine` as a dot."""
-    ticks = "".join(f"M{_x(v, low, high, 240)} 3v12" for v in values if isfinite(v))
-    dot = "" if mine is None or not isfinite(mine) else f'<circle cx="{_x(mine, low, high, 240)}" cy="9" r="4"/>'
-    return Markup(f'<svg class="strip" viewBox="0 0 240 18" aria-hidden="true"><path d="{ticks}"/>{dot}</svg>')
+def ticks(values: Iterable[float], low: float, high: float) -> Markup:
+    """Path of one thin tick a value on [low, high], one at most for each of 240 pixels; for `strip`."""
+    places = sorted({round(_share(v, low, high) * 232) + 4 for v in values if isfinite(v)})
+    return Markup("".join(f"M{x} 3v12" for x in places))
 
 
-def _x(value: float, low: float, high: float, width: int = WIDTH) -> str:
-    share = (value - low) / (high - low) if high > low else 0.5
-    return f"{4 + (width - 8) * min(1.0, max(0.0, share)):.1f}".removesuffix(".0")
+def strip(path: Markup, low: float, high: float, *, mine: float) -> Markup:
+    """A field of values (`ticks`) as thin lines and one's own as a dot, 240 x 18."""
+    return Markup(
+        f'<svg class="strip" viewBox="0 0 240 18" aria-hidden="true"><path d="{path}"/>'
+        f'<circle cx="{4 + 232 * _share(mine, low, high):.0f}" cy="9" r="4"/></svg>'
+    )
+
+
+def _share(value: float, low: float, high: float) -> float:
+    return min(1.0, max(0.0, (value - low) / (high - low))) if high > low else 0.5
+
+
+def _x(value: float, low: float, high: float) -> str:
+    return f"{4 + (WIDTH - 8) * _share(value, low, high):.1f}"
 
 
 def _y(value: float, low: float, high: float) -> float:
-    share = (value - low) / (high - low) if high > low else 0.5
-    return round(20 - 18 * min(1.0, max(0.0, share)), 1)
+    return round(20 - 18 * _share(value, low, high), 1)
+
+
+_SHAPES = {
+    "contrastive": '<circle cx="8" cy="8" r="5.5"/>',
+    "predictive": '<path d="M8 2l6.5 11.5h-13z"/>',
+    "generative": '<path d="M3 3h10v10H3z"/>',
+    "hybrid": '<path d="M8 1.5L14.5 8 8 14.5 1.5 8z"/>',
+    "reference": '<path d="M3.5 3.5l9 9m0-9l-9 9"/>',
+}
+_GLYPHS = {
+    paradigm: Markup(f'<svg class="glyph {paradigm}" viewBox="0 0 16 16" aria-hidden="true">{shape}</svg>')
+    for paradigm, shape in _SHAPES.items()
+}
+_BADGES = {b: Markup(f'<span class="badge {b}">{b.title()}</span>') for b in ("declared", "rescored", "reproduced")}
+_STATES = {
+    state: Markup(f'<span class="contam {state}">{word}</span>')
+    for state, word in (("yes", "contaminated"), ("no", "clean"), ("unknown", "unknown"))
+}
+
+
+def glyph(paradigm: str) -> Markup:
+    """The shape of a paradigm: colour never stands alone."""
+    return _GLYPHS[paradigm]
+
+
+def badge(word: str) -> Markup:
+    """A trust state as a small label."""
+    return _BADGES[word]
+
+
+def contamination(state: str) -> Markup:
+    """Whether a cell is clean, contaminated or unknown, as a small label."""
+    return _STATES[state]

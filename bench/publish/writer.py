@@ -135,7 +135,9 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     for module in (svg, text):
-        environment.globals |= {n: f for n, f in vars(module).items() if callable(f) and n[0] != "_" and n.islower()}
+        helpers = {n: f for n, f in vars(module).items() if callable(f) and n[0] != "_" and n.islower()}
+        environment.globals |= helpers
+        environment.filters |= helpers  # long tables use these: a filter is called without Jinja's call context
     environment.globals["BOARD_TITLES"] = BOARD_TITLES
     environment.globals["SIZES"], environment.globals["estimate"] = text.SIZES, Estimate
     return environment

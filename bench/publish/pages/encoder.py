@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
+from markupsafe import Markup
 
 from bench.publish.model import BoardView, EncoderView, Row, SiteView, SuiteView
+from bench.publish.results import anchors
+from bench.publish.svg import ticks
 from bench.publish.writer import Page, Site
 
 
@@ -18,13 +21,13 @@ def address(encoder: str) -> str:
 
 def write(site: Site) -> None:
     """Every encoder's page."""
-    groups = [dict(iter(_records(s.results.groupby("encoder", sort=False)))) for s in site.view.suites]
-    fields = [field_of(s) for s in site.view.suites]
+    groups = [dict(_numbers(s)) for s in site.view.suites]
+    against = [fields(s) for s in site.view.suites]
     standings = _standings(site.view)
     for name, encoder in site.view.encoders.items():
         suites = [
-            {"suite": suite, "numbers": found[name], "strengths": _strengths(suite, field, name)}
-            for suite, found, field in zip(site.view.suites, groups, fields, strict=True)
+            {"suite": suite, "numbers": found[name], "strengths": _strengths(field, name)}
+            for suite, found, field in zip(site.view.suites, groups, against, strict=True)
             if name in found
         ]
         site.page(
@@ -37,9 +40,16 @@ def write(site: Site) -> None:
         )
 
 
-def _records(groups: pd.api.typing.DataFrameGroupBy) -> Iterator[tuple[str, list[dict]]]:
-    for name, frame in groups:
-        yield name, frame.to_dict("records")
+def _numbers(suite: SuiteView) -> Iterator[tuple[str, list[tuple]]]:
+    """(encoder, its rows of the results, each with its anchor and whether it has cases to show)."""
+    frame = suite.results
+    shown = {(e, t) for t, task in suite.tasks.items() for e in task.cases}
+    main = frame["primary"] & (frame["budget"] == "100%") & (frame["split"] == "test")
+    main &= frame["protocol"].isin(suite.main.values())
+    pairs = zip(frame["encoder"], frame["task"], main, strict=True)
+    frame = frame.assign(anchor=anchors(suite.name, frame), cases=[m and (e, t) in shown for e, t, m in pairs])
+    for name, rows in frame.groupby("encoder", sort=False):
+        yield name, list(rows.itertuples(index=False))
 
 
 def _standings(view: SiteView) -> dict[str, list[tuple[SuiteView, BoardView, Row]]]:
@@ -51,34 +61,39 @@ def _standings(view: SiteView) -> dict[str, list[tuple[SuiteView, BoardView, Row
     return found
 
 
-def field_of(suite: SuiteView) -> dict[str, dict[str, float]]:
-    """Column title -> encoder -> score, over the Global and Dense boards: the field an encoder is seen against."""
-    found: dict[str, dict[str, float]] = {}
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The scores of every encoder in one modality and kind of task."""
+
+    modality: str
+    kind: str
+    scores: dict[str, float]
+    median: float
+    path: Markup
+    """Ticks of all scores on [0, 1]."""
+
+
+def fields(suite: SuiteView) -> list[Field]:
+    """The field an encoder is seen against: each column of the Global and Dense boards."""
+    found = []
     for board in suite.boards:
         if board.name in ("global", "dense"):
             for j, column in enumerate(board.columns):
-                found[f"{column.modality}/{column.kind}"] = {r.encoder: r.cells[j] for r in board.rows}
+                scores = {r.encoder: r.cells[j] for r in board.rows if r.cells[j] == r.cells[j]}
+                if scores:
+                    middle = float(np.median(list(scores.values())))
+                    found.append(Field(column.modality, column.kind, scores, middle, ticks(scores.values(), 0, 1)))
     return found
 
 
-def _strengths(suite: SuiteView, field: dict[str, dict[str, float]], name: str) -> list[dict]:
-    """Each modality x kind: own score, the field, and the share of the field it is above."""
+def _strengths(found: list[Field], name: str) -> list[dict]:
+    """Each modality x kind where the encoder has a score: own score, median of the field, place in it."""
     rows = []
-    for key, scores in field.items():
-        mine = scores.get(name, float("nan"))
-        values = [v for v in scores.values() if v == v]
-        if mine == mine and values:
-            modality, _, kind = key.partition("/")
-            rows.append(
-                {
-                    "modality": modality,
-                    "kind": kind,
-                    "mine": mine,
-                    "field": values,
-                    "median": float(np.median(values)),
-                    "place": 1 + sum(v > mine for v in values),
-                }
-            )
+    for field in found:
+        if name in field.scores:
+            mine = field.scores[name]
+            place = 1 + sum(v > mine for v in field.scores.values())
+            rows.append({"field": field, "mine": mine, "place": place, "of": len(field.scores)})
     return rows
 
 

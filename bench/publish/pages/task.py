@@ -38,7 +38,7 @@ def _context(view: SiteView, suite: SuiteView, task: TaskView, numbers: pd.DataF
         "suite": suite,
         "t": task,
         "task": task.task,
-        "rows": main.to_dict("records"),
+        "rows": list(main.itertuples(index=False)),
         "low": low,
         "high": high,
         "encoders": view.encoders,

@@ -1,0 +1,49 @@
+"""`medssl site`: Build the leaderboard's pages, or serve them while you work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def _inputs(command: Callable) -> Callable:
+    for option in (
+        click.option("--records", multiple=True, type=_FOLDER, help="Folder of runs to show as local [default: runs/]."),
+        click.option("--submissions", multiple=True, type=_FOLDER, help="Folder of submissions [default: submissions/]."),
+        click.option("--tasks", type=_FOLDER, help="Folder of your own task cards."),
+        click.option("--history", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                     help="data/history.json of the site before this one."),
+        click.option("--base", default="", help="Address the site will have, for the feed and JSON-LD."),
+        click.option("--out", default="public", show_default=True, type=click.Path(path_type=Path), help="Folder of the site."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.group("site")
+def COMMAND() -> None:
+    """Build the leaderboard's pages, or serve them while you work."""
+
+
+@COMMAND.command("build")
+@_inputs
+def _build(out: Path, **inputs: object) -> None:
+    """Build the site from submissions/ and from runs of your own."""
+    from bench.publish.site import build_from
+
+    page = build_from(out, **inputs)
+    click.echo(f"The site is built: {page.resolve().as_uri()}")
+
+
+@COMMAND.command("serve")
+@_inputs
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
+def _serve(out: Path, port: int, **inputs: object) -> None:
+    """Build the site, serve it on this machine, and build again when records or templates change."""
+    from bench.publish.serve import serve
+
+    serve(out, port, inputs, click.echo)

@@ -1,0 +1,117 @@
+"""Pictures of a suite that may be shown: samples of each task, and the worst cases behind each number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.data.dataset import Split, TaskData
+from bench.data.load import load_task
+from bench.data.task import Task
+from bench.errors import UserError
+from bench.files import read_npz
+from bench.leaderboard.collect import Collection
+from bench.publish.cases import Case, may_show, outlined, png, rgb, worst
+from bench.publish.model import CaseView, Sample
+from bench.runs.records import Record
+from bench.submissions.folder import Results
+
+SAMPLES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What a task may show. files: address within the site -> PNG."""
+
+    sizes: dict[str, int]
+    samples: tuple[Sample, ...]
+    cases: dict[str, tuple[CaseView, ...]]
+    """Encoder -> its worst cases, worst first."""
+    files: dict[str, bytes]
+
+
+def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictures | None:
+    """Samples and worst cases of one task, or None where its images cannot be read here or must not be shown."""
+    if not may_show(task):
+        return None
+    try:
+        data = load_task(task)
+    except UserError:
+        return None
+    test = data.tests["test"]
+    files: dict[str, bytes] = {}
+    samples = tuple(_samples(collection.suite, data, files))
+    cases = {
+        name: _cases(collection.suite, name, task, test, output, files)
+        for name, output in _outputs(collection.results, task, protocol)
+    }
+    return Pictures({n: len(s) for n, s in data.splits.items()}, samples, cases, files)
+
+
+def _samples(suite: str, data: TaskData, files: dict[str, bytes]) -> Iterator[Sample]:
+    task, train = data.task, data.train
+    for number, i in enumerate(_spread(task, train.labels)):
+        image = middle(np.asarray(train.images[i]))
+        if task.kind == "dense":
+            panel, caption = np.concatenate([rgb(image), outlined(image, train.labels[i])], 1), "image and truth"
+        else:
+            panel, caption = rgb(image), _caption(task, train.labels[i])
+        address = f"pictures/{suite}/{task.name}/sample-{number}.png"
+        files[address] = png(panel)
+        yield Sample(address, caption, panel.shape[1], panel.shape[0])
+
+
+def _caption(task: Task, label: np.ndarray) -> str:
+    if task.target == "multi-label":
+        return ", ".join(c for c, present in zip(task.classes, label, strict=True) if present) or "none of the labels"
+    return task.classes[int(label)]
+
+
+def _spread(task: Task, labels: np.ndarray) -> list[int]:
+    """Rows to show: for a global task every class in turn, for a dense one the first with some foreground."""
+    if task.kind == "dense":
+        return np.flatnonzero((labels > 0).reshape(len(labels), -1).any(1))[: SAMPLES // 2].tolist()
+    if labels.ndim == 2:
+        return list(range(min(SAMPLES, len(labels))))
+    by_class = [np.flatnonzero(labels == c).tolist() for c in range(len(task.classes))]
+    return [rows[k] for k in range(SAMPLES) for rows in by_class if k < len(rows)][:SAMPLES]
+
+
+def _outputs(results: Mapping[str, Results], task: Task, protocol: str | None) -> Iterator[tuple[str, np.ndarray]]:
+    """(encoder, its test predictions with all labels under the main protocol), where they are at hand."""
+    for name, result in results.items():
+        record = next((r for r in result.records if _is_main(r, task, protocol)), None)
+        path = result.folder / "predictions" / f"{task.name}.npz"
+        if record is None or not path.is_file():
+            continue
+        output = read_npz(path).get(f"{record.unit.key}/test")
+        if output is not None:
+            yield name, output
+
+
+def _is_main(record: Record, task: Task, protocol: str | None) -> bool:
+    unit = record.unit
+    return record.status == "done" and (unit.task, unit.protocol, unit.budget) == (task.name, protocol, "100%")
+
+
+def _cases(
+    suite: str, encoder: str, task: Task, test: Split, output: np.ndarray, files: dict[str, bytes]
+) -> tuple[CaseView, ...]:
+    if len(output) != len(test):
+        return ()
+    return tuple(_placed(suite, encoder, task, case, k, files) for k, case in enumerate(worst(task, output, test)))
+
+
+def _placed(suite: str, encoder: str, task: Task, case: Case, k: int, files: dict[str, bytes]) -> CaseView:
+    # A global task's image is the same for every encoder: stored once under its id.
+    name = case.id.replace("/", "-") if task.kind == "global" else f"{encoder}-{k}"
+    address = f"pictures/{suite}/{task.name}/{name}.png"
+    files.setdefault(address, case.image)
+    return CaseView(address, case.id, case.value, case.truth, case.predicted, case.width, case.height)
+
+
+def middle(image: np.ndarray) -> np.ndarray:
+    """The middle slice of a volume; an image as it is."""
+    return image[len(image) // 2] if image.ndim == 4 else image
