@@ -15,6 +15,8 @@ from bench.pretrain.recipe import Recipe
 
 MEAN, STD = 0.5, 0.25
 """Normalisation of every channel, for values in [0, 1]."""
+WHITENING_FLOOR = 0.02
+"""Added to the variances (in units of the normalised input) before whitening, so that noise is not blown up."""
 
 
 class Backbone(nn.Module, ABC):
@@ -41,6 +43,9 @@ class Backbone(nn.Module, ABC):
         mask: bool (n, side * side); True hides the patch behind a learnt token (or colour).
         """
 
+    def start_from(self, images: Tensor) -> None:
+        """Adapt the starting weights to images, float (n, 3, h, w) in [0, 1], of the corpus; nothing by default."""
+
     def forward(self, images: Tensor) -> Tensor:
         """Image vectors (n, dim): the mean of the tokens."""
         return self.tokens(images).mean(1)
@@ -60,11 +65,25 @@ class VitBackbone(Backbone):
         }  # fmt: skip
         network = timm.create_model(self.model, num_classes=0, dynamic_img_size=True, **args)
         super().__init__(network, args, vit.dim, recipe.size, vit.patch)
-        # As in MAE and MoCo v3, the patch projection starts like a linear layer: convolution's start is too weak.
-        nn.init.xavier_uniform_(network.patch_embed.proj.weight.view(vit.dim, -1))
         with torch.no_grad():
             network.pos_embed.copy_(build_sincos2d_pos_embed([self.side, self.side], vit.dim, temperature=100.0))
         self.mask_token = nn.Parameter(0.02 * torch.randn(vit.dim))
+
+    @torch.no_grad()
+    def start_from(self, images: Tensor) -> None:
+        """Start the patch projection as a PCA whitening of the images' patches.
+
+        Patches of medical images differ mostly in brightness; a random projection shows hardly anything else, and a
+        short schedule never gets to textures. Whitening the first layer is common in short schedules
+        (Jordan 2024, arXiv 2404.00498, section 3.2).
+        """
+        patches = patches_of((images - MEAN) / STD, self.patch).flatten(0, 1).double()
+        mean = patches.mean(0)
+        values, vectors = torch.linalg.eigh((patches - mean).T @ (patches - mean) / len(patches))
+        top = (vectors / (values.clamp(min=0) + WHITENING_FLOOR).sqrt()).flip(1)[:, : self.dim].T
+        proj = self.network.patch_embed.proj
+        proj.weight.zero_().view(self.dim, -1)[: len(top)] = top.float()
+        proj.bias.zero_()[: len(top)] = -(top @ mean).float()
 
     def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         x = self._patches(images)

@@ -33,7 +33,7 @@ def step_flops(job: Job, corpus: Corpus) -> int:
     if not job.kind.trains:
         return 0
     with torch.random.fork_rng():
-        model = job.build(corpus.classes)
+        model = job.build(corpus)
         torch.manual_seed(stream(job.seed, "step", 0))
         # The fused CPU attention is unknown to the counter; the plain one has the same products.
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):

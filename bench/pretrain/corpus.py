@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from filelock import FileLock
+from torch import Tensor
 
 from bench.errors import DataError, RunError
 from bench.files import canonical_json, sha256_arrays, sha256_file, sha256_text, write_atomic
@@ -134,9 +135,14 @@ def resize(images: np.ndarray, side: int) -> np.ndarray:
     images = np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
     if images.shape[1:3] == (side, side):
         return images
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
-    x = F.interpolate(x.float(), (side, side), mode="bilinear", antialias=True)
+    x = torch.tensor(images).permute(0, 3, 1, 2).float()
+    x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
     return x.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+
+
+def as_floats(images: np.ndarray, device: str = "cpu") -> Tensor:
+    """uint8 (n, h, w, 3) to float32 (n, 3, h, w) in [0, 1]."""
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).contiguous().float() / 255
 
 
 def _phantom(recipe: Recipe) -> Iterator[Chunk]:

@@ -69,9 +69,9 @@ def knn_accuracy(vectors: Tensor, labels: np.ndarray) -> float:
 
 
 def ridge_accuracy(vectors: Tensor, labels: np.ndarray) -> float:
-    """Balanced accuracy in [0, 1] of a leave-one-out ridge classifier: one-hot targets, z-scored features, penalty n / 100.
+    """Balanced accuracy in [0, 1] of a leave-one-out ridge classifier: one-hot targets, z-scored features.
 
-    vectors: (n, d). labels: int64 (n,), -1 is unknown and left out. The left-out prediction is exact: with the hat
+    The penalty is n / 100. vectors: (n, d). labels: int64 (n,), -1 is left out. The prediction is exact: with the hat
     matrix H it is (H y - diag(H) y) / (1 - diag(H)) (Hastie et al., Elements of Statistical Learning, eq. 7.64).
     """
     known = torch.from_numpy(np.flatnonzero(labels >= 0))

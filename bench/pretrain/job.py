@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +11,12 @@ from bench.discover import members, pick
 from bench.errors import UserError
 from bench.files import canonical_json, sha256_text
 from bench.pretrain.backbone import BACKBONES
+from bench.pretrain.corpus import Corpus, as_floats
 from bench.pretrain.objective import Objective
 from bench.pretrain.recipe import Recipe
+
+START_IMAGES = 256
+"""Images of the corpus that a backbone may start from."""
 
 
 def objectives() -> dict[str, type[Objective]]:
@@ -64,12 +67,13 @@ class Job:
         values = [self.objective, self.backbone, self.seed, self.recipe.rate(self.objective), recipe, corpus_sha256]
         return sha256_text(canonical_json(values))
 
-    def build(self, classes: Mapping[str, int]) -> Objective:
-        """The model at step 0; the backbone's weights depend on the seed alone. Reseeds torch's global generator."""
+    def build(self, corpus: Corpus) -> Objective:
+        """The model at step 0; its backbone is the same for every objective. Reseeds torch's global generator."""
         torch.manual_seed(stream(self.seed, "backbone"))
         backbone = BACKBONES[self.backbone](self.recipe)
+        backbone.start_from(as_floats(corpus.images[corpus.trained[:START_IMAGES]]))
         torch.manual_seed(stream(self.seed, "heads"))
-        return self.kind(backbone, self.recipe, classes)
+        return self.kind(backbone, self.recipe, corpus.classes)
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then a cosine to 0 (arXiv 1608.03983, one cycle)."""

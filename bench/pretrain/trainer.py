@@ -17,13 +17,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from bench.errors import RunError
 from bench.files import canonical_json, write_atomic
 from bench.pretrain.backbone import Backbone
 from bench.pretrain.checkpoint import load_checkpoint, save_checkpoint
-from bench.pretrain.corpus import Corpus
+from bench.pretrain.corpus import Corpus, as_floats
 from bench.pretrain.diagnostics import diagnose
 from bench.pretrain.job import Job, stream
 from bench.pretrain.objective import Batch, Objective
@@ -50,7 +49,7 @@ def pretrain(
     holds another run.
     """
     with _deterministic(threads):
-        model = job.build(corpus.classes).to(device)
+        model = job.build(corpus).to(device)
         optimiser = torch.optim.AdamW(_groups(model, job.recipe.weight_decay), betas=(0.9, 0.95))
         run = job.identity(corpus.sha256)
         done = load_checkpoint(folder / "checkpoint.safetensors", model, optimiser, run=run)
@@ -77,11 +76,6 @@ def batch_of(job: Job, corpus: Corpus, step: int, device: str = "cpu") -> Batch:
     index = corpus.trained[[orders[p // n][p % n] for p in places]]
     labels = {name: torch.from_numpy(values[index]).to(device) for name, values in corpus.labels.items()}
     return Batch(as_floats(corpus.images[index], device), labels, step / job.steps)
-
-
-def as_floats(images: np.ndarray, device: str = "cpu") -> Tensor:
-    """uint8 (n, h, w, 3) to float32 (n, 3, h, w) in [0, 1]."""
-    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).contiguous().float() / 255
 
 
 def _step(job: Job, model: Objective, optimiser: torch.optim.Optimizer, corpus: Corpus, step: int, device: str) -> Row:

@@ -114,7 +114,7 @@ def test_another_run_in_the_same_folder_is_refused(recipe, corpus, tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(recipe, corpus, tmp_path):
     wild = recipe.model_copy(update={"learning_rate": 1.0, "clip_norm": 1e30, "warmup": 0.0, "steps": 400})
     job = Job("simmim", wild)
-    model = job.build(corpus.classes)
+    model = job.build(corpus)
     with torch.no_grad():
         model.decode.weight.fill_(float("inf"))
     optimiser = torch.optim.AdamW(model.parameters())
@@ -126,7 +126,7 @@ def test_the_untrained_reference_is_diagnosed_and_not_trained(recipe, corpus, tm
     job = Job("random-init", recipe)
     found = pretrain(job, corpus, tmp_path, threads=1)
     assert [row["step"] for row in found.rows] == [0]
-    assert weights_of(found.backbone) == weights_of(job.build({}).backbone)
+    assert weights_of(found.backbone) == weights_of(job.build(corpus).backbone)
     assert compute_of(job, corpus)["flops"] == 0
 
 
@@ -147,8 +147,8 @@ def test_the_loss_falls_on_a_task_that_can_be_learnt(recipe, corpus, tmp_path):
     assert rows[-1]["knn/bright"] > 0.9
 
 
-def test_weight_decay_is_for_matrices_only(recipe):
-    model = Job("mae", recipe).build({})
+def test_weight_decay_is_for_matrices_only(recipe, corpus):
+    model = Job("mae", recipe).build(corpus)
     decays, others = (g["params"] for g in trainer._groups(model, 0.1))
     names = {id(p): n for n, p in model.named_parameters()}
     assert not any(n.endswith(("bias", "pos_embed", "token")) for n in (names[id(p)] for p in decays))
