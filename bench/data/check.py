@@ -157,7 +157,7 @@ def _duplicates(splits: Mapping[str, Split]) -> list[Finding]:
             message = f"{len(chosen):,} {'exact' if exact else 'near'} duplicates across splits"
             message += f", {odd:,} of them with different labels" if odd else ""
             shown = [f"{pair.first} = {pair.second}" for pair in chosen[:EXAMPLES]]
-            findings.append(Finding("problem" if exact else "note", kind, message, shown))
+            findings.append(Finding("problem", kind, message, shown))
     for name, split in splits.items():
         if repeated := exact_within(split):
             findings.append(Finding("note", "repeated", f"{repeated:,} {name} images repeat another one of {name}"))

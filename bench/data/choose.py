@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.data.task import Task, read_suite, read_task, shipped_tasks, suite_names, tasks_in
 from bench.discover import pick
+from bench.errors import CardError
 
 Chosen = list[tuple[Task, Path | None]]
 """Tasks, each with the folder its relative paths start from (None: the downloads, then the working folder)."""
@@ -31,5 +32,7 @@ def _meant(name: str, shipped: dict[str, Task]) -> Chosen:
     if name in suite_names():
         return [(pick(shipped, task, what="task", where=name), None) for task in read_suite(name).tasks]
     if name not in shipped and path.is_dir():
-        return [(task, path) for task in tasks_in(path).values()]
+        if not (cards := tasks_in(path)):
+            raise CardError("holds no task cards (*.toml)", where=path)
+        return [(task, path) for task in cards.values()]
     return [(pick({**shipped, **dict.fromkeys(suite_names())}, name, what="task or suite"), None)]

@@ -87,7 +87,7 @@ def test_names_suites_and_mistakes(tmp_path):
     ]
     assert len(chosen_tasks(["core-v1"])) == 32
     assert len(chosen_tasks([])) > 150
-    with pytest.raises(UserError, match="unknown task or suite 'pathmnist-23'.*did you mean 'pathmnist-28'"):
+    with pytest.raises(UserError, match=r"unknown task or suite 'pathmnist-23'.*did you mean 'pathmnist-28'"):
         chosen_tasks(["pathmnist-23"])
     run = medssl("fetch")
     assert run.exit_code == 2
