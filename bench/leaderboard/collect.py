@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -88,20 +88,43 @@ def _collection(
     suite: str, results: dict[str, Results], known: Mapping[str, Task], badges: Mapping[str, str], own: set[str]
 ) -> Collection:
     prints = {name: _fingerprint(result) for name, result in results.items()}
-    common = max(sorted(set(prints.values())), key=list(prints.values()).count)
-    kept = {name: result for name, result in sorted(results.items()) if prints[name] == common}
+    common = _most_common(prints.values())
+    left_out = {
+        name: f"suite fingerprint {found[:12]}, not {common[:12]}" for name, found in prints.items() if found != common
+    }
+    left_out |= _other_data({name: result for name, result in results.items() if name not in left_out})
+    kept = {name: result for name, result in sorted(results.items()) if name not in left_out}
     used = {record.unit.task for result in kept.values() for record in result.records}
-    protocols = members("bench.protocols", "PROTOCOL")
     return Collection(
         suite,
         common,
         kept,
         {name: _known(known, name, suite) for name in sorted(used)},
-        protocols,
+        members("bench.protocols", "PROTOCOL"),
         {name: badges[name] for name in kept},
         frozenset(own & set(kept)),
-        {name: f"suite fingerprint {prints[name][:12]}, not {common[:12]}" for name in results if name not in kept},
+        left_out,
     )
+
+
+def _other_data(results: Mapping[str, Results]) -> dict[str, str]:
+    """Encoder -> reason, where a task's images or labels differ from those most encoders were scored on."""
+    seen: dict[str, list[str]] = {}
+    for result in results.values():
+        for task, data in {(r.unit.task, r.data_sha256) for r in result.records}:
+            seen.setdefault(task, []).append(data)
+    common = {task: _most_common(hashes) for task, hashes in seen.items()}
+    return {
+        name: f"scored on other data of {record.unit.task}"
+        for name, result in results.items()
+        for record in result.records
+        if record.data_sha256 != common[record.unit.task]
+    }
+
+
+def _most_common(values: Iterable[str]) -> str:
+    values = list(values)
+    return max(sorted(set(values)), key=values.count)
 
 
 def _fingerprint(result: Results) -> str:
