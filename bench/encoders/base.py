@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.encoders.card import EncoderCard
+from bench.encoders.card import EncoderCard, Preprocessing
 from bench.errors import EncoderError
 
 
@@ -65,11 +65,14 @@ class Encoder(ABC):
             self.module.to(self.device)
         return self
 
-    def encode(self, images: Tensor, dense: bool = False) -> Encoded:
-        """Features of `images`: uint8 (n, h, w, c), c in {1, 3}. Raises EncoderError on NaN or a wrong shape."""
+    def encode(self, images: Tensor, dense: bool = False, preprocessing: Preprocessing | None = None) -> Encoded:
+        """Features of `images`: uint8 (n, h, w, c), c in {1, 3}. Raises EncoderError on NaN or a wrong shape.
+
+        preprocessing: another than the card's, to see what it would do.
+        """
         from bench.encoders.preprocess import prepare
 
-        x = prepare(images.to(self.device), self.card.preprocessing, dense=dense)
+        x = prepare(images.to(self.device), preprocessing or self.card.preprocessing, dense=dense)
         with torch.inference_mode():
             try:
                 out = self.forward(x, dense)

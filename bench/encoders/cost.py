@@ -1,20 +1,157 @@
-"""What an encoder costs: forward FLOPs of one image."""
+"""What an encoder costs: parameters, FLOPs, speed, and what a suite will take in time and disk."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
+from bench.data.task import Suite, Task
 from bench.encoders.base import Encoder
+from bench.encoders.finding import Finding
+from bench.encoders.preprocess import prepare
+from bench.errors import MedsslError
+
+BATCH = 16
+SECONDS = 1.5
+"""How long the speed is measured, each for global and dense."""
 
 
-def flops_per_image(encoder: Encoder) -> int | None:
-    """Forward FLOPs (multiply-adds times two) of one image at the card's global input size; None without a network."""
-    if encoder.module is None:
+def flops_per_image(encoder: Encoder, *, dense: bool = False) -> int | None:
+    """Forward floating-point operations of one image (multiply-adds times two), by torch's operator counter.
+
+    None where there is nothing to count with: no torch network (ONNX, embeddings), or a program torch cannot trace.
+    0 for hand-made features, which have no network.
+    """
+    if encoder.precomputed or (encoder.module is None and encoder.parameters):
         return None
-    p = encoder.card.preprocessing
-    x = torch.zeros(1, p.channels, p.size, p.size, device=encoder.device)
-    # Not in inference mode: the counter needs the dispatcher to see composite operations.
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        encoder.forward(x, False)
-    return int(counter.get_total_flops())
+    if encoder.module is None:
+        return 0
+    from torch.utils.flop_counter import FlopCounterMode
+
+    size = encoder.card.preprocessing.size
+    image = torch.zeros((1, size, size, 3), dtype=torch.uint8, device=encoder.device)
+    x = prepare(image, encoder.card.preprocessing, dense=dense)
+    try:
+        # No inference mode: the counter does not see the operators under it.
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            encoder.forward(x, dense)
+    except (RuntimeError, NotImplementedError, TypeError):
+        return None
+    return int(counter.get_total_flops()) or None
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Seconds an image, preparation included; None for dense where there is no grid."""
+
+    seconds: float
+    seconds_dense: float | None
+
+
+def measure(encoder: Encoder) -> Speed:
+    """Speed on the encoder's device and torch's current threads, in batches of 16 images at the encoder's size."""
+    grid = encoder.encode(_batch(encoder, 1), dense=True).grid
+    return Speed(_time(encoder, False), None if grid is None else _time(encoder, True))
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What extraction of a suite needs: images, hours of forward passes, bytes of features kept on disk.
+
+    `unknown` are tasks whose card states no number of images; they are not in the sums.
+    """
+
+    images: int
+    seconds: float
+    disk_bytes: int
+    unknown: tuple[str, ...]
+
+
+def forecast(encoder: Encoder, speed: Speed, suite: Suite, tasks: Mapping[str, Task]) -> Forecast:
+    """Time and disk of one encoder on a suite: each image is encoded once, whatever the protocols and budgets."""
+    out = encoder.encode(_batch(encoder, 1), dense=True)
+    pooled, grid = 4 * out.pooled.shape[1], 0 if out.grid is None else 4 * out.grid[0].numel()
+    images, seconds, disk, unknown = 0, 0.0, 0, []
+    for name in suite.tasks:
+        task = tasks.get(name)
+        n = images_of(task) if task is not None else None
+        if n is None:
+            unknown.append(name)
+        elif task.kind == "global" or speed.seconds_dense is not None:
+            dense = task.kind == "dense"
+            images += n
+            seconds += n * (speed.seconds_dense if dense else speed.seconds)
+            disk += n * (pooled + grid * dense)
+    return Forecast(images, seconds, disk, tuple(unknown))
+
+
+def images_of(task: Task) -> int | None:
+    """Number of images of all splits as the card states them, or None.
+
+    Slices of a volume count one by one where the card gives the depth.
+    """
+    source = task.source
+    rows = source.get("rows") if isinstance(source.get("rows"), dict) else source
+    counts = [rows.get(split) for split in ("train", "val", "test")]
+    if not all(isinstance(n, int) for n in counts):
+        return None
+    shift = rows.get("test-shift", rows.get("test_shift", 0))
+    return sum(counts) + (shift if isinstance(shift, int) else 0)
+
+
+def costs(encoder: Encoder, suite: Suite | None, tasks: Mapping[str, Task]) -> list[Finding]:
+    """Findings on parameters and FLOPs, speed, and the suite."""
+    try:
+        found, speed = [_size(encoder)], measure(encoder)
+        found.append(_speed(encoder, speed))
+        if suite is not None:
+            found.append(_suite(forecast(encoder, speed, suite, tasks), suite))
+        return found
+    except MedsslError as error:
+        return [Finding("cost", "problem", str(error))]
+
+
+def _size(encoder: Encoder) -> Finding:
+    flops, dense = flops_per_image(encoder), flops_per_image(encoder, dense=True)
+    counted = "FLOPs not countable" if flops is None else f"{flops / 1e9:.2f} GFLOPs an image"
+    if dense is not None and dense != flops:
+        counted += f", {dense / 1e9:.2f} when dense"
+    values = {"parameters": encoder.parameters, "flops_per_image": flops, "flops_per_image_dense": dense}
+    return Finding("size", "ok", f"{encoder.parameters / 1e6:.2f} M parameters, {counted}", values)
+
+
+def _speed(encoder: Encoder, speed: Speed) -> Finding:
+    spoken = f"{1 / speed.seconds:.0f} images a second"
+    if speed.seconds_dense is not None:
+        spoken += f", {1 / speed.seconds_dense:.0f} when dense"
+    device = f"{encoder.device.type}, {torch.get_num_threads()} threads"
+    values = {"images_per_second": 1 / speed.seconds, "device": device}
+    return Finding("speed", "ok", f"{spoken} ({device})", values)
+
+
+def _suite(need: Forecast, suite: Suite) -> Finding:
+    hours = need.seconds / 3600
+    time_text = f"{need.seconds / 60:.1f} minutes" if hours < 2 else f"{hours:.1f} hours"
+    spoken = f"{need.images:,} images, about {time_text} of forward passes, {need.disk_bytes / 1e9:.2f} GB of features"
+    if need.unknown:
+        spoken += f"; {len(need.unknown)} tasks without a stated size are not counted"
+    values = {"suite": suite.name, "images": need.images, "seconds": need.seconds, "disk_bytes": need.disk_bytes}
+    return Finding(f"suite {suite.name}", "ok", spoken, {**values, "unknown": list(need.unknown)})
+
+
+def _batch(encoder: Encoder, n: int) -> torch.Tensor:
+    side = encoder.card.preprocessing.size
+    return torch.randint(0, 256, (n, side, side, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+def _time(encoder: Encoder, dense: bool) -> float:
+    """Seconds an image: the fastest of the batches that fit into the time."""
+    images, best, until = _batch(encoder, BATCH), float("inf"), time.perf_counter() + SECONDS
+    while time.perf_counter() < until or best == float("inf"):
+        start = time.perf_counter()
+        encoder.encode(images, dense).pooled.cpu()
+        best = min(best, time.perf_counter() - start)
+    return best / BATCH

@@ -1,0 +1,77 @@
+"""`medssl check`: Check an encoder before it is run: card, weights, contract, alarms, cost."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}
+WORDS = {"ok": "ok", "warning": "look", "problem": "FAILS", "skipped": "skipped"}
+
+
+@click.command("check")
+@click.argument("encoder")
+@click.option("--suite", default=None, help="Also say what this suite (name or TOML file) will take.")
+@click.option("--images", default=None, type=click.IntRange(0, 150), help="Phantom images for the alarms; 0: none.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")
+@click.option("--trust-code", is_flag=True, help="Allow an encoder that is code. It can do anything you can.")
+@click.option("--allow-outside", is_flag=True, help="Allow weights outside the card's folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def COMMAND(
+    encoder: str,
+    suite: str | None,
+    images: int | None,
+    device: str,
+    trust_code: bool,
+    allow_outside: bool,
+    as_json: bool,
+) -> None:
+    """Check ENCODER (a folder with encoder.toml, a card, or a reference encoder's name).
+
+    Exit code 1 when something fails.
+    """
+    from bench.encoders.check import IMAGES, check
+    from bench.encoders.finding import Report
+
+    options = {"suite": suite, "device": device, "trust_code": trust_code, "allow_outside": allow_outside}
+    found = []
+    for finding in check(encoder, images=IMAGES if images is None else images, **options):
+        found.append(finding)
+        if not as_json:
+            _print(finding)
+    report = Report(encoder, tuple(found))
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=2, sort_keys=True))
+    else:
+        _verdict(report)
+    if not report.passed:
+        raise click.exceptions.Exit(1)
+
+
+def _print(finding) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    from bench.cli._print import out
+
+    row = Table.grid(padding=(0, 2))
+    row.add_column(width=7)
+    row.add_column(width=24)
+    row.add_column(overflow="fold")
+    word = Text(WORDS[finding.level], style=STYLES[finding.level])
+    row.add_row(word, Text(finding.check), Text(finding.message))
+    out.print(Padding(row, (0, 0, 0, 1)))
+
+
+def _verdict(report) -> None:
+    from bench.cli._print import out
+
+    counts = {level: sum(f.level == level for f in report.findings) for level in ("problem", "warning")}
+    if counts["problem"]:
+        out.print(f"\n {report.encoder} fails {counts['problem']} of {len(report.findings)} checks.", markup=False)
+    elif counts["warning"]:
+        out.print(f"\n {report.encoder} can be run; look at {counts['warning']} of its checks first.", markup=False)
+    else:
+        out.print(f"\n {report.encoder} passes every check.", markup=False)

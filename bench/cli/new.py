@@ -1,0 +1,88 @@
+"""`medssl new`: Write a commented card for an encoder of yours."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+DEFAULTS = {
+    "author": "Unknown",
+    "licence": "unknown",
+    "paradigm": "predictive",
+    "objective": "other",
+    "architecture": "vit",
+    "adapter": "timm",
+    "model": "vit_small_patch16_224",
+    "size": 224,
+    "normalisation": "imagenet",
+    "pooling": "native",
+}
+
+
+@click.command("new")
+@click.argument("name")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write [default: NAME].")
+@click.option("--title", help="Title in tables [default: NAME].")
+@click.option("--author", help="Who made it.")
+@click.option("--licence", help="Licence of the weights.")
+@click.option("--paradigm", help="contrastive, predictive, generative, hybrid, reference.")
+@click.option("--objective", help="Finer kind of objective, e.g. self-distillation.")
+@click.option("--method", help="Name of the method, e.g. DINO [default: the title].")
+@click.option("--architecture", help="vit, cnn, other.")
+@click.option("--adapter", help="timm, huggingface, onnx, embeddings, torchscript, torch-export, python.")
+@click.option("--model", help="timm architecture, or owner/name on the hub.")
+@click.option("--weights", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Copied beside the card.")
+@click.option("--size", type=int, help="Image size in pixels.")
+@click.option("--normalisation", help="imagenet, half (0.5, 0.5), identity (0, 1), clip; edit the card for others.")
+@click.option("--pooling", help="native, cls, mean, cls+mean, max.")
+@click.option("--yes", is_flag=True, help="Ask nothing; take the defaults for what is not given.")
+def COMMAND(name: str, out: Path | None, title: str | None, weights: Path | None, yes: bool, **given: Any) -> None:
+    """Write NAME/encoder.toml. Asks for what the options leave open."""
+    from bench.encoders.new import Answers, write_card
+
+    folder = out or Path(name)
+    said = {"name": name, "title": title or name, **_asked(given, ask=not yes and sys.stdin.isatty())}
+    said["method"] = said.get("method") or said["title"]
+    path = write_card(Answers(weights=weights, **said), folder)
+    click.echo(f"Wrote {path}")
+    if weights is None and said["adapter"] != "huggingface":
+        click.echo("Put the weights beside it and name them with their sha256 under [source].")
+    click.echo(f"Next: medssl check {folder}")
+
+
+def _asked(given: dict[str, Any], *, ask: bool) -> dict[str, Any]:
+    """Each option as given, as answered, or by default. Raises UsageError for a word that is not on its list."""
+    answers = {}
+    for key, value in given.items():
+        if value is None and key in DEFAULTS:
+            value = _prompt(key) if ask else DEFAULTS[key]
+        if value is not None and key in _choices() and value not in _choices()[key]:
+            raise click.UsageError(f"--{key} is {value!r}, expected one of: {', '.join(_choices()[key])}")
+        answers[key] = value
+    return answers
+
+
+def _prompt(key: str) -> Any:
+    choices = _choices().get(key)
+    return click.prompt(
+        f"{key.capitalize()}", default=DEFAULTS[key], type=click.Choice(choices) if choices else type(DEFAULTS[key])
+    )
+
+
+def _choices() -> dict[str, list[str]]:
+    from typing import get_args
+
+    from bench.encoders.new import ADAPTERS, NORMALISATIONS
+    from bench.words import PARADIGMS, Objective, Pooling
+
+    return {
+        "paradigm": list(PARADIGMS),
+        "objective": list(get_args(Objective)),
+        "architecture": ["vit", "cnn", "other"],
+        "adapter": list(ADAPTERS),
+        "normalisation": list(NORMALISATIONS),
+        "pooling": list(get_args(Pooling)),
+    }

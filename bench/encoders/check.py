@@ -1,0 +1,98 @@
+"""`medssl check`: everything that can be known about an encoder before a suite is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.encoders.base import Encoder
+from bench.encoders.card import EncoderCard, read_card
+from bench.encoders.contract import contract
+from bench.encoders.finding import Finding, Report
+from bench.encoders.load import card_path, source_of
+from bench.encoders.source import Place
+from bench.errors import MedsslError, UserError
+
+IMAGES = 120
+"""Training and test images of each phantom task the alarms look at."""
+
+
+def check(
+    path_or_name: str | Path,
+    *,
+    suite: str | None = None,
+    images: int = IMAGES,
+    trust_code: bool = False,
+    allow_outside: bool = False,
+    device: str = "cpu",
+) -> Iterator[Finding]:
+    """Findings one by one, as they come; the first problem with card or weights is the last finding.
+
+    suite: name or file of the suite to forecast. images: for the alarms; 0 leaves them out.
+    """
+    path = card_path(path_or_name)
+    try:
+        card = read_card(path)
+        source = source_of(card, where=path)
+    except UserError as error:
+        yield Finding("card", "problem", str(error))
+        return
+    yield _card(card)
+    try:
+        encoder = source.load(card, Place(path.parent, trust_code, allow_outside)).to(device)
+    except UserError as error:
+        yield Finding("loads", "problem", str(error))
+        return
+    yield _weights(encoder)
+    if encoder.precomputed:
+        yield Finding("contract", "skipped", "features are precomputed; their files are checked when they are read")
+        return
+    yield from contract(encoder)
+    yield from _alarms(encoder, images)
+    yield from _costs(encoder, suite)
+
+
+def report(path_or_name: str | Path, **options: object) -> Report:
+    """All findings of `check` at once."""
+    findings = tuple(check(path_or_name, **options))
+    return Report(str(path_or_name), findings)
+
+
+def _card(card: EncoderCard) -> Finding:
+    values = {"name": card.name, "version": card.version, "sha256": card.sha256}
+    spoken = f"{card.name} {card.version}, {card.paradigm} ({card.objective})"
+    if card.paradigm != "reference" and card.pretraining is None:
+        return Finding("card", "warning", f"{spoken}; the pretraining corpora are not disclosed", values)
+    if card.paradigm == "reference" and card.objective not in _NOT_SELF_SUPERVISED:
+        return Finding("card", "warning", f"{spoken}: a self-supervised objective under 'reference'?", values)
+    return Finding("card", "ok", spoken, values)
+
+
+_NOT_SELF_SUPERVISED = ("supervised", "random-init", "raw-pixels", "colour-histogram", "other")
+
+
+def _weights(encoder: Encoder) -> Finding:
+    digest, adapter = encoder.weights_sha256, encoder.card.source["adapter"]
+    if digest is None:
+        return Finding("weights", "ok", f"none: made by hand ({adapter})")
+    return Finding("weights", "ok", f"loaded through {adapter!r}, sha256 {digest[:12]}", {"sha256": digest})
+
+
+def _alarms(encoder: Encoder, images: int) -> Iterator[Finding]:
+    from bench.encoders.alarms import alarms
+    from bench.encoders.probe import phantom_probes
+
+    if images == 0:
+        yield Finding("alarms", "skipped", "not asked for")
+        return
+    try:
+        yield from alarms(encoder, phantom_probes(images))
+    except MedsslError as error:
+        yield Finding("alarms", "problem", str(error))
+
+
+def _costs(encoder: Encoder, suite: str | None) -> list[Finding]:
+    from bench.data.task import read_suite, shipped_tasks
+    from bench.encoders.cost import costs
+
+    return costs(encoder, None if suite is None else read_suite(suite), shipped_tasks())

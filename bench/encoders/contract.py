@@ -1,0 +1,176 @@
+"""The contract every encoder keeps: tested on images whose right treatment is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from bench.encoders.base import Encoded, Encoder
+from bench.encoders.finding import Finding
+from bench.encoders.networks import TimmEncoder
+from bench.encoders.preprocess import input_size, prepare
+from bench.errors import MedsslError
+
+TOLERANCE = 1e-5
+"""Largest difference between batch sizes, relative to the largest feature (at least 1)."""
+
+
+def contract(encoder: Encoder) -> Iterator[Finding]:
+    """One finding a check; a check that raises is a problem, the others still run."""
+    images = known_images(encoder.card.preprocessing.size)
+    for name, check in CHECKS.items():
+        try:
+            yield check(encoder, images)
+        except MedsslError as error:
+            yield Finding(name, "problem", str(error))
+
+
+def known_images(size: int) -> Tensor:
+    """uint8 (8, h, h, 3), h = size + 8 so that resizing takes part: black, white, grey, red, two ramps, two of noise."""
+    side = size + 8
+    images = torch.zeros((8, side, side, 3))
+    images[1], images[2], images[3, ..., 0] = 255, 128, 255
+    ramp = torch.linspace(0, 255, side)
+    images[4], images[5] = ramp[None, :, None], ramp[:, None, None]
+    images[6:] = torch.randint(0, 256, (2, side, side, 3), generator=torch.Generator().manual_seed(0)).float()
+    return images.to(torch.uint8)
+
+
+def _range(encoder: Encoder, images: Tensor) -> Finding:
+    """Black and white must land where the card's mean and std say, and within what networks are trained on."""
+    x = prepare(images[:2], encoder.card.preprocessing)
+    low, high = float(x[0].min()), float(x[1].max())
+    values = {"black": round(low, 3), "white": round(high, 3)}
+    spoken = f"black becomes {low:.2f}, white {high:.2f}"
+    if max(encoder.card.preprocessing.mean) > 1.5:
+        fix = "mean and std are for values in [0, 1]; divide yours by 255"
+        return Finding("input range", "problem", f"{spoken}: {fix}", values)
+    if high - low > 12 or high - low < 0.5 or low > 0.5 or high < -0.5:
+        return Finding("input range", "warning", f"{spoken}: unusual, look at mean and std again", values)
+    return Finding("input range", "ok", spoken, values)
+
+
+def _shapes(encoder: Encoder, images: Tensor) -> Finding:
+    out = encoder.encode(images, dense=True)
+    size = input_size(encoder.card.preprocessing, dense=True)
+    values = {"dimension": out.pooled.shape[1], "grid": None if out.grid is None else list(out.grid.shape[1:])}
+    if out.grid is None:
+        message = f"{out.pooled.shape[1]} global features, no patch grid: it cannot be scored on dense tasks"
+        return Finding("shapes", "warning", message, values)
+    _, gh, gw, c = out.grid.shape
+    message = f"{out.pooled.shape[1]} global features; grid {gh} x {gw} of {c} (one cell is {size / gh:.0f} px)"
+    if gh != gw or gh < 2:
+        return Finding("shapes", "warning", f"{message}: a square grid of at least 2 x 2 is expected", values)
+    if min(gh, gw) < 8:
+        return Finding("shapes", "warning", f"{message}: coarse for dense tasks; see dense_size, dense_layer", values)
+    return Finding("shapes", "ok", message, values)
+
+
+def _architecture(encoder: Encoder, images: Tensor) -> Finding:
+    word, network = encoder.card.architecture, encoder.module
+    if not isinstance(encoder, TimmEncoder):
+        return Finding("architecture", "ok", f"{word!r}, as the card says; {type(encoder).__name__} does not tell")
+    tokens = getattr(network, "num_prefix_tokens", None) is not None
+    if tokens != (word == "vit") and word != "other":
+        found = "a transformer with tokens" if tokens else "a network with feature maps"
+        return Finding("architecture", "warning", f"the card says {word!r}, the network is {found}")
+    return Finding("architecture", "ok", f"{word!r}: {type(network).__name__}")
+
+
+def _finite(encoder: Encoder, images: Tensor) -> Finding:
+    out = encoder.encode(images, dense=True)
+    largest = max(float(t.abs().max()) for t in (out.pooled, out.grid) if t is not None)
+    values = {"largest": largest}
+    if largest > 1e4:
+        return Finding(
+            "finite", "warning", f"largest feature {largest:.3g}: half precision would overflow soon", values
+        )
+    return Finding(
+        "finite", "ok", f"black, white, flat and noise images give finite features (up to {largest:.3g})", values
+    )
+
+
+def _deterministic(encoder: Encoder, images: Tensor) -> Finding:
+    a, b = encoder.encode(images, dense=True), encoder.encode(images, dense=True)
+    if all(torch.equal(x, y) for x, y in _pairs(a, b)):
+        return Finding("deterministic", "ok", "the same bits twice")
+    worst = _difference(a, b)
+    level = "problem" if worst > TOLERANCE else "warning"
+    return Finding("deterministic", level, f"two runs differ by {worst:.1e}: is dropout on?", {"difference": worst})
+
+
+def _batches(encoder: Encoder, images: Tensor) -> Finding:
+    whole = encoder.encode(images, dense=True)
+    worst = 0.0
+    for size in (1, 3):
+        parts = [encoder.encode(images[i : i + size], dense=True) for i in range(0, len(images), size)]
+        grid = None if whole.grid is None else torch.cat([p.grid for p in parts])
+        worst = max(worst, _difference(whole, Encoded(torch.cat([p.pooled for p in parts]), grid)))
+    values = {"difference": worst}
+    if worst <= TOLERANCE:
+        return Finding("batch size", "ok", f"batches of 1, 3 and 8 agree to {worst:.0e}", values)
+    level = "problem" if worst > 1e-3 else "warning"
+    message = f"features depend on the batch (up to {worst:.1e}): batch statistics or reduced precision?"
+    return Finding("batch size", level, message, values)
+
+
+def _grey(encoder: Encoder, images: Tensor) -> Finding:
+    grey = images[4:6, ..., :1]
+    worst = _difference(encoder.encode(grey), encoder.encode(grey.expand(-1, -1, -1, 3)))
+    if worst > TOLERANCE:
+        return Finding("grey images", "problem", f"a grey image and its colour copy differ by {worst:.1e}")
+    return Finding("grey images", "ok", "a grey image equals its three-channel copy")
+
+
+def _channels(encoder: Encoder, images: Tensor) -> Finding:
+    red, blue = images[3:4], images[3:4].flip(-1)
+    differ = _difference(encoder.encode(red), encoder.encode(blue)) > TOLERANCE
+    sees = encoder.card.preprocessing.channels == 3 and encoder.card.preprocessing.grey != "luminance"
+    if sees and not differ:
+        return Finding("colour", "warning", "red and blue give the same features: colour does not reach the network")
+    return Finding("colour", "ok", "channels are RGB in that order" if sees else "colour is reduced to luminance")
+
+
+def _shape_of_image(encoder: Encoder, images: Tensor) -> Finding:
+    """A wide image must be accepted, and padded or squeezed as the card says."""
+    wide = images[1:2, : images.shape[1] // 2]
+    encoder.encode(wide, dense=True)
+    x = prepare(wide, encoder.card.preprocessing)
+    black = float((x[0, 0] == prepare(images[:1], encoder.card.preprocessing)[0, 0, 0, 0]).float().mean())
+    padded = encoder.card.preprocessing.pad_to_square
+    if padded != (0.4 < black < 0.6):
+        return Finding("wide images", "problem", f"{black:.0%} of a padded 2:1 image is black, expected half")
+    return Finding("wide images", "ok", "padded to a square with black" if padded else "squeezed to a square")
+
+
+def _sees(encoder: Encoder, images: Tensor) -> Finding:
+    pooled = encoder.encode(images).pooled
+    spread = float((pooled[:, None] - pooled[None]).abs().amax(-1).fill_diagonal_(torch.inf).min())
+    if spread == 0:
+        return Finding("input reaches the output", "problem", "different images give the very same features")
+    return Finding("input reaches the output", "ok", "different images give different features")
+
+
+def _pairs(a: Encoded, b: Encoded) -> list[tuple[Tensor, Tensor]]:
+    return [(a.pooled, b.pooled)] + ([] if a.grid is None else [(a.grid, b.grid)])
+
+
+def _difference(a: Encoded, b: Encoded) -> float:
+    """Largest absolute difference, relative to the largest feature where that is above 1."""
+    return max(float((x - y).abs().max() / x.abs().max().clamp_min(1)) for x, y in _pairs(a, b))
+
+
+CHECKS: dict[str, Callable[[Encoder, Tensor], Finding]] = {
+    "architecture": _architecture,
+    "input range": _range,
+    "shapes": _shapes,
+    "finite": _finite,
+    "deterministic": _deterministic,
+    "batch size": _batches,
+    "grey images": _grey,
+    "colour": _channels,
+    "wide images": _shape_of_image,
+    "input reaches the output": _sees,
+}

@@ -1,0 +1,168 @@
+"""`medssl new`: a commented card from a few answers, checked before it is written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.encoders.card import EncoderCard
+from bench.errors import CardError
+from bench.files import sha256_file, write_atomic
+
+NORMALISATIONS: dict[str, tuple[list[float], list[float]]] = {
+    "imagenet": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    "half": ([0.5], [0.5]),
+    "identity": ([0.0], [1.0]),
+    "clip": ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]),
+}
+ADAPTERS = ("timm", "huggingface", "onnx", "embeddings", "torchscript", "torch-export", "python")
+SOURCES: dict[str, str] = {
+    "timm": """adapter = "timm"
+model = {model}                # a name of timm.list_models()
+weights = {weights}            # beside this card: .safetensors, or .pth read without running anything
+sha256 = {sha256}
+# entry = "teacher"            # where the state dict lies inside the file, if not at the top
+# prefix = "backbone."         # keep the tensors whose name starts so, without it
+# drop = ["head."]             # then leave these out
+# key_mapping = "by-order"     # same tensors in the same order under other names
+# num_classes = 1000           # width of a classifier the file holds; it is taken off
+# options = {{ img_size = 128 }} # size the position embeddings were trained at, if not the model's own""",
+    "huggingface": """adapter = "huggingface"
+repository = {model}           # or: folder = "model", below this card
+revision = "{zeros40}"         # a commit, never a branch
+sha256 = {sha256}              # of its model.safetensors
+# part = "vision_model"        # the image tower of a two-tower model""",
+    "onnx": """adapter = "onnx"
+weights = {weights}            # one image input (n, channels, h, w); outputs: see docs/encoders.md
+sha256 = {sha256}
+prefix_tokens = 1              # class and register tokens before the patches
+# external = {{ "weights.bin" = "<sha256>" }} # each file of external data""",
+    "embeddings": """adapter = "embeddings"
+parameters = 0                 # of the network that made them
+
+# One table a task; bench.encoders.sources.embeddings.write_embeddings makes the files.
+[source.files.my-task]
+path = {weights}
+sha256 = {sha256}
+""",
+    "torchscript": """adapter = "torchscript"      # runs only with --trust-code
+weights = {weights}
+sha256 = {sha256}
+prefix_tokens = 1              # class and register tokens before the patches""",
+    "torch-export": """adapter = "torch-export"     # runs only with --trust-code
+weights = {weights}
+sha256 = {sha256}
+prefix_tokens = 1              # class and register tokens before the patches""",
+    "python": """adapter = "python"           # runs only with --trust-code
+file = {weights}
+sha256 = {sha256}
+function = "load"              # load(card, folder) -> bench.encoders.base.Encoder""",
+}
+CARD = """# What this encoder is, where its weights are, and how images must be prepared for it.
+# Check it with: medssl check {folder}
+schema = 1
+name = {name}
+version = "1"
+title = {title}
+authors = [{author}]
+licence = {licence}
+
+# contrastive, predictive (non-contrastive), generative, hybrid; reference: not self-supervised
+paradigm = {paradigm}
+objective = {objective}
+method = {method}
+architecture = {architecture}          # vit, cnn, other
+# url = "https://..."
+# citation = "..."
+
+# Every corpus the weights have seen. Say so if they saw a task's images: it never costs a rank that silence keeps.
+# Without any [[pretraining]] the card says "not disclosed".
+# [[pretraining]]
+# corpus = "ImageNet-1k"
+# images = 1281167
+# in_domain = false
+
+[source]
+{source}
+
+[preprocessing]
+size = {size}
+# dense_size = 448             # another size for dense tasks, for a finer grid
+channels = 3
+mean = {mean}                  # for values in [0, 1]
+std = {std}
+grey = "repeat"                # or "luminance": colour images become grey first
+pad_to_square = false          # true keeps the shape of the image and fills up with black
+
+[features]
+pooling = {pooling}            # native, cls, mean, cls+mean, max
+# layer = -1                   # -1 is the last
+# dense_layer = -2             # for dense tasks, a finer stage of a CNN
+"""
+UNKNOWN_SHA = "0" * 64
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the author said; `weights` is a file that exists, or None when it comes later."""
+
+    name: str
+    title: str
+    author: str
+    licence: str
+    paradigm: str
+    objective: str
+    method: str
+    architecture: str
+    adapter: str
+    model: str
+    weights: Path | None
+    size: int
+    normalisation: str
+    pooling: str
+
+
+def write_card(answers: Answers, folder: Path) -> Path:
+    """Write `folder/encoder.toml`, with the weights copied beside it. Returns the card's path.
+
+    Nothing is overwritten. Raises CardError when the card exists or the answers break its schema.
+    """
+    path = folder / "encoder.toml"
+    if path.exists():
+        raise CardError("exists already", where=path, fix="choose another name, or edit it")
+    text = card_text(answers, folder)
+    EncoderCard.parse(tomllib.loads(text), where=path)
+    if answers.weights is not None:
+        _copy(answers.weights, folder)
+    write_atomic(path, text)
+    return path
+
+
+def card_text(answers: Answers, folder: Path) -> str:
+    """The card as commented TOML."""
+    mean, std = NORMALISATIONS[answers.normalisation]
+    weights, digest = ("weights.safetensors", UNKNOWN_SHA) if answers.weights is None else _named(answers.weights)
+    source = SOURCES[answers.adapter].format(
+        model=_toml(answers.model), weights=_toml(weights), sha256=_toml(digest), zeros40="0" * 40
+    )
+    words = ("name", "title", "author", "licence", "paradigm", "objective", "method", "architecture", "pooling")
+    spoken = {word: _toml(getattr(answers, word)) for word in words}
+    return CARD.format(folder=folder, source=source, size=answers.size, mean=mean, std=std, **spoken)
+
+
+def _named(weights: Path) -> tuple[str, str]:
+    return weights.name, sha256_file(weights)
+
+
+def _copy(weights: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / weights.name).exists():
+        shutil.copyfile(weights, folder / weights.name)
+
+
+def _toml(text: str) -> str:
+    """A basic TOML string; JSON's escapes are TOML's."""
+    return json.dumps(text, ensure_ascii=True)
