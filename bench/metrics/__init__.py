@@ -6,34 +6,63 @@ import numpy as np
 
 from bench.data.dataset import Split
 from bench.data.task import Task
-from bench.metrics.overlap import dice_per_image, mean_over_images_then_classes
-from bench.metrics.ranking import auroc
-from bench.metrics.resample import interval, mean_defined, resample_counts, with_point
+from bench.errors import DataError
+from bench.metrics import classification, segmentation
+from bench.metrics.resample import interval, resample_counts, with_point
+from bench.metrics.strata import strata
 from bench.runs.records import Interval
 
 __all__ = ["primary_replicates", "resample_counts", "score"]
 
 
-def score(task: Task, output: np.ndarray, split: Split, *, resamples: np.ndarray | None) -> dict[str, Interval]:
+def score(
+    task: Task,
+    output: np.ndarray,
+    split: Split,
+    *,
+    resamples: np.ndarray | None,
+    temperature: float | None = None,
+) -> dict[str, Interval]:
     """Every metric that fits the task, with its 95 % interval; a metric that is undefined is left out.
 
     output: as in `bench.protocols.base.Prediction.outputs`. resamples: counts (B, n) from `resample_counts`,
-    or None for point values without intervals. A stratum stands in brackets: "lesion_recall[0.5-2%]".
+    or None for point values without intervals. temperature: fitted on validation predictions
+    (`bench.metrics.calibration.fit_temperature`); without it only `ece_unscaled` is reported, no `ece`.
+    A stratum stands in brackets: "lesion_recall[0.5-2%]". Raises DataError for outputs that are not predictions
+    of this task (shape, NaN, probabilities outside [0, 1], unknown classes).
     """
+    check_output(task, output, split)
     weights = with_point(resamples, len(split))
-    found = {task.metric: interval(_primary(task, output, split, weights))}
-    return {name: value for name, value in found.items() if value is not None}
+    if task.kind == "dense":
+        found = segmentation.all_metrics(task, output, split.labels, weights, strata(split))
+    else:
+        found = classification.all_metrics(task, output, split.labels, weights, temperature)
+        found |= {
+            f"{task.metric}[{name}]": classification.primary(task, output[keep], split.labels[keep], weights[:, keep])
+            for name, keep in strata(split).items()
+        }
+    intervals = {name: interval(estimates) for name, estimates in found.items()}
+    return {name: value for name, value in intervals.items() if value is not None}
 
 
 def primary_replicates(task: Task, output: np.ndarray, split: Split, counts: np.ndarray) -> np.ndarray:
-    """The primary metric in each bootstrap replicate: float64 (B,), NaN where a replicate leaves it undefined."""
-    return _primary(task, output, split, counts)
+    """The primary metric in each bootstrap replicate: float64 (B,), NaN where a replicate leaves it undefined.
+
+    Raises DataError as `score` does.
+    """
+    check_output(task, output, split)
+    family = segmentation if task.kind == "dense" else classification
+    return family.primary(task, output, split.labels, counts)
 
 
-def _primary(task: Task, output: np.ndarray, split: Split, weights: np.ndarray) -> np.ndarray:
+def check_output(task: Task, output: np.ndarray, split: Split) -> None:
+    """Raise DataError when `output` cannot be predictions of `task` on `split`."""
     k = len(task.classes)
+    shape = split.labels.shape if task.kind == "dense" else (len(split), k)
+    if output.shape != shape:
+        raise DataError(f"predictions have shape {output.shape}, expected {shape}", where=task.name)
     if task.kind == "dense":
-        return mean_over_images_then_classes(dice_per_image(output, split.labels, k), weights)
-    truth = split.labels if task.target == "multi-label" else np.eye(k, dtype=np.uint8)[split.labels]
-    columns = [1] if k == 2 and task.target != "multi-label" else range(k)
-    return mean_defined(np.stack([auroc(truth[:, c] == 1, output[:, c], weights) for c in columns], axis=1))
+        if output.dtype != np.uint8 or (output.size and output.max() >= k):
+            raise DataError(f"predicted masks must be uint8 with classes below {k}", where=task.name)
+    elif not (np.issubdtype(output.dtype, np.floating) and ((output >= 0) & (output <= 1 + 1e-5)).all()):
+        raise DataError("predicted probabilities must be finite floats in [0, 1]", where=task.name)

@@ -7,8 +7,10 @@ Every metric of this package is a function of case weights, so a bootstrap of B 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
+from scipy import sparse
 
 from bench.runs.records import Interval
 
@@ -16,7 +18,7 @@ REPLICATES = 2000
 LEVEL = 0.95
 MIN_DEFINED = 0.9
 """An interval needs the metric to be defined in this share of the replicates."""
-_BLOCK = 256
+_BLOCK_BYTES = 1 << 26
 
 
 def resample_counts(
@@ -42,12 +44,18 @@ def resample_counts(
     # RandomState is numpy's frozen generator: the same draws whatever the numpy version.
     rng = np.random.RandomState(seed)
     drawn = np.empty((len(units), replicates), np.uint8)
-    for start in range(0, replicates, _BLOCK):
-        rows = min(_BLOCK, replicates - start)
-        picks = rng.randint(0, max(len(units), 1), size=(rows, len(units)), dtype=np.int64)
+    for block in blocks(replicates, len(units)):
+        rows = block.stop - block.start
+        picks = rng.randint(0, len(units), size=(rows, len(units)), dtype=np.int64)
         flat = (picks + np.arange(rows)[:, None] * len(units)).ravel()
-        drawn[:, start : start + rows] = np.bincount(flat, minlength=rows * len(units)).reshape(rows, -1).T
+        drawn[:, block] = np.bincount(flat, minlength=rows * len(units)).reshape(rows, -1).T
     return drawn[members].T
+
+
+def blocks(rows: int, columns: int, itemsize: int = 8) -> Iterator[slice]:
+    """Slices of a (rows, columns) array that stay within 64 MB each."""
+    step = max(1, _BLOCK_BYTES // max(1, columns * itemsize))
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 def with_point(counts: np.ndarray | None, n: int) -> np.ndarray:
@@ -60,14 +68,22 @@ def with_point(counts: np.ndarray | None, n: int) -> np.ndarray:
     return stacked.T
 
 
-def weighted_sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Weighted sum of each column in each replicate: weights (r, n), values (n, m) -> float64 (r, m)."""
-    values = np.ascontiguousarray(values, dtype=np.float64)
-    sums = np.empty((len(weights), values.shape[1]))
-    for start in range(0, len(weights), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        sums[block] = weights[block].astype(np.float64) @ values
+def weighted_sums(weights: np.ndarray, values: np.ndarray | sparse.csr_matrix) -> np.ndarray:
+    """Weighted sum of each column in each replicate: weights (r, n), values (n, m) -> float64 (r, m).
+
+    A sparse product: it skips zeros (indicators are mostly zero) and adds in one order whatever the thread count.
+    """
+    columns = sparse.csr_matrix(values, dtype=np.float64).T.tocsr()
+    sums = np.empty((len(weights), columns.shape[0]))
+    for block in blocks(*weights.shape):
+        sums[block] = (columns @ np.ascontiguousarray(weights[block].T, dtype=np.float64)).T
     return sums
+
+
+def indicator(index: np.ndarray, k: int, keep: np.ndarray | None = None) -> sparse.csr_matrix:
+    """Row i has a one in column index[i] (where `keep`): sparse float64 (n, k)."""
+    rows = np.arange(len(index)) if keep is None else np.flatnonzero(keep)
+    return sparse.csr_matrix((np.ones(len(rows)), (rows, index[rows])), shape=(len(index), k))
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

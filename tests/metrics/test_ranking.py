@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from bench.metrics.ranking import auroc, average_precision, ranking
+from bench.metrics.ranking import auroc, ranking
 
 
 @st.composite
@@ -15,19 +15,19 @@ def tied_cases(draw):
     positive = draw(hnp.arrays(bool, n))
     scores = draw(hnp.arrays(np.int64, n, elements=st.integers(0, 5))).astype(np.float32)
     weights = draw(hnp.arrays(np.uint8, (3, n), elements=st.integers(0, 4)))
-    return positive, scores, weights
+    return positive[:, None], scores[:, None], weights
 
 
 @given(tied_cases())
 def test_equals_scikit_learn_under_sample_weights(case):
     positive, scores, weights = case
-    area, precision = ranking(positive, scores, weights)
+    area, precision = (values[:, 0] for values in ranking(positive, scores, weights))
     for r, w in enumerate(weights):
-        if w[positive].sum() == 0 or w[~positive].sum() == 0:
+        if w[positive[:, 0]].sum() == 0 or w[~positive[:, 0]].sum() == 0:
             assert np.isnan(area[r])
         else:
             assert area[r] == pytest.approx(roc_auc_score(positive, scores, sample_weight=w), abs=1e-12)
-        if w[positive].sum() == 0:
+        if w[positive[:, 0]].sum() == 0:
             assert np.isnan(precision[r])
         else:
             assert precision[r] == pytest.approx(average_precision_score(positive, scores, sample_weight=w), abs=1e-12)
@@ -53,15 +53,15 @@ def test_weights_are_repetitions_and_reversal_is_the_complement(case):
 
 
 def test_hand_worked():
-    positive = np.array([True, False, True, False, False])
-    scores = np.array([0.9, 0.8, 0.8, 0.3, 0.1])
+    positive = np.array([[True], [False], [True], [False], [False]])
+    scores = np.array([[0.9], [0.8], [0.8], [0.3], [0.1]])
     one = np.ones((1, 5), np.uint8)
     # Pairs: 0.9 beats 3 of 3; 0.8 beats 2 and ties 1 -> (3 + 2.5) / 6.
-    assert auroc(positive, scores, one)[0] == pytest.approx(5.5 / 6)
+    assert auroc(positive, scores, one)[0, 0] == pytest.approx(5.5 / 6)
     # Thresholds: 0.9 -> precision 1 at recall 1/2; 0.8 -> 2/3 at recall 1.
-    assert average_precision(positive, scores, one)[0] == pytest.approx(0.5 + 0.5 * 2 / 3)
+    assert ranking(positive, scores, one)[1][0, 0] == pytest.approx(0.5 + 0.5 * 2 / 3)
 
 
 @pytest.mark.parametrize("positive", [[True, True], [False, False]])
 def test_single_class_is_undefined(positive):
-    assert np.isnan(auroc(np.array(positive), np.array([0.1, 0.2]), np.ones((1, 2), np.uint8)))
+    assert np.isnan(auroc(np.array(positive)[:, None], np.array([[0.1], [0.2]]), np.ones((1, 2), np.uint8)))

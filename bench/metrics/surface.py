@@ -1,0 +1,90 @@
+"""Distances between mask borders, exact, for a whole stack of images at once.
+
+A border pixel is a pixel of the mask with one of its four neighbours outside it (the image's edge is outside).
+Distances run between the centres of border pixels, in pixels of the mask. The squared distance to a border is
+found in the two separable steps of Felzenszwalb & Huttenlocher (2012), the second only where it is asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.metrics.resample import ratio
+
+TOLERANCE = 2.0
+"""Pixels of the mask's own grid within which a border counts as matched by the surface Dice."""
+PERCENTILE = 0.95
+_FAR = 1 << 13
+_BLOCK_PIXELS = 1 << 22
+
+
+def surface_metrics(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised surface Dice at 2 px, in [0, 1], and 95th percentile Hausdorff distance, in pixels: float64 (n,).
+
+    predicted, truth: bool (n, h, w). NaN where the truth is empty. Where only the prediction is empty the surface
+    Dice is 0 and the distance is the image diagonal. Surface Dice: Nikolov et al. 2021; HD95: the larger of the
+    two directed 95th percentiles.
+    """
+    n, h, w = truth.shape
+    step = max(1, _BLOCK_PIXELS // (h * w))
+    parts = [_block(predicted[i : i + step], truth[i : i + step]) for i in range(0, n, step)]
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+def border(mask: np.ndarray) -> np.ndarray:
+    """Border pixels of each mask of a stack, bool (n, h, w)."""
+    inner = mask.copy()
+    inner[:, 1:] &= mask[:, :-1]
+    inner[:, :-1] &= mask[:, 1:]
+    inner[:, :, 1:] &= mask[:, :, :-1]
+    inner[:, :, :-1] &= mask[:, :, 1:]
+    inner[:, [0, -1]] = False
+    inner[:, :, [0, -1]] = False
+    return mask & ~inner
+
+
+def _block(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    h, w = truth.shape[1:]
+    has_truth, has_both = truth.any(axis=(1, 2)), truth.any(axis=(1, 2)) & predicted.any(axis=(1, 2))
+    surface_dice = np.where(has_truth, 0.0, np.nan)
+    hausdorff = np.where(has_truth, np.hypot(h, w), np.nan)
+    ours, theirs = border(predicted[has_both]), border(truth[has_both])
+    there, back = _distances(ours, theirs), _distances(theirs, ours)
+    m = len(ours)
+    near = sum(np.bincount(i[d <= TOLERANCE], minlength=m) for i, d in (there, back))
+    size = sum(np.bincount(i, minlength=m) for i, _ in (there, back))
+    surface_dice[has_both] = ratio(near, size)
+    hausdorff[has_both] = np.maximum(_quantile(*there, m), _quantile(*back, m))
+    return surface_dice, hausdorff
+
+
+def _distances(origin: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Image index and distance to `goal` of every pixel of `origin`; each image holds pixels of both."""
+    image, row, column = np.nonzero(origin)
+    vertical = _vertical(goal)
+    columns = np.arange(goal.shape[2], dtype=np.int32)
+    squared = np.empty(len(image), np.int32)
+    step = max(1, _BLOCK_PIXELS // goal.shape[2])
+    for start in range(0, len(image), step):
+        s = slice(start, start + step)
+        to_column = (columns - column[s, None].astype(np.int32)) ** 2
+        squared[s] = (to_column + vertical[image[s], row[s]].astype(np.int32) ** 2).min(axis=1)
+    return image, np.sqrt(squared)
+
+
+def _vertical(mask: np.ndarray) -> np.ndarray:
+    """Distance of each pixel to the nearest mask pixel of its own column, int16 (n, h, w)."""
+    rows = np.arange(mask.shape[1], dtype=np.int16)[:, None]
+    above = np.maximum.accumulate(np.where(mask, rows, np.int16(-_FAR)), axis=1)
+    below = np.minimum.accumulate(np.where(mask, rows, np.int16(_FAR))[:, ::-1], axis=1)[:, ::-1]
+    return np.minimum(rows - above, below - rows)
+
+
+def _quantile(image: np.ndarray, distance: np.ndarray, n: int) -> np.ndarray:
+    """The 95th percentile (linear interpolation) of the distances of each image, (n,)."""
+    ordered = distance[np.lexsort((distance, image))]
+    count = np.bincount(image, minlength=n)
+    place = np.cumsum(count) - count + PERCENTILE * (count - 1)
+    low = np.floor(place).astype(int)
+    high = np.minimum(low + 1, np.cumsum(count) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
