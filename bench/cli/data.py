@@ -114,3 +114,18 @@ def check(names: tuple[str, ...], folder: Path | None, accept_checksum: bool, as
         for report in reports:
             show_report(report)
     sys.exit(0 if all(report.ok for report in reports) else 1)
+
+
+@COMMAND.command()
+@NAMES
+@FOLDER
+@click.option("--downloads", is_flag=True, help="Also the files they were made from, where they were fetched.")
+def remove(names: tuple[str, ...], folder: Path | None, downloads: bool) -> None:
+    """Remove prepared copies of tasks, and what killed processes left behind."""
+    from bench.data.choose import chosen_tasks
+    from bench.data.remove import remove_task
+    from bench.data.store import sweep
+
+    chosen = chosen_tasks(names) if names else []
+    freed = sweep() + sum(remove_task(task, folder=folder or own, downloads=downloads) for task, own in chosen)
+    click.echo(f"Freed {freed / 1e9:.2f} GB")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.data.dataset import Split, TaskData
-from bench.data.duplicates import exact_within, pairs_across
+from bench.data.duplicates import look_at, pairs_across
 from bench.data.images import read_image, read_mask
 from bench.data.labels import to_mask
 from bench.data.listed import ListedSource, Row, label_of
@@ -149,7 +149,8 @@ def _shared_patients(splits: Mapping[str, Split]) -> list[Finding]:
 
 
 def _duplicates(splits: Mapping[str, Split]) -> list[Finding]:
-    pairs, findings = pairs_across(splits), []
+    looks = {name: look_at(split) for name, split in splits.items()}
+    pairs, findings = pairs_across(splits, looks), []
     for exact, kind in ((True, "exact-duplicate"), (False, "near-duplicate")):
         chosen = [pair for pair in pairs if pair.exact is exact]
         if chosen:
@@ -158,9 +159,9 @@ def _duplicates(splits: Mapping[str, Split]) -> list[Finding]:
             message += f", {odd:,} of them with different labels" if odd else ""
             shown = [f"{pair.first} = {pair.second}" for pair in chosen[:EXAMPLES]]
             findings.append(Finding("problem", kind, message, shown))
-    for name, split in splits.items():
-        if repeated := exact_within(split):
-            findings.append(Finding("note", "repeated", f"{repeated:,} {name} images repeat another one of {name}"))
+    for name, look in looks.items():
+        if look.repeats:
+            findings.append(Finding("note", "repeated", f"{look.repeats:,} {name} images repeat another one of {name}"))
     return findings
 
 

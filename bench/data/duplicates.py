@@ -22,6 +22,7 @@ MIN_CORRELATION = 0.99
 MIN_SPREAD = 2.0
 """Grey values: a thumbnail with a smaller standard deviation is flat."""
 BLOCK_BYTES = 32 << 20
+QUERIES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,38 @@ class Pair:
     """None for masks."""
 
 
-def pairs_across(splits: Mapping[str, Split]) -> list[Pair]:
+@dataclass(frozen=True)
+class Look:
+    """What is remembered of each image of a split."""
+
+    digests: list[bytes]
+    """SHA-256 of its bytes."""
+    hashes: np.ndarray
+    """uint8 (n, 8), its perceptual hash."""
+    thumbnails: np.ndarray
+    """uint8 (n, s, s)."""
+
+    @property
+    def repeats(self) -> int:
+        """Number of images that repeat an earlier one, byte by byte."""
+        return len(self.digests) - len(set(self.digests))
+
+
+def look_at(split: Split) -> Look:
+    """Hash every image of a split once, in blocks."""
+    digests: list[bytes] = []
+    hashes, thumbnails = [], []
+    for block in _blocks(split.images):
+        digests += [hashlib.sha256(image.tobytes()).digest() for image in block]
+        small = _thumbnails(block)
+        hashes.append(perceptual_hashes(small))
+        thumbnails.append(np.rint(small).astype(np.uint8))
+    return Look(digests, np.concatenate(hashes), np.concatenate(thumbnails))
+
+
+def pairs_across(splits: Mapping[str, Split], looks: Mapping[str, Look] | None = None) -> list[Pair]:
     """Every pair of equal or nearly equal images in different splits, exact ones first, in order of ids."""
-    looks = {name: _Look.at(split) for name, split in splits.items()}
+    looks = looks or {name: look_at(split) for name, split in splits.items()}
     names, found = list(splits), []
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
@@ -47,61 +77,44 @@ def pairs_across(splits: Mapping[str, Split]) -> list[Pair]:
     return sorted(found, key=lambda pair: (not pair.exact, pair.first, pair.second))
 
 
-def exact_within(split: Split) -> int:
-    """Number of images of the split that repeat an earlier one, byte by byte."""
-    return len(split) - len(set(_Look.digests_of(split)))
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What is remembered of each image: hash of its bytes, perceptual hash, normalised thumbnail."""
-
-    digests: list[bytes]
-    hashes: np.ndarray
-    thumbnails: np.ndarray
-    flat: np.ndarray
-
-    @staticmethod
-    def digests_of(split: Split) -> list[bytes]:
-        return [hashlib.sha256(image.tobytes()).digest() for block in _blocks(split.images) for image in block]
-
-    @classmethod
-    def at(cls, split: Split) -> _Look:
-        thumbnails = np.concatenate([_thumbnails(block) for block in _blocks(split.images)])
-        flat = thumbnails.std((1, 2)) < MIN_SPREAD
-        hashes = perceptual_hashes(thumbnails)
-        centred = thumbnails.reshape(len(thumbnails), -1)
-        centred = centred - centred.mean(1, keepdims=True)
-        centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
-        return cls(cls.digests_of(split), hashes, centred.astype(np.float16), flat)
-
-
 def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
     """uint8 (n, 8), 64 bits each, of thumbnails float (n, s, s), s >= 8."""
     low = dctn(thumbnails, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(len(thumbnails), 64)
-    median = np.median(low[:, 1:], axis=1, keepdims=True)
-    bits = low > median
+    bits = low > np.median(low[:, 1:], axis=1, keepdims=True)
     bits[:, 0] = False  # The mean brightness says nothing about the content.
     return np.packbits(bits, axis=1)
 
 
-def _matches(a: _Look, b: _Look) -> Iterator[tuple[int, int, bool]]:
-    import faiss
-
+def _matches(a: Look, b: Look) -> Iterator[tuple[int, int, bool]]:
+    """Places (in a, in b) of exact and of near duplicates."""
     places: dict[bytes, list[int]] = {}
     for i, digest in enumerate(a.digests):
         places.setdefault(digest, []).append(i)
     for j, digest in enumerate(b.digests):
         yield from ((i, j, True) for i in places.get(digest, ()))
-    index = faiss.IndexBinaryFlat(64)
-    index.add(a.hashes)
-    limits, _, near = index.range_search(np.ascontiguousarray(b.hashes), MAX_BITS + 1)
-    rows = np.repeat(np.arange(len(b.digests)), np.diff(limits.astype(np.int64)))
-    for i, j in zip(near.tolist(), rows.tolist(), strict=True):
-        if a.flat[i] or b.flat[j] or a.digests[i] == b.digests[j]:
-            continue
-        if float(a.thumbnails[i].astype(np.float32) @ b.thumbnails[j].astype(np.float32)) > MIN_CORRELATION:
+    for i, j in _near(a, b):
+        if a.digests[i] != b.digests[j] and _correlation(a.thumbnails[i], b.thumbnails[j]) > MIN_CORRELATION:
             yield i, j, False
+
+
+def _near(a: Look, b: Look) -> Iterator[tuple[int, int]]:
+    """Places whose perceptual hashes differ in at most MAX_BITS bits."""
+    import faiss
+
+    index = faiss.IndexBinaryFlat(64)
+    index.add(np.ascontiguousarray(a.hashes))
+    for start in range(0, len(b.hashes), QUERIES):
+        limits, _, near = index.range_search(np.ascontiguousarray(b.hashes[start : start + QUERIES]), MAX_BITS + 1)
+        rows = start + np.repeat(np.arange(len(limits) - 1), np.diff(limits.astype(np.int64)))
+        yield from zip(near.tolist(), rows.tolist(), strict=True)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of two thumbnails; 0 when one of them is flat, since all flat ones look alike."""
+    a, b = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
+    if a.shape != b.shape or min(a.std(), b.std()) < MIN_SPREAD:
+        return 0.0
+    return float(np.mean((a - a.mean()) * (b - b.mean())) / (a.std() * b.std()))
 
 
 def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:

@@ -26,6 +26,8 @@ from bench.data.task import Task
 from bench.errors import DataError, RunError, UserError
 
 ATTEMPTS = 6
+"""Attempts in a row that bring nothing before a file is given up; half as many when nobody answers at all."""
+MAX_WAIT = 120.0
 BLOCK_BYTES = 32 << 10
 """Bytes written at a time; what has arrived of a block when the connection is cut is lost."""
 TIMEOUT = (15, 60)
@@ -136,20 +138,21 @@ class Fetcher:
         return self._checked(file, _part(target), target, "downloaded")
 
     def _receive(self, url: str, file: HeldFile, target: Path) -> None:
-        part, problem, stuck = _part(target), "", 0
-        while stuck < self.attempts:
+        part, problem, idle, wait = _part(target), "", 0, 0.0
+        while idle < self.attempts:
+            time.sleep(wait)
             before = _size(part)
-            if stuck:
-                time.sleep(min(60.0, self.pause * 2 ** (stuck - 1)))
             try:
                 self._receive_once(url, file, part)
                 return
             except requests.RequestException as error:
-                problem = _plain(error)
+                problem, asked = _plain(error), _asked_wait(error)
+                answered = error.response is not None or _size(part) > 0
             # An attempt that brought something on is not counted against the address.
-            stuck = 1 if _size(part) > before else stuck + 1
-        here = f"{_size(part):,} bytes are kept in {part.name}"
-        raise DataError(f"cannot be downloaded from {url}: {problem}", where=file.name, fix=f"{here}; run again")
+            idle = 1 if _size(part) > before else idle + (1 if answered else 2)
+            wait = min(MAX_WAIT, asked if asked is not None else self.pause * 2 ** (idle - 1))
+        here = f"{_size(part):,} bytes are kept in {part.name}; run again" if _size(part) else "run again later"
+        raise DataError(f"cannot be downloaded from {url}: {problem}", where=file.name, fix=here)
 
     def _receive_once(self, url: str, file: HeldFile, part: Path) -> None:
         here = _size(part)
@@ -243,6 +246,12 @@ def _start_of(reply: requests.Response) -> int:
 def _total_of(reply: requests.Response) -> int:
     total = reply.headers.get("Content-Range", "").rpartition("/")[2]
     return int(total) if total.isdecimal() else -1
+
+
+def _asked_wait(error: requests.RequestException) -> float | None:
+    """Seconds a busy server asks us to wait (Retry-After), or None."""
+    seconds = error.response.headers.get("Retry-After", "") if error.response is not None else ""
+    return float(seconds) if seconds.isdecimal() else None
 
 
 def _plain(error: requests.RequestException) -> str:

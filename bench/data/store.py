@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from bench.data.conform import Conformity
 from bench.data.dataset import Split, TaskSource
@@ -104,6 +104,39 @@ def prepare(key: str, task: Task, streams: Streams) -> Entry:
     if entry is None:
         raise RunError("was damaged while it was written", where=root / key, fix="check the disk, then run again")
     return entry
+
+
+def remove(key: str) -> int:
+    """Remove the entry called `key`; returns the bytes freed."""
+    root = home() / "store"
+    with lock(root, key):
+        return _removed([root / key, *root.glob(f".{key}.*/")])
+
+
+def sweep() -> int:
+    """Remove what killed processes have left; entries that are being written stay. Returns the bytes freed."""
+    root, freed = home() / "store", 0
+    for folder in root.glob(".*.*/"):
+        key = folder.name.split(".")[1]
+        try:
+            with FileLock(root / f".{key}.lock", timeout=0):
+                freed += _removed([folder])
+        except Timeout:
+            continue
+    return freed
+
+
+def _removed(folders: Iterable[Path]) -> int:
+    freed = 0
+    for folder in folders:
+        freed += sum(path.stat().st_size for path in folder.glob("*"))
+        if not folder.name.startswith(".") and folder.is_dir():
+            # Hidden first, so that a reader never sees an entry half removed.
+            hidden = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+            os.replace(folder, hidden)
+            folder = hidden
+        shutil.rmtree(folder, ignore_errors=True)
+    return freed
 
 
 @contextmanager

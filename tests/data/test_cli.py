@@ -92,3 +92,31 @@ def test_names_suites_and_mistakes(tmp_path):
     run = medssl("fetch")
     assert run.exit_code == 2
     assert "name the tasks or suites to fetch" in run.output
+
+
+def test_remove_gives_the_disk_back(cards, cache_home):
+    medssl("fetch", cards / "cards", "--from-folder", cards / "seed")
+    medssl("prepare", cards / "cards")
+    orphan = cache_home / "store" / f".{'0' * 64}.x1"
+    orphan.mkdir()
+    (orphan / "train.images.npy").write_bytes(b"half")
+    assert medssl("remove").exit_code == 0
+    assert not orphan.exists()
+    assert len([p for p in (cache_home / "store").iterdir() if p.is_dir()]) == 2
+    assert medssl("remove", cards / "cards" / "one.toml", "--downloads").exit_code == 0
+    assert len([p for p in (cache_home / "store").iterdir() if p.is_dir()]) == 1
+    assert [p.name for p in downloads().glob("*.npz")] == ["two.npz"]
+    assert sorted(p.name for p in (cards / "seed").iterdir()) == ["one.npz", "two.npz"]
+
+
+def test_what_is_being_written_is_not_swept(cache_home):
+    from bench.data import store
+
+    key = "1" * 64
+    half = cache_home / "store" / f".{key}.x1"
+    half.mkdir(parents=True)
+    with store.lock(cache_home / "store", key):
+        store.sweep()
+        assert half.is_dir()
+    store.sweep()
+    assert not half.is_dir()

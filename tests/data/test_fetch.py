@@ -21,7 +21,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.data, self.cut_after, self.ranges, self.status, self.seen = DATA, None, True, None, []
+        self.data, self.cut_after, self.ranges, self.status, self.once, self.seen = DATA, None, True, None, False, []
 
     @property
     def url(self):
@@ -41,7 +41,11 @@ class Handler(BaseHTTPRequestHandler):
         server, wanted = self.server, self.headers.get("Range")
         server.seen.append((self.path, wanted))
         if server.status:
-            return self.send_error(server.status)
+            status, server.status = server.status, None if server.once else server.status
+            self.send_response(status)
+            self.send_header("Retry-After", "0")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and server.ranges else 0
         if start >= len(server.data) > 0 and wanted and server.ranges:
             self.send_response(416)
@@ -153,6 +157,14 @@ def test_the_server_says_no(server):
     with pytest.raises(DataError, match="503"):
         quick(attempts=3).fetch(wanted(server))
     assert len(server.seen) == 4
+
+
+def test_a_busy_server_is_asked_again_when_it_says(server, monkeypatch):
+    waits = []
+    monkeypatch.setattr("bench.data.fetch.time.sleep", waits.append)
+    server.status, server.once = 429, True
+    assert Fetcher(pause=50.0).fetch(wanted(server)).path.read_bytes() == DATA
+    assert waits == [0.0, 0.0]
 
 
 def test_nobody_answers(server):

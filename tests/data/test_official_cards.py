@@ -5,6 +5,7 @@ import pytest
 
 from bench.data.load import load_task, read_source
 from bench.data.task import read_suite, shipped_tasks
+from bench.discover import members
 from bench.errors import DataError
 
 TASKS = {name: t for name, t in shipped_tasks().items() if not t.synthetic}
@@ -89,6 +90,10 @@ def test_a_suite_names_known_tasks_once(name):
     assert len(set(suite.tasks)) == len(suite.tasks)
     assert set(suite.tasks) <= set(TASKS)
     assert not suite.synthetic
+    known = members("bench.protocols", "PROTOCOL")
+    assert {use.name for use in suite.protocols} <= set(known)
+    for kind in {TASKS[task].kind for task in suite.tasks}:
+        assert any(known[use.name].kind == kind for use in suite.protocols)
 
 
 def official_looking(task, rows=(24, 12, 12)):

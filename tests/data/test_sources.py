@@ -200,6 +200,20 @@ def test_local_parquet_maps_class_labels_by_name(tmp_path, make_task, parquet):
     assert not set(data.train.groups) & set(data.val.groups)
     with pytest.raises(DataError, match=r"has no column 'lab'.*it has image, label, pid"):
         load_task(make_task(reader="huggingface", path=".", val=0.2, label="lab"), folder=tmp_path)
+    with pytest.raises(DataError, match=r"has no column 'patient'.*as patient = "):
+        load_task(make_task(reader="huggingface", path=".", val=0.2, patient="patient"), folder=tmp_path)
+
+
+def test_parquet_in_shards_and_mapped_splits(tmp_path, make_task, parquet):
+    import datasets
+
+    for name in ("train-00000-of-00002", "train-00001-of-00002", "dev_set", "test"):
+        parquet(name, 6, {"label": datasets.Value("string")}, label=["a", "b", "c"] * 2)
+    splits = {"train": "train", "val": "dev_set", "test": "test"}
+    data = load_task(make_task(reader="huggingface", path=".", splits=splits), folder=tmp_path)
+    assert [len(s) for s in data.splits.values()] == [12, 6, 6]
+    with pytest.raises(DataError, match="has no split 'dev'"):
+        load_task(make_task(reader="huggingface", path=".", splits=splits | {"val": "dev"}), folder=tmp_path)
 
 
 def test_local_parquet_masks(tmp_path, make_task, parquet):

@@ -114,8 +114,9 @@ class HuggingFaceSource(TaskSource):
         return found
 
     def _check_columns(self, columns: list[str], target: str) -> None:
-        for name, option in ((self.image, "image"), (target, "mask_column" if target == self.mask_column else "label")):
-            if columns and name not in columns:
+        target_option = "mask_column" if target == self.mask_column else "label"
+        for name, option in ((self.image, "image"), (target, target_option), (self.patient, "patient")):
+            if name is not None and columns and name not in columns:
                 fix = f'it has {", ".join(columns)}; name the right one as {option} = "..."'
                 raise DataError(f"has no column {name!r}", where=self.id or self.path, fix=fix)
 
