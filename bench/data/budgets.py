@@ -132,7 +132,7 @@ def _shots(task: Task, labels: np.ndarray, groups: np.ndarray | None, k: int, rn
     for c in range(len(task.classes)):
         members = rng.permutation(np.flatnonzero(labels == c))
         if groups is not None and len(members):
-            _, first, unit = np.unique(groups[members], return_index=True, return_inverse=True)
+            _, first = np.unique(groups[members], return_index=True)
             again = np.ones(len(members), dtype=bool)
             again[first] = False
             members = members[np.argsort(again, kind="stable")]

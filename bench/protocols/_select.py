@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 from scipy.stats import rankdata
 
@@ -44,16 +46,16 @@ def stratified_folds(strata: np.ndarray, groups: np.ndarray | None, folds: int, 
     return fold[unit]
 
 
-def primary(task: Task, probability: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Primary metric, float64 (m,), of m candidates: probability (m, n, k), labels as in `Split`; NaN if undefined."""
+def primary(task: Task, probability: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Primary metric, float64 (m,), of m candidates: probability (m, n, k), y as from `one_hot`; NaN if undefined."""
     if task.metric == "auroc":
-        return macro_auroc(probability, _columns(task, labels))
+        return macro_auroc(probability[..., -y.shape[1] :], y > 0.5)
+    labels = (y[:, 0] > 0.5).astype(np.int64) if y.shape[1] == 1 else y.argmax(1)
     if task.metric == "qwk":
         guess = np.rint((probability * np.arange(probability.shape[-1])).sum(-1)).astype(np.int64)
         return np.array([_kappa(g, labels, len(task.classes)) for g in guess])
     guess = probability.argmax(-1)
-    present = np.unique(labels)
-    return np.stack([(guess[:, labels == c] == c).mean(1) for c in present]).mean(0)
+    return np.stack([(guess[:, labels == c] == c).mean(1) for c in np.unique(labels)]).mean(0)
 
 
 def macro_auroc(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
@@ -78,19 +80,14 @@ def best(values: np.ndarray) -> int:
     return int(np.flatnonzero(filled >= filled.max() - 1e-12)[0])
 
 
-def _columns(task: Task, labels: np.ndarray) -> np.ndarray:
-    if task.target == "multi-label":
-        return labels.astype(bool)
-    k = len(task.classes)
-    present = labels.reshape(-1, 1) == np.arange(k)
-    if task.target == "binary":
-        present[:, 0] = False
-    return present
-
-
 def _kappa(guess: np.ndarray, labels: np.ndarray, k: int) -> float:
     table = np.bincount(labels * k + guess, minlength=k * k).reshape(k, k).astype(np.float64)
     cost = (np.arange(k)[:, None] - np.arange(k)) ** 2
     expected = np.outer(table.sum(1), table.sum(0)) / table.sum()
     worst = (cost * expected).sum()
     return 1.0 - (cost * table).sum() / worst if worst > 0 else float("nan")
+
+
+def entropy(task: Task, seed: int) -> list[int]:
+    """What random draws of a protocol start from: task and seed, the same for every encoder."""
+    return [int.from_bytes(hashlib.sha256(task.name.encode()).digest()[:8], "little"), seed]

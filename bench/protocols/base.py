@@ -71,7 +71,8 @@ class Subset:
 class Prediction:
     """What one unit predicts for each test split.
 
-    outputs: split name -> global tasks: float32 (n, k) probabilities (binary: k = 2; multi-label: one column a
+    outputs: split name, or "split~variant" for a changed copy of it (see `base_split`) ->
+        global tasks: float32 (n, k) probabilities (binary: k = 2; multi-label: one column a
         label, rows need not sum to 1); dense tasks: uint8 (n, h, w) class index of each pixel.
     chosen: hyper-parameters that were selected, e.g. {"C": 0.01}.
     warnings: one plain sentence each.
@@ -81,6 +82,15 @@ class Prediction:
     outputs: Mapping[str, np.ndarray]
     chosen: Mapping[str, float | int | str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+
+def base_split(output: str) -> str:
+    """The test split whose labels belong to an output.
+
+    >>> base_split("test~noise-3"), base_split("test-shift")
+    ('test', 'test-shift')
+    """
+    return output.partition("~")[0]
 
 
 class Protocol(ABC):
@@ -99,12 +109,20 @@ class Protocol(ABC):
     """Every number of the protocol; part of the fingerprint."""
     needs_grid: ClassVar[bool] = False
     """Whether it reads the patch grid although its tasks are global (a dense protocol always has one)."""
+    takes: ClassVar[tuple[str, ...]] = ("%", "k=", "n=")
+    """Kinds of budget it is defined for: label fractions, shots of each class, numbers of images."""
     seeded: ClassVar[bool] = False
     """Whether the result still depends on the seed at budget 100% (SGD heads, sampled memories)."""
 
     def refuses(self, task: Task) -> str | None:
         """Why this protocol does not apply to `task`, or None."""
         return None if task.kind == self.kind else f"{self.name} is for {self.kind} tasks"
+
+    def refuses_budget(self, budget: str) -> str | None:
+        """Why this protocol is not defined at `budget`, or None."""
+        if any(kind in budget for kind in self.takes):
+            return None
+        return f"{self.name} is defined for budgets with {' or '.join(repr(kind) for kind in self.takes)}"
 
     @abstractmethod
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:

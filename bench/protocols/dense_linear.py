@@ -7,13 +7,12 @@ point. C (four decades) and the operating point maximise the mean Dice: on the v
 cross-validation over images inside the labelled subset below that. With fewer than three images of a class, C = 0.01
 and the operating point is 0. At 100 % the chosen C is refitted on train and validation together.
 
-At most 16,384 patches are used: those that hold foreground first (up to half), then background, each
+At most 8,192 patches are used: those that hold foreground first (up to half), then background, each
 standing for as many as were left out. The draw depends on the task alone at 100 %.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,9 +20,9 @@ import numpy as np
 
 from bench.data.task import Task
 from bench.protocols import _dense, _logistic
-from bench.protocols._select import best, stratified_folds
+from bench.protocols._select import best, entropy, stratified_folds
 from bench.protocols.base import Prediction, Problem, Protocol, Subset
-from bench.protocols.linear import FEW, Standard
+from bench.protocols.linear import FEW, Standard, rarest_count, strata_of
 
 STRENGTHS = [1e-4, 1e-3, 1e-2, 1e-1]
 
@@ -35,7 +34,7 @@ class DenseLinear(Protocol):
     title = "Dense linear probe"
     kind = "dense"
     params = {
-        "C": STRENGTHS, "C_few": 1e-2, "few": FEW, "folds": 3, "patches": 16384, "standardise": "train",
+        "C": STRENGTHS, "C_few": 1e-2, "few": FEW, "folds": 3, "patches": 8192, "standardise": "train",
         "offsets": [float(_dense.OFFSETS[0]), float(_dense.OFFSETS[-1]), len(_dense.OFFSETS)],
         "refit": "train+val", "tolerance": 1e-6,
     }
@@ -53,67 +52,75 @@ class DenseLinear(Protocol):
     def _predict(
         self, problem: Problem, subset: Subset, shares: dict[str, np.ndarray], frame: _dense.Frame
     ) -> Prediction:
-        task, rows = problem.task, subset.rows
-        draw = np.random.default_rng(_entropy(task, subset))
-        sample = Sample.of(problem.train.features.grid, shares["train"], rows, self.params["patches"], draw)
+        task, rows, limit = problem.task, subset.rows, self.params["patches"]
+        draw = np.random.default_rng(entropy(task, subset.seed))
+        sample = Sample.of(problem.train.features.grid, shares["train"], rows, limit, draw)
         scale = Standard(sample.x)
+        learnt = len(sample.x)
         if subset.full and len(problem.val.labels):
-            fit = self._fit(task, scale(sample.x), sample.y, self.params["C"], sample.weight[None])
-            grid = problem.val.features.grid
-            dice = [
-                _dense.dice_by_offset(scores, problem.val.labels, len(task.classes), frame)
-                for scores in patch_scores(fit, scale, grid)
-            ]
-            strength, offset, warnings = self._pick(np.stack(dice))
-            everywhere = np.arange(len(grid))
-            sample = sample.with_more(Sample.of(grid, shares["val"], everywhere, self.params["patches"], draw))
+            everywhere = np.arange(len(problem.val.labels))
+            sample = sample.with_more(Sample.of(problem.val.features.grid, shares["val"], everywhere, limit, draw))
+        design = _design(task, scale(sample.x), sample.y)
+        if subset.full and len(problem.val.labels):
+            weights = sample.weight * (np.arange(len(sample.x)) < learnt)
+            strength, offset, start, warnings = self._by_validation(problem, design, weights, scale, frame)
         else:
-            strength, offset, warnings = self._inside(problem, subset, sample, scale, frame)
-        fit = self._fit(task, scale(sample.x), sample.y, [strength], sample.weight[None])
+            strength, offset, start, warnings = self._inside(problem, subset, design, sample, scale, frame)
+        fit = design.fit([strength], sample.weight, start=start, tolerance=self.params["tolerance"])
         outputs = {
             name: _dense.predict_masks(patch_scores(fit, scale, test.features.grid)[0], offset, frame)
             for name, test in problem.tests.items()
         }
         return Prediction(subset, outputs, {"C": strength, "offset": offset}, warnings)
 
-    def _fit(
-        self, task: Task, x: np.ndarray, y: np.ndarray, strengths: Sequence[float], weights: np.ndarray
-    ) -> _logistic.Fit:
-        if len(task.classes) == 2:
-            return _logistic.fit(
-                x, y[:, 1:], strengths, weights=weights, link="sigmoid", tolerance=self.params["tolerance"]
-            )
-        return _logistic.fit(x, y, strengths, weights=weights, tolerance=self.params["tolerance"])
+    def _by_validation(
+        self, problem: Problem, design: _logistic.Design, weights: np.ndarray, scale: Standard, frame: _dense.Frame
+    ) -> Choice:
+        fit = design.fit(self.params["C"], weights, tolerance=self.params["tolerance"])
+        scores = patch_scores(fit, scale, problem.val.features.grid)
+        return self._pick(scores, problem.val.labels, len(problem.task.classes), frame, fit)
 
     def _inside(
-        self, problem: Problem, subset: Subset, sample: Sample, scale: Standard, frame: _dense.Frame
-    ) -> tuple[float, float, tuple[str, ...]]:
+        self, problem: Problem, subset: Subset, design: _logistic.Design, sample: Sample, scale: Standard,
+        frame: _dense.Frame,
+    ) -> Choice:
         """C and operating point by cross-validation over the images of the subset."""
-        task, rows, c = problem.task, subset.rows, self.params["C"]
-        masks, k = problem.train.labels[rows], len(problem.task.classes)
-        shown = np.stack([(masks == i).any((1, 2)) for i in range(1, k)], axis=1)
-        rarest = int(shown.sum(0)[shown.any(0)].min()) if shown.any() else 0
+        rows, c, k = subset.rows, self.params["C"], len(problem.task.classes)
+        masks, grid = problem.train.labels[rows], problem.train.features.grid
+        shown = np.stack([(masks == i).any((1, 2)) for i in range(1, k)], axis=1).astype(np.float64)
+        rarest = rarest_count(np.concatenate([shown, np.zeros((len(shown), 1))], axis=1))
         if rarest < FEW:
             few = f"C = {self.params['C_few']:g}: only {rarest} labelled images of a class, too few to tune"
-            return self.params["C_few"], 0.0, (few,)
+            return self.params["C_few"], 0.0, None, (few,)
         groups = None if problem.train.groups is None else problem.train.groups[rows]
-        fold = stratified_folds(_rarest(shown), groups, self.params["folds"], subset.seed)
+        fold = stratified_folds(strata_of(shown), groups, self.params["folds"], subset.seed)
         used = [f for f in range(self.params["folds"]) if 0 < (fold == f).sum() < len(rows)]
         weights = np.stack([sample.weight * (fold[sample.image] != f) for f in used])
-        fit = self._fit(task, scale(sample.x), sample.y, c * len(used), np.repeat(weights, len(c), axis=0))
-        scores = np.empty((len(c), len(rows), *problem.train.features.grid.shape[1:3], fit.bias.shape[1]), np.float32)
+        fit = design.fit(c * len(used), np.repeat(weights, len(c), axis=0), tolerance=self.params["tolerance"])
+        scores = np.zeros((len(c), len(rows), *grid.shape[1:3], fit.bias.shape[1]), np.float32)
         for i, f in enumerate(used):
-            held = problem.train.features.grid[rows[fold == f]]
-            scores[:, fold == f] = patch_scores(fit.part(slice(i * len(c), (i + 1) * len(c))), scale, held)
-        return self._pick(np.stack([_dense.dice_by_offset(s, masks, k, frame) for s in scores]))
+            part = fit.part(slice(i * len(c), (i + 1) * len(c)))
+            scores[:, fold == f] = patch_scores(part, scale, grid[rows[fold == f]])
+        return self._pick(scores, masks, k, frame, fit)
 
-    def _pick(self, dice: np.ndarray) -> tuple[float, float, tuple[str, ...]]:
-        """C and offset with the best Dice of a (C, offset) table; ties go to the smaller C."""
-        points = [_dense.best_offset(row) for row in dice]
+    def _pick(
+        self, scores: np.ndarray, masks: np.ndarray, k: int, frame: _dense.Frame, fit: _logistic.Fit
+    ) -> Choice:
+        """The C and offset with the best Dice; scores: (C, n, gh, gw, k). Ties go to the smaller C."""
+        points = [_dense.best_offset(_dense.dice_by_offset(s, masks, k, frame)) for s in scores]
         chosen = best(np.array([value for _, value in points]))
-        strength, offset = self.params["C"][chosen], points[chosen][0]
+        offset = points[chosen][0]
         edge = offset in (_dense.OFFSETS[0], _dense.OFFSETS[-1])
-        return strength, offset, ("the operating point lies at the edge of its grid",) if edge else ()
+        warnings = ("the operating point lies at the edge of its grid",) if edge else ()
+        return self.params["C"][chosen], offset, fit.part(slice(chosen, chosen + 1)), warnings
+
+
+Choice = tuple[float, float, _logistic.Fit | None, tuple[str, ...]]
+"""C, operating point, a solution near the wanted one, warnings."""
+
+
+def _design(task: Task, x: np.ndarray, y: np.ndarray) -> _logistic.Design:
+    return _logistic.Design(x, y[:, 1:], "sigmoid") if len(task.classes) == 2 else _logistic.Design(x, y)
 
 
 @dataclass(frozen=True)
@@ -158,15 +165,6 @@ def patch_scores(fit: _logistic.Fit, scale: Standard, grid: np.ndarray) -> np.nd
     bias = fit.bias.reshape(-1) - turned @ scale.mean
     flat = grid.reshape(-1, d).astype(np.float32, copy=False) @ turned.T.astype(np.float32)
     return (flat + bias.astype(np.float32)).reshape(*grid.shape[:3], m, k).transpose(3, 0, 1, 2, 4)
-
-
-def _rarest(shown: np.ndarray) -> np.ndarray:
-    rarity = np.where(shown, shown.sum(0), len(shown) + 1)
-    return np.where(shown.any(1), rarity.argmin(1), shown.shape[1])
-
-
-def _entropy(task: Task, subset: Subset) -> list[int]:
-    return [int.from_bytes(hashlib.sha256(task.name.encode()).digest()[:8], "little"), subset.seed]
 
 
 PROTOCOL = DenseLinear()

@@ -20,6 +20,9 @@ from bench.protocols._select import best, link, one_hot, primary, probabilities,
 from bench.protocols.base import Prediction, Problem, Protocol, Subset
 
 DECADES = [10.0**e for e in range(-6, 6)]
+SEARCH_TOLERANCE = 1e-8
+"""Relative gap of the objective while C is chosen; the final fit is solved to `_logistic.TOLERANCE`."""
+FOLDS = 5
 FEW = 3
 """With fewer images than this of any class, nothing is tuned."""
 
@@ -32,8 +35,9 @@ class Linear(Protocol):
     def __init__(self, name: str, title: str, strengths: Sequence[float], board: str = "frozen") -> None:
         self.name, self.title, self.strengths, self.board = name, title, list(strengths), board
         self.params: Mapping[str, Any] = {
-            "C": self.strengths, "C_few": 1.0, "few": FEW, "folds": 5, "standardise": "train", "refit": "train+val",
-            "class_weight": None, "tolerance": _logistic.TOLERANCE, "max_iterations": _logistic.MAX_ITERATIONS,
+            "C": self.strengths, "C_few": 1.0, "few": FEW, "folds": FOLDS, "standardise": "train", "refit": "train+val",
+            "class_weight": None, "tolerance": _logistic.TOLERANCE, "tolerance_search": SEARCH_TOLERANCE,
+            "max_iterations": _logistic.MAX_ITERATIONS,
         }
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
@@ -41,19 +45,20 @@ class Linear(Protocol):
             yield self._predict(problem, subset)
 
     def _predict(self, problem: Problem, subset: Subset) -> Prediction:
-        task = problem.task
-        x = problem.train.features.pooled[subset.rows].astype(np.float64)
-        labels = problem.train.labels[subset.rows]
+        task, train = problem.task, problem.train
+        x, labels = train.features.pooled[subset.rows], train.labels[subset.rows]
         scale = Standard(x)
-        x, y = scale(x), one_hot(task, labels)
         if subset.full and len(problem.val.labels):
-            known = scale(problem.val.features.pooled)
-            strength, warnings = self._by_validation(task, x, y, known, problem.val.labels)
-            x, y = np.concatenate([x, known]), np.concatenate([y, one_hot(task, problem.val.labels)])
+            x = np.concatenate([x, problem.val.features.pooled])
+            y = one_hot(task, np.concatenate([labels, problem.val.labels]))
+            folds = (np.arange(len(x)) >= len(labels))[None]
         else:
-            groups = None if problem.train.groups is None else problem.train.groups[subset.rows]
-            strength, warnings = self._inside(task, x, y, labels, groups, subset.seed)
-        fit = _logistic.fit(x, y, [strength], link=link(task))
+            y = one_hot(task, labels)
+            groups = None if train.groups is None else train.groups[subset.rows]
+            folds = held_out(y, groups, subset.seed)
+        design = _logistic.Design(scale(x), y, link(task))
+        strength, start, warnings = self._choose(task, design, folds, scale(x), y)
+        fit = design.fit([strength], start=start)
         if not fit.converged.all():
             warnings = (*warnings, f"the solver did not converge at C = {strength:g}")
         outputs = {
@@ -62,36 +67,27 @@ class Linear(Protocol):
         }
         return Prediction(subset, outputs, {"C": strength}, warnings)
 
-    def _by_validation(
-        self, task: Task, x: np.ndarray, y: np.ndarray, known: np.ndarray, labels: np.ndarray
-    ) -> tuple[float, tuple[str, ...]]:
-        fit = _logistic.fit(x, y, self.strengths, link=link(task))
-        return self._pick(primary(task, probabilities(task, fit.logits(known)), labels))
-
-    def _inside(
-        self, task: Task, x: np.ndarray, y: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, seed: int
-    ) -> tuple[float, tuple[str, ...]]:
-        """C by stratified cross-validation in the subset: the mean of the folds' metrics."""
-        rarest = rarest_count(y)
-        if rarest < FEW:
-            return 1.0, (f"C = 1: only {rarest} labelled images of a class, too few to tune",)
-        folds = min(5, rarest)
-        fold = stratified_folds(strata_of(y), groups, folds, seed)
-        weights = (fold != np.arange(folds)[:, None]).astype(np.float64)
-        keep = (weights.sum(1) > 0) & (weights.sum(1) < len(x))
+    def _choose(
+        self, task: Task, design: _logistic.Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray
+    ) -> tuple[float, _logistic.Fit | None, tuple[str, ...]]:
+        """C by the mean over folds of the primary metric, and a solution at that C; folds: bool (f, n), held out."""
+        if not len(folds):
+            return 1.0, None, ("C = 1: too few labelled images of a class to tune",)
         c = len(self.strengths)
-        fit = _logistic.fit(
-            x, y, self.strengths * int(keep.sum()), weights=np.repeat(weights[keep], c, axis=0), link=link(task)
+        fit = design.fit(
+            self.strengths * len(folds), np.repeat(~folds, c, axis=0).astype(np.float64), tolerance=SEARCH_TOLERANCE
         )
-        logits = fit.logits(x)
-        values = [
-            primary(task, probabilities(task, logits[i * c : (i + 1) * c, fold == f]), labels[fold == f])
-            for i, f in enumerate(np.flatnonzero(keep))
-        ]
-        defined = [v for v in values if not np.isnan(v).any()]
-        if not defined:
-            return 1.0, ("C = 1: no fold holds two classes",)
-        return self._pick(np.mean(defined, axis=0))
+        parts = [fit.part(slice(i * c, (i + 1) * c)) for i in range(len(folds))]
+        values = np.stack([
+            primary(task, probabilities(task, part.logits(x[held])), y[held])
+            for part, held in zip(parts, folds, strict=True)
+        ])
+        values = values[~np.isnan(values).any(1)]
+        if not len(values):
+            return 1.0, None, ("C = 1: no fold holds two classes",)
+        strength, warnings = self._pick(values.mean(0))
+        chosen = self.strengths.index(strength)
+        return strength, parts[0].part(slice(chosen, chosen + 1)), warnings
 
     def _pick(self, values: np.ndarray) -> tuple[float, tuple[str, ...]]:
         chosen = best(values)
@@ -104,11 +100,22 @@ class Standard:
     """z-score by the rows it was made from; a constant feature becomes 0."""
 
     def __init__(self, x: np.ndarray) -> None:
-        self.mean, spread = x.mean(0), x.std(0)
-        self.scale = np.where(spread > 1e-8 * (1 + np.abs(self.mean)), 1 / np.maximum(spread, 1e-300), 0.0)
+        self.mean, spread = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+        varies = spread > 1e-8 * (1 + np.abs(self.mean))
+        self.scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return (x.astype(np.float64) - self.mean) * self.scale
+
+
+def held_out(y: np.ndarray, groups: np.ndarray | None, seed: int) -> np.ndarray:
+    """bool (f, n): the rows each fold holds out; no fold where a class has fewer than `FEW` images."""
+    rarest = rarest_count(y)
+    if rarest < FEW:
+        return np.zeros((0, len(y)), dtype=bool)
+    fold = stratified_folds(strata_of(y), groups, min(FOLDS, rarest), seed)
+    folds = fold == np.unique(fold)[:, None]
+    return folds[(~folds).any(1)]
 
 
 def rarest_count(y: np.ndarray) -> int:
@@ -124,4 +131,4 @@ def strata_of(y: np.ndarray) -> np.ndarray:
     return np.where((y > 0.5).any(1), rarity.argmin(1), y.shape[1])
 
 
-PROTOCOL = Linear("linear-v1", "Linear probe", DECADES)
+PROTOCOL: Protocol = Linear("linear-v1", "Linear probe", DECADES)

@@ -1,0 +1,81 @@
+"""Small parts of the protocols that train by gradient descent."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.data.task import Task
+from bench.protocols._select import entropy, link
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread, so that float32 sums come in one order whatever the setting outside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def cosine_steps(
+    n: int, batch: int, epochs: int, rate: float, generator: torch.Generator, warm_up: float = 0.0
+) -> Iterator[tuple[Tensor, float]]:
+    """Rows and learning rate of each step: shuffled epochs, linear warm-up over a share of them, cosine to zero."""
+    per_epoch = math.ceil(n / batch)
+    total, done = per_epoch * epochs, 0
+    warm = round(total * warm_up)
+    for _ in range(epochs):
+        for rows in torch.randperm(n, generator=generator).split(batch):
+            if done < warm:
+                now = (done + 1) / warm
+            else:
+                now = 0.5 * (1 + math.cos(math.pi * (done - warm) / max(1, total - warm)))
+            done += 1
+            yield rows, rate * now
+
+
+def torch_seed(task: Task, seed: int) -> int:
+    """Seed of torch's generators, from task and seed, the same for every encoder."""
+    return int(np.random.SeedSequence(entropy(task, seed)).generate_state(1)[0])
+
+
+def loss_of(task: Task, logits: Tensor, y: Tensor) -> Tensor:
+    """Mean cross-entropy: softmax over classes, or one logistic loss a column."""
+    if link(task) == "softmax":
+        return F.cross_entropy(logits, y)
+    return F.binary_cross_entropy_with_logits(logits, y)
+
+
+def layer_groups(model: nn.Module, rate: float, decay: float, weight_decay: float) -> list[dict[str, Any]]:
+    """AdamW groups with `peak` = rate * decay^(layers above); vectors (norms, biases) have no weight decay.
+
+    A layer is what shares a name up to its first number ("network.blocks.3"), in the order of the parameters, which is
+    that of the network; what has no number joins the layer before it.
+    """
+    layers: list[str] = []
+    depth = {}
+    for name, _ in model.named_parameters():
+        numbered = re.match(r"^.*?\.\d+", name)
+        layer = numbered.group() if numbered else name.rpartition(".")[0]
+        if not layers or (numbered and layer not in layers) or name.startswith(("norm.", "head.")):
+            layers = layers if layer in layers else [*layers, layer]
+        depth[name] = layers.index(layer) if layer in layers else len(layers) - 1
+    top = len(layers) - 1
+    return [
+        {
+            "params": [parameter], "lr": rate, "peak": rate * decay ** (top - depth[name]),
+            "weight_decay": weight_decay if parameter.ndim > 1 else 0.0,
+        }
+        for name, parameter in model.named_parameters()
+    ]

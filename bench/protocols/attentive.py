@@ -1,0 +1,98 @@
+"""attentive-v1: eight learnt queries attend to the frozen patch grid, a linear layer reads what they find.
+
+A linear probe on a pooled vector is unfair to encoders whose patches hold the information (masked modelling).
+Each query attends over all patches (softmax of query times token, scaled by sqrt(c)) and owns its slice of one
+linear map of the pooled token; the slices are joined and classified. Tokens are standardised per channel by the
+training images. AdamW 1e-3, weight decay 1e-4, batches of 64, 50 epochs, cosine to zero; nothing is tuned.
+It trains on one thread, because gradient descent in float32 drifts apart with the order of sums.
+Source: Psomas et al. 2025 (arXiv 2506.10178), efficient probing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.data.task import Task
+from bench.protocols._select import one_hot, probabilities
+from bench.protocols._train import cosine_steps, loss_of, one_thread, torch_seed
+from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.linear import Standard
+
+
+class AttentiveHead(nn.Module):
+    """Tokens (n, t, c) to logits (n, k)."""
+
+    def __init__(self, channels: int, outputs: int, queries: int, generator: torch.Generator) -> None:
+        super().__init__()
+        width = max(1, channels // queries)
+        self.queries = nn.Parameter(torch.randn(queries, channels, generator=generator) * 0.02)
+        self.values = nn.Parameter(torch.randn(queries, channels, width, generator=generator) / channels**0.5)
+        self.classify = nn.Parameter(torch.zeros(outputs, queries * width))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        attention = torch.softmax(tokens @ self.queries.T / tokens.shape[-1] ** 0.5, dim=1)
+        pooled = torch.einsum("ntq,ntc->nqc", attention, tokens)
+        return F.linear(torch.einsum("nqc,qcw->nqw", pooled, self.values).flatten(1), self.classify, self.bias)
+
+
+class Attentive(Protocol):
+    """See the module. The arguments are for tests; the frozen numbers are the defaults."""
+
+    name = "attentive-v1"
+    title = "Attentive probe"
+    kind = "global"
+    board = "diagnostic"
+    needs_grid = True
+    seeded = True
+
+    def __init__(self, epochs: int = 50, queries: int = 8) -> None:
+        self.params: Mapping[str, Any] = {
+            "queries": queries, "epochs": epochs, "batch": 64, "lr": 1e-3, "weight_decay": 1e-4,
+            "schedule": "cosine", "standardise": "train", "train": "train only",
+        }
+
+    def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
+        for subset in subsets:
+            with one_thread():
+                yield self._predict(problem, subset)
+
+    def _predict(self, problem: Problem, subset: Subset) -> Prediction:
+        task, grid = problem.task, problem.train.features.grid[subset.rows]
+        scale = Standard(grid.reshape(-1, grid.shape[-1]))
+        generator = torch.Generator().manual_seed(torch_seed(task, subset.seed))
+        y = torch.as_tensor(one_hot(task, problem.train.labels[subset.rows]), dtype=torch.float32)
+        head = AttentiveHead(grid.shape[-1], y.shape[1], self.params["queries"], generator)
+        self._train(task, head, _tokens(grid, scale), y, generator)
+        outputs = {name: self._output(task, head, test.features.grid, scale) for name, test in problem.tests.items()}
+        return Prediction(subset, outputs)
+
+    def _train(self, task: Task, head: AttentiveHead, tokens: Tensor, y: Tensor, generator: torch.Generator) -> None:
+        p = self.params
+        optimiser = torch.optim.AdamW(head.parameters(), lr=p["lr"], weight_decay=p["weight_decay"])
+        for rows, rate in cosine_steps(len(y), p["batch"], p["epochs"], p["lr"], generator):
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.zero_grad()
+            loss_of(task, head(tokens[rows]), y[rows]).backward()
+            optimiser.step()
+
+    def _output(self, task: Task, head: AttentiveHead, grid: np.ndarray, scale: Standard) -> np.ndarray:
+        with torch.inference_mode():
+            logits = [head(_tokens(grid[i : i + 64], scale)) for i in range(0, len(grid), 64)]
+        return probabilities(task, torch.cat(logits).double().numpy()).astype(np.float32)
+
+
+def _tokens(grid: np.ndarray, scale: Standard) -> Tensor:
+    flat = grid.reshape(-1, grid.shape[-1]).astype(np.float32)
+    flat = (flat - scale.mean.astype(np.float32)) * scale.scale.astype(np.float32)
+    return torch.from_numpy(flat).view(len(grid), -1, grid.shape[-1])
+
+
+PROTOCOL = Attentive()

@@ -1,0 +1,154 @@
+"""fine-tune-v1: the whole network is trained with a linear head; a board of its own.
+
+AdamW, weight decay 0.05, batches of 64, layer decay 0.75, 10 % warm-up, cosine, 50 epochs but at least 2,000 and
+at most 10,000 steps; flips by modality, small changes of brightness and contrast. At 100 % the learning rate is one of
+2e-5, 1e-4, 5e-4 and the epoch is the best one, both by the primary metric on the validation split; inside a label
+budget nothing is tuned: 1e-4, last epoch. Not comparable with the frozen boards: rankings differ (docs/protocols.md).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.data.task import Task
+from bench.encoders.base import Encoder
+from bench.encoders.preprocess import prepare
+from bench.errors import EncoderError
+from bench.protocols._select import one_hot, primary, probabilities
+from bench.protocols._train import cosine_steps, layer_groups, loss_of, torch_seed
+from bench.protocols.base import Prediction, Problem, Protocol, Subset
+
+UPRIGHT = ("xray", "oct", "ultrasound", "photo", "ct", "mri")
+"""Modalities whose images have a top: flipped left to right only."""
+
+
+class FineTune(Protocol):
+    """See the module. The arguments are for tests; the frozen numbers are the defaults."""
+
+    name = "fine-tune-v1"
+    title = "Fine-tuning"
+    kind = "global"
+    board = "fine-tune"
+    seeded = True
+
+    def __init__(self, *, rates: Sequence[float] = (2e-5, 1e-4, 5e-4), epochs: int = 50,
+                 steps: tuple[int, int] = (2000, 10000), batch: int = 64) -> None:  # fmt: skip
+        self.params: Mapping[str, Any] = {
+            "lr": list(rates), "lr_few": 1e-4, "epochs": epochs, "steps": list(steps), "batch": batch,
+            "weight_decay": 0.05, "layer_decay": 0.75, "warm_up": 0.1, "schedule": "cosine",
+            "augment": "flips, brightness and contrast 0.1",
+        }
+
+    def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
+        if problem.encoder is None or problem.encoder.module is None:
+            raise EncoderError("has no network to train", fix="fine-tuning needs weights, not embeddings")
+        for subset in subsets:
+            yield self._predict(problem, problem.encoder, subset)
+
+    def _predict(self, problem: Problem, encoder: Encoder, subset: Subset) -> Prediction:
+        task, tuned = problem.task, subset.full and len(problem.val.labels) > 0
+        found: tuple[float, float, _Model] | None = None
+        for rate in self.params["lr"] if tuned else [self.params["lr_few"]]:
+            value, model = self._train(problem, encoder, subset, rate, tuned)
+            if found is None or value > found[0]:
+                found = value, rate, model
+        assert found is not None
+        outputs = {
+            name: probabilities(task, found[2].logits(test.images)).astype(np.float32)
+            for name, test in problem.tests.items()
+        }
+        return Prediction(subset, outputs, {"lr": found[1]})
+
+    def _train(
+        self, problem: Problem, encoder: Encoder, subset: Subset, rate: float, tuned: bool
+    ) -> tuple[float, _Model]:
+        """The model of the best epoch and its validation metric; without validation the last one, and NaN."""
+        p, task = self.params, problem.task
+        generator = torch.Generator().manual_seed(torch_seed(task, subset.seed))
+        y = torch.as_tensor(one_hot(task, problem.train.labels[subset.rows]), dtype=torch.float32)
+        images = problem.train.images[subset.rows]
+        model = _Model(encoder, y.shape[1], images[:1])
+        optimiser = torch.optim.AdamW(layer_groups(model, rate, p["layer_decay"], p["weight_decay"]))
+        per_epoch = math.ceil(len(y) / p["batch"])
+        epochs = math.ceil(min(max(p["epochs"] * per_epoch, p["steps"][0]), p["steps"][1]) / per_epoch)
+        best, value = copy.deepcopy(model.state_dict()), -math.inf
+        schedule = cosine_steps(len(y), p["batch"], epochs, 1.0, generator, p["warm_up"])
+        for step, (rows, factor) in enumerate(schedule, 1):
+            _step(task, model, optimiser, _augmented(images[rows.numpy()], task, generator), y[rows], factor)
+            if tuned and step % per_epoch == 0:
+                now = primary(
+                    task, probabilities(task, model.logits(problem.val.images))[None], one_hot(task, problem.val.labels)
+                )[0]
+                if now > value:
+                    best, value = copy.deepcopy(model.state_dict()), float(now)
+        if tuned:
+            model.load_state_dict(best)
+        return (value if tuned else math.nan), model
+
+
+class _Model(nn.Module):
+    """A copy of the encoder's network with a linear head on its global vector, after layer norm."""
+
+    def __init__(self, encoder: Encoder, outputs: int, example: np.ndarray) -> None:
+        super().__init__()
+        self.encoder = copy.deepcopy(encoder)
+        assert self.encoder.module is not None
+        self.network = self.encoder.module.requires_grad_(True)
+        self.network.eval()
+        with torch.no_grad():
+            width = self._pooled(torch.as_tensor(np.array(example))).shape[1]
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, outputs)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.to(encoder.device)
+
+    def _pooled(self, images: Tensor) -> Tensor:
+        # A volume (n, depth, h, w, c) is the mean of its slices, as in feature extraction.
+        slices = images.flatten(0, -4).to(self.encoder.device)
+        pooled = self.encoder.forward(prepare(slices, self.encoder.card.preprocessing, dense=False), False).pooled
+        return pooled.float().unflatten(0, (len(images), -1)).mean(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.norm(self._pooled(images)))
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """float64 (n, k) of uint8 images (n, h, w, c), in evaluation mode."""
+        self.eval()
+        with torch.no_grad():
+            parts = [self(torch.as_tensor(np.array(images[i : i + 64]))) for i in range(0, len(images), 64)]
+        return torch.cat(parts).double().cpu().numpy()
+
+
+def _step(
+    task: Task, model: _Model, optimiser: torch.optim.Optimizer, images: Tensor, y: Tensor, factor: float
+) -> None:
+    model.train()
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * factor
+    optimiser.zero_grad()
+    logits = model(images)
+    loss_of(task, logits, y.to(logits.device)).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.step()
+
+
+def _augmented(images: np.ndarray, task: Task, generator: torch.Generator) -> Tensor:
+    """uint8 (n, h, w, c): each image flipped at random, brightness and contrast changed by up to a tenth."""
+    x = torch.as_tensor(np.array(images))
+    for axis in (-2,) if task.modality in UPRIGHT else (-2, -3):
+        turn = torch.rand(len(x), generator=generator) < 0.5
+        x[turn] = x[turn].flip(axis)
+    gain, shift = (0.2 * torch.rand(2, len(x), *[1] * (x.ndim - 1), generator=generator) - 0.1).unbind(0)
+    values = x.float()
+    mean = values.flatten(1).mean(1).reshape_as(gain)
+    return ((values - mean) * (1 + gain) + mean + 255 * shift).round().clamp(0, 255).to(torch.uint8)
+
+
+PROTOCOL = FineTune()

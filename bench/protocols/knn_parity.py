@@ -1,0 +1,39 @@
+"""knn-parity-v1: the 11 nearest training images in Euclidean distance, each with one vote.
+
+Features as they are: not centred, not scaled. For comparison with the published MedMNIST+ table of Doerrich et al.
+2025 (arXiv 2404.15786), where k = 11; below 11 labelled images, all of them vote. Not on any board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from bench.protocols._neighbours import nearest
+from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.knn import vote_targets
+
+
+class ParityNeighbours(Protocol):
+    """See the module."""
+
+    name = "knn-parity-v1"
+    title = "k nearest neighbours, Euclidean"
+    kind = "global"
+    board = "diagnostic"
+    params = {"k": 11, "distance": "euclidean", "centre": None, "weights": "uniform"}
+
+    def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
+        for subset in subsets:
+            memory = problem.train.features.pooled[subset.rows]
+            votes = vote_targets(problem.task, problem.train.labels[subset.rows])
+            k = min(self.params["k"], len(memory))
+            outputs = {
+                name: votes[nearest(test.features.pooled, memory, k)].mean(1).astype(np.float32)
+                for name, test in problem.tests.items()
+            }
+            yield Prediction(subset, outputs, {"k": k})
+
+
+PROTOCOL = ParityNeighbours()

@@ -1,0 +1,29 @@
+"""linear-shots-v1: logistic regression on k images of each class with C = 1; nothing is tuned.
+
+The companion of few-shot-v1, on the same episodes. Features are z-scored by the support images.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.data.task import Task
+from bench.protocols._logistic import Design, Fit
+from bench.protocols.linear import Linear
+
+
+class LinearShots(Linear):
+    """See the module."""
+
+    takes = ("k=",)
+
+    def __init__(self) -> None:
+        super().__init__("linear-shots-v1", "Linear probe, few shots", [1.0], "diagnostic")
+
+    def _choose(
+        self, task: Task, design: Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray
+    ) -> tuple[float, Fit | None, tuple[str, ...]]:
+        return self.strengths[0], None, ()
+
+
+PROTOCOL = LinearShots()

@@ -1,0 +1,69 @@
+"""robustness-v1: linear-v1 trained on clean images, tested on corrupted ones.
+
+Noise (of the kind the modality has), blur, loss of contrast, bias field and JPEG, each at five severities: 25 changed
+copies of each test split, named "test~noise-3", beside the clean one. The probe never sees a corrupted image.
+After the idea of MedMNIST-C (Di Salvo et al. 2024, arXiv 2406.17536); the corruptions and their strengths are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bench.data.task import Task
+from bench.encoders.base import Encoder
+from bench.errors import EncoderError
+from bench.features.base import Features
+from bench.features.extract import extract
+from bench.protocols import _corrupt
+from bench.protocols.base import Prediction, Problem, Protocol, Subset, Unlabelled
+from bench.protocols.linear import PROTOCOL as LINEAR
+
+
+class Robustness(Protocol):
+    """See the module. The arguments are for tests; the frozen numbers are the defaults."""
+
+    name = "robustness-v1"
+    title = "Robustness to corruptions"
+    kind = "global"
+    board = "robustness"
+    takes = ("%",)
+
+    def __init__(
+        self, corruptions: Sequence[str] = tuple(_corrupt.CORRUPTIONS), severities: Sequence[int] = _corrupt.SEVERITIES
+    ) -> None:
+        self.params: Mapping[str, Any] = {
+            "probe": LINEAR.sha256, "corruptions": list(corruptions), "severities": list(severities),
+            "noise_sd": _corrupt.NOISE_SD, "noise_kind": _corrupt.NOISE_KIND, "blur_sd": _corrupt.BLUR_SD,
+            "contrast": _corrupt.CONTRAST, "bias": _corrupt.BIAS, "jpeg": _corrupt.JPEG_QUALITY,
+        }
+
+    def refuses(self, task: Task) -> str | None:
+        if task.modality == "mixed":
+            return "corruptions are chosen by modality, and this task mixes several"
+        return super().refuses(task)
+
+    def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
+        encoder = problem.encoder
+        if encoder is None or encoder.precomputed:
+            raise EncoderError("cannot encode changed images", fix="robustness needs weights, not embeddings")
+        tests = dict(problem.tests)
+        for name, test in problem.tests.items():
+            for kind in self.params["corruptions"]:
+                for severity in self.params["severities"]:
+                    tests[f"{name}~{kind}-{severity}"] = _changed(problem.task, encoder, test.images, kind, severity)
+        yield from LINEAR.predict(replace(problem, tests=tests), subsets)
+
+
+def _changed(task: Task, encoder: Encoder, images: np.ndarray, kind: str, severity: int) -> Unlabelled:
+    frames = images.reshape(-1, *images.shape[-3:])
+    changed = _corrupt.corrupt(frames, kind, severity, task.modality).reshape(images.shape)
+    # Only the features are kept: 25 copies of the pixels would not fit beside a large split.
+    features = extract(encoder, changed, dense=False)
+    return Unlabelled(Features(features.pooled, None), images[:0])
+
+
+PROTOCOL = Robustness()
