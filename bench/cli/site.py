@@ -8,18 +8,19 @@ from pathlib import Path
 import click
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_OUT = click.Path(path_type=Path)
 
 
 def _inputs(command: Callable) -> Callable:
     for option in (
-        click.option("--records", multiple=True, type=_FOLDER, help="Folder of runs to show as local [default: runs/]."),
-        click.option("--submissions", multiple=True, type=_FOLDER, help="Folder of submissions [default: submissions/]."),
+        click.option("--records", multiple=True, type=_FOLDER, help="Runs to show as local [default: runs/]."),
+        click.option("--submissions", multiple=True, type=_FOLDER, help="Submissions [default: submissions/]."),
         click.option("--tasks", type=_FOLDER, help="Folder of your own task cards."),
-        click.option("--history", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-                     help="data/history.json of the site before this one."),
+        click.option("--history", type=_FILE, help="data/history.json of the site before this one."),
         click.option("--base", default="", help="Address the site will have, for the feed and JSON-LD."),
-        click.option("--out", default="public", show_default=True, type=click.Path(path_type=Path), help="Folder of the site."),
-    ):  # fmt: skip
+        click.option("--out", default="public", show_default=True, type=_OUT, help="Folder of the site."),
+    ):
         command = option(command)
     return command
 

@@ -14,24 +14,24 @@ from bench.metrics.overlap import dice_per_image
 
 SHOWABLE = ("cc0", "cc-by-4", "cc-by-3", "cc-by-2", "cc-by-sa", "public domain", "mit", "apache", "pddl")
 SHOWN = 12
-SIDE = 160
+SIDE = 256
+"""Pixels of an outline: finer than the image, so that it covers little of it."""
 OUTLINES = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0))
 """Okabe-Ito, one colour a class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test image with what was predicted for it."""
+    """One test image with what was predicted for it. Pictures are PNG; the outlines lie over the image."""
 
     id: str
     value: float
     """Dice (dense) or the probability of the truth (global), in [0, 1]."""
-    truth: str
-    predicted: str
     image: bytes
-    """PNG; for a dense task image, truth and prediction side by side."""
-    width: int = SIDE
-    height: int = SIDE
+    truth: str = ""
+    predicted: str = ""
+    truth_outline: bytes | None = None
+    predicted_outline: bytes | None = None
 
 
 def may_show(task: Task) -> bool:
@@ -68,16 +68,14 @@ def worst(task: Task, output: np.ndarray, split: Split, count: int = SHOWN) -> l
 
 
 def _case(task: Task, output: np.ndarray, split: Split, i: int, value: float) -> Case:
-    image, label = np.asarray(split.images[i]), split.labels[i]
-    if image.ndim == 4:
-        image = image[len(image) // 2]
+    image, label, name = picture(split.images[i]), split.labels[i], str(split.ids[i])
     if task.kind == "dense":
-        panels = [rgb(image), outlined(image, label), outlined(image, output)]
-        return Case(str(split.ids[i]), value, "", "", png(np.concatenate(panels, axis=1)), len(panels) * SIDE)
-    return Case(str(split.ids[i]), value, _said(task, label), _answer(task, output), png(rgb(image)))
+        return Case(name, value, image, truth_outline=outline(label), predicted_outline=outline(output))
+    return Case(name, value, image, said(task, label), _answer(task, output))
 
 
-def _said(task: Task, label: np.ndarray | int) -> str:
+def said(task: Task, label: np.ndarray | int) -> str:
+    """The label in words."""
     if task.target == "multi-label":
         return ", ".join(c for c, present in zip(task.classes, label, strict=True) if present) or "none"
     return task.classes[int(label)]
@@ -90,30 +88,29 @@ def _answer(task: Task, output: np.ndarray) -> str:
     return f"{task.classes[best]} {output[best]:.2f}"
 
 
-def rgb(image: np.ndarray) -> np.ndarray:
-    """The image as uint8 RGB at SIDE pixels, nearest neighbour so that pixels stay what they are."""
-    image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
-    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((SIDE, SIDE), Image.Resampling.NEAREST))
+def picture(image: np.ndarray) -> bytes:
+    """An image (h, w, c) as PNG at its own size; the middle slice of a volume (d, h, w, c)."""
+    image = np.asarray(image)
+    image = image[len(image) // 2] if image.ndim == 4 else image
+    grey = image.shape[2] == 1 or (image == image[..., :1]).all()
+    return _png(Image.fromarray(np.ascontiguousarray(image[..., 0] if grey else image)))
 
 
-def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The image with the border of each class of `mask` drawn in its colour."""
-    canvas = rgb(image).copy()
+def outline(mask: np.ndarray) -> bytes:
+    """The borders of each class of a mask (h, w) as a transparent PNG of SIDE pixels, one colour a class."""
     scaled = np.asarray(Image.fromarray(mask.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.NEAREST))
-    inner = np.pad(scaled, 1, mode="edge")
-    same = np.ones(scaled.shape, bool)
+    around = np.pad(scaled, 1)
+    inner = np.ones(scaled.shape, bool)
     for dy, dx in ((0, 1), (2, 1), (1, 0), (1, 2)):
-        same &= inner[dy : dy + SIDE, dx : dx + SIDE] == scaled
-    for k in np.unique(scaled[scaled > 0]):
-        canvas[(scaled == k) & ~same] = OUTLINES[(int(k) - 1) % len(OUTLINES)]
-    return canvas
+        inner &= around[dy : dy + SIDE, dx : dx + SIDE] == scaled
+    border = np.where(inner | (scaled == 0), 0, (scaled - 1) % len(OUTLINES) + 1).astype(np.uint8)
+    image = Image.fromarray(border, mode="P")
+    image.putpalette([0, 0, 0, *(channel for colour in OUTLINES for channel in colour)])
+    return _png(image, transparency=0)
 
 
-def png(image: np.ndarray) -> bytes:
-    """uint8 RGB as PNG, without dates: same image, same bytes."""
+def _png(image: Image.Image, **options: int) -> bytes:
+    """PNG without dates: same image, same bytes."""
     buffer = io.BytesIO()
-    plain = Image.fromarray(image)
-    if (image == image[..., :1]).all():
-        plain = plain.convert("L")
-    plain.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG", optimize=True, **options)
     return buffer.getvalue()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench import __version__
-from bench.files import sha256_text
+from bench.files import canonical_json, sha256_text
 from bench.leaderboard.collect import Collection
 from bench.protocols.base import Protocol
 from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
@@ -47,8 +48,6 @@ def site_view(
 
 def fingerprint(records: list[Record]) -> str:
     """SHA-256 over every record, whatever the order of folders; seconds and dates do not enter."""
-    from bench.files import canonical_json
-
     return sha256_text("\n".join(sorted(canonical_json(r.without_times()) for r in records)))
 
 
@@ -108,8 +107,6 @@ def _encoder(name: str, results: list[tuple[Collection, Results]], files: Files)
 
 
 def _evidence(name: str, collection: Collection, result: Results, files: Files) -> Evidence:
-    import hashlib
-
     address = f"records/{collection.suite}/{name}.jsonl"
     data = (result.folder / "records.jsonl").read_bytes()
     files.bytes[address] = data
@@ -122,6 +119,10 @@ def _evidence(name: str, collection: Collection, result: Results, files: Files) 
         records_file=address, records_sha256=hashlib.sha256(data).hexdigest(),
         weights_sha256=result.records[0].weights_sha256, card_sha256=result.card.sha256,
         override=any(r.made_by.checksum_override for r in result.records),
-        refused=tuple(sorted({f"{r.unit.task}, {r.unit.protocol}: {r.reason}" for r in result.records if r.status != "done"})),
+        refused=tuple(sorted({_why(r) for r in result.records if r.status != "done"})),
         warnings=tuple(sorted({w for r in result.records for w in r.warnings})),
     )  # fmt: skip
+
+
+def _why(record: Record) -> str:
+    return f"{record.unit.task}, {record.unit.protocol}: {record.status}, {record.reason}"

@@ -69,7 +69,8 @@ def changes(old: Snapshot, new: Snapshot) -> list[Change]:
     found = []
     for key in sorted(before.keys() | after.keys()):
         if key in before and key in after and before[key].fingerprint != after[key].fingerprint:
-            text = f"The suite changed ({before[key].fingerprint[:12]} to {after[key].fingerprint[:12]}); scores are not comparable."
+            prints = f"{before[key].fingerprint[:12]} to {after[key].fingerprint[:12]}"
+            text = f"The suite changed ({prints}); scores are not comparable."
             found.append(Change("suite", *key, "", text))
             continue
         found += _board_changes(key, _rows(before.get(key)), _rows(after.get(key)), new.withdrawn)
@@ -122,7 +123,8 @@ def atom(versions: Sequence[tuple[Snapshot, list[Change]]], *, base: str) -> str
         '<?xml version="1.0" encoding="utf-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom">\n'
         "  <title>medssl-bench: changes of the boards</title>\n  <id>urn:medssl-bench:changes</id>\n"
         f"  <updated>{escape(updated)}</updated>\n  <author><name>medssl-bench</name></author>\n"
-        f'  <link rel="self" href="{escape(base)}feed.xml"/>\n  <link href="{escape(base)}changes.html"/>\n{entries}</feed>\n'
+        f'  <link rel="self" href="{escape(base)}feed.xml"/>\n  <link href="{escape(base)}changes.html"/>\n'
+        f"{entries}</feed>\n"
     )
 
 

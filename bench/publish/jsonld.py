@@ -28,7 +28,7 @@ def site_dataset(view: SiteView) -> dict[str, Any]:
         "@context": "https://schema.org/",
         "@type": "Dataset",
         "name": "medssl-bench results",
-        "description": "Scores of self-supervised image encoders on medical tasks under frozen protocols, with intervals.",
+        "description": "Scores of self-supervised image encoders on medical tasks, frozen protocols, with intervals.",
         "version": view.fingerprint[:12],
         "dateModified": view.date,
         "license": "https://creativecommons.org/licenses/by/4.0/",

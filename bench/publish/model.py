@@ -158,24 +158,24 @@ class BoardView:
 class Sample:
     """A picture that may be shown: address within the site, and what it shows."""
 
-    file: str
+    image: str
     caption: str
-    width: int
-    height: int
+    outline: str | None = None
+    """Address of the outline of the true mask, for a dense task."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseView:
-    """One test image behind a number: where its picture is, how well it was predicted, truth and prediction."""
+    """One test image behind a number: where its pictures are, how well it was predicted, truth and prediction."""
 
-    file: str
+    image: str
     id: str
     value: float
     """Dice (dense) or the probability given to the truth (global)."""
     truth: str
     predicted: str
-    width: int
-    height: int
+    truth_outline: str | None = None
+    predicted_outline: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +215,8 @@ class SuiteView:
     pairs: np.ndarray | None = None
     pair_encoders: tuple[str, ...] = ()
     pair_tasks: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Encoder -> why its results on this suite are not shown."""
 
 
 @dataclass(frozen=True, slots=True)

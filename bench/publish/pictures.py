@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from bench.data.task import Task
 from bench.errors import UserError
 from bench.files import read_npz
 from bench.leaderboard.collect import Collection
-from bench.publish.cases import Case, may_show, outlined, png, rgb, worst
+from bench.publish.cases import Case, may_show, outline, picture, said, worst
 from bench.publish.model import CaseView, Sample
 from bench.runs.records import Record
 from bench.submissions.folder import Results
@@ -53,20 +53,13 @@ def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictur
 def _samples(suite: str, data: TaskData, files: dict[str, bytes]) -> Iterator[Sample]:
     task, train = data.task, data.train
     for number, i in enumerate(_spread(task, train.labels)):
-        image = middle(np.asarray(train.images[i]))
+        address = f"pictures/{suite}/{task.name}/sample-{number}"
+        files[f"{address}.png"] = picture(train.images[i])
         if task.kind == "dense":
-            panel, caption = np.concatenate([rgb(image), outlined(image, train.labels[i])], 1), "image and truth"
+            files[f"{address}-truth.png"] = outline(train.labels[i])
+            yield Sample(f"{address}.png", "image with its mask outlined", f"{address}-truth.png")
         else:
-            panel, caption = rgb(image), _caption(task, train.labels[i])
-        address = f"pictures/{suite}/{task.name}/sample-{number}.png"
-        files[address] = png(panel)
-        yield Sample(address, caption, panel.shape[1], panel.shape[0])
-
-
-def _caption(task: Task, label: np.ndarray) -> str:
-    if task.target == "multi-label":
-        return ", ".join(c for c, present in zip(task.classes, label, strict=True) if present) or "none of the labels"
-    return task.classes[int(label)]
+            yield Sample(f"{address}.png", said(task, train.labels[i]))
 
 
 def _spread(task: Task, labels: np.ndarray) -> list[int]:
@@ -101,17 +94,18 @@ def _cases(
 ) -> tuple[CaseView, ...]:
     if len(output) != len(test):
         return ()
-    return tuple(_placed(suite, encoder, task, case, k, files) for k, case in enumerate(worst(task, output, test)))
+    return tuple(_placed(f"pictures/{suite}/{task.name}", encoder, case, files) for case in worst(task, output, test))
 
 
-def _placed(suite: str, encoder: str, task: Task, case: Case, k: int, files: dict[str, bytes]) -> CaseView:
-    # A global task's image is the same for every encoder: stored once under its id.
-    name = case.id.replace("/", "-") if task.kind == "global" else f"{encoder}-{k}"
-    address = f"pictures/{suite}/{task.name}/{name}.png"
-    files.setdefault(address, case.image)
-    return CaseView(address, case.id, case.value, case.truth, case.predicted, case.width, case.height)
-
-
-def middle(image: np.ndarray) -> np.ndarray:
-    """The middle slice of a volume; an image as it is."""
-    return image[len(image) // 2] if image.ndim == 4 else image
+def _placed(folder: str, encoder: str, case: Case, files: dict[str, bytes]) -> CaseView:
+    # Image and truth are the same for every encoder and stored once; only the predicted outline is its own.
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in case.id)
+    parts = {f"{folder}/{name}.png": case.image}
+    view = CaseView(f"{folder}/{name}.png", case.id, case.value, case.truth, case.predicted)
+    if case.truth_outline and case.predicted_outline:
+        truth, predicted = f"{folder}/{name}-truth.png", f"{folder}/{encoder}/{name}.png"
+        parts |= {truth: case.truth_outline, predicted: case.predicted_outline}
+        view = replace(view, truth_outline=truth, predicted_outline=predicted)
+    for address, data in parts.items():
+        files.setdefault(address, data)
+    return view

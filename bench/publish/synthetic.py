@@ -39,7 +39,7 @@ def synthetic_site(encoders: int = 24, tasks: int = 24, replicates: int = 200, s
     cards = {t.name: t for t in (_task(i) for i in range(tasks))}
     ability = rng.normal(0, 0.08, encoders)[:, None] + rng.normal(0, 0.05, (encoders, tasks))
     truth = np.clip(0.6 + ability + rng.normal(0, 0.1, tasks), 0.02, 0.98)
-    noise = rng.normal(0, 0.02, (replicates, 1, tasks)) + rng.normal(0, 0.012, (replicates, encoders, tasks))
+    noise = rng.normal(0, 0.05, (replicates, 1, tasks)) + rng.normal(0, 0.05, (replicates, encoders, tasks))
     draws = np.clip(truth + noise, 0, 1).astype(np.float32)
     names = tuple(views)
     boards = tuple(_board(n, names, views, cards, truth, draws) for n in ("overall", "global", "dense", "low-label"))

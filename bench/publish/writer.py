@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,10 @@ class Site:
         self.file(path, f"medssl.{call}({json.dumps(value, separators=(',', ':'), sort_keys=True)});\n")
 
 
-def write_site(view: SiteView, out: Path, *, files: dict[str, Path] | None = None) -> int:
+def write_site(view: SiteView, out: Path, *, files: Mapping[str, bytes] | None = None) -> int:
     """Write every page of `view` to `out`, replacing an earlier site there; returns the number of pages.
 
-    files: address within the site -> a file to copy there (records, images). The folder appears whole or not at
+    files: address within the site -> bytes beside the pages (records, pictures). The folder appears whole or not at
     all. Raises RunError when `out` is a folder that holds something else than a site.
     """
     _refuse_foreign(out)
@@ -91,8 +91,8 @@ def write_site(view: SiteView, out: Path, *, files: dict[str, Path] | None = Non
     try:
         site = Site(view, partial)
         _copy_assets(partial)
-        for address, source in sorted((files or {}).items()):
-            site.file(address, source.read_bytes())
+        for address, data in sorted((files or {}).items()):
+            site.file(address, data)
         for page in site.pages:
             page.write(site)
         site.json(MARKER, {"made_by": f"medssl {view.version}", "data": view.fingerprint, "date": view.date})

@@ -11,15 +11,8 @@ from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 
 CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update"
+ARGUMENTS = [f"--{flag}" for flag in (*FLAGS.split(), "disable-sync")]
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,8 @@ def test_a_filter_ranks_again_but_moves_no_score(board, view):
     tick(board, "Filter", "p", "hybrid")
     board.wait_for_selector('#board[data-view="filtered"]')
     shown = names(board)
-    assert shown and all(view.encoders[n].card.paradigm == "hybrid" for n in shown)
+    assert shown
+    assert all(view.encoders[n].card.paradigm == "hybrid" for n in shown)
     assert column(board, "rank") == [str(i + 1) for i in range(len(shown))]
     assert [scores[n] for n in shown] == column(board, "score")
     assert "no score has moved" in board.inner_text("#status")

@@ -6,6 +6,7 @@ import numpy as np
 
 from bench.publish.model import BoardView, Estimate, SuiteView
 from bench.publish.rerank import LEVEL, base64_shorts, totals
+from bench.publish.text import modality
 from bench.publish.writer import Page, Site
 
 BUDGET = 40_000
@@ -27,7 +28,7 @@ def write(site: Site) -> None:
 def _write_data(site: Site, suite: SuiteView) -> None:
     r = min(suite.pairs.shape[2], MOST, max(FEWEST, BUDGET // max(1, len(suite.pair_tasks))))
     tasks = [
-        {"name": n, "title": suite.tasks[n].task.title, "modality": suite.tasks[n].task.modality,
+        {"name": n, "title": suite.tasks[n].task.title, "modality": modality(suite.tasks[n].task.modality),
          "kind": suite.tasks[n].task.kind, "metric": suite.tasks[n].task.metric}
         for n in suite.pair_tasks
     ]  # fmt: skip

@@ -1,0 +1,42 @@
+"""Building the site from what is on disk: submissions, and runs of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.leaderboard.collect import Collection, collect, default_roots
+from bench.publish.from_records import Files, site_view
+from bench.publish.snapshots import History, read_history
+from bench.publish.writer import write_site
+
+
+def build(collections: Mapping[str, Collection], out: Path, *, history: History | None = None, base: str = "") -> Path:
+    """Write the site of some collections to the folder `out`, whole or not at all; returns its front page.
+
+    history: earlier versions of the boards, which stay in the archive. base: address the site will have.
+    Raises RunError when `out` holds something else than a site.
+    """
+    files = Files()
+    view = site_view(collections, files, history=history, base=base)
+    write_site(view, out, files=files.bytes)
+    return out / "index.html"
+
+
+def build_from(
+    out: Path,
+    *,
+    records: Sequence[Path] = (),
+    submissions: Sequence[Path] = (),
+    tasks: Path | None = None,
+    history: Path | None = None,
+    base: str = "",
+) -> Path:
+    """`build` from folders: `submissions` (default: submissions/), and runs shown as local (`records`, default: runs/).
+
+    Raises CardError, SubmissionError, UserError (history), RunError.
+    """
+    roots, local = default_roots()
+    found = collect(submissions or roots, local=records or ([] if submissions else local), tasks=tasks)
+    base = base if not base or base.endswith("/") else base + "/"
+    return build(found, out, history=read_history(history) if history else None, base=base)

@@ -1,0 +1,257 @@
+"""Measure the site and write docs/site-quality.md.
+
+    npm install --prefix /tmp/site-tools axe-core lighthouse
+    python benchmarks/site_quality.py --site public --tools /tmp/site-tools
+
+Needs Chromium, Playwright and Node. Accessibility: axe-core in both themes on every kind of page. Lighthouse: the front
+page, an encoder, a task. Speed: a made-up board of 1,000 encoders x 200 tasks, built and then used in Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bench import __version__
+from bench.files import write_atomic
+from bench.publish.synthetic import synthetic_site
+from bench.publish.writer import write_site
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update"
+ARGUMENTS = [f"--{flag}" for flag in (*FLAGS.split(), "disable-sync")]
+OPEN = "document.querySelectorAll('main details').forEach(d => { if (!d.closest('form')) d.open = true; })"
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+SLIDE = """const s = document.querySelector('[type=range]'); s.value = s.value === '2' ? '3' : '2';
+  s.dispatchEvent(new Event('input', { bubbles: true }));"""
+SEARCH = """const q = document.querySelector('[name=q]'); q.value = q.value ? '' : '17';
+  q.dispatchEvent(new Event('input', { bubbles: true }));"""
+DEBOUNCE = 40
+"""Milliseconds the page waits for the next key or movement of a slider before it acts."""
+EACH = 2
+"""Pages looked at in each folder; top-level pages and boards are all looked at."""
+
+
+class Compressed(SimpleHTTPRequestHandler):
+    """Static files with gzip, as hosts of static pages serve them."""
+
+    def do_GET(self) -> None:
+        """Answer a request."""
+        path = Path(self.translate_path(self.path))
+        path = path / "index.html" if path.is_dir() else path
+        if not path.is_file():
+            self.send_error(404)
+            return
+        body = path.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        if path.suffix in (".html", ".css", ".js", ".svg", ".json"):
+            body = gzip.compress(body, mtime=0)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "max-age=600")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Address of a server of `folder`."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Compressed, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def sample(site: Path) -> list[str]:
+    """Addresses of top-level pages and boards, and a few of every other folder."""
+    by_folder: dict[Path, list[Path]] = {}
+    for path in sorted(site.rglob("*.html")):
+        by_folder.setdefault(path.parent, []).append(path)
+    chosen = []
+    for folder, pages in sorted(by_folder.items()):
+        whole = folder == site or "boards" in folder.relative_to(site).parts
+        chosen += pages if whole else pages[:EACH]
+    return [p.relative_to(site).as_posix() for p in chosen]
+
+
+def axe(browser: Browser, base: str, pages: list[str], source: str) -> dict[str, dict[str, int]]:
+    """Page -> theme -> number of violations (nodes), every rule axe runs by default."""
+    found: dict[str, dict[str, int]] = {}
+    for theme in ("light", "dark"):
+        context = browser.new_context(color_scheme=theme, bypass_csp=True, viewport={"width": 1440, "height": 900})
+        page = context.new_page()
+        for address in pages:
+            page.goto(base + address)
+            page.evaluate(OPEN)
+            page.evaluate(source)
+            result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+            for v in result["violations"]:
+                print(f"  axe {address} {theme}: {v['id']} x{len(v['nodes'])}: {v['nodes'][0]['html'][:140]}")
+                print(f"      {v['nodes'][0].get('failureSummary', '')[:300]}")
+            found.setdefault(address, {})[theme] = sum(len(v["nodes"]) for v in result["violations"])
+        context.close()
+    return found
+
+
+def narrow(browser: Browser, base: str, pages: list[str], width: int = 360) -> dict[str, int]:
+    """Page -> pixels by which it is wider than a small phone's screen."""
+    context = browser.new_context(viewport={"width": width, "height": 780})
+    page, found = context.new_page(), {}
+    for address in pages:
+        page.goto(base + address)
+        found[address] = page.evaluate(WIDER)
+    context.close()
+    return found
+
+
+def lighthouse(tools: Path, address: str) -> dict[str, float]:
+    """Category -> score in percent (default settings: a phone, simulated slow network)."""
+    command = [
+        "node", str(tools / "node_modules/lighthouse/cli/index.js"), address, "--output=json", "--quiet",
+        "--only-categories=performance,accessibility,best-practices",
+        f"--chrome-flags={' '.join(['--headless=new', *ARGUMENTS])}",
+    ]  # fmt: skip
+    environment = {**os.environ, "CHROME_PATH": CHROMIUM}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    report = json.loads(done.stdout)
+    for audit in report["audits"].values():
+        counted = audit["scoreDisplayMode"] in ("binary", "numeric")
+        if counted and audit.get("score") is not None and audit["score"] < 0.9:
+            print(f"  lighthouse {address}: {audit['id']} {audit['score']} {audit.get('displayValue', '')}")
+    return {name: round(100 * c["score"], 1) for name, c in report["categories"].items()}
+
+
+def first_view(browser: Browser, base: str, address: str) -> tuple[int, int]:
+    """(bytes transferred with gzip, bytes unpacked) until the page has loaded."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(base + address, wait_until="networkidle")
+    sizes = page.evaluate(
+        "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+        ".map(e => [e.encodedBodySize, e.decodedBodySize])"
+    )
+    context.close()
+    return sum(s[0] for s in sizes), sum(s[1] for s in sizes)
+
+
+def milliseconds(page: Page, action: str, repeat: int = 9) -> float:
+    """Median time of a page action until the next frame is painted."""
+    script = f"""async () => {{
+      const start = performance.now(); const done = new Promise(r => document.getElementById('board')
+        .addEventListener('shown', r, {{ once: true }})); {action}; await done;
+      document.body.offsetHeight; return performance.now() - start; }}"""
+    return statistics.median(page.evaluate(script) for _ in range(repeat))
+
+
+def large_board(browser: Browser) -> dict[str, float]:
+    """Seconds to build 1,000 x 200, and milliseconds to filter, weigh and sort it."""
+    scratch = Path(tempfile.mkdtemp())
+    try:
+        view = synthetic_site(1000, 200)
+        start, cpu = time.perf_counter(), time.process_time()
+        pages = write_site(view, scratch / "site")
+        found = {"pages": pages, "build": time.perf_counter() - start, "build_cpu": time.process_time() - cpu}
+        with served(scratch / "site") as base:
+            found["first_gzip"], found["first_raw"] = first_view(browser, base, "index.html")
+            page = browser.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
+            page.goto(base + "boards/synthetic-v0/overall.html")
+            page.wait_for_selector("#board[data-view]")
+            tick = "document.querySelector('[name=p][value={}]').click()"
+            page.evaluate(tick.format("hybrid"))
+            page.wait_for_selector('#board[data-view="filtered"]')
+            found["filter"] = milliseconds(page, tick.format("generative"))
+            found["sort"] = milliseconds(page, "document.querySelectorAll('#board thead button')[3].click()")
+            page.evaluate("document.getElementById('reset').click()")
+            found["weigh"] = milliseconds(page, SLIDE) - DEBOUNCE
+            found["search"] = milliseconds(page, SEARCH) - DEBOUNCE
+        return found
+    finally:
+        shutil.rmtree(scratch)
+
+
+def report(site: Path, tools: Path) -> str:
+    """The whole table as Markdown."""
+    source = (tools / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+    pages = sample(site)
+    with sync_playwright() as playwright, served(site) as base:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        violations = axe(browser, base, pages, source)
+        wide = narrow(browser, base, pages)
+        shown = [next(p for p in pages if p.startswith(k)) for k in ("index", "boards/", "encoders/", "tasks/")]
+        scores = {p: lighthouse(tools, base + p) for p in shown}
+        transfer = {p: first_view(browser, base, p) for p in shown}
+        large = large_board(browser)
+        version = browser.version
+        browser.close()
+    axe_version = json.loads((tools / "node_modules/axe-core/package.json").read_text())["version"]
+    lighthouse_version = json.loads((tools / "node_modules/lighthouse/package.json").read_text())["version"]
+    light, dark = (sum(v[theme] for v in violations.values()) for theme in ("light", "dark"))
+    build = f"Build, {large['pages']:,} pages, one process"
+    lines = [
+        "# Quality of the site, measured", "",
+        "Written by `python benchmarks/site_quality.py`; nothing here is typed in by hand.", "",
+        f"medssl-bench {__version__}, Chromium {version}, axe-core {axe_version}, Lighthouse {lighthouse_version} "
+        "(its default phone on a simulated slow network), a server with gzip on the same machine.", "",
+        "## Accessibility and small screens", "",
+        f"axe-core, all its default rules, {len(pages)} pages (every top-level page and board, {EACH} of each other "
+        "folder), details opened, in both themes.", "",
+        "| Pages | Violations, light | Violations, dark | Pages wider than 360 px |", "|---|---|---|---|",
+        f"| {len(pages)} | {light} | {dark} | {sum(w > 0 for w in wide.values())} |", "",
+        "## Lighthouse and first view", "",
+        "| Page | Performance | Accessibility | Best practices | First view, gzip | Unpacked |",
+        "|---|---|---|---|---|---|",
+        *[_lighthouse_row(p, s, transfer[p]) for p, s in scores.items()], "",
+        "## 1,000 encoders x 200 tasks (made-up numbers)", "",
+        "| Measure | Value | Aim |", "|---|---|---|",
+        f"| {build} | {large['build']:.0f} s ({large['build_cpu']:.0f} s of CPU) | 60 s |",
+        f"| First view, gzip | {large['first_gzip'] / 1000:.0f} KB ({large['first_raw'] / 1000:.0f} KB unpacked) "
+        "| 300 KB |",
+        f"| Filter, ranks and tiers redone | {large['filter']:.0f} ms | 100 ms |",
+        f"| Sort | {large['sort']:.0f} ms | 100 ms |",
+        f"| Search | {large['search']:.0f} ms | 100 ms |",
+        f"| Weigh a modality: means, intervals, ranks, tiers | {large['weigh']:.0f} ms | |", "",
+        "Times are medians of nine, until the table is laid out again; the first filter also loads the replicates. "
+        "Keyboard, print, no JavaScript, file:// and hostile texts are tests in `tests/publish`.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _lighthouse_row(page: str, scores: dict[str, float], size: tuple[int, int]) -> str:
+    marks = " | ".join(f"{scores[k]:.0f}" for k in ("performance", "accessibility", "best-practices"))
+    return f"| `{page}` | {marks} | {size[0] / 1000:.0f} KB | {size[1] / 1000:.0f} KB |"
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--site", type=Path, required=True, help="a site built by `medssl site build`")
+    parser.add_argument("--tools", type=Path, required=True, help="folder with node_modules of axe-core and lighthouse")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "site-quality.md")
+    chosen = parser.parse_args()
+    text = report(chosen.site.resolve(), chosen.tools)
+    write_atomic(chosen.out, text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
