@@ -27,7 +27,7 @@ def real_data():
     return REAL
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_task():
     """A task card from the few keys that matter to a test."""
 
