@@ -151,6 +151,8 @@ def test_volumes_declare_their_aggregation(tiny, make_task, tmp_path):
     np.savez(tmp_path / "t.npz", **arrays)
     task = make_task(reader="npz", file="t.npz", volume=True, aggregation="mean")
     assert load_task(task, folder=tmp_path).train.images.shape == (12, 5, 8, 8, 1)
+    with pytest.raises(DataError, match=r"shape \(12, 5, 8, 8\).*say volume = true"):
+        load_task(make_task(reader="npz", file="t.npz"), folder=tmp_path)
     with pytest.raises(CardError, match="go together"):
         load_task(make_task(reader="npz", file="t.npz", volume=True), folder=tmp_path)
 

@@ -122,7 +122,7 @@ class NpzSource(TaskSource):
         flat = images.ndim - self.volume
         if flat == 3:
             return images[..., None]
-        if flat == 4:
+        if flat == 4 and (images.shape[-1] <= 4 or self.volume):
             return images
         fix = None if self.volume else "say volume = true in [source] when these are volumes"
         raise DataError(f"images have shape {images.shape}, expected (n, h, w) or (n, h, w, c)", where=path, fix=fix)
@@ -147,7 +147,7 @@ class _Member:
         except KeyError:
             _present([key], {info.filename.removesuffix(".npy") for info in archive.infolist()}, path)
             raise
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
             raise DataError(f"{key} cannot be read: {str(error)[:200]}", where=path) from None
         if self.dtype.hasobject:
             raise DataError(f"{key} holds Python objects", where=path, fix="save plain numbers")
