@@ -75,6 +75,7 @@ class Recipe(Strict):
     precision: Literal["float32", "bfloat16"] = "float32"
     """`bfloat16` is autocast, on a GPU only."""
     evaluations: Count
+    """How often the diagnostics are taken after the start; a single one, at the end, leaves out the start too."""
     checkpoints: Count
     vit: Vit
     cnn: Cnn

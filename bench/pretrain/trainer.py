@@ -54,7 +54,7 @@ def pretrain(
         run = job.identity(corpus.sha256)
         done = load_checkpoint(folder / "checkpoint.safetensors", model, optimiser, run=run)
         log = _Log(folder / "log.jsonl", done, listen)
-        if done == 0:
+        if done == 0 and (job.recipe.evaluations > 1 or not job.steps):
             log.write({"step": 0, **_diagnose(model, corpus, device)})
         for step in range(done, job.steps):
             row = _step(job, model, optimiser, corpus, step, device)
