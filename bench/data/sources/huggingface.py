@@ -104,7 +104,8 @@ class HuggingFaceSource(TaskSource):
         except DataError:
             raise
         except Exception as error:  # The library raises many kinds of errors, its own and those of its parts.
-            raise DataError(f"cannot be opened: {str(error)[:300]}", where=self.id or self.path) from None
+            fix = "check the network and the id; HF_HUB_OFFLINE=1 reads the library's own cache" if self.id else None
+            raise DataError(f"cannot be opened: {str(error)[:300]}", where=self.id or self.path, fix=fix) from None
         column = self.mask_column if task.kind == "dense" else self.label
         first = next(iter(found.values()))
         self._check_columns(list(first.features or {}), column)
