@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from bench.errors import RunError, UserError
 from bench.files import sha256_arrays
 from bench.runs.journal import Journal, read_outputs, read_records

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from bench.errors import CardError, SubmissionError
-from bench.runs.records import Cost, Interval, Provenance, Record, Unit
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bench.errors import CardError, SubmissionError
+from bench.runs.records import Cost, Interval, Provenance, Record, Unit
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 line = st.text(min_size=1, max_size=60)

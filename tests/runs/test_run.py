@@ -16,7 +16,7 @@ from bench.runs.records import Record
 from bench.runs.run import RunSpec, run, session
 
 
-@pytest.fixture()
+@pytest.fixture
 def spec(squares: Path, tmp_path: Path) -> RunSpec:
     return RunSpec(
         encoder="raw-pixels", suite=None, tasks=str(squares), out=str(tmp_path / "a"), threads=1, command="medssl run"

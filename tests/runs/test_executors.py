@@ -1,0 +1,82 @@
+"""Every executor gives the serial records: a pool, a Ray cluster that loses a worker and gains a node, SLURM."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.errors import RunError
+from bench.runs.executors._base import Resources
+from bench.runs.records import Record
+from bench.runs.run import RunSpec, run
+
+
+@pytest.fixture(scope="module")
+def spec(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSpec:
+    out = tmp_path_factory.mktemp("serial")
+    return RunSpec(encoder="raw-pixels", suite=None, tasks=str(squares), out=str(out), threads=1, command="medssl run")
+
+
+@pytest.fixture(scope="module")
+def serial(spec: RunSpec) -> list[dict]:
+    return comparable(run(spec))
+
+
+def comparable(records: list[Record]) -> list[dict]:
+    return [record.without_times() for record in records]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch, private_home: Path) -> Iterator:
+    """A Ray cluster of real processes with one node of one CPU."""
+    pytest.importorskip("ray", reason="Ray is not installed")
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def ray_workers() -> list[psutil.Process]:
+    """Worker processes that are busy with a job."""
+    return [p for p in psutil.process_iter(["cmdline"]) if "ray::_alone" in " ".join(p.info["cmdline"] or [])]
+
+
+def test_ray_survives_a_killed_worker_and_uses_a_late_node(
+    spec: RunSpec, serial: list[dict], cluster, tmp_path: Path
+) -> None:
+    killed = []
+    with ThreadPoolExecutor(1) as background:
+        running = background.submit(run, replace(spec, out=str(tmp_path), executor="ray"))
+        until = time.monotonic() + 120
+        while not killed and not running.done() and time.monotonic() < until:
+            for worker in ray_workers()[:1]:
+                worker.kill()
+                killed.append(worker.pid)
+            time.sleep(0.05)
+        cluster.add_node(num_cpus=1)
+        records = running.result()
+    assert killed
+    assert comparable(records) == serial
+
+
+def test_slurm_jobs_give_the_serial_records(spec: RunSpec, serial: list[dict], tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed")
+    resources = Resources(address="local", log_folder=str(tmp_path / "log"))
+    records = run(replace(spec, out=str(tmp_path / "out"), executor="slurm", resources=resources))
+    assert comparable(records) == serial
+
+
+def test_slurm_without_sbatch_is_one_message(spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RunError, match=r"SLURM cannot be reached.*sbatch"):
+        run(replace(spec, out=str(tmp_path / "out"), executor="slurm"))
