@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from bench.cli._print import err, out, print_table
+from bench.cli._print import err, out, print_table, progress_bar
 from bench.data.check import Report
 from bench.data.fetch import Fetched
 from bench.data.prepare import Prepared
@@ -31,6 +31,15 @@ def transfer_bar(quiet: bool = False) -> Iterator[Callable[[str, int, int | None
             bars.update(known[name], completed=here, total=whole)
 
         yield step
+
+
+@contextmanager
+def counting_bar(what: str, total: int) -> Iterator[Callable[[str], None]]:
+    """A bar that moves on with each task that is done, on standard error; nothing when that is no terminal."""
+    with progress_bar() as bars:
+        bars.disable = not err.is_terminal
+        bar = bars.add_task(what, total=total)
+        yield lambda name: bars.update(bar, advance=1, description=f"{what}: {escape(name)} done")
 
 
 def show_fetched(done: Sequence[Fetched]) -> None:

@@ -63,13 +63,15 @@ def fetch(
 @ACCEPT
 def prepare(names: tuple[str, ...], folder: Path | None, jobs: int, accept_checksum: bool) -> None:
     """Write the memory-mapped copies that runs read."""
-    from bench.cli._data import show_prepared
+    from bench.cli._data import counting_bar, show_prepared
     from bench.data.choose import chosen_tasks
     from bench.data.prepare import prepare_all
 
     if not names:
         raise click.UsageError("name the tasks or suites to prepare, e.g. 'medssl data prepare breastmnist-28'")
-    outcomes = prepare_all(chosen_tasks(names), folder, accept_checksum, jobs)
+    chosen = chosen_tasks(names)
+    with counting_bar("preparing", len(chosen)) as finished:
+        outcomes = prepare_all(chosen, folder, accept_checksum, jobs, finished)
     sys.exit(1 if show_prepared(outcomes) else 0)
 
 
@@ -99,15 +101,17 @@ def status(names: tuple[str, ...], folder: Path | None, verify: bool, as_json: b
 @JSON
 def check(names: tuple[str, ...], folder: Path | None, accept_checksum: bool, as_json: bool) -> None:
     """Look for mistakes: missing files, leaks between splits, duplicates, odd images."""
-    from bench.cli._data import show_report
+    from bench.cli._data import counting_bar, show_report
     from bench.data.check import check_task
     from bench.data.choose import chosen_tasks
 
     if not names:
         raise click.UsageError("name the tasks to check: a task, a suite, your card.toml, or a folder of cards")
-    reports = [
-        check_task(task, folder=folder or own, accept_checksum=accept_checksum) for task, own in chosen_tasks(names)
-    ]
+    chosen, reports = chosen_tasks(names), []
+    with counting_bar("checking", len(chosen)) as finished:
+        for task, own in chosen:
+            reports.append(check_task(task, folder=folder or own, accept_checksum=accept_checksum))
+            finished(task.name)
     if as_json:
         click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
     else:

@@ -262,6 +262,7 @@ def _plain(error: requests.RequestException) -> str:
         ("Name or service not known", "the address is not found (no network?)"),
         ("Temporary failure in name resolution", "the address is not found (no network?)"),
         ("Connection refused", "the connection was refused"),
+        ("Failed to establish a new connection", "no connection can be made"),
         ("IncompleteRead", "the connection was cut"),
         ("Connection broken", "the connection was cut"),
     ):

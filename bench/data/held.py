@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data.dataset import Identity
-from bench.errors import DataError
+from bench.errors import DataError, RunError
 from bench.files import sha256_text, write_atomic
 from bench.locate import home
 
@@ -122,5 +123,7 @@ def _remembered(what: str, stamps: list[list[int]], compute: Callable[[], str]) 
     except (OSError, ValueError, KeyError, TypeError):
         pass
     found = compute()
-    write_atomic(memo, json.dumps({"digest": found, "stamp": stamp}))
+    # A cache shared read-only still serves what is prepared in it.
+    with suppress(RunError):
+        write_atomic(memo, json.dumps({"digest": found, "stamp": stamp}))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +23,17 @@ class Prepared:
     problem: str = ""
 
 
-def prepare_all(chosen: Chosen, folder: Path | None, accept_checksum: bool, jobs: int = 4) -> list[Prepared]:
-    """Write each task's prepared copy, some at a time; one failure does not stop the others."""
+def prepare_all(
+    chosen: Chosen,
+    folder: Path | None,
+    accept_checksum: bool,
+    jobs: int = 4,
+    finished: Callable[[str], None] = lambda task: None,
+) -> list[Prepared]:
+    """Write each task's prepared copy, some at a time; one failure does not stop the others.
+
+    finished: called with the name of each task that is done, well or badly.
+    """
 
     def outcome(pair: tuple[Task, Path | None]) -> Prepared:
         task, own = pair
@@ -32,6 +41,8 @@ def prepare_all(chosen: Chosen, folder: Path | None, accept_checksum: bool, jobs
             data = load_task(task, folder=folder or own, accept_checksum=accept_checksum)
         except UserError as error:
             return Prepared(task.name, problem=str(error))
+        finally:
+            finished(task.name)
         return Prepared(task.name, {name: len(split) for name, split in data.splits.items()}, data.notes)
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:

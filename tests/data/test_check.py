@@ -157,3 +157,11 @@ def test_the_command_prints_and_exits(tmp_path, tiny):
     run = CliRunner().invoke(COMMAND, ["check", str(card)])
     assert run.exit_code == 1
     assert "no such file" in run.output
+
+
+def test_the_known_duplicates_of_real_breast_ultrasound_are_found(real_data, make_task):
+    task = make_task(classes=["normal", "benign", "malignant"], reader="npz", file="breastus.npz")
+    report = check_task(task, folder=real_data)
+    near = next(f for f in report.findings if f.kind == "near-duplicate")
+    assert int(near.message.split()[0]) >= 50
+    assert not any(f.kind == "exact-duplicate" for f in report.findings), "they were dropped when the file was made"

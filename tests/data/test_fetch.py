@@ -169,7 +169,7 @@ def test_a_busy_server_is_asked_again_when_it_says(server, monkeypatch):
 
 def test_nobody_answers(server):
     server.server_close()
-    with pytest.raises(DataError, match="refused"):
+    with pytest.raises(DataError, match="refused|no connection can be made"):
         quick(attempts=2).fetch(wanted(server))
 
 
@@ -195,6 +195,17 @@ def test_a_full_disk_is_seen_before_the_first_byte(server, monkeypatch):
     with pytest.raises(RunError, match=r"needs 0\.00 GB more, 0\.00 GB are free"):
         quick().fetch(wanted(server))
     assert not (downloads() / "x.npz.part").exists()
+
+
+def test_a_disk_that_fills_up_on_the_way_keeps_the_part(server, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bench.data.fetch.os.fsync", full)
+    with pytest.raises(RunError, match=r"x\.npz\.part: cannot be written: No space.*goes on from here"):
+        quick().fetch(wanted(server))
+    assert (downloads() / "x.npz.part").exists()
+    assert not (downloads() / "x.npz").exists()
 
 
 def test_files_that_do_not_fit_together_are_refused_together(server, monkeypatch):

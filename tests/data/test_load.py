@@ -8,7 +8,7 @@ import pytest
 
 from bench.data.load import load_task
 from bench.data.task import read_task
-from bench.errors import CardError, DataError
+from bench.errors import CardError, DataError, RunError
 from bench.files import sha256_arrays
 
 CARDS = {
@@ -186,3 +186,18 @@ def test_pickled_arrays_are_refused(tiny, make_task, tmp_path):
     np.savez(tmp_path / "t.npz", **arrays)
     with pytest.raises(DataError, match="Python objects"):
         load_task(make_task(reader="npz", file="t.npz"), folder=tmp_path)
+
+
+def test_a_prepared_copy_in_a_read_only_cache_is_enough(tiny, make_task, tmp_path, monkeypatch):
+    np.savez(tmp_path / "t.npz", **tiny())
+    task = make_task(reader="npz", file="t.npz")
+    first = load_task(task, folder=tmp_path)
+    for memo in (tmp_path / "home" / "digests").iterdir():
+        memo.unlink()
+
+    def refuse(*_):
+        raise RunError("cannot be written")
+
+    monkeypatch.setattr("bench.data.held.write_atomic", refuse)
+    monkeypatch.setattr("bench.data.store.lock", refuse)
+    assert load_task(task, folder=tmp_path).sha256 == first.sha256
