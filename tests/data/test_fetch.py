@@ -169,7 +169,7 @@ def test_a_busy_server_is_asked_again_when_it_says(server, monkeypatch):
 
 def test_nobody_answers(server):
     server.server_close()
-    with pytest.raises(DataError, match="refused|no connection can be made"):
+    with pytest.raises(DataError, match=r"refused|no connection can be made"):
         quick(attempts=2).fetch(wanted(server))
 
 
