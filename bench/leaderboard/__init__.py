@@ -1,0 +1,70 @@
+"""From records to ranked boards.
+
+frame       records as one long table
+recipes     what feeds each board
+evidence    scores and replicates of each encoder x task
+weights     origins within cells within kinds
+standing    ranks, rank intervals, tiers, sensitivity
+board       the ranked table
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Members
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from bench.leaderboard.board import Board, make_board
+from bench.leaderboard.evidence import ReplicatesOf, UnitKey, gather
+from bench.leaderboard.recipes import RECIPES
+from bench.metrics.resample import REPLICATES
+
+if TYPE_CHECKING:
+    from bench.leaderboard.collect import Collection
+
+__all__ = ["Board", "boards", "boards_of"]
+
+
+def boards_of(
+    frame: pd.DataFrame,
+    replicates_of: ReplicatesOf,
+    *,
+    drop_contaminated: bool = False,
+    unfinished: Members[tuple[str, str, str, str]] = (),
+    replicates: int = REPLICATES,
+) -> dict[str, Board]:
+    """Name -> board for each recipe the long table can feed (see `gather` for the arguments)."""
+    made = {}
+    for recipe in RECIPES:
+        evidence = gather(frame, recipe, replicates_of, unfinished, replicates)
+        if evidence is not None:
+            made[recipe.name] = make_board(recipe, evidence, drop_contaminated=drop_contaminated)
+    return made
+
+
+def boards(collection: Collection, *, drop_contaminated: bool = False) -> dict[str, Board]:
+    """The boards of one suite: Overall, Global, Dense, Low-label, Fine-tune, as far as there are results.
+
+    Replicates are recomputed from predictions (cached); where that cannot be done a note says so.
+    """
+    from bench.leaderboard.replicates import all_replicates
+
+    protocols = {protocol for recipe in RECIPES for protocol in recipe.protocols.values()}
+    known: dict[UnitKey, object] = {}
+    approximated = 0
+    for results in collection.results.values():
+        found, left = all_replicates(results, dict(collection.tasks), protocols, collection.folder)
+        known |= found
+        approximated += left
+    made = boards_of(
+        collection.frame, known.get, drop_contaminated=drop_contaminated, unfinished=collection.unfinished
+    )  # fmt: skip
+    if not approximated:
+        return made
+    note = (
+        f"{approximated} of {len(known)} results could not be resampled (data or predictions not at hand): their "
+        "intervals are approximated from the records, without pairing."
+    )
+    return {name: replace(board, notes=(note,)) for name, board in made.items()}

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.data.task import Task, shipped_tasks, tasks_in
+from bench.data.task import Task, shipped_tasks, suite_names, tasks_in
 from bench.discover import members
 from bench.encoders.card import EncoderCard
 from bench.errors import SubmissionError
 from bench.leaderboard.frame import to_frame
 from bench.locate import shipped
 from bench.protocols.base import Protocol
+from bench.runs.plan import make_plan
+from bench.runs.records import Unit
 from bench.submissions.badge import badge_of
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results, encoder_folders, read_results
@@ -39,6 +41,23 @@ class Collection:
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Encoder -> why its results on this suite cannot be compared (another fingerprint)."""
 
+    folder: Path | None = None
+    """Where relative paths of task cards of one's own start."""
+
+    @cached_property
+    def unfinished(self) -> frozenset[tuple[str, str, str, str]]:
+        """(encoder, task, protocol, budget) of the suite's units that are neither done nor refused."""
+        planned = _planned(self.suite, self.folder)
+        over = {
+            name: {r.unit.key for r in result.records if r.status != "failed"} for name, result in self.results.items()
+        }
+        return frozenset(
+            (name, unit.task, unit.protocol, unit.budget)
+            for name, keys in over.items()
+            for unit in planned
+            if unit.key not in keys
+        )
+
     @property
     def cards(self) -> dict[str, EncoderCard]:
         """Encoder name -> card."""
@@ -54,6 +73,14 @@ class Collection:
             for task in self.tasks.values()
         }
         return to_frame(records, self.cards, self.tasks, self.protocols, self.badges, cells)
+
+
+def _planned(suite: str, folder: Path | None) -> list[Unit]:
+    """Every unit of a shipped suite, or of the cards in `folder`; none where the suite is not known here."""
+    if suite not in suite_names() and folder is None:
+        return []
+    plan = make_plan(suite if suite in suite_names() else None, folder)
+    return [unit for task in plan.tasks.values() for unit in plan.units(task)]
 
 
 def default_roots() -> tuple[list[Path], list[Path]]:
@@ -81,11 +108,16 @@ def collect(roots: Sequence[Path], *, local: Sequence[Path] = (), tasks: Path | 
                 suite[result.card.name] = result
                 badges[result.card.name] = badge_of(folder)
                 own.update({result.card.name} if root in local else ())
-    return {name: _collection(name, results, known, badges, own) for name, results in sorted(by_suite.items())}
+    return {name: _collection(name, results, known, badges, own, tasks) for name, results in sorted(by_suite.items())}
 
 
 def _collection(
-    suite: str, results: dict[str, Results], known: Mapping[str, Task], badges: Mapping[str, str], own: set[str]
+    suite: str,
+    results: dict[str, Results],
+    known: Mapping[str, Task],
+    badges: Mapping[str, str],
+    own: set[str],
+    folder: Path | None,
 ) -> Collection:
     prints = {name: _fingerprint(result) for name, result in results.items()}
     common = _most_common(prints.values())
@@ -104,6 +136,7 @@ def _collection(
         {name: badges[name] for name in kept},
         frozenset(own & set(kept)),
         left_out,
+        folder,
     )
 
 

@@ -98,11 +98,19 @@ def to_frame(
         for split, metrics in record.metrics.items():
             for name, interval in metrics.items():
                 primary = name == record.metric
-                rows.append({
-                    **common, "split": split, "metric": name, "primary": primary,
-                    "value": interval.value, "low": interval.low, "high": interval.high, "chance": task.chance,
-                    "score": normalised(interval.value, task.chance) if primary else float("nan"),
-                })
+                rows.append(
+                    {
+                        **common,
+                        "split": split,
+                        "metric": name,
+                        "primary": primary,
+                        "value": interval.value,
+                        "low": interval.low,
+                        "high": interval.high,
+                        "chance": task.chance,
+                        "score": normalised(interval.value, task.chance) if primary else float("nan"),
+                    }
+                )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -124,9 +132,15 @@ def _about_encoder(card: EncoderCard) -> dict[str, object]:
 
 def _about_task(task: Task) -> dict[str, object]:
     return {
-        "task": task.name, "kind": task.kind, "modality": task.modality, "extent": task.extent,
-        "target": task.target, "origin": task.origin or task.name, "corpus": task.corpus,
-        "synthetic": task.synthetic, "left_out": task.left_out,
+        "task": task.name,
+        "kind": task.kind,
+        "modality": task.modality,
+        "extent": task.extent,
+        "target": task.target,
+        "origin": task.origin or task.name,
+        "corpus": task.corpus,
+        "synthetic": task.synthetic,
+        "left_out": task.left_out,
     }
 
 

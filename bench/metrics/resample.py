@@ -40,9 +40,7 @@ def resample_counts(
     """
     keys = np.asarray(ids if groups is None else groups).astype(str)
     units, members = np.unique(keys, return_inverse=True)
-    seed = _seed("\x00".join([task_name, split_name, *units]))
-    # RandomState is numpy's frozen generator: the same draws whatever the numpy version.
-    rng = np.random.RandomState(seed)
+    rng = seeded("\x00".join([task_name, split_name, *units]))
     drawn = np.empty((len(units), replicates), np.uint8)
     for block in blocks(replicates, len(units)):
         rows = block.stop - block.start
@@ -115,5 +113,6 @@ def percentile_interval(replicates: np.ndarray, level: float = LEVEL) -> tuple[f
     return float(low), float(high)
 
 
-def _seed(text: str) -> np.ndarray:
-    return np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype="<u4")
+def seeded(text: str) -> np.random.RandomState:
+    """A generator seeded by the SHA-256 of `text`; RandomState is numpy's frozen one: equal draws in every version."""
+    return np.random.RandomState(np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype="<u4"))

@@ -1,0 +1,235 @@
+"""From evidence to one ranked table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bench.leaderboard.evidence import Evidence
+from bench.leaderboard.recipes import Recipe
+from bench.leaderboard.standing import random_weightings, rank_range, ranks_of, tiers, win_rate
+from bench.leaderboard.weights import cell_names, task_weights, within_cells
+from bench.metrics.resample import percentile_interval
+from bench.metrics.uncertainty import interquartile_mean
+from bench.runs.records import Interval
+from bench.strict import Strict
+
+
+class Cell(Strict):
+    """A column of a board: the tasks of one modality and kind."""
+
+    key: str
+    modality: str
+    kind: str
+    tasks: tuple[str, ...]
+
+
+class Row(Strict):
+    """One encoder on a board. A number that does not exist is None; docs/statistics.md explains each."""
+
+    encoder: str
+    paradigm: str
+    badge: str
+    reference: bool
+    score: float | None
+    low: float | None = None
+    high: float | None = None
+    rank: int | None = None
+    """None for reference rows and for encoders without a full set of tasks."""
+    rank_low: int | None = None
+    rank_high: int | None = None
+    tier: int | None = None
+    cells: dict[str, Interval] = {}
+    tasks: dict[str, float] = {}
+    iqm: float | None = None
+    win_rate: float | None = None
+    weight_first: float | None = None
+    weight_low: int | None = None
+    weight_high: int | None = None
+    loo_low: int | None = None
+    """Best rank when any one task is left out."""
+    loo_high: int | None = None
+    missing: tuple[str, ...] = ()
+    """Tasks of the board without a result of this encoder."""
+    contamination: dict[str, str] = {}
+    """Task -> yes, no, unknown."""
+    why_unranked: str = ""
+
+    @property
+    def rank_text(self) -> str:
+        """Rank with its interval, e.g. "2 [1-4]"; "ref." or "-" for rows without one."""
+        if self.rank is None:
+            return "ref." if self.reference else "-"
+        same = self.rank_low is None or self.rank_low == self.rank == self.rank_high
+        return str(self.rank) if same else f"{self.rank} [{self.rank_low}-{self.rank_high}]"
+
+
+@dataclass(frozen=True)
+class Board:
+    """A ranked table, best first, rows without a rank at their score.
+
+    replicates: float32 (b, rows, cells), bootstrap replicates of the cells; NaN where unknown.
+    """
+
+    name: str
+    definition: str
+    clean: bool
+    """Whether cells that are not known to be free of contamination were left out."""
+    cells: tuple[Cell, ...]
+    rows: tuple[Row, ...]
+    replicates: np.ndarray = field(repr=False, compare=False)
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; the same results give the same bytes under `bench.files.canonical_json`."""
+        cells, rows = ([x.model_dump(mode="json") for x in xs] for xs in (self.cells, self.rows))
+        head = {"name": self.name, "definition": self.definition, "clean": self.clean, "notes": list(self.notes)}
+        return {**head, "cells": cells, "rows": rows}
+
+
+def make_board(recipe: Recipe, evidence: Evidence, *, drop_contaminated: bool = False) -> Board:
+    """The board of a recipe.
+
+    Without contaminated cells, an encoder's score is the lower of its full score and its score on the tasks known
+    to be clean, and an encoder with a task of unknown state is listed without a rank: silence never keeps a rank
+    that disclosure would lose, and a confession never lifts a score.
+    """
+    table = _Table(evidence, drop_contaminated)
+    order = sorted(range(len(table.names)), key=lambda i: (-np.nan_to_num(table.points[i], nan=-1.0), table.names[i]))
+    rows = tuple(Row(**table.row(i)) for i in order)
+    return Board(recipe.name, recipe.definition, drop_contaminated, table.cells, rows, table.cell_draws[:, order])
+
+
+class _Table:
+    """The numbers of one board, encoder by encoder, in the order of the evidence."""
+
+    def __init__(self, evidence: Evidence, clean: bool) -> None:
+        self.evidence, self.tasks, self.clean = evidence, evidence.tasks, clean
+        self.names = list(evidence.encoders.index)
+        self.known = ~np.isnan(evidence.points)
+        self.allowed = self.known & (evidence.contaminated == "no") if clean else self.known
+        self.used = self._confined() if clean else self.known
+        self.points, self.draws = self._means(self.used), self._draws()
+        self.cells = self._cells()
+        self._by_cell()
+        self.reference = (evidence.encoders.paradigm == "reference").to_numpy()
+        self.why = [self._why_unranked(i) for i in range(len(self.names))]
+        self.pool = np.array([i for i, why in enumerate(self.why) if not why and not self.reference[i]], dtype=np.int64)
+        self.standing = self._standing() if len(self.pool) else {}
+
+    def _confined(self) -> np.ndarray:
+        """The allowed tasks; all tasks where leaving some out would raise the score, for a confession must not pay."""
+        full, rest = self._means(self.known), self._means(self.allowed)
+        raised = np.nan_to_num(rest) > np.nan_to_num(full)
+        return np.where(raised[:, None], self.known, self.allowed)
+
+    def _means(self, used: np.ndarray) -> np.ndarray:
+        pairs = zip(used, self.evidence.points, strict=True)
+        return np.array([_dot(task_weights(self.tasks, u)[0], p) if u.any() else np.nan for u, p in pairs])
+
+    def _draws(self) -> np.ndarray:
+        draws = self.evidence.replicates
+        return np.stack([
+            _dot(task_weights(self.tasks, used)[0], d) if used.any() else np.full(d.shape[1], np.nan)
+            for used, d in zip(self.used, draws, strict=True)
+        ])  # fmt: skip
+
+    def _cells(self) -> tuple[Cell, ...]:
+        names = cell_names(self.tasks)
+        return tuple(
+            Cell(key=c, modality=c.split("/")[0], kind=c.split("/")[1], tasks=tuple(self.tasks.index[names == c]))
+            for c in np.unique(names)
+        )
+
+    def _by_cell(self) -> None:
+        e, _, b = self.evidence.replicates.shape
+        self.cell_points = np.full((e, len(self.cells)), np.nan)
+        self.cell_draws = np.full((b, e, len(self.cells)), np.nan, np.float32)
+        for i, used in enumerate(self.used):
+            for c, row in enumerate(within_cells(self.tasks, used)):
+                if row.any():
+                    self.cell_points[i, c] = _dot(row, self.evidence.points[i])
+                    self.cell_draws[:, i, c] = _dot(row, self.evidence.replicates[i])
+
+    def _why_unranked(self, i: int) -> str:
+        missing, total = int((~self.known[i]).sum()), len(self.tasks)
+        if missing:
+            return f"no result on {missing} of {total} tasks"
+        if self.clean and (unknown := int((self.evidence.contaminated[i] == "unknown").sum())):
+            return f"not disclosed whether {unknown} of {total} tasks are clean"
+        kinds = self.tasks.kind.to_numpy()
+        if lost := sorted(set(kinds) - set(kinds[self.allowed[i]])):
+            return f"no clean {' or '.join(lost)} task is left"
+        return ""
+
+    def _standing(self) -> dict[str, np.ndarray]:
+        points, draws = self.points[self.pool], self.draws[self.pool]
+        found = {"rank": ranks_of(points), "tier": tiers(points, draws), "win_rate": self._win_rate()}
+        if not np.isnan(draws).any():
+            found["rank_low"], found["rank_high"] = rank_range(draws)
+        weighted = ranks_of(self._reweighted(random_weightings(len(self.cells))))
+        found["weight_first"] = (weighted == 1).mean(axis=1)
+        found["weight_low"] = np.quantile(weighted, 0.025, axis=1, method="lower")
+        found["weight_high"] = np.quantile(weighted, 0.975, axis=1, method="higher")
+        if len(self.tasks) > 1:
+            left = ranks_of(self._leaving_one_out())
+            found["loo_low"], found["loo_high"] = left.min(axis=1), left.max(axis=1)
+        return found
+
+    def _win_rate(self) -> np.ndarray:
+        return win_rate(self.evidence.points[self.pool])
+
+    def _reweighted(self, weightings: np.ndarray) -> np.ndarray:
+        """Scores of the pool under each weighting of the cells, (pool, r)."""
+        rows = self.pool
+        return np.stack([
+            _dot(task_weights(self.tasks, self.used[i], weightings).T, self.evidence.points[i]) for i in rows
+        ])  # fmt: skip
+
+    def _leaving_one_out(self) -> np.ndarray:
+        """Scores of the pool without each task in turn, (pool, t); a task that is all an encoder has stays."""
+        scores = np.empty((len(self.pool), len(self.tasks)))
+        for j in range(len(self.tasks)):
+            others = self.used & (np.arange(len(self.tasks)) != j)
+            others = np.where(others.any(axis=1, keepdims=True), others, self.used)
+            scores[:, j] = self._means(others)[self.pool]
+        return scores
+
+    def row(self, i: int) -> dict[str, Any]:
+        """The fields of encoder i's row."""
+        points, about = self.evidence.points[i], self.evidence.encoders.iloc[i]
+        low, high = percentile_interval(self.draws[i])
+        place = np.flatnonzero(self.pool == i)
+        standing = {k: _plain(v[place[0]]) for k, v in self.standing.items()} if len(place) else {}
+        return {
+            "encoder": self.names[i], "paradigm": about.paradigm, "badge": about.badge,
+            "reference": bool(self.reference[i]), "score": _plain(self.points[i]), "low": low, "high": high,
+            "cells": {c.key: self._interval(i, k) for k, c in enumerate(self.cells) if self.cell_points[i, k] >= 0},
+            "tasks": {t: float(p) for t, p in zip(self.tasks.index, points, strict=True) if not np.isnan(p)},
+            "iqm": interquartile_mean(self.evidence.runs[self.names[i]]),
+            "missing": tuple(self.tasks.index[~self.known[i]]),
+            "contamination": dict(zip(self.tasks.index, self.evidence.contaminated[i], strict=True)),
+            "why_unranked": self.why[i],
+            **standing,
+        }  # fmt: skip
+
+    def _interval(self, i: int, cell: int) -> Interval:
+        low, high = percentile_interval(self.cell_draws[:, i, cell].astype(float))
+        return Interval(value=float(self.cell_points[i, cell]), low=low, high=high)
+
+
+def _dot(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """sum over tasks of weights (t, ...) x values (t, ...), leaving out tasks of weight 0 (whose values may be NaN)."""
+    if weights.ndim == 1:
+        used = weights > 0
+        return weights[used] @ values[used].astype(np.float64)
+    used = weights.any(axis=1)
+    return values[used] @ weights[used]
+
+
+def _plain(value: Any) -> int | float | None:
+    if isinstance(value, np.integer):
+        return int(value)
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,34 @@
+"""What each board is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.words import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A board's ingredients. `protocols` says, for each kind of task, which protocol's results count."""
+
+    name: str
+    protocols: Mapping[Kind, str]
+    budgets: tuple[str, ...]
+    definition: str
+
+
+# One protocol a kind, so that a score answers one question; kNN and retrieval stand beside it on the pages.
+FROZEN: dict[Kind, str] = {"global": "linear-v1", "dense": "dense-linear-v1"}
+LOW_BUDGETS = ("1%", "5%", "10%")
+
+RECIPES: tuple[Recipe, ...] = (
+    Recipe("Overall", FROZEN, ("100%",), "Mean of Global and Dense."),
+    Recipe("Global", {"global": FROZEN["global"]}, ("100%",), "Linear probe on the frozen global vector, all labels."),
+    Recipe("Dense", {"dense": FROZEN["dense"]}, ("100%",), "Linear probe on the frozen patch grid, all labels."),
+    Recipe(
+        "Low-label", FROZEN, LOW_BUDGETS,
+        "The probes of Overall with 1, 5 and 10 % of the labels: a task's score is the mean over the budgets.",
+    ),
+    Recipe("Fine-tune", {"global": "fine-tune-v1"}, ("100%",), "The whole encoder is trained, all labels."),
+)  # fmt: skip

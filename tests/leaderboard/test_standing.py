@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import rankdata
+
+from bench.leaderboard.standing import random_weightings, rank_range, ranks_of, tiers, win_rate
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=12))
+def test_ranks_equal_scipy(scores):
+    x = np.array(scores, float)
+    np.testing.assert_array_equal(ranks_of(x), rankdata(-x, method="min"))
+    np.testing.assert_array_equal(ranks_of(np.stack([x, -x], 1)), rankdata(-np.stack([x, -x], 1), "min", axis=0))
+
+
+def test_rank_range_of_separated_and_of_tied_encoders():
+    rng = np.random.default_rng(0)
+    draws = np.array([0.9, 0.5, 0.5, 0.1])[:, None] + 0.01 * rng.normal(size=(4, 2000))
+    low, high = rank_range(draws)
+    assert low.tolist() == [1, 2, 2, 4]
+    assert high.tolist() == [1, 3, 3, 4]
+
+
+def test_a_tier_ends_where_the_difference_to_its_head_is_clear():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.1, 2000)
+    points = np.array([0.80, 0.79, 0.50, 0.795])
+    paired = points[:, None] + noise + rng.normal(0, 0.01, (4, 2000))
+    assert tiers(points, paired).tolist() == [1, 1, 2, 1]
+    # Unpaired noise of the same width ties everyone but the last.
+    assert tiers(points, points[:, None] + rng.normal(0, 0.1, (4, 2000))).tolist() == [1, 1, 2, 1]
+    assert tiers(points, points[:, None] + rng.normal(0, 0.3, (4, 2000))).tolist() == [1, 1, 1, 1]
+    # Paired and nearly free of own noise: a hundredth is enough.
+    assert tiers(points, points[:, None] + noise).tolist() == [1, 3, 4, 2]
+
+
+def test_unknown_replicates_separate_nobody():
+    assert tiers(np.array([0.9, 0.1]), np.full((2, 10), np.nan)).tolist() == [1, 1]
+
+
+def test_win_rate_by_hand():
+    points = np.array([[0.9, 0.5], [0.5, 0.5], [0.1, 0.9]])
+    # Encoder 0 wins 2 + (1 tie, 1 loss); 1: one win, one loss + one tie, one loss; 2: none + both.
+    assert win_rate(points) == pytest.approx([2.5 / 4, 1.5 / 4, 2 / 4])
+    assert np.isnan(win_rate(points[:1])).all()
+
+
+def test_weightings_are_the_same_each_time_and_lie_on_the_simplex():
+    first = random_weightings(5)
+    np.testing.assert_array_equal(first, random_weightings(5))
+    np.testing.assert_allclose(first.sum(1), 1)
+    assert first.shape == (1000, 5)

@@ -1,0 +1,42 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.leaderboard.weights import over_cells, task_weights
+
+TASKS = pd.DataFrame(
+    {
+        "kind": ["global"] * 5 + ["dense"],
+        "modality": ["ct", "ct", "ct", "ct", "mri", "mri"],
+        "origin": ["organ", "organ", "organ", "nodule", "brain", "tumour"],
+    },
+    index=["organ-a", "organ-c", "organ-s", "nodule", "brain", "tumour"],
+)
+
+
+def test_hand_worked():
+    # ct/global: two origins share a cell, three views share an origin; two global cells; two kinds.
+    expected = np.array([1 / 3, 1 / 3, 1 / 3, 1, 2, 4]) / 8
+    np.testing.assert_allclose(task_weights(TASKS, np.ones(6, bool))[0], expected)
+
+
+def test_what_is_absent_is_shared_by_its_cell_then_its_kind():
+    present = np.array([True, False, False, True, False, True])
+    np.testing.assert_allclose(task_weights(TASKS, present)[0], [0.25, 0, 0, 0.25, 0, 0.5])
+    only_global = np.array([True, True, True, True, True, False])
+    np.testing.assert_allclose(task_weights(TASKS, only_global)[0], np.array([1 / 3, 1 / 3, 1 / 3, 1, 2, 0]) / 4)
+
+
+@given(st.lists(st.booleans(), min_size=6, max_size=6))
+def test_weights_are_shares(present):
+    weights = task_weights(TASKS, np.array(present))[0]
+    assert (weights >= 0).all()
+    assert (weights[~np.array(present)] == 0).all()
+    assert weights.sum() == pytest.approx(1.0 if any(present) else 0.0)
+
+
+def test_weightings_act_within_a_kind():
+    shares = over_cells(TASKS, np.ones(6, bool), np.array([[3.0, 1.0, 9.0]]))  # ct/global, mri/dense, mri/global
+    np.testing.assert_allclose(shares, [[3 / 12 / 2, 0.5, 9 / 12 / 2]])
