@@ -1,0 +1,115 @@
+"""Label budgets: nested, stratified, by patient, the same for everyone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.data.budgets import indices_sha256, subsets, why_invalid
+from bench.data.task import Task
+from bench.errors import DataError
+
+BUDGETS = ["1%", "5%", "10%", "25%", "100%"]
+
+
+def task(target: str = "multi-class", k: int = 3, name: str = "made-up") -> Task:
+    metric = {"ordinal": "qwk", "mask": "dice"}.get(target, "auroc")
+    return Task.parse({
+        "schema": 1, "name": name, "title": "T", "kind": "dense" if target == "mask" else "global", "modality": "ct",
+        "target": target, "classes": [f"c{i}" for i in range(k)], "metric": metric, "licence": "CC0", "corpus": "n",
+        "source": {},
+    }, where="test")  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(100, 700), st.integers(2, 6), st.integers(0, 50), st.booleans())
+def test_budgets_are_nested_and_have_their_size(n, k, seed, grouped):
+    labels = np.random.default_rng(seed).integers(0, k, n)
+    groups = np.array([f"p{i // 3}" for i in range(n)]) if grouped else None
+    rows = [subsets(task(k=k), labels, groups, b, [seed])[0].rows for b in BUDGETS]
+    for smaller, larger in zip(rows[:-1], rows[1:], strict=True):
+        assert np.isin(smaller, larger).all()
+        assert (np.diff(larger) > 0).all()
+    for budget, found in zip(BUDGETS, rows, strict=True):
+        wanted = max(1, round(n * int(budget[:-1]) / 100))
+        assert abs(len(found) - wanted) <= (3 if grouped else 0)
+    if grouped:
+        for found in rows:
+            assert not set(groups[found]) & set(np.delete(groups, found))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 100), st.lists(st.integers(20, 300), min_size=2, max_size=5))
+def test_each_class_keeps_its_share(seed, counts):
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    for budget, share in (("10%", 0.1), ("25%", 0.25)):
+        rows = subsets(task(k=len(counts)), labels, None, budget, [seed])[0].rows
+        assert (abs(np.bincount(labels[rows], minlength=len(counts)) - share * np.array(counts)) <= 1.5).all()
+
+
+def test_subsets_are_pinned():
+    """A change of the draw changes every published number: this hash may not move."""
+    labels = np.arange(300) % 3
+    found = [s for b in [*BUDGETS, "k=4", "n=16"] for s in subsets(task(), labels, None, b, range(5))]
+    assert indices_sha256(found) == PINNED
+    assert indices_sha256(found[1:]) != PINNED
+
+
+PINNED = "bcaa8c5d52ff5343f08eb8b216b2380720e5d4891e054eaeb51f51b76013626c"
+
+
+def test_seeds_and_tasks_differ_and_the_whole_split_does_not():
+    labels = np.arange(300) % 3
+    a, b = subsets(task(), labels, None, "10%", [0, 1])
+    other = subsets(task(name="another"), labels, None, "10%", [0])[0]
+    assert not np.array_equal(a.rows, b.rows)
+    assert not np.array_equal(a.rows, other.rows)
+    assert all(np.array_equal(s.rows, np.arange(300)) for s in subsets(task(), labels, None, "100%", [0, 7]))
+
+
+def test_shots_are_k_of_each_class_nested_and_from_different_patients():
+    labels = np.repeat([0, 1, 2], 40)
+    groups = np.array([f"p{i // 4}" for i in range(120)])
+    found = {k: subsets(task(), labels, groups, f"k={k}", [5])[0].rows for k in (1, 4, 8, 32)}
+    for k, rows in found.items():
+        assert (np.bincount(labels[rows]) == k).all()
+    assert np.isin(found[4], found[8]).all()
+    assert len(set(groups[found[8]])) == 24
+
+
+def test_image_counts_prefix_the_same_order():
+    labels = np.arange(300) % 3
+    few, more = (subsets(task(), labels, None, b, [2])[0].rows for b in ("n=16", "10%"))
+    assert len(few) == 16
+    assert np.isin(few, more).all()
+
+
+def test_what_cannot_be_drawn_is_an_error_with_the_number():
+    labels = np.array([0] * 50 + [1] * 3)
+    with pytest.raises(DataError, match="asks for 4 images of 'c1', the training split has 3"):
+        subsets(task("binary", 2), labels, None, "k=4", [0])
+    with pytest.raises(DataError, match="asks for 60 images"):
+        subsets(task("binary", 2), labels, None, "n=60", [0])
+    with pytest.raises(DataError, match="not defined"):
+        subsets(task("multi-label"), np.ones((9, 3), np.uint8), None, "k=2", [0])
+
+
+def test_a_class_with_fewer_than_two_images_is_refused_with_its_name():
+    labels = np.array([0] * 190 + [1] * 10)
+    chosen = subsets(task("binary", 2), labels, None, "5%", [0])[0]
+    assert "'c1'; 2 are needed" in why_invalid(task("binary", 2), labels, chosen)
+    assert why_invalid(task("binary", 2), labels, subsets(task("binary", 2), labels, None, "25%", [0])[0]) is None
+
+
+def test_multi_label_needs_one_label_and_masks_need_each_class():
+    labels = np.zeros((100, 3), np.uint8)
+    labels[:50, 0] = 1
+    rows = subsets(task("multi-label"), labels, None, "10%", [0])[0]
+    assert why_invalid(task("multi-label"), labels, rows) is None
+    assert "no label" in why_invalid(task("multi-label"), labels * 0, rows)
+    masks = np.zeros((100, 4, 4), np.uint8)
+    masks[:60, 0, 0], masks[:4, 1, 1] = 1, 2
+    assert "'c2'" in why_invalid(task("mask"), masks, subsets(task("mask"), masks, None, "10%", [0])[0])
+    assert why_invalid(task("mask", 2), masks > 0, subsets(task("mask", 2), masks > 0, None, "10%", [0])[0]) is None

@@ -1,0 +1,181 @@
+"""Dense protocols against brute force, and the arithmetic they share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from bench.protocols import _dense, floors
+from bench.protocols._dense import OFFSETS, Frame
+from bench.protocols.base import Subset
+from bench.protocols.dense_linear import PROTOCOL as LINEAR
+from bench.protocols.dense_linear import Sample
+from bench.protocols.dense_retrieval import PROTOCOL as RETRIEVAL
+from bench.protocols.dense_retrieval import DenseRetrieval
+
+
+def frame(h: int, w: int) -> Frame:
+    return Frame((h, w), (0, 0, 1, 1), 1)
+
+
+def bilinear(scores: np.ndarray, h: int, w: int) -> np.ndarray:
+    """(gh, gw, k) to (h, w, k), written out in float64."""
+    gh, gw, k = scores.shape
+    out = np.zeros((h, w, k))
+    for i in range(h):
+        for j in range(w):
+            v, u = max((i + 0.5) * gh / h - 0.5, 0), max((j + 0.5) * gw / w - 0.5, 0)
+            t, s = min(int(v), gh - 1), min(int(u), gw - 1)
+            b, r = min(t + 1, gh - 1), min(s + 1, gw - 1)
+            a, c = v - t, u - s
+            out[i, j] = (1 - a) * ((1 - c) * scores[t, s] + c * scores[t, r]) + a * (
+                (1 - c) * scores[b, s] + c * scores[b, r]
+            )
+    return out
+
+
+def dice(mask: np.ndarray, truth: np.ndarray, k: int) -> float:
+    classes = []
+    for c in range(1, k):
+        seen = [
+            2 * ((m == c) & (t == c)).sum() / ((m == c).sum() + (t == c).sum())
+            for m, t in zip(mask, truth, strict=True)
+            if (t == c).any()
+        ]
+        if seen:
+            classes.append(np.mean(seen))
+    return float(np.mean(classes))
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_retrieval_equals_a_brute_force_float64_reference(k, problem_of):
+    problem = problem_of("mask", k=k)
+    got = next(RETRIEVAL.predict(problem, [Subset("100%", 0, np.arange(60))])).outputs["test"]
+
+    shares = np.stack([
+        [[np.bincount(m[4 * i : 4 * i + 4, 4 * j : 4 * j + 4].ravel(), minlength=k) / 16 for j in range(4)]
+         for i in range(4)] for m in problem.train.labels
+    ]).reshape(-1, k)  # fmt: skip
+    keys = problem.train.features.grid.reshape(-1, 6).astype(np.float64)
+    keys /= np.maximum(np.linalg.norm(keys, axis=1, keepdims=True), 1e-12)
+    same = total = 0
+    for image, found in zip(problem.tests["test"].features.grid.astype(np.float64), got, strict=True):
+        q = image.reshape(16, 6)
+        cosine = q / np.maximum(np.linalg.norm(q, axis=1, keepdims=True), 1e-12) @ keys.T
+        near = np.argsort(-cosine, axis=1)[:, :30]
+        weight = np.exp(np.take_along_axis(cosine, near, 1) / 0.02)
+        vote = (weight[..., None] * shares[near]).sum(1) / weight.sum(1, keepdims=True)
+        mask = bilinear(vote.reshape(4, 4, k), 16, 16).argmax(-1)
+        same, total = same + (mask == found).sum(), total + mask.size
+    assert same / total >= 0.999  # pixels on the boundary may fall either way in float32
+
+
+def test_a_small_memory_is_even_over_the_classes(problem_of):
+    problem = problem_of("mask")
+    small = DenseRetrieval("small", memory=90)
+    got = next(small.predict(problem, [Subset("100%", 0, np.arange(60))]))
+    assert got.chosen == {"k": 30, "memory": 90}
+    again, other = (next(small.predict(problem, [Subset("100%", s, np.arange(60))])) for s in (0, 1))
+    np.testing.assert_array_equal(got.outputs["test"], again.outputs["test"])
+    assert (got.outputs["test"] != other.outputs["test"]).any()
+
+
+def test_patch_labels_by_hand(task_of):
+    mask = np.zeros((1, 4, 4), np.uint8)
+    mask[0, 0, 0], mask[0, 2:, 2:] = 1, 2
+    got = _dense.patch_labels(task_of("mask"), mask, (2, 2), frame(4, 4))[0]
+    np.testing.assert_allclose(got, [[[0.75, 0.25, 0], [1, 0, 0]], [[1, 0, 0], [0, 0, 1]]])
+
+
+def test_padding_is_background_and_is_cut_out_again(task_of):
+    # A 4 x 8 mask in an 8 x 8 square: two rows of padding above and below.
+    padded = Frame((4, 8), (2, 0, 4, 8), 8)
+    mask = np.ones((1, 4, 8), np.uint8)
+    shares = _dense.patch_labels(task_of("mask", 2), mask, (8, 8), padded)[0, ..., 1]
+    assert shares[2:6].min() == 1
+    assert shares[:2].max() == shares[6:].max() == 0
+    scores = np.full((1, 8, 8, 1), -1.0, np.float32)
+    scores[:, 2:6, :4] = 1.0
+    got = _dense.predict_masks(scores, 0.0, padded)[0]
+    assert got.shape == (4, 8)
+    assert got[:, :4].all()
+    assert not got[:, 4:].any()
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_every_operating_point_equals_counting_pixels(k):
+    rng = np.random.default_rng(k)
+    scores = 3 * rng.normal(size=(5, 3, 3, k if k > 2 else 1)).astype(np.float32)
+    truth = rng.integers(0, k, (5, 12, 12)).astype(np.uint8)
+    truth[0] = 0  # an image without foreground is left out
+    truth[1][truth[1] == 1] = 0
+    got = _dense.dice_by_offset(scores, truth, k, frame(12, 12))
+    for offset, value in zip(OFFSETS, got, strict=True):
+        assert value == pytest.approx(dice(_dense.predict_masks(scores, offset, frame(12, 12)), truth, k), abs=1e-12)
+
+
+def test_upsampling_is_half_pixel_bilinear():
+    scores = np.random.default_rng(0).normal(size=(3, 4, 2))
+    got = _dense.upsample(torch.from_numpy(scores).permute(2, 0, 1)[None], frame(9, 11))[0]
+    np.testing.assert_allclose(got.permute(1, 2, 0).numpy(), bilinear(scores, 9, 11), atol=1e-12)
+
+
+def test_ties_of_the_operating_point_go_to_the_one_nearest_zero():
+    values = np.zeros(65)
+    values[[10, 30, 40]] = 0.5
+    assert _dense.best_offset(values) == (OFFSETS[30], 0.5)
+    assert _dense.best_offset(np.full(65, np.nan))[0] == 0.0
+
+
+def test_dense_linear_equals_scikit_learn_on_hard_patches(problem_of):
+    """With masks aligned to patches the soft labels are hard, and the problem is scikit-learn's."""
+    problem = problem_of("mask", k=2)
+    coarse = problem.train.labels[:, ::4, ::4]
+    labels = coarse.repeat(4, 1).repeat(4, 2)
+    train = problem.train.__class__(problem.train.features, labels, None, problem.train.images)
+    problem = problem.__class__(problem.task, train, problem.val, problem.tests, problem.mask_size, problem.encoder)
+    got = next(LINEAR.predict(problem, [Subset("25%", 0, np.arange(60))]))
+    x = problem.train.features.grid.reshape(-1, 6).astype(np.float64)
+    mean, sd = x.mean(0), x.std(0)
+    sd[sd < 1e-8] = np.inf
+    peer = LogisticRegression(C=got.chosen["C"], tol=1e-8, max_iter=5000).fit((x - mean) / sd, coarse.ravel())
+    grid = problem.tests["test"].features.grid
+    logit = peer.decision_function((grid.reshape(-1, 6) - mean) / sd).reshape(*grid.shape[:3], 1)
+    expected = np.stack([bilinear(s, 16, 16)[..., 0] > got.chosen["offset"] for s in logit])
+    assert (expected != got.outputs["test"]).mean() < 2e-3
+
+
+def test_a_sample_stands_for_all_patches():
+    rng = np.random.default_rng(0)
+    grid, shares = rng.normal(size=(30, 4, 4, 3)), np.zeros((30, 4, 4, 2), np.float32)
+    shares[..., 0] = 1
+    shares[:10, 0, 0] = [0.5, 0.5]
+    sample = Sample.of(grid, shares, np.arange(30), 100, np.random.default_rng(1))
+    assert len(sample.x) == 100
+    assert sample.weight.sum() == pytest.approx(480)
+    assert (sample.y[:, 1] > 0).sum() == 10  # foreground is kept whole when it is rare
+    np.testing.assert_array_equal(np.sort(sample.image[sample.y[:, 1] > 0]), np.arange(10))
+
+
+def test_floors_by_hand(task_of):
+    masks = np.zeros((2, 8, 8), np.uint8)
+    masks[0, :4, :4] = 1
+    task = task_of("mask", 2)
+    found = {a.name: a.value for a in floors.anchors(task, masks, masks, (2, 2))}
+    assert found["chance"] == 0
+    assert found["background-only"] == pytest.approx(1 - 16 / 128)
+    assert found["all-foreground"] == pytest.approx(2 * 16 / (64 + 16))
+    assert 0.8 < found["ceiling 2x2"] <= 1
+    assert floors.grid_ceiling(task, masks, (8, 8)).value == 1
+    assert floors.majority(task_of("multi-class"), np.array([0, 1, 1]), np.array([1, 1, 0, 2])).value == 0.5
+
+
+def test_the_ceiling_rises_with_the_grid(task_of):
+    masks = np.zeros((4, 32, 32), np.uint8)
+    for i in range(4):
+        masks[i, 3 + i : 9 + 2 * i, 5 : 11 + i] = 1
+    values = [floors.grid_ceiling(task_of("mask", 2), masks, (g, g)).value for g in (2, 4, 8, 16, 32)]
+    assert values == sorted(values)
+    assert values[-1] == 1
