@@ -28,10 +28,18 @@ def COMMAND(
     as_json: bool,
 ) -> None:
     """Check SUBMISSION: schema, fingerprint, ids and hashes; with options, every number. Executes nothing it brings."""
+    from bench.leaderboard.collect import default_roots
     from bench.submissions.verify import verify
 
     report = verify(
-        submission, rescore=rescore, rerun=rerun, sample=sample, seed=seed, tasks=tasks, trust_code=trust_code
+        submission,
+        rescore=rescore,
+        rerun=rerun,
+        sample=sample,
+        seed=seed,
+        tasks=tasks,
+        against=default_roots()[0],
+        trust_code=trust_code,
     )
     if as_json:
         click.echo(
@@ -42,6 +50,7 @@ def COMMAND(
                     "badge": report.badge,
                     "checked": report.checked,
                     "problems": report.problems,
+                    "alarms": report.alarms,
                     "units": report.units,
                     "largest_difference": report.largest_difference,
                 },
@@ -51,6 +60,8 @@ def COMMAND(
     else:
         for line in report.checked:
             click.echo(f"  checked  {line}")
+        for line in report.alarms[:40]:
+            click.echo(f"  LOOK     {line}")
         for line in report.problems[:40]:
             click.echo(f"  WRONG    {line}")
         if len(report.problems) > 40:

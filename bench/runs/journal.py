@@ -18,13 +18,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from bench.errors import RunError, UserError
+from bench.errors import RunError, SubmissionError, UserError
 from bench.files import canonical_json, npz_bytes, read_npz, sha256_arrays, write_atomic
-from bench.runs.records import Record
+from bench.runs.records import MAX_RECORD_BYTES, Record
 
 
 class Journal:
@@ -121,8 +122,19 @@ def read_records(folder: Path) -> list[Record]:
     path = folder / "records.jsonl"
     if not path.exists():
         return []
-    with open(path, encoding="utf-8") as lines:
-        return [Record.from_json(line, where=f"{path}:{n}") for n, line in enumerate(lines, 1)]
+    with open(path, "rb") as file:
+        return [Record.from_json(line, where=f"{path}:{n}") for n, line in enumerate(_lines(file, path), 1)]
+
+
+def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
+    """Lines of bounded length, as text. Raises SubmissionError."""
+    while line := file.readline(MAX_RECORD_BYTES + 1):
+        if len(line) > MAX_RECORD_BYTES:
+            raise SubmissionError(f"a record is over the limit of {MAX_RECORD_BYTES:,} bytes", where=path)
+        try:
+            yield line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise SubmissionError(f"is not UTF-8 text (byte {error.start})", where=path) from None
 
 
 def read_outputs(folder: Path, records: list[Record]) -> Iterator[tuple[Record, dict[str, np.ndarray]]]:

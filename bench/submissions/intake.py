@@ -1,0 +1,109 @@
+"""The first look at a folder that arrived: which files it holds, how many and how large, before any is read."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from bench.errors import SubmissionError
+
+MAX_FILES = 5000
+MAX_BYTES = 20 * 1024**2
+"""Of everything but weights and features."""
+MAX_WEIGHT_BYTES = 4 * 1024**3
+MAX_LINE_BYTES = 256 * 1024
+MAX_UNPACKED_BYTES = 512 * 1024**2
+
+_NAME = r"[a-z0-9][a-z0-9._-]{0,127}"
+_WEIGHTS = re.compile(r"(?i)[a-z0-9][a-z0-9._/-]{0,200}\.(safetensors|pth|pt|bin|ckpt|onnx|parquet|npz|pt2|json)")
+_KNOWN = (
+    re.compile(r"encoder\.toml|badge\.json|training\.json|README\.md"),
+    re.compile(rf"{_NAME}/records\.jsonl"),
+    re.compile(rf"{_NAME}/predictions/{_NAME}\.npz"),
+)
+
+
+def inspect(folder: Path) -> None:
+    """Refuse a folder with links, special files, unexpected names, too many files or too many bytes.
+
+    Raises SubmissionError naming the first such file. Reads no file's contents.
+    """
+    if folder.is_symlink():
+        raise SubmissionError("is a link, expected a folder", where=folder)
+    total = weights = 0
+    for n, path in enumerate(_walk(folder)):
+        relative = path.relative_to(folder).as_posix()
+        if n >= MAX_FILES:
+            raise SubmissionError(f"holds more than {MAX_FILES} files", where=folder)
+        if not stat.S_ISREG((status := path.lstat()).st_mode):
+            raise SubmissionError("is a link or a special file; only plain files are accepted", where=_shown(relative))
+        if any(pattern.fullmatch(relative) for pattern in _KNOWN):
+            total += status.st_size
+        elif _WEIGHTS.fullmatch(relative):
+            weights += status.st_size
+        else:
+            raise SubmissionError("is not a file a submission may hold", where=_shown(relative), fix="remove it")
+    if total > MAX_BYTES:
+        raise SubmissionError(f"holds {total / 1e6:.1f} MB without weights, over the limit of 20 MB", where=folder)
+    if weights > MAX_WEIGHT_BYTES:
+        raise SubmissionError(f"holds {weights / 1e9:.1f} GB of weights, over the limit of 4 GB", where=folder)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder, followlinks=False):
+        folders.sort()
+        for name in sorted(files) + [f for f in folders if (Path(root) / f).is_symlink()]:
+            yield Path(root) / name
+
+
+def _shown(name: str) -> str:
+    """A file name as it may be printed: no control characters, not endless."""
+    return ascii(name)[1:-1][:200]
+
+
+def inspect_npz(path: Path) -> None:
+    """Refuse an npz whose members lie about their size, unpack too large, or hold objects.
+
+    Raises SubmissionError. Reads headers only: a header that announces more than its member holds would make a
+    reader allocate it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            total = sum(member.file_size for member in members)
+            if total > MAX_UNPACKED_BYTES or len(members) > MAX_FILES:
+                what = f"unpacks to {total / 1e6:.0f} MB in {len(members)} arrays, over the limit"
+                raise SubmissionError(what, where=path.name)
+            if len({member.filename for member in members}) < len(members):
+                raise SubmissionError("holds two arrays of one name", where=path.name)
+            for member in members:
+                _check_member(archive, member, path.name)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, NotImplementedError, EOFError, RuntimeError) as error:
+        raise SubmissionError(f"is not a readable npz file: {str(error)[:200]}", where=path.name) from None
+
+
+def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> None:
+    if not member.filename.endswith(".npy"):
+        raise SubmissionError(f"holds {_shown(member.filename)!r}, which is no array", where=where)
+    with archive.open(member) as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            shape, _, dtype = read(file)
+        except (ValueError, KeyError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+            what = f"array {_shown(member.filename)!r} has a broken header: {str(error)[:100]}"
+            raise SubmissionError(what, where=where) from None
+        stated = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        if dtype.hasobject or dtype.kind not in "uifb":
+            raise SubmissionError(f"array {_shown(member.filename)!r} holds {dtype}, not numbers", where=where)
+        if min(shape, default=0) < 0 or file.tell() + stated != member.file_size:
+            raise SubmissionError(
+                f"array {_shown(member.filename)!r} states {stated} bytes and holds {member.file_size - file.tell()}",
+                where=where,
+            )

@@ -1,0 +1,30 @@
+"""What a verification found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.words import Badge
+
+
+@dataclass
+class Report:
+    """Outcome of a verification: `problems` is empty when the submission is accepted.
+
+    alarms: what is not wrong by itself but should be looked at by a person, or answered with a rerun.
+    largest_difference: between a score as sent and as recomputed.
+    """
+
+    folder: Path
+    badge: Badge = "declared"
+    checked: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    units: int = 0
+    largest_difference: float = 0.0
+
+    @property
+    def accepted(self) -> bool:
+        """Whether nothing was found wrong."""
+        return not self.problems

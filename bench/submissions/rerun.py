@@ -1,0 +1,46 @@
+"""Recompute units of a submission from its weights."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from bench.encoders.load import load_encoder
+from bench.errors import UserError
+from bench.runs.plan import Plan
+from bench.runs.run import fingerprint_of, pick_device
+from bench.runs.score_task import Setting, score_task
+from bench.submissions.folder import Results
+from bench.submissions.report import Report
+from bench.submissions.rescore import compare
+
+TOLERANCE = 5e-3
+"""A score rerun from the same weights on another machine may differ by this much."""
+
+
+def check_rerun(
+    folder: Path,
+    result: Results,
+    plan: Plan,
+    report: Report,
+    *,
+    sample: int | None = None,
+    seed: int | None = None,
+    trust_code: bool = False,
+) -> None:
+    """Rerun all units, or `sample` of them drawn with `seed`; the system draws the seed when none is given."""
+    wanted = {record.unit.key: record for record in result.records if record.status == "done"}
+    if sample:
+        keys = random.Random(seed).sample(sorted(wanted), min(sample, len(wanted)))
+        wanted = {key: wanted[key] for key in keys}
+    try:
+        encoder = load_encoder(folder, trust_code=trust_code).to(pick_device("auto"))
+        setting = Setting(command="medssl verify", suite=result.suite, fingerprint=fingerprint_of(plan))
+        for name, task in plan.tasks.items():
+            units = [unit for unit in plan.units(task) if unit.key in wanted]
+            for fresh, _ in score_task(encoder, task, plan.folders[name], units, dict(plan.protocols), (), setting):
+                compare(wanted[fresh.unit.key], fresh.metrics, TOLERANCE, report, primary_only=True)
+                report.units += 1
+    except UserError as error:
+        report.problems.append(f"cannot be rerun: {error}")
+    report.checked.append(f"{result.suite}: {len(wanted)} units rerun from the weights")

@@ -1,0 +1,125 @@
+"""Recompute every metric and interval of a submission from its predictions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from bench.data.dataset import Split, TaskData
+from bench.data.load import load_task
+from bench.data.task import Task
+from bench.errors import UserError
+from bench.metrics import score
+from bench.metrics.resample import resample_counts
+from bench.runs.journal import read_outputs
+from bench.runs.plan import Plan
+from bench.runs.records import Interval, Record
+from bench.submissions.folder import Results
+from bench.submissions.intake import inspect_npz
+from bench.submissions.report import Report
+from bench.submissions.structure import check_task
+
+TOLERANCE = 1e-9
+"""A metric recomputed from the same predictions differs by rounding only."""
+
+
+def check_predictions(result: Results, plan: Plan, report: Report, *, rescore: bool) -> None:
+    """Hashes, shapes and ranges of all predictions; with `rescore` every number in the records."""
+    by_task: dict[str, list[Record]] = defaultdict(list)
+    for record in result.records:
+        by_task[record.unit.task].append(record)
+    for name, records in sorted(by_task.items()):
+        data = load_task(plan.tasks[name], folder=plan.folders[name])
+        report.problems.extend(check_task(records, data, plan))
+        counts = {n: resample_counts(name, n, s.ids, s.groups) for n, s in data.tests.items()} if rescore else {}
+        try:
+            if any(record.status == "done" for record in records):
+                inspect_npz(result.folder / "predictions" / f"{name}.npz")
+            for record, outputs in read_outputs(result.folder, records):
+                _check_unit(record, outputs, data, counts, report)
+        except UserError as error:
+            report.problems.append(str(error))
+    what = "every metric and interval recomputed from predictions" if rescore else "ids, hashes, shapes of predictions"
+    report.checked.append(f"{result.suite}: {what}")
+
+
+def _check_unit(
+    record: Record, outputs: dict[str, np.ndarray], data: TaskData, counts: dict[str, np.ndarray], report: Report
+) -> None:
+    if set(outputs) != set(data.tests):
+        report.problems.append(f"{record.unit.key}: predicts {sorted(outputs)}, expected {sorted(data.tests)}")
+        return
+    wrong = [w for name, out in outputs.items() if (w := _wrong_output(data.task, out, data.tests[name]))]
+    if wrong:
+        report.problems.append(f"{record.unit.key}: {wrong[0]}")
+        return
+    if counts:
+        fresh = {name: score(data.task, o, data.tests[name], resamples=counts[name]) for name, o in outputs.items()}
+        compare(record, fresh, TOLERANCE, report)
+        report.units += 1
+    if record.unit.budget == "100%" and _is_truth(data, outputs["test"]):
+        report.alarms.append(f"{record.unit.key}: predicts every test image perfectly; rerun it")
+
+
+def _wrong_output(task: Task, output: np.ndarray, split: Split) -> str | None:
+    """Why an array cannot be predictions of a split, or None."""
+    k = len(task.classes)
+    if task.kind == "dense":
+        if output.dtype != np.uint8 or output.shape != split.labels.shape:
+            return f"masks are {output.dtype} {output.shape}, expected uint8 {split.labels.shape}"
+        return f"masks hold class {output.max()}, the task has {k}" if output.size and output.max() >= k else None
+    if output.dtype.kind != "f" or output.shape != (len(split), k):
+        return f"predictions are {output.dtype} {output.shape}, expected float {(len(split), k)}"
+    if not np.isfinite(output).all():
+        return "predictions hold NaN or infinite values"
+    return "predictions lie outside [0, 1]" if output.min() < 0 or output.max() > 1 else None
+
+
+def _is_truth(data: TaskData, output: np.ndarray) -> bool:
+    labels = data.tests["test"].labels
+    if data.task.kind == "dense":
+        return bool((output == labels).all())
+    if data.task.target == "multi-label":
+        return bool(((output > 0.5) == labels.astype(bool)).all())
+    return bool((output.argmax(1) == labels).all()) and bool(np.isin(output, (0.0, 1.0)).all())
+
+
+def compare(
+    record: Record,
+    fresh: dict[str, dict[str, Interval]],
+    tolerance: float,
+    report: Report,
+    *,
+    primary_only: bool = False,
+) -> None:
+    """Add a problem for each metric of the record that differs from `fresh` by more than `tolerance`."""
+    for split, name, again, sent in _pairs(record, fresh):
+        if primary_only and name != record.metric:
+            continue
+        if again is None or sent is None or (difference := _distance(again, sent)) is None:
+            report.problems.append(f"{record.unit.key}: {name[:60]!r} on {split[:40]!r} is not what is recomputed")
+            continue
+        report.largest_difference = max(report.largest_difference, difference)
+        if difference > tolerance:
+            report.problems.append(
+                f"{record.unit.key}: {name} on {split} is {sent.value:.6f} as sent, {again.value:.6f} recomputed"
+            )
+
+
+def _pairs(
+    record: Record, fresh: dict[str, dict[str, Interval]]
+) -> Iterator[tuple[str, str, Interval | None, Interval | None]]:
+    for split in sorted(set(record.metrics) | set(fresh)):
+        sent, again = record.metrics.get(split, {}), fresh.get(split, {})
+        for name in sorted(set(sent) | set(again)):
+            yield split, name, again.get(name), sent.get(name)
+
+
+def _distance(a: Interval, b: Interval) -> float | None:
+    """Largest difference over value and interval ends; None when one has an end the other lacks."""
+    ends = [(a.value, b.value), (a.low, b.low), (a.high, b.high)]
+    if any((x is None) != (y is None) for x, y in ends):
+        return None
+    return max(abs(x - y) for x, y in ends if x is not None and y is not None)

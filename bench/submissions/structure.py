@@ -1,0 +1,94 @@
+"""Does a submission hold exactly the units of its suite, made with the frozen protocols, on the right images?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from bench.data.budgets import subsets, why_invalid
+from bench.data.dataset import TaskData
+from bench.errors import UserError
+from bench.runs.plan import Plan
+from bench.runs.records import Record
+from bench.runs.run import fingerprint_of
+from bench.submissions.folder import Results
+from bench.submissions.report import Report
+
+
+def check_structure(result: Results, plan: Plan, report: Report) -> None:
+    """Suite fingerprint, protocol versions, and no unit missing, foreign or failed."""
+    fingerprint = fingerprint_of(plan)
+    planned = {unit.key for task in plan.tasks.values() for unit in plan.units(task)}
+    found = {record.unit.key for record in result.records}
+    other = [r for r in result.records if r.made_by.suite_fingerprint != fingerprint]
+    if other:
+        report.problems.append(f"{len(other)} records were made with another version of the suite (fingerprint)")
+    for record in result.records:
+        if reason := _of_record(record, plan, planned):
+            report.problems.append(f"{record.unit.key}: {reason}")
+    if missing := sorted(planned - found):
+        report.problems.append(f"{len(missing)} units of {result.suite} are missing, e.g. {missing[0]}")
+    report.checked.append(f"{result.suite}: schema and fingerprint of {len(result.records)} records, none missing")
+
+
+def _of_record(record: Record, plan: Plan, planned: set[str]) -> str | None:
+    if record.unit.key not in planned:
+        return f"is not a unit of {plan.suite.name}"
+    if record.protocol_sha256 != plan.protocols[record.unit.protocol].sha256:
+        return f"was made with another version of {record.unit.protocol}"
+    if record.status == "failed":
+        return f"failed ({record.reason[:80]!r}); run it again"
+    if record.metric != plan.tasks[record.unit.task].metric:
+        return f"has primary metric {record.metric!r}, the task's is {plan.tasks[record.unit.task].metric!r}"
+    if record.status == "done" and (record.primary is None or record.predictions_sha256 is None):
+        return "is done but holds no primary metric or no predictions"
+    if record.made_by.checksum_override:
+        return "was made on data with another checksum than the card's"
+    return None
+
+
+def check_task(records: list[Record], data: TaskData, plan: Plan) -> Iterator[str]:
+    """Problems of one task's records against its data: other images, other label counts, unfounded refusals."""
+    task = data.task
+    refused_dense = [r for r in records if r.status == "refused" and "no patch grid" in r.reason]
+    without_grid = bool(refused_dense) and not any(
+        r.status == "done" and plan.protocols[r.unit.protocol].kind == "dense" for r in records
+    )
+    for record in records:
+        if record.data_sha256 != data.sha256:
+            yield f"{record.unit.key}: was made on other images or labels"
+            continue
+        why = _refusal(record, data, plan)
+        if record.status == "refused" and why is None and not (record in refused_dense and without_grid):
+            yield f"{record.unit.key}: is refused ({record.reason[:60]!r}), but applies to {task.name}"
+        elif record.status == "done" and isinstance(why, str):
+            yield f"{record.unit.key}: is done, but does not apply: {why}"
+        elif record.status == "done" and record.n_labels != (n := _n_labels(record, data)):
+            yield f"{record.unit.key}: states {record.n_labels} labelled images, its budget has {n}"
+
+
+def _refusal(record: Record, data: TaskData, plan: Plan) -> str | None:
+    if reason := plan.protocols[record.unit.protocol].refuses(data.task):
+        return reason
+    train = data.train
+    try:
+        drawn = subsets(data.task, train.labels, train.groups, record.unit.budget, [record.unit.seed])[0]
+    except UserError as error:
+        return error.what
+    return why_invalid(data.task, train.labels, drawn)
+
+
+def _n_labels(record: Record, data: TaskData) -> int:
+    train, unit = data.train, record.unit
+    return len(subsets(data.task, train.labels, train.groups, unit.budget, [unit.seed])[0].rows)
+
+
+def check_copies(results: list[Results], others: list[Results], report: Report) -> None:
+    """Predictions that are byte for byte those of an encoder that is already here."""
+    known = {r.predictions_sha256: o.card.name for o in others for r in o.records if r.predictions_sha256}
+    mine = [r for result in results for r in result.records if r.predictions_sha256]
+    copies = Counter(known[r.predictions_sha256] for r in mine if r.predictions_sha256 in known)
+    for name, n in copies.items():
+        # A task on which everything is predicted to be background can coincide; a tenth of all units cannot.
+        if n > max(1, len(mine) // 10):
+            report.problems.append(f"{n} of {len(mine)} predictions are exactly those of {name}")
