@@ -13,7 +13,7 @@ WORDS = {"ok": "ok", "warning": "look", "problem": "FAILS", "skipped": "skipped"
 @click.command("check")
 @click.argument("encoder")
 @click.option("--suite", default=None, help="Also say what this suite (name or TOML file) will take.")
-@click.option("--images", default=None, type=click.IntRange(0, 150), help="Phantom images for the alarms; 0: none.")
+@click.option("--images", default=None, type=click.IntRange(0, 2000), help="Phantom images for the alarms; 0: none.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")
 @click.option("--trust-code", is_flag=True, help="Allow an encoder that is code. It can do anything you can.")
 @click.option("--allow-outside", is_flag=True, help="Allow weights outside the card's folder.")

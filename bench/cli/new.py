@@ -44,13 +44,17 @@ def COMMAND(name: str, out: Path | None, title: str | None, weights: Path | None
     from bench.encoders.new import Answers, write_card
 
     folder = out or Path(name)
-    said = {"name": name, "title": title or name, **_asked(given, ask=not yes and sys.stdin.isatty())}
+    said = {"name": name, "title": title or name, **_asked(given, ask=not yes and _interactive())}
     said["method"] = said.get("method") or said["title"]
     path = write_card(Answers(weights=weights, **said), folder)
     click.echo(f"Wrote {path}")
     if weights is None and said["adapter"] != "huggingface":
         click.echo("Put the weights beside it and name them with their sha256 under [source].")
     click.echo(f"Next: medssl check {folder}")
+
+
+def _interactive() -> bool:
+    return sys.stdin.isatty()
 
 
 def _asked(given: dict[str, Any], *, ask: bool) -> dict[str, Any]:

@@ -65,16 +65,10 @@ def _chance(probes: Sequence[Probe], scores: Sequence[np.ndarray]) -> Finding:
         low, high = np.nanpercentile(replicates[1:], [2.5, 97.5])
         parts[probe.name] = {"auroc": float(replicates[0]), "low": float(low), "high": float(high)}
         above = above or low > 0.5
-    spoken = ", ".join(
-        f"{_short(name)} {v['auroc']:.2f} [{v['low']:.2f}, {v['high']:.2f}]" for name, v in parts.items()
-    )
+    spoken = ", ".join(f"{name} {v['auroc']:.2f} [{v['low']:.2f}, {v['high']:.2f}]" for name, v in parts.items())
     if not above:
         return Finding("above chance", "warning", f"no better than chance (AUROC 0.5): {spoken}", parts)
     return Finding("above chance", "ok", f"AUROC {spoken}", parts)
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("phantom-").removesuffix("-mini")
 
 
 def _normalisation(encoder: Encoder, probes: Sequence[Probe], own: np.ndarray) -> Finding:

@@ -11,6 +11,7 @@ from bench.encoders.contract import contract
 from bench.encoders.finding import Finding, Report
 from bench.encoders.load import card_path, source_of
 from bench.encoders.source import Place
+from bench.encoders.sources.embeddings import EmbeddingsEncoder
 from bench.errors import MedsslError, UserError
 
 IMAGES = 120
@@ -45,7 +46,7 @@ def check(
         return
     yield _weights(encoder)
     if encoder.precomputed:
-        yield Finding("contract", "skipped", "features are precomputed; their files are checked when they are read")
+        yield from _precomputed(encoder)
         return
     yield from contract(encoder)
     yield from _alarms(encoder, images)
@@ -76,6 +77,21 @@ def _weights(encoder: Encoder) -> Finding:
     if digest is None:
         return Finding("weights", "ok", f"none: made by hand ({adapter})")
     return Finding("weights", "ok", f"loaded through {adapter!r}, sha256 {digest[:12]}", {"sha256": digest})
+
+
+def _precomputed(encoder: EmbeddingsEncoder) -> Iterator[Finding]:
+    """One finding a file: it is read whole, with every check of `read_embeddings`."""
+    yield Finding("contract", "skipped", "features are precomputed: there is no network to look at")
+    for task in encoder.tasks:
+        try:
+            shapes = encoder.shapes(task)
+        except MedsslError as error:
+            yield Finding(f"features of {task}", "problem", str(error))
+            continue
+        _, dimension, grid = next(iter(shapes.values()))
+        counts = ", ".join(f"{split} {n}" for split, (n, _, _) in shapes.items())
+        spoken = f"{dimension} global features, " + ("no grid" if grid is None else f"grid {grid[0]} x {grid[1]}")
+        yield Finding(f"features of {task}", "ok", f"{spoken}; images: {counts}", {"dimension": dimension})
 
 
 def _alarms(encoder: Encoder, images: int) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ def contract(encoder: Encoder) -> Iterator[Finding]:
 
 
 def known_images(size: int) -> Tensor:
-    """uint8 (8, h, h, 3), h = size + 8 so that resizing takes part: black, white, grey, red, two ramps, two of noise."""
+    """uint8 (8, h, h, 3), h = size + 8 to be resized: black, white, grey, red, two ramps, two of noise."""
     side = size + 8
     images = torch.zeros((8, side, side, 3))
     images[1], images[2], images[3, ..., 0] = 255, 128, 255
@@ -146,7 +146,7 @@ def _shape_of_image(encoder: Encoder, images: Tensor) -> Finding:
 
 
 def _sees(encoder: Encoder, images: Tensor) -> Finding:
-    pooled = encoder.encode(images).pooled
+    pooled = encoder.encode(images[[0, 1, 2, 6, 7]]).pooled  # the ramps share a histogram, and may share features
     spread = float((pooled[:, None] - pooled[None]).abs().amax(-1).fill_diagonal_(torch.inf).min())
     if spread == 0:
         return Finding("input reaches the output", "problem", "different images give the very same features")

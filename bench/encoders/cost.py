@@ -29,14 +29,15 @@ def flops_per_image(encoder: Encoder, *, dense: bool = False) -> int | None:
         return None
     if encoder.module is None:
         return 0
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     size = encoder.card.preprocessing.size
     image = torch.zeros((1, size, size, 3), dtype=torch.uint8, device=encoder.device)
     x = prepare(image, encoder.card.preprocessing, dense=dense)
     try:
-        # No inference mode: the counter does not see the operators under it.
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        # No inference mode and no fused attention: the counter does not see operators under either.
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             encoder.forward(x, dense)
     except (RuntimeError, NotImplementedError, TypeError):
         return None

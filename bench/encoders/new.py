@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.encoders.card import EncoderCard
+from bench.encoders.load import source_of
 from bench.errors import CardError
 from bench.files import sha256_file, write_atomic
 
@@ -21,8 +22,8 @@ NORMALISATIONS: dict[str, tuple[list[float], list[float]]] = {
 ADAPTERS = ("timm", "huggingface", "onnx", "embeddings", "torchscript", "torch-export", "python")
 SOURCES: dict[str, str] = {
     "timm": """adapter = "timm"
-model = {model}                # a name of timm.list_models()
-weights = {weights}            # beside this card: .safetensors, or .pth read without running anything
+model = {model}  # a name of timm.list_models()
+weights = {weights}  # beside this card: .safetensors, or .pth read without running anything
 sha256 = {sha256}
 # entry = "teacher"            # where the state dict lies inside the file, if not at the top
 # prefix = "backbone."         # keep the tensors whose name starts so, without it
@@ -31,12 +32,12 @@ sha256 = {sha256}
 # num_classes = 1000           # width of a classifier the file holds; it is taken off
 # options = {{ img_size = 128 }} # size the position embeddings were trained at, if not the model's own""",
     "huggingface": """adapter = "huggingface"
-repository = {model}           # or: folder = "model", below this card
+repository = {model}  # or: folder = "model", below this card
 revision = "{zeros40}"         # a commit, never a branch
-sha256 = {sha256}              # of its model.safetensors
+sha256 = {sha256}  # of its model.safetensors
 # part = "vision_model"        # the image tower of a two-tower model""",
     "onnx": """adapter = "onnx"
-weights = {weights}            # one image input (n, channels, h, w); outputs: see docs/encoders.md
+weights = {weights}  # one image input (n, channels, h, w); outputs: see docs/encoders.md
 sha256 = {sha256}
 prefix_tokens = 1              # class and register tokens before the patches
 # external = {{ "weights.bin" = "<sha256>" }} # each file of external data""",
@@ -74,12 +75,12 @@ licence = {licence}
 paradigm = {paradigm}
 objective = {objective}
 method = {method}
-architecture = {architecture}          # vit, cnn, other
+architecture = {architecture}  # vit, cnn, other
 # url = "https://..."
 # citation = "..."
 
-# Every corpus the weights have seen. Say so if they saw a task's images: it never costs a rank that silence keeps.
-# Without any [[pretraining]] the card says "not disclosed".
+# Every corpus the weights have seen; without any [[pretraining]] the card says "not disclosed", which counts as
+# unknown, never as clean.
 # [[pretraining]]
 # corpus = "ImageNet-1k"
 # images = 1281167
@@ -92,17 +93,27 @@ architecture = {architecture}          # vit, cnn, other
 size = {size}
 # dense_size = 448             # another size for dense tasks, for a finer grid
 channels = 3
-mean = {mean}                  # for values in [0, 1]
+mean = {mean}  # for values in [0, 1]
 std = {std}
 grey = "repeat"                # or "luminance": colour images become grey first
 pad_to_square = false          # true keeps the shape of the image and fills up with black
 
 [features]
-pooling = {pooling}            # native, cls, mean, cls+mean, max
+pooling = {pooling}  # native, cls, mean, cls+mean, max
 # layer = -1                   # -1 is the last
 # dense_layer = -2             # for dense tasks, a finer stage of a CNN
 """
 UNKNOWN_SHA = "0" * 64
+FILES = {
+    "timm": "weights.safetensors",
+    "huggingface": "model.safetensors",
+    "onnx": "model.onnx",
+    "embeddings": "my-task.npz",
+    "torchscript": "model.pt",
+    "torch-export": "model.pt2",
+    "python": "encoder.py",
+}
+"""How the file is called while the author has none."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,7 @@ def write_card(answers: Answers, folder: Path) -> Path:
     if path.exists():
         raise CardError("exists already", where=path, fix="choose another name, or edit it")
     text = card_text(answers, folder)
-    EncoderCard.parse(tomllib.loads(text), where=path)
+    source_of(EncoderCard.parse(tomllib.loads(text), where=path), where=path)
     if answers.weights is not None:
         _copy(answers.weights, folder)
     write_atomic(path, text)
@@ -144,7 +155,7 @@ def write_card(answers: Answers, folder: Path) -> Path:
 def card_text(answers: Answers, folder: Path) -> str:
     """The card as commented TOML."""
     mean, std = NORMALISATIONS[answers.normalisation]
-    weights, digest = ("weights.safetensors", UNKNOWN_SHA) if answers.weights is None else _named(answers.weights)
+    weights, digest = (FILES[answers.adapter], UNKNOWN_SHA) if answers.weights is None else _named(answers.weights)
     source = SOURCES[answers.adapter].format(
         model=_toml(answers.model), weights=_toml(weights), sha256=_toml(digest), zeros40="0" * 40
     )

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.data.dataset import TaskData
+from bench.data.dataset import Split
 from bench.metrics.ranking import auroc
 from bench.metrics.resample import mean_defined, resample_counts, with_point
 
-PHANTOMS = ("phantom-ultrasound-diffuse-mini", "phantom-xray-diffuse-mini")
+PHANTOMS = (("ultrasound", "diffuse"), ("xray", "diffuse"))
+"""Modality and aim. Whole-image cues, so that a sound encoder of any kind is above chance with few cases."""
 REPLICATES = 500
 NEIGHBOURS = 10
 
@@ -28,27 +29,21 @@ class Probe:
 
 
 def phantom_probes(images: int) -> list[Probe]:
-    """The phantom tasks the alarms look at, at most `images` of each split. Raises as `bench.data.load.load_task`."""
-    from bench.data.load import load_task
-    from bench.data.task import shipped_tasks
+    """Small phantom tasks for the alarms: `images` training and test cases each, drawn anew (a few seconds)."""
+    from bench.phantoms.generate import Plan, split_of
 
-    tasks = shipped_tasks()
-    return [probe_of(load_task(tasks[name]), images) for name in PHANTOMS]
+    plans = {f"{m} {aim}": Plan(m, aim, seed=1) for m, aim in PHANTOMS}
+    return [
+        probe_of(name, *(split_of(plan, split, images, jobs=1) for split in ("train", "test")))
+        for name, plan in plans.items()
+    ]
 
 
-def probe_of(data: TaskData, images: int) -> Probe:
-    """The first `images` training and test cases of a global task with one label a case."""
-    train, test = data.train, data.tests["test"]
-    n = min(images, len(test))
-    counts = resample_counts(data.task.name, "test", np.asarray(test.ids[:n]), None, replicates=REPLICATES)
-    return Probe(
-        data.task.name,
-        np.asarray(train.images[:images]),
-        np.asarray(train.labels[:images]),
-        np.asarray(test.images[:n]),
-        np.asarray(test.labels[:n]),
-        with_point(counts, n),
-    )
+def probe_of(name: str, train: Split, test: Split) -> Probe:
+    """A probe from two splits with one class index a case."""
+    counts = resample_counts(name, "test", np.asarray(test.ids), None, replicates=REPLICATES)
+    counts = with_point(counts, len(test))
+    return Probe(name, train.images, np.asarray(train.labels), test.images, np.asarray(test.labels), counts)
 
 
 def ranked(probe: Probe, train: np.ndarray, test: np.ndarray) -> np.ndarray:

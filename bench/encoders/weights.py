@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import stat
+import warnings
 import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
@@ -98,7 +99,9 @@ def _read_safetensors(path: Path, where: str) -> dict[str, Tensor]:
 def _read_torch(path: Path, where: str) -> dict[str, object]:
     _refuse_compressed(path, where)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about the pickle protocol; a refusal says more
+            return torch.load(path, map_location="cpu", weights_only=True)
     except (
         UnpicklingError,
         RuntimeError,

@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
+from bench.data.dataset import TaskData
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard, Name, Sha256
 from bench.encoders.embedding_files import read_embeddings, write_embeddings
@@ -26,7 +27,7 @@ from bench.features.base import Features
 from bench.files import canonical_json, sha256_text
 from bench.strict import Strict, nearest
 
-__all__ = ["SOURCE", "EmbeddingsEncoder", "EmbeddingsSource", "write_embeddings"]
+__all__ = ["SOURCE", "EmbeddingsEncoder", "EmbeddingsSource", "export_embeddings", "write_embeddings"]
 
 
 class File(Strict):
@@ -72,6 +73,13 @@ class EmbeddingsEncoder(Encoder):
         """Names of the tasks there are features of."""
         return sorted(self._paths)
 
+    def shapes(self, task: str) -> dict[str, tuple[int, int, tuple[int, ...] | None]]:
+        """Split name -> (number of images, feature dimension, grid shape or None). Raises as `lookup`."""
+        return {
+            split: (len(ids), f.pooled.shape[1], None if f.grid is None else f.grid.shape[1:])
+            for split, (ids, f) in self._read(task).items()
+        }
+
     def forward(self, x: Tensor, dense: bool) -> Encoded:
         raise EncoderError("holds precomputed features; it cannot encode other images", where=self.card.name)
 
@@ -106,6 +114,15 @@ def _rows(held: np.ndarray, wanted: np.ndarray, where: str) -> np.ndarray:
             f"{len(missing)} of {len(wanted)} images have no features (first: {missing[0][:80]!r})", where=where
         )
     return np.array([position[str(name)] for name in wanted], dtype=np.int64)
+
+
+def export_embeddings(encoder: Encoder, data: TaskData, path: Path) -> str:
+    """Write an encoder's features of every split of a task, with grids for a dense task. Returns the file's sha256."""
+    from bench.features.extract import extract
+
+    dense = data.task.kind == "dense"
+    splits = {name: (split.ids, extract(encoder, split.images, dense=dense)) for name, split in data.splits.items()}
+    return write_embeddings(path, splits)
 
 
 SOURCE = EmbeddingsSource
