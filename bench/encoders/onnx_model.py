@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from bench.files import sha256_file
 
 MAX_BYTES = 2 << 30
 MAX_NODES = 200_000
+MAX_VALUES = 1 << 30
+"""Values of any one tensor for one image, where the file tells its shape."""
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 """Operators of the ONNX standard and of the runtime itself; anything else is a custom operator."""
 LOOPS = ("Loop", "Scan", "SequenceMap")
@@ -37,18 +40,13 @@ def read_checked(path: Path, external: Mapping[str, str], place: Place, *, where
         raise EncoderError(f"{path.name} holds no graph", where=where)
     _check_nodes(model, where)
     _check_external(model, external, place, where)
+    _check_sizes(model, where)
     return model
 
 
 def parameters(model: Any) -> int:
     """Number of values in the initialisers."""
-    total = 0
-    for tensor in model.graph.initializer:
-        size = 1
-        for dim in tensor.dims:
-            size *= dim
-        total += size
-    return total
+    return sum(prod(tensor.dims) for tensor in model.graph.initializer)
 
 
 def _check_nodes(model: Any, where: str) -> None:
@@ -92,6 +90,22 @@ def _tensors(model: Any) -> Iterator[Any]:
         yield from [attribute.t, *attribute.tensors]
         for sparse in [attribute.sparse_tensor, *attribute.sparse_tensors]:
             yield from (sparse.values, sparse.indices)
+
+
+def _check_sizes(model: Any, where: str) -> None:
+    """No tensor may be larger than what one image can need; a few bytes could otherwise ask for all memory."""
+    import onnx
+
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    graph = inferred.graph
+    shapes = [(v.name, [d.dim_value or 1 for d in v.type.tensor_type.shape.dim]) for v in graph.value_info]
+    shapes += [
+        (v.name, [d.dim_value or 1 for d in v.type.tensor_type.shape.dim]) for v in (*graph.input, *graph.output)
+    ]
+    shapes += [(t.name, list(t.dims)) for t in _tensors(model)]
+    for name, dims in shapes:
+        if any(d < 0 for d in dims) or prod(dims) > MAX_VALUES:
+            raise EncoderError(f"asks for a tensor of shape {dims[:8]} ({name[:80]!r}), over the limit", where=where)
 
 
 def _check_external(model: Any, external: Mapping[str, str], place: Place, where: str) -> None:

@@ -73,24 +73,27 @@ def carry_torch_export_fixed_batch(vit, vit_source, folder, images):
     return {"adapter": "torch-export", "prefix_tokens": 1, **_named(folder, "w.pt2")}
 
 
-def _to_onnx(vit, folder: Path, batch: int | None) -> dict:
-    pytest.importorskip("onnxscript")
-    shapes = None if batch else {"x": {0: torch.export.Dim("batch", min=1, max=4096)}}
+def _to_onnx(vit, folder: Path, *, exporter: str) -> dict:
+    pytest.importorskip("onnxruntime")
+    options = {
+        "modern": {"dynamo": True, "dynamic_shapes": {"x": {0: torch.export.Dim("batch", min=1, max=4096)}}},
+        "legacy, one image": {"dynamo": False},
+    }[exporter]
+    shape = (1 if exporter == "legacy, one image" else 2, 3, 32, 32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Tokens(vit), (torch.zeros(batch or 2, 3, 32, 32),), str(folder / "w.onnx"), dynamo=True,
-            dynamic_shapes=shapes, external_data=False, verbose=False,
-        )  # fmt: skip
+            Tokens(vit), (torch.zeros(shape),), str(folder / "w.onnx"), external_data=False, verbose=False, **options
+        )
     return {"adapter": "onnx", "prefix_tokens": 1, **_named(folder, "w.onnx")}
 
 
 def carry_onnx(vit, vit_source, folder, images):
-    return _to_onnx(vit, folder, None)
+    return _to_onnx(vit, folder, exporter="modern")
 
 
 def carry_onnx_fixed_batch(vit, vit_source, folder, images):
-    return _to_onnx(vit, folder, 1)
+    return _to_onnx(vit, folder, exporter="legacy, one image")
 
 
 def carry_python(vit, vit_source, folder, images):

@@ -309,6 +309,12 @@ def test_unknown_adapter_and_key(weights, load, tmp_path):
         ('{"model_type": "vit", "auto_map": {"AutoModel": "evil.Model"}}', "asks for code from elsewhere"),
         ('{"model_type": "vit", "vision_config": {"attn_implementation": "owner/kernel"}}', "asks for code"),
         ('{"model_type": "no-such-model"}', "transformers cannot load it"),
+        ('{"model_type": "vit", "num_hidden_layers": 1000000000}', "over the limit of 1024 layers"),
+        ('{"model_type": "convnext", "depths": [900, 900]}', "over the limit of 1024 layers"),
+        (
+            '{"model_type": "vit", "hidden_size": 12000, "num_hidden_layers": 60}',
+            "parameters, model.safetensors holds 1",
+        ),
         ("[1]", "names no 'model_type'"),
         ("{", "is not valid JSON"),
         ("[" * 100_000, "is not valid JSON"),
@@ -436,6 +442,17 @@ def test_onnx_that_is_not(content, load, tmp_path):
     source = {"adapter": "onnx", "weights": "w.onnx", "sha256": sha256_file(tmp_path / "w.onnx")}
     with pytest.raises(EncoderError, match=r"is not an ONNX model|holds no graph"):
         load(source, tmp_path, **NATIVE)
+
+
+def test_onnx_that_asks_for_all_memory(load, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    shape = onnx.numpy_helper.from_array(np.array([1 << 20, 1 << 20]), "shape")
+    node = onnx.helper.make_node("ConstantOfShape", ["shape"], ["y"])
+    with pytest.raises(EncoderError, match=r"asks for a tensor of shape \[1048576, 1048576\]"):
+        load(_onnx(tmp_path / "w.onnx", [node], [shape]), tmp_path, **NATIVE)
+    lying = onnx.TensorProto(name="w", dims=[1 << 40], data_type=1, raw_data=b"\0" * 8)
+    with pytest.raises(EncoderError, match=r"asks for a tensor of shape \[1099511627776\]"):
+        load(_onnx(tmp_path / "w.onnx", _flat(), [lying]), tmp_path, **NATIVE)
 
 
 # --- embeddings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,9 @@ from bench.errors import EncoderError
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 MAX_CONFIG_BYTES = 1 << 20
+MAX_LAYERS = 1024
+POOLER = 20_000_000
+"""Parameters that may be missing from a file: a pooler nobody uses."""
 FORBIDDEN = ("auto_map", "quantization_config", "custom_pipelines", "_attn_implementation", "attn_implementation")
 """Config keys that lead to code or kernels outside the transformers library."""
 
@@ -116,13 +120,48 @@ def _check_config(path: Path, where: str) -> None:
         raise EncoderError(f"{CONFIG} names no 'model_type'", where=where)
     if found := _forbidden(config):
         raise EncoderError(f"{CONFIG} asks for code from elsewhere ({found!r})", where=where, fix=f"remove {found!r}")
+    if deep := _too_deep(config):
+        raise EncoderError(f"{CONFIG}: {deep!r} is over the limit of {MAX_LAYERS} layers", where=where)
     if (path.parent / "adapter_config.json").exists():
         raise EncoderError("the folder holds a PEFT adapter", where=where, fix="merge it into the weights")
 
 
+def _parts(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The config and the configs of its parts (vision_config and so on)."""
+    return [config, *(v for v in config.values() if isinstance(v, dict))]
+
+
 def _forbidden(config: dict[str, Any]) -> str | None:
-    nested = [config, *(v for v in config.values() if isinstance(v, dict))]
-    return next((key for part in nested for key in FORBIDDEN if part.get(key)), None)
+    return next((key for part in _parts(config) for key in FORBIDDEN if part.get(key)), None)
+
+
+def _too_deep(config: dict[str, Any]) -> str | None:
+    """A key that asks for more layers than any encoder has; they would be built before the weights are looked at."""
+    for part in _parts(config):
+        for key, value in part.items():
+            counts = value if isinstance(value, list) else [value]
+            total = sum(n for n in counts if isinstance(n, int))
+            if ("layer" in key or "depth" in key or "block" in key) and total > MAX_LAYERS:
+                return key
+    return None
+
+
+def _refuse_oversized(folder: Path, where: str) -> None:
+    """EncoderError when the config describes a network far larger than the weights file, before it takes memory."""
+    from safetensors import SafetensorError, safe_open
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):
+        bones = AutoModel.from_config(config, trust_remote_code=False)
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            held = sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - not a mapping
+    except SafetensorError as error:
+        raise EncoderError(f"{WEIGHTS} is not a valid safetensors file: {str(error)[:200]}", where=where) from None
+    asked = sum(p.numel() for p in bones.parameters())
+    if asked > 1.5 * held + POOLER:
+        raise EncoderError(f"{CONFIG} describes {asked:,} parameters, {WEIGHTS} holds {held:,}", where=where)
 
 
 def _read(folder: Path, card: EncoderCard, part: str | None) -> nn.Module:
@@ -132,10 +171,13 @@ def _read(folder: Path, card: EncoderCard, part: str | None) -> nn.Module:
     except ImportError:
         raise EncoderError("needs transformers", where=card.name, fix="pip install 'medssl-bench[hf]'") from None
     try:
+        _refuse_oversized(folder, card.name)
         network, info = AutoModel.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True,
             dtype=torch.float32, attn_implementation="eager", output_loading_info=True,
         )  # fmt: skip
+    except EncoderError:
+        raise
     except Exception as error:  # transformers raises many unrelated classes
         raise EncoderError(f"transformers cannot load it: {str(error)[:300]}", where=card.name) from None
     if part is not None and not isinstance(getattr(network, part, None), nn.Module):
