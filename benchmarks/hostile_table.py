@@ -1,0 +1,94 @@
+"""Verify every hostile submission with the command, as a maintainer would; write what happened to docs/hostile.md.
+
+    python benchmarks/hostile_table.py
+
+Each case runs `medssl verify` in a process of its own with a time limit; the table gives exit code, message, seconds
+and peak resident memory.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.hostile.base import copy, write_submission, write_tasks
+from benchmarks.hostile.cases import CASES, HARMLESS, MARKER, NEEDS_RERUN
+
+SECONDS = 120
+OUT = Path(__file__).resolve().parents[1] / "docs" / "hostile.md"
+
+
+def main() -> None:
+    """Make the corpus in a temporary folder, verify it, write the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        os.environ["MEDSSL_HOME"] = str(work / "home")
+        tasks = write_tasks(work / "tasks")
+        honest, other = write_submission(work, tasks), write_submission(work, tasks, "other", seed=1)
+        rows = [_verified("(the honest submission)", copy(honest, work / "cases" / "honest"), tasks)]
+        for name, spoil in CASES.items():
+            place = work / "cases" / name.replace(" ", "-")
+            place.mkdir(parents=True)
+            spoilt = copy(honest, place)
+            here = Path.cwd()
+            os.chdir(place)
+            spoil(spoilt, other)
+            os.chdir(here)
+            rows.append(_verified(name, spoilt, tasks))
+            print(rows[-1], flush=True)
+    OUT.write_text(_page(rows))
+
+
+def _verified(name: str, folder: Path, tasks: Path) -> str:
+    options = ["--rescore", *(["--rerun"] if name in NEEDS_RERUN else []), "--tasks", str(tasks)]
+    command = [sys.executable, "-c", "from bench.cli import main; main()", "verify", str(folder), *options]
+    # Accepted submissions lie beside the one to verify, as in the repository.
+    started = time.perf_counter()
+    child = subprocess.Popen(
+        command, cwd=folder.parents[2], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        output, _ = child.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        output, _ = child.communicate()
+        output += "\nTIMED OUT"
+    seconds = time.perf_counter() - started
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    executed = bool(list(folder.parent.rglob(MARKER))) or (folder.parents[2] / MARKER).exists()
+    said = _message(output, folder)
+    outcome = {0: "accepted, no effect" if name in HARMLESS else "accepted", 2: "refused"}.get(
+        child.returncode, "BROKE"
+    )
+    outcome = "EXECUTED" if executed else outcome
+    return f"| {name} | {outcome} | {said} | {seconds:.1f} | {memory:.0f} |"
+
+
+def _message(output: str, folder: Path) -> str:
+    lines = [line.strip() for line in output.splitlines() if "WRONG" in line or "LOOK" in line or "Error:" in line]
+    text = (lines or output.strip().splitlines()[-1:] or [""])[0]
+    text = text.replace(str(folder), "submission").removeprefix("Error: ").removeprefix("WRONG    ").strip()
+    return text.replace("|", "\\|").replace("<", "&lt;")[:160]
+
+
+def _page(rows: list[str]) -> str:
+    refused = sum("| refused |" in row for row in rows)
+    head = (
+        "# Hostile submissions\n\nMade by `python benchmarks/hostile_table.py`: each row spoils a valid submission and "
+        "gives it to `medssl verify --rescore` (with `--rerun` where the forgery is consistent in itself and only the "
+        f"weights can tell).\n\n{len(rows) - 1} cases, {refused} refused, none executed. Seconds include starting the "
+        "program; memory is the largest peak so far in MB, resident.\n\n"
+        "| case | outcome | message | s | MB |\n|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    main()

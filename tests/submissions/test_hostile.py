@@ -1,0 +1,98 @@
+"""Every hostile or broken submission is refused with a message, or shown harmless; none executes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UserError
+from bench.submissions.badge import badge_of
+from bench.submissions.verify import verify
+from benchmarks.hostile.base import copy, write_submission, write_tasks
+from benchmarks.hostile.cases import CASES, HARMLESS, MARKER, NEEDS_RERUN
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path, Path]:
+    """(working folder, tasks, a valid submission, another one)."""
+    work = tmp_path_factory.mktemp("hostile")
+    tasks = write_tasks(work / "tasks")
+    return work, tasks, write_submission(work, tasks), write_submission(work, tasks, "other", seed=1)
+
+
+@pytest.fixture
+def spoilt(made, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the valid submission, spoilt by the case; the working folder is one where a marker would show."""
+    work, _, honest, other = made
+    place = work / "cases" / request.param.replace(" ", "-")
+    place.mkdir(parents=True)
+    folder = copy(honest, place)
+    monkeypatch.chdir(place)
+    CASES[request.param](folder, other)
+    yield folder
+    assert not list(place.rglob(MARKER)), "something was executed"
+
+
+def check(made, folder: Path, **options) -> list[str]:
+    """Problems and alarms of a verification, or the one message with which the folder is refused."""
+    _, tasks, _, other = made
+    try:
+        report = verify(folder, rescore=True, tasks=tasks, against=[other.parent], **options)
+    except UserError as error:
+        return [str(error)]
+    return report.problems + report.alarms
+
+
+def test_the_honest_submission_is_accepted(made, tmp_path: Path) -> None:
+    _, tasks, honest, _ = made
+    report = verify(copy(honest, tmp_path), rescore=True, tasks=tasks, against=[honest.parent])
+    assert report.problems == []
+    assert report.alarms == []
+    assert report.largest_difference == 0.0
+    assert report.badge == badge_of(tmp_path / "honest") == "rescored"
+
+
+def test_the_honest_submission_is_reproduced(made, tmp_path: Path) -> None:
+    _, tasks, honest, _ = made
+    report = verify(copy(honest, tmp_path), sample=4, seed=1, tasks=tasks)
+    assert report.problems == []
+    assert report.units == 4
+    assert report.badge == "reproduced"
+
+
+def test_a_badge_does_not_survive_a_changed_byte(made, tmp_path: Path) -> None:
+    _, tasks, honest, _ = made
+    folder = copy(honest, tmp_path)
+    verify(folder, rescore=True, tasks=tasks)
+    assert badge_of(folder) == "rescored"
+    path = folder / "local" / "records.jsonl"
+    path.write_text(path.read_text().replace("medssl run", "medssl  run", 1))
+    assert badge_of(folder) == "declared"
+
+
+def test_the_corpus_is_large_enough() -> None:
+    assert len(CASES) >= 40
+    assert set(CASES) >= HARMLESS | NEEDS_RERUN
+
+
+@pytest.mark.parametrize("spoilt", sorted(set(CASES) - HARMLESS - NEEDS_RERUN), indirect=True)
+def test_refused(made, spoilt: Path) -> None:
+    problems = check(made, spoilt)
+    assert problems
+    assert all(len(p) < 1000 and p.isprintable() for p in problems)
+    assert badge_of(spoilt) == "declared"
+
+
+@pytest.mark.parametrize("spoilt", sorted(NEEDS_RERUN), indirect=True)
+def test_found_by_a_rerun(made, spoilt: Path) -> None:
+    problems = check(made, spoilt, rerun=True)
+    assert problems
+    assert badge_of(spoilt) == "declared"
+
+
+@pytest.mark.parametrize("spoilt", sorted(HARMLESS), indirect=True)
+def test_harmless(made, spoilt: Path) -> None:
+    assert badge_of(spoilt) == "declared"
+    assert check(made, spoilt) == []
