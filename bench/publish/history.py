@@ -48,9 +48,9 @@ def snapshot(view: SiteView) -> Snapshot:
 
 def _standing(view: SiteView, row: Row) -> Standing:
     e = view.encoders[row.encoder]
-    low, high = (v if v == v else None for v in (row.score.low, row.score.high))
+    score, low, high = (v if v == v else None for v in (row.score.value, row.score.low, row.score.high))
     return Standing(
-        encoder=row.encoder, version=e.card.version, title=e.card.title, badge=e.badge, score=row.score.value,
+        encoder=row.encoder, version=e.card.version, title=e.card.title, badge=e.badge, score=score,
         low=low, high=high, rank=row.rank, rank_low=row.rank_low, rank_high=row.rank_high, tier=row.tier,
     )  # fmt: skip
 
@@ -87,7 +87,7 @@ def _board_changes(
     found = []
     for name in sorted(new.keys() - old.keys()):
         place = "as a reference" if new[name].tier is None else f"in tier {new[name].tier}"
-        found.append(Change("added", *key, name, f"{new[name].title} added {place}, score {new[name].score:.3f}."))
+        found.append(Change("added", *key, name, f"{new[name].title} added {place}, score {_score(new[name])}."))
     for name in sorted(old.keys() - new.keys()):
         why = withdrawn.get(name, "no reason given")
         found.append(Change("removed", *key, name, f"{old[name].title} withdrawn: {why}."))
@@ -98,17 +98,19 @@ def _board_changes(
 
 def _row_changes(key: tuple[str, str], old: Standing, new: Standing) -> list[Change]:
     found = []
-    if abs(old.score - new.score) > 1e-9:
+    if abs((old.score or 0) - (new.score or 0)) > 1e-9 or (old.score is None) != (new.score is None):
         why = f"version {old.version} to {new.version}" if old.version != new.version else "the results were replaced"
-        found.append(
-            Change("score", *key, new.encoder, f"{new.title}: score {old.score:.3f} to {new.score:.3f} ({why}).")
-        )
+        found.append(Change("score", *key, new.encoder, f"{new.title}: score {_score(old)} to {_score(new)} ({why})."))
     if old.tier != new.tier:
         moved = f"tier {_tier(old.tier)} to {_tier(new.tier)}, rank {_tier(old.rank)} to {_tier(new.rank)}"
         found.append(Change("tier", *key, new.encoder, f"{new.title}: {moved}."))
     if old.badge != new.badge:
         found.append(Change("badge", *key, new.encoder, f"{new.title}: {old.badge} to {new.badge}."))
     return found
+
+
+def _score(row: Standing) -> str:
+    return "none" if row.score is None else f"{row.score:.3f}"
 
 
 def _tier(value: int | None) -> str:

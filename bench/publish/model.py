@@ -109,15 +109,20 @@ class Row:
     """Score in each cell of the board, NaN where it has none."""
     weight_low: int | None = None
     weight_high: int | None = None
-    """Range of ranks over reasonable weightings of the cells."""
+    """Ranks in 95 % of random weightings of the cells."""
     weight_first: float | None = None
     """Share of weightings at which this encoder ranks first."""
+    loo_low: int | None = None
+    loo_high: int | None = None
+    """Best and worst rank when any one task is left out."""
     iqm: float | None = None
     win_rate: float | None = None
     curve: tuple[tuple[float, Estimate], ...] = ()
     """Mean score at each label fraction, where the suite has several."""
     contaminated: tuple[int, int, int] = (0, 0, 0)
     """Tasks of the board known to be clean, of unknown state, and contaminated."""
+    unranked: str = ""
+    """Why a row that is no reference has no rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,27 +130,39 @@ class Column:
     """One cell of a board: the mean of the tasks of one modality and kind."""
 
     key: str
-    title: str
     modality: str
     kind: str
     tasks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
+class Variant:
+    """A board under the contamination switch, rows in the order of the board.
+
+    cells: (rows, columns), NaN where nothing is left. replicates: (r, rows, columns). unranked: why a row has no rank
+    then, else "".
+    """
+
+    cells: np.ndarray
+    replicates: np.ndarray
+    unranked: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class BoardView:
-    """One ranked table, best first. `replicates` is float32 (r, encoders, columns): bootstrap replicates of the cells,
-    rows in the order of `rows`; `clean` holds the cells without contaminated tasks, and `certain` those without
-    contaminated or unknown ones, where they differ (NaN: nothing is left)."""
+    """One ranked table, best first.
+
+    replicates: float32 (r, rows, columns), bootstrap replicates of the cells in the order of `rows`, NaN where
+    unknown. clean: the board without contaminated cells.
+    """
 
     suite: str
     name: BoardName
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     replicates: np.ndarray
-    clean: np.ndarray | None = None
-    certain: np.ndarray | None = None
-    clean_cells: np.ndarray | None = None
-    certain_cells: np.ndarray | None = None
+    clean: Variant | None = None
+    definition: str = ""
     note: str = ""
 
     @property
@@ -194,12 +211,22 @@ class TaskView:
 
 
 @dataclass(frozen=True, slots=True)
+class Pairs:
+    """Scores with all labels: points (e, t) and replicates (e, t, r) on shared resamples, NaN where unknown."""
+
+    encoders: tuple[str, ...]
+    tasks: tuple[str, ...]
+    points: np.ndarray
+    replicates: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteView:
     """A suite with its boards and its results.
 
     results: one row per encoder x task x protocol x budget x split x metric, the mean over seeds, with the columns
         of `bench.publish.export.RESULT_COLUMNS`.
-    pairs: encoders x tasks x r replicates of the primary score for the pages that compare encoders (float32).
+    pairs: what the pages that compare encoders need.
     """
 
     name: str
@@ -212,9 +239,7 @@ class SuiteView:
     results: pd.DataFrame
     main: Mapping[str, str] = field(default_factory=dict)
     """Kind -> the protocol whose full-label result stands for a task ("global" -> "linear-v1")."""
-    pairs: np.ndarray | None = None
-    pair_encoders: tuple[str, ...] = ()
-    pair_tasks: tuple[str, ...] = ()
+    pairs: Pairs | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Encoder -> why its results on this suite are not shown."""
 

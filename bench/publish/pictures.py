@@ -37,7 +37,7 @@ def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictur
     if not may_show(task):
         return None
     try:
-        data = load_task(task)
+        data = load_task(task, folder=collection.folder)
     except UserError:
         return None
     test = data.tests["test"]

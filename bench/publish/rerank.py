@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.leaderboard.standing import rank_range, ranks_of, tiers
+
 MISSING, SCALE = 65535, 65534
 LEVEL = (0.025, 0.975)
 
@@ -53,29 +55,24 @@ def totals(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an encoder stands in a pool."""
+    """Where an encoder stands in a pool; the ends are None where replicates are unknown."""
 
     encoder: int
     rank: int
-    low: int
-    high: int
+    low: int | None
+    high: int | None
     tier: int
 
 
 def standings(points: np.ndarray, spread: np.ndarray, pool: Sequence[int]) -> list[Place]:
-    """Ranks with 95 % intervals and tiers of the encoders `pool` among themselves, best first.
-
-    A tier is opened by the first encoder whose paired difference to the tier's head excludes 0 (95 % interval).
-    """
+    """Ranks with 95 % intervals and tiers of the encoders `pool` among themselves, best first, as on the boards."""
     order = sorted((e for e in pool if np.isfinite(points[e])), key=lambda e: (-points[e], e))
     if not order:
         return []
-    draws = np.nan_to_num(spread[order])
-    ranks = np.argsort(np.argsort(-draws, axis=0, kind="stable"), axis=0) + 1
-    low, high = np.quantile(ranks, LEVEL, axis=1, method="nearest").astype(int)
-    places, tier, head = [], 0, None
-    for i, encoder in enumerate(order):
-        if head is None or np.quantile(draws[head] - draws[i], LEVEL[0]) > 0:
-            tier, head = tier + 1, i
-        places.append(Place(encoder, i + 1, int(low[i]), int(high[i]), tier))
-    return places
+    draws = spread[order]
+    ranks, found = ranks_of(points[order]), tiers(points[order], draws)
+    ends = rank_range(draws) if not np.isnan(draws).any() else None
+    return [
+        Place(e, int(ranks[i]), *((int(ends[0][i]), int(ends[1][i])) if ends else (None, None)), int(found[i]))
+        for i, e in enumerate(order)
+    ]

@@ -8,7 +8,6 @@ import pandas as pd
 from bench.publish.model import Estimate
 
 KEYS = ["encoder", "task", "protocol", "budget", "split", "metric"]
-FULL = "100%"
 
 
 def mean_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
@@ -39,17 +38,6 @@ def anchors(suite: str, frame: pd.DataFrame) -> pd.Series:
     found = pd.Series(suite, index=frame.index)
     for part in parts:
         found = found + "." + part
-    return found
-
-
-def main_protocols(frame: pd.DataFrame) -> dict[str, str]:
-    """Kind -> the frozen protocol that stands for a task with all labels: linear-v1, dense-linear-v1 where run."""
-    found = {}
-    for kind, preferred in (("global", "linear-v1"), ("dense", "dense-linear-v1")):
-        mine = frame[(frame["kind"] == kind) & (frame["budget"] == FULL) & (frame["board"] == "frozen")]
-        names = mine["protocol"].value_counts()
-        if len(names):
-            found[kind] = preferred if preferred in names.index else sorted(names.index)[0]
     return found
 
 

@@ -22,7 +22,7 @@ class Standing(Strict):
     version: Line
     title: Line
     badge: Line
-    score: float
+    score: float | None
     low: float | None = None
     high: float | None = None
     rank: int | None = None

@@ -13,6 +13,7 @@ from bench.publish.model import (
     EncoderView,
     Estimate,
     Evidence,
+    Pairs,
     ProtocolView,
     Row,
     SiteView,
@@ -53,9 +54,7 @@ def synthetic_site(encoders: int = 24, tasks: int = 24, replicates: int = 200, s
         boards=boards,
         results=_results(names, cards, truth, draws),
         main={"global": "linear-v1", "dense": "dense-linear-v1"},
-        pairs=draws.transpose(1, 2, 0),
-        pair_encoders=names,
-        pair_tasks=tuple(cards),
+        pairs=Pairs(names, tuple(cards), truth, draws.transpose(1, 2, 0)),
     )
     protocols = [
         ProtocolView("linear-v1", "Linear probe", "global", "frozen", {"tolerance": 1e-6}, "1" * 64),
@@ -128,7 +127,7 @@ def _board(
 ) -> BoardView:
     kinds = {"global": ("global",), "dense": ("dense",)}.get(name, ("global", "dense"))
     columns = [
-        Column(f"{m}/{k}", f"{m} {k}", m, k, tuple(t.name for t in cards.values() if (t.modality, t.kind) == (m, k)))
+        Column(f"{m}/{k}", m, k, tuple(t.name for t in cards.values() if (t.modality, t.kind) == (m, k)))
         for k in kinds
         for m in MODALITIES
     ]

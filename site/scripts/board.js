@@ -80,6 +80,7 @@ addEventListener("DOMContentLoaded", () => {
     delete entry.keys[column.rank];
   }
 
+  const range = (p) => (!p || p.low === null ? "–" : p.low === p.high ? p.low : `${p.low}–${p.high}`);
   const number = (v) => (v === v ? v.toFixed(3) : "–");
   function bar(cell, value, low, high) {
     const { low: from, high: to } = data.axis, x = (v) => 4 + 112 * Math.min(1, Math.max(0, (v - from) / (to - from)));
@@ -99,12 +100,13 @@ addEventListener("DOMContentLoaded", () => {
     if (mine !== run) return undefined;
     const weights = data.columns.map((c) => Number(form.elements[`w.${c.modality}`]?.value ?? 1));
     const totals = medssl.rank.totals(data.variants[clean()], weights);
-    const pool = rows.filter((r) => data.ranked[data.at.get(r.name)] && passes(r, wanted)).map((r) => data.at.get(r.name));
+    const { ranked } = data.variants[clean()];
+    const pool = rows.filter((r) => ranked[data.at.get(r.name)] && passes(r, wanted)).map((r) => data.at.get(r.name));
     const places = new Map(medssl.rank.standings(totals, pool, data.replicates).map((s) => [s.encoder, s]));
     for (const entry of rows) {
       const e = data.at.get(entry.name), place = places.get(e), cells = entry.row.cells;
       write(cells[column.rank], entry, column.rank, place ? place.rank : "–");
-      write(cells[column.ranks], entry, column.ranks, place ? (place.low === place.high ? place.low : `${place.low}–${place.high}`) : "–");
+      write(cells[column.ranks], entry, column.ranks, range(place));
       write(cells[column.tier], entry, column.tier, place ? place.tier : "–");
       if (!moved) { restore(entry, "score", "bar"); continue; }
       write(cells[column.score], entry, column.score, number(totals.points[e]));
@@ -119,9 +121,9 @@ addEventListener("DOMContentLoaded", () => {
       .map((kind) => raw.columns.map((c, i) => (c.kind === kind ? i : -1)).filter((i) => i >= 0));
     const variants = {};
     for (const [name, v] of Object.entries(raw.variants)) {
-      variants[name] = { cells: v.cells, shorts: medssl.state.shorts(v.shorts), kinds, replicates: raw.replicates };
+      variants[name] = { ranked: v.ranked, cells: v.cells, shorts: medssl.state.shorts(v.shorts), kinds, replicates: raw.replicates };
     }
-    return { ...raw, variants: { clean: variants.all, certain: variants.all, ...variants }, at: new Map(raw.encoders.map((n, i) => [n, i])) };
+    return { ...raw, variants: { clean: variants.all, ...variants }, at: new Map(raw.encoders.map((n, i) => [n, i])) };
   }
 
   function finish(wanted, moved, pool) {
@@ -176,7 +178,7 @@ addEventListener("DOMContentLoaded", () => {
     }
     form.elements.c.value = values.c ?? "";
     for (const s of sliders) { s.value = values[s.name] ?? 1; s.nextElementSibling.textContent = s.value; }
-    form.elements.clean.value = ["clean", "certain"].includes(values.clean) ? values.clean : "all";
+    form.elements.clean.value = values.clean === "clean" ? "clean" : "all";
     const cols = values.cols ? new Set(values.cols.split(",")) : shownAtFirst;
     form.querySelectorAll('[name="cols"]').forEach((i) => { i.checked = cols.has(i.value); });
     const sort = /^(\d+)(-?)$/.exec(values.sort ?? "");

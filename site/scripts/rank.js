@@ -55,34 +55,49 @@ medssl.rank = (() => {
     return share;
   }
 
-  // Ranks with 95 % intervals, and tiers, of the encoders `pool` (indices) among themselves.
+  // Ranks with 95 % intervals, and tiers, of the encoders `pool` (indices) among themselves. Equals share the better
+  // rank; without replicates of everyone there are no intervals (low and high are null).
   function standings({ points, spread }, pool, r) {
     const order = pool.filter((e) => points[e] === points[e]).sort((a, b) => points[b] - points[a] || a - b);
-    const n = order.length, places = order.map(() => new Uint16Array(r)), keys = new Float64Array(n);
-    const base = 2 ** Math.ceil(Math.log2(n + 1));
-    for (let b = 0; b < r; b++) {
-      // Value and index in one exact integer, so that the typed array's own sort does the ranking.
-      for (let i = 0; i < n; i++) keys[i] = Math.round((1 - known(spread[order[i] * r + b])) * 2 ** 36) * base + i;
-      keys.sort();
-      for (let k = 0; k < n; k++) places[keys[k] % base][b] = k + 1;
-    }
-    const out = [];
-    let tier = 0, head = -1;
+    const places = places_of(order, spread, r), out = [];
+    let tier = 0, head = -1, rank = 0;
     order.forEach((e, i) => {
-      if (head < 0 || quantile(gaps(spread, head, e, r), 0.025) > 0) { tier += 1; head = e; }
-      const sorted = places[i].sort();
-      out.push({ encoder: e, rank: i + 1, low: nearest(sorted, 0.025), high: nearest(sorted, 0.975), tier });
+      if (head < 0 || clear(gaps(spread, head, e, r))) { tier += 1; head = e; }
+      if (i === 0 || points[e] !== points[order[i - 1]]) rank = i + 1;
+      const sorted = places?.[i].sort();
+      out.push({
+        encoder: e, rank, tier,
+        low: sorted ? sorted[Math.floor(0.025 * (r - 1))] : null, high: sorted ? sorted[Math.ceil(0.975 * (r - 1))] : null,
+      });
     });
     return out;
   }
+
+  // Rank of each encoder in each replicate, or null where replicates are unknown.
+  function places_of(order, spread, r) {
+    const n = order.length, places = order.map(() => new Uint16Array(r)), keys = new Float64Array(n);
+    const base = 2 ** Math.ceil(Math.log2(n + 1));
+    if (order.some((e) => spread[e * r] !== spread[e * r])) return null;
+    for (let b = 0; b < r; b++) {
+      // Value and index in one exact integer, so that the typed array's own sort does the ranking.
+      for (let i = 0; i < n; i++) keys[i] = Math.round((1 - spread[order[i] * r + b]) * 2 ** 36) * base + i;
+      keys.sort();
+      for (let k = 0, rank = 1; k < n; k++) {
+        if (k === 0 || Math.floor(keys[k] / base) !== Math.floor(keys[k - 1] / base)) rank = k + 1;
+        places[keys[k] % base][b] = rank;
+      }
+    }
+    return places;
+  }
+
+  // Whether the 95 % interval of sorted differences excludes 0.
+  const clear = (sorted) => quantile(sorted, 0.025) > 0 || quantile(sorted, 0.975) < 0;
 
   const gaps = (spread, a, b, r) => {
     const out = new Float64Array(r);
     for (let k = 0; k < r; k++) out[k] = spread[a * r + k] - spread[b * r + k];
     return out.sort();
   };
-  const known = (v) => (v === v ? v : 0);
-  const nearest = (sorted, q) => sorted[Math.round(q * (sorted.length - 1))];
 
   function interval(spread, e, r) {
     const sorted = spread.slice(e * r, (e + 1) * r).sort();

@@ -33,17 +33,18 @@ def shipped_count(board: BoardView) -> int:
 def replicates(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
     """What site/scripts/board.js needs to rank again: cells as shown, and quantised replicates of them."""
     r = shipped_count(board)
-    variants = {"all": _variant(np.array([row.cells for row in board.rows], float), board.replicates[:r])}
-    for name, cells, spread in (
-        ("clean", board.clean_cells, board.clean),
-        ("certain", board.certain_cells, board.certain),
-    ):
-        if cells is not None and spread is not None:
-            variants[name] = _variant(cells, spread[:r])
+    ranked = [not row.unranked and not view.encoders[row.encoder].reference for row in board.rows]
+    cells = np.array([row.cells for row in board.rows], float).reshape(len(board.rows), -1)
+    variants = {"all": _variant(cells, board.replicates[:r], ranked)}
+    if board.clean is not None:
+        left = [
+            not why and not view.encoders[row.encoder].reference
+            for row, why in zip(board.rows, board.clean.unranked, strict=True)
+        ]
+        variants["clean"] = _variant(board.clean.cells, board.clean.replicates[:r], left)
     return {
         "name": f"{suite.name}/{board.name}",
         "encoders": [row.encoder for row in board.rows],
-        "ranked": [row.rank is not None for row in board.rows],
         "axis": board_axis(board),
         "replicates": r,
         "columns": [{"key": c.key, "modality": c.modality, "kind": c.kind} for c in board.columns],
@@ -52,9 +53,9 @@ def replicates(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
     }
 
 
-def _variant(cells: np.ndarray, spread: np.ndarray) -> dict:
+def _variant(cells: np.ndarray, spread: np.ndarray, ranked: list[bool]) -> dict:
     rounded = [[None if np.isnan(v) else round(float(v), 6) for v in row] for row in cells]
-    return {"cells": rounded, "shorts": base64_shorts(spread.transpose(1, 2, 0))}
+    return {"cells": rounded, "shorts": base64_shorts(spread.transpose(1, 2, 0)), "ranked": ranked}
 
 
 PAGE = Page("board-data", write)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.publish.model import BoardView, Estimate, SuiteView
+from bench.publish.model import BoardView, Estimate, Pairs, SuiteView
 from bench.publish.rerank import LEVEL, base64_shorts, totals
 from bench.publish.text import modality
 from bench.publish.writer import Page, Site
@@ -18,42 +18,24 @@ def write(site: Site) -> None:
     """The page, one data file an encoder, and a table of the leaders against each other."""
     suites = [s for s in site.view.suites if s.pairs is not None]
     for suite in suites:
-        _write_data(site, suite)
+        _write_data(site, suite, suite.pairs)
     site.page(
         "compare.html", "pages/compare.html", suites=suites, encoders=site.view.encoders,
         leaders=[(s, s.boards[0], leaders(s.boards[0])) for s in suites if s.boards],
     )  # fmt: skip
 
 
-def _write_data(site: Site, suite: SuiteView) -> None:
-    r = min(suite.pairs.shape[2], MOST, max(FEWEST, BUDGET // max(1, len(suite.pair_tasks))))
-    tasks = [
-        {"name": n, "title": suite.tasks[n].task.title, "modality": modality(suite.tasks[n].task.modality),
-         "kind": suite.tasks[n].task.kind, "metric": suite.tasks[n].task.metric}
-        for n in suite.pair_tasks
-    ]  # fmt: skip
-    names = [
-        {"name": n, "title": site.view.encoders[n].card.title, "paradigm": site.view.encoders[n].card.paradigm}
-        for n in suite.pair_encoders
-    ]
-    stem = f"data/pairs/{suite.name}"
-    site.script(
-        f"{stem}.js", "receive", {"name": f"pairs/{suite.name}", "tasks": tasks, "encoders": names, "replicates": r}
-    )
-    points = point_scores(suite)
-    for i, name in enumerate(suite.pair_encoders):
-        values = [None if np.isnan(v) else round(float(v), 6) for v in points[i]]
-        data = {"name": f"pairs/{suite.name}/{name}", "values": values, "shorts": base64_shorts(suite.pairs[i, :, :r])}
-        site.script(f"{stem}/{name}.js", "receive", data)
-
-
-def point_scores(suite: SuiteView) -> np.ndarray:
-    """Score of each encoder x task under the main protocol with all labels, NaN where there is none."""
-    f = suite.results
-    main = f[(f["budget"] == "100%") & (f["split"] == "test") & f["primary"]]
-    main = main[main["protocol"].isin(suite.main.values())]
-    table = main.pivot_table(index="encoder", columns="task", values="score", aggfunc="first")
-    return table.reindex(index=suite.pair_encoders, columns=suite.pair_tasks).to_numpy(float)
+def _write_data(site: Site, suite: SuiteView, pairs: Pairs) -> None:
+    r = min(pairs.replicates.shape[2], MOST, max(FEWEST, BUDGET // max(1, len(pairs.tasks))))
+    cards = [suite.tasks[n].task for n in pairs.tasks]
+    tasks = [{"name": t.name, "title": t.title, "modality": modality(t.modality), "kind": t.kind} for t in cards]
+    titles = [{"name": n, "title": site.view.encoders[n].card.title} for n in pairs.encoders]
+    name = f"pairs/{suite.name}"
+    site.script(f"data/{name}.js", "receive", {"name": name, "tasks": tasks, "encoders": titles, "replicates": r})
+    for encoder, points, draws in zip(pairs.encoders, pairs.points, pairs.replicates, strict=True):
+        values = [None if np.isnan(v) else round(float(v), 6) for v in points]
+        data = {"name": f"{name}/{encoder}", "values": values, "shorts": base64_shorts(draws[:, :r])}
+        site.script(f"data/{name}/{encoder}.js", "receive", data)
 
 
 def leaders(board: BoardView) -> tuple[list[str], list[list[Estimate | None]]]:
@@ -70,7 +52,7 @@ def leaders(board: BoardView) -> tuple[list[str], list[list[Estimate | None]]]:
 
 def _difference(board: BoardView, rows: list[int], draws: np.ndarray, i: int, j: int) -> Estimate:
     value = board.rows[rows[i]].score.value - board.rows[rows[j]].score.value
-    low, high = np.quantile(draws[i] - draws[j], LEVEL)
+    low, high = np.quantile(draws[i] - draws[j], LEVEL)  # NaN where replicates are unknown
     return Estimate(value, float(low), float(high))
 
 

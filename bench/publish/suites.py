@@ -1,0 +1,68 @@
+"""One suite: its tasks, boards, results, pictures, verdicts and advice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.analysis.claim import read_ledger
+from bench.analysis.evaluate import evaluate
+from bench.data.task import Suite, read_suite, suite_names
+from bench.errors import CardError
+from bench.leaderboard.collect import Collection
+from bench.leaderboard.recipes import FROZEN
+from bench.publish.advice import advise_all
+from bench.publish.boards import board_views, pairs
+from bench.publish.from_records import Files
+from bench.publish.model import Advice, ClaimView, SuiteView, TaskView
+from bench.publish.pictures import pictures
+from bench.publish.results import mean_over_seeds
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteParts:
+    """A suite and what is derived from its results."""
+
+    suite: SuiteView
+    claims: Sequence[ClaimView]
+    advice: Sequence[Advice]
+
+
+def suite_view(collection: Collection, files: Files) -> SuiteParts:
+    """Everything the site shows of one collection; pictures are added to `files`."""
+    frame = collection.frame
+    main = dict(FROZEN)
+    card = _card(collection.suite)
+    view = SuiteView(
+        name=collection.suite,
+        title=card.title if card else collection.suite,
+        description=card.description if card else "",
+        synthetic=all(t.synthetic for t in collection.tasks.values()),
+        fingerprint=collection.fingerprint,
+        tasks={name: _task(collection, name, main, files) for name in collection.tasks},
+        boards=board_views(collection),
+        results=mean_over_seeds(frame),
+        main=main,
+        pairs=pairs(collection),
+        left_out=dict(collection.left_out),
+    )
+    ledger = {claim.id: claim for claim in read_ledger()}
+    claims = [ClaimView(ledger[v.id], v) for v in evaluate(frame)] if len(frame) else []
+    return SuiteParts(view, claims, advise_all(view))
+
+
+def _card(name: str) -> Suite | None:
+    """The suite's own card, or None for a suite that is not shipped."""
+    try:
+        return read_suite(name) if name in suite_names() else None
+    except CardError:
+        return None
+
+
+def _task(collection: Collection, name: str, main: dict[str, str], files: Files) -> TaskView:
+    task = collection.tasks[name]
+    shown = pictures(collection, task, main.get(task.kind))
+    if shown is None:
+        return TaskView(task)
+    files.bytes |= shown.files
+    return TaskView(task, shown.sizes, samples=shown.samples, cases=shown.cases)
