@@ -9,7 +9,6 @@ and peak resident memory.
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -49,26 +48,29 @@ def main() -> None:
 def _verified(name: str, folder: Path, tasks: Path) -> str:
     options = ["--rescore", *(["--rerun"] if name in NEEDS_RERUN else []), "--tasks", str(tasks)]
     command = [sys.executable, "-c", "from bench.cli import main; main()", "verify", str(folder), *options]
-    # Accepted submissions lie beside the one to verify, as in the repository.
     started = time.perf_counter()
-    child = subprocess.Popen(
-        command, cwd=folder.parents[2], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        output, _ = child.communicate(timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        output, _ = child.communicate()
-        output += "\nTIMED OUT"
-    seconds = time.perf_counter() - started
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    with tempfile.TemporaryFile("w+") as printed:
+        child = subprocess.Popen(command, cwd=folder.parents[2], stdout=printed, stderr=subprocess.STDOUT)
+        code, memory = _wait(child, started + SECONDS)
+        seconds = time.perf_counter() - started
+        printed.seek(0)
+        output = printed.read()
     executed = bool(list(folder.parent.rglob(MARKER))) or (folder.parents[2] / MARKER).exists()
     said = _message(output, folder)
-    outcome = {0: "accepted, no effect" if name in HARMLESS else "accepted", 2: "refused"}.get(
-        child.returncode, "BROKE"
-    )
-    outcome = "EXECUTED" if executed else outcome
+    accepted = "accepted, no effect" if name in HARMLESS else "accepted"
+    outcome = "EXECUTED" if executed else {0: accepted, 2: "refused"}.get(code, "BROKE")
     return f"| {name} | {outcome} | {said} | {seconds:.1f} | {memory:.0f} |"
+
+
+def _wait(child: subprocess.Popen, until: float) -> tuple[int, float]:
+    """Exit code and peak resident memory in MB; the process is killed when its time is over."""
+    while True:
+        pid, status, used = os.wait4(child.pid, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status), used.ru_maxrss / 1024
+        if time.perf_counter() > until:
+            child.kill()
+        time.sleep(0.05)
 
 
 def _message(output: str, folder: Path) -> str:
@@ -84,7 +86,7 @@ def _page(rows: list[str]) -> str:
         "# Hostile submissions\n\nMade by `python benchmarks/hostile_table.py`: each row spoils a valid submission and "
         "gives it to `medssl verify --rescore` (with `--rerun` where the forgery is consistent in itself and only the "
         f"weights can tell).\n\n{len(rows) - 1} cases, {refused} refused, none executed. Seconds include starting the "
-        "program; memory is the largest peak so far in MB, resident.\n\n"
+        "program; memory is the peak in MB, resident.\n\n"
         "| case | outcome | message | s | MB |\n|---|---|---|---|---|\n"
     )
     return head + "\n".join(rows) + "\n"
