@@ -1,0 +1,74 @@
+"""`medssl compare`: Compare two encoders task by task, with paired intervals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+
+@click.command("compare")
+@click.argument("first")
+@click.argument("second")
+@click.option("--suite", default=None, help="Suite [default: every suite both have results on].")
+@click.option("--budget", default="100%", show_default=True, help="Label budget, e.g. 10% or k=4.")
+@click.option(
+    "--records",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of submissions or runs [default: submissions/ and runs/].",
+)
+@click.option("--tasks", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of task cards.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def COMMAND(
+    first: str,
+    second: str,
+    suite: str | None,
+    budget: str,
+    records: tuple[Path, ...],
+    tasks: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare encoders FIRST and SECOND: the difference on each task, with its 95 % interval."""
+    from bench.errors import UserError
+    from bench.leaderboard.collect import collect, default_roots
+    from bench.leaderboard.compare import compare
+
+    roots, local = (records, ()) if records else default_roots()
+    found = {
+        name: compare(collection, first, second, budget=budget)
+        for name, collection in collect(roots, local=local, tasks=tasks).items()
+        if suite in (None, name) and {first, second} <= set(collection.results)
+    }
+    if not any(found.values()):
+        raise UserError(f"no results of both {first!r} and {second!r}", fix="medssl runs list shows what there is")
+    if as_json:
+        click.echo(json.dumps({name: [asdict(row) for row in rows] for name, rows in found.items()}, indent=2))
+        return
+    for name, rows in found.items():
+        _print(name, first, second, rows)
+
+
+def _print(suite: str, first: str, second: str, rows: list) -> None:
+    from bench.cli._print import interval_text, out, print_table
+
+    table = [
+        {
+            "task": row.task,
+            "protocol": row.protocol,
+            "metric": row.metric,
+            first: f"{row.first:.3f}",
+            second: f"{row.second:.3f}",
+            "difference [95 %]": interval_text(row.difference, row.low, row.high),
+            "": "better" if row.low > 0 else "worse" if row.high < 0 else "",
+        }
+        for row in rows
+    ]
+    print_table(f"{suite}: {first} minus {second}", table, right=[first, second, "difference [95 %]"])
+    better, worse = sum(row.low > 0 for row in rows), sum(row.high < 0 for row in rows)
+    out.print(
+        f"{first} is better on {better} and worse on {worse} of {len(rows)}; the intervals of the rest cover 0. "
+        f"After Holm's correction {sum(row.p_holm < 0.05 for row in rows)} differences stand at 5 %."
+    )

@@ -1,0 +1,79 @@
+"""Two encoders, task by task: paired differences with intervals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bench.discover import pick
+from bench.leaderboard.collect import Collection
+from bench.leaderboard.replicates import all_replicates
+from bench.metrics.uncertainty import holm, nest_seeds, paired_difference, seed_draws
+
+
+@dataclass(frozen=True)
+class Row:
+    """first - second on one task under one protocol and budget; `p` is two-sided, `p_holm` over all rows."""
+
+    task: str
+    protocol: str
+    metric: str
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    seeds: int
+
+
+def compare(collection: Collection, first: str, second: str, *, budget: str = "100%") -> list[Row]:
+    """Every unit both encoders have done at `budget`, in the order of tasks and protocols.
+
+    The test images are resampled alike for both; seeds are resampled too where there are several. Raises UserError
+    for an encoder without results.
+    """
+    sides = [_cells(collection, name, budget) for name in (first, second)]
+    rows = []
+    for task, protocol in sorted(set(sides[0]) & set(sides[1])):
+        (values_a, draws_a), (values_b, draws_b) = sides[0][task, protocol], sides[1][task, protocol]
+        seeds = min(len(draws_a), len(draws_b))
+        chosen = seed_draws(f"{task}/{budget}", seeds, draws_a.shape[1])
+        a, b = (nest_seeds(draws[:seeds], chosen) for draws in (draws_a, draws_b))
+        means = float(values_a[:seeds].mean()), float(values_b[:seeds].mean())
+        found = paired_difference(*means, a, b)
+        if found.low is not None and found.high is not None:
+            metric = collection.tasks[task].metric
+            rows.append(
+                Row(task, protocol, metric, *means, found.value, found.low, found.high, _p(a - b), math.nan, seeds)
+            )
+    adjusted = holm(np.array([row.p for row in rows])) if rows else []
+    return [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
+
+
+def _p(differences: np.ndarray) -> float:
+    """Two-sided bootstrap p-value: twice the smaller share of replicates on one side of 0, never 0 itself."""
+    known = differences[~np.isnan(differences)]
+    tail = min((known <= 0).sum(), (known >= 0).sum())
+    return float(min(1.0, 2 * (tail + 1) / (len(known) + 1)))
+
+
+def _cells(collection: Collection, name: str, budget: str) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
+    """(task, protocol) -> values (seeds,) and replicates (seeds, B) of one encoder at one budget."""
+    results = pick(dict(collection.results), name, what="encoder with results", where=collection.suite)
+    protocols = {record.unit.protocol for record in results.records}
+    draws, _ = all_replicates(results, dict(collection.tasks), protocols, collection.folder)
+    found: dict[tuple[str, str], list[tuple[int, float, np.ndarray]]] = {}
+    for record in results.records:
+        unit = record.unit
+        key = (name, unit.task, unit.protocol, unit.budget, unit.seed)
+        if unit.budget == budget and key in draws and record.primary:
+            found.setdefault((unit.task, unit.protocol), []).append((unit.seed, record.primary.value, draws[key]))
+    cells = {}
+    for where, entries in found.items():
+        entries.sort(key=lambda entry: entry[0])
+        cells[where] = (np.array([value for _, value, _ in entries]), np.stack([draw for *_, draw in entries]))
+    return cells
