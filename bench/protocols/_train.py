@@ -68,7 +68,7 @@ def layer_groups(model: nn.Module, rate: float, decay: float, weight_decay: floa
     for name, _ in model.named_parameters():
         numbered = re.match(r"^.*?\.\d+", name)
         layer = numbered.group() if numbered else name.rpartition(".")[0]
-        if not layers or (numbered and layer not in layers) or name.startswith(("norm.", "head.")):
+        if not layers or (numbered and layer not in layers) or name.startswith("head."):
             layers = layers if layer in layers else [*layers, layer]
         depth[name] = layers.index(layer) if layer in layers else len(layers) - 1
     top = len(layers) - 1

@@ -3,13 +3,15 @@
 A linear probe on a pooled vector is unfair to encoders whose patches hold the information (masked modelling).
 Each query attends over all patches (softmax of query times token, scaled by sqrt(c)) and owns its slice of one
 linear map of the pooled token; the slices are joined and classified. Tokens are standardised per channel by the
-training images. AdamW 1e-3, weight decay 1e-4, batches of 64, 50 epochs, cosine to zero; nothing is tuned.
+training images. AdamW 1e-3, weight decay 1e-4, batches of 64, 50 epochs but at least 1,000 steps
+(50 epochs of a small label budget would leave the queries where they began), cosine to zero; nothing is tuned.
 It trains on one thread, because gradient descent in float32 drifts apart with the order of sums.
 Source: Psomas et al. 2025 (arXiv 2506.10178), efficient probing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -52,9 +54,9 @@ class Attentive(Protocol):
     needs_grid = True
     seeded = True
 
-    def __init__(self, epochs: int = 50, queries: int = 8) -> None:
+    def __init__(self, *, epochs: int = 50, queries: int = 8, steps: int = 1000, lr: float = 1e-3) -> None:
         self.params: Mapping[str, Any] = {
-            "queries": queries, "epochs": epochs, "batch": 64, "lr": 1e-3, "weight_decay": 1e-4,
+            "queries": queries, "epochs": epochs, "steps": steps, "batch": 64, "lr": lr, "weight_decay": 1e-4,
             "schedule": "cosine", "standardise": "train", "train": "train only",
         }
 
@@ -76,7 +78,9 @@ class Attentive(Protocol):
     def _train(self, task: Task, head: AttentiveHead, tokens: Tensor, y: Tensor, generator: torch.Generator) -> None:
         p = self.params
         optimiser = torch.optim.AdamW(head.parameters(), lr=p["lr"], weight_decay=p["weight_decay"])
-        for rows, rate in cosine_steps(len(y), p["batch"], p["epochs"], p["lr"], generator):
+        per_epoch = math.ceil(len(y) / p["batch"])
+        epochs = math.ceil(max(p["epochs"] * per_epoch, p["steps"]) / per_epoch)
+        for rows, rate in cosine_steps(len(y), p["batch"], epochs, p["lr"], generator):
             for group in optimiser.param_groups:
                 group["lr"] = rate
             optimiser.zero_grad()

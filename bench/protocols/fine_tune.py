@@ -27,6 +27,8 @@ from bench.protocols.base import Prediction, Problem, Protocol, Subset
 
 UPRIGHT = ("xray", "oct", "ultrasound", "photo", "ct", "mri")
 """Modalities whose images have a top: flipped left to right only."""
+SCALED_BY = 256
+"""Training images whose features set the scale of what the head sees."""
 
 
 class FineTune(Protocol):
@@ -43,7 +45,7 @@ class FineTune(Protocol):
         self.params: Mapping[str, Any] = {
             "lr": list(rates), "lr_few": 1e-4, "epochs": epochs, "steps": list(steps), "batch": batch,
             "weight_decay": 0.05, "layer_decay": 0.75, "warm_up": 0.1, "schedule": "cosine",
-            "augment": "flips, brightness and contrast 0.1",
+            "augment": "flips, brightness and contrast 0.1", "upright": list(UPRIGHT), "scaled_by": SCALED_BY,
         }
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
@@ -74,7 +76,7 @@ class FineTune(Protocol):
         generator = torch.Generator().manual_seed(torch_seed(task, subset.seed))
         y = torch.as_tensor(one_hot(task, problem.train.labels[subset.rows]), dtype=torch.float32)
         images = problem.train.images[subset.rows]
-        model = _Model(encoder, y.shape[1], images[:1])
+        model = _Model(encoder, y.shape[1], images[:SCALED_BY])
         optimiser = torch.optim.AdamW(layer_groups(model, rate, p["layer_decay"], p["weight_decay"]))
         per_epoch = math.ceil(len(y) / p["batch"])
         epochs = math.ceil(min(max(p["epochs"] * per_epoch, p["steps"][0]), p["steps"][1]) / per_epoch)
@@ -94,17 +96,19 @@ class FineTune(Protocol):
 
 
 class _Model(nn.Module):
-    """A copy of the encoder's network with a linear head on its global vector, after layer norm."""
+    """A copy of the encoder's network and a linear head on its global vector, z-scored as `images` are at first."""
 
-    def __init__(self, encoder: Encoder, outputs: int, example: np.ndarray) -> None:
+    def __init__(self, encoder: Encoder, outputs: int, images: np.ndarray) -> None:
         super().__init__()
         self.encoder = copy.deepcopy(encoder)
         assert self.encoder.module is not None
         self.network = self.encoder.module.requires_grad_(True)
         self.network.eval()
         with torch.no_grad():
-            width = self._pooled(torch.as_tensor(np.array(example))).shape[1]
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, outputs)
+            pooled = torch.cat([self._pooled(part) for part in torch.as_tensor(np.array(images)).split(64)])
+        self.register_buffer("mean", pooled.mean(0))
+        self.register_buffer("spread", pooled.std(0, correction=0).clamp(min=1e-6))
+        self.head = nn.Linear(pooled.shape[1], outputs)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.to(encoder.device)
@@ -116,7 +120,7 @@ class _Model(nn.Module):
         return pooled.float().unflatten(0, (len(images), -1)).mean(1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.norm(self._pooled(images)))
+        return self.head((self._pooled(images) - self.mean) / self.spread)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """float64 (n, k) of uint8 images (n, h, w, c), in evaluation mode."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,7 +31,7 @@ def test_budgets_are_nested_and_have_their_size(n, k, seed, grouped):
     labels = np.random.default_rng(seed).integers(0, k, n)
     groups = np.array([f"p{i // 3}" for i in range(n)]) if grouped else None
     rows = [subsets(task(k=k), labels, groups, b, [seed])[0].rows for b in BUDGETS]
-    for smaller, larger in zip(rows[:-1], rows[1:], strict=True):
+    for smaller, larger in pairwise(rows):
         assert np.isin(smaller, larger).all()
         assert (np.diff(larger) > 0).all()
     for budget, found in zip(BUDGETS, rows, strict=True):

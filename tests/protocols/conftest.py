@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -40,8 +42,9 @@ def make_task(target: str, k: int = 3, name: str | None = None) -> Task:
     """A card for a made-up task."""
     k = 2 if target == "binary" else k
     return Task.parse({
-        "schema": 1, "name": name or f"made-up-{target}", "title": "Made up", "kind": "dense" if target == "mask" else "global",
-        "modality": "mri", "target": target, "classes": [f"c{i}" for i in range(k)], "metric": METRICS[target],
+        "schema": 1, "name": name or f"made-up-{target}", "title": "Made up",
+        "kind": "dense" if target == "mask" else "global", "modality": "mri", "target": target,
+        "classes": [f"c{i}" for i in range(k)], "metric": METRICS[target],
         "licence": "CC0", "corpus": "none", "source": {"reader": "none"},
     }, where="test")  # fmt: skip
 
@@ -69,7 +72,7 @@ def make_problem(target: str, *, k: int = 3, sizes: tuple[int, int, int] = (60, 
         out = encoder.encode(torch.as_tensor(images), dense=True)
     pooled = out.pooled.numpy()
     ends = np.cumsum((0, *sizes))
-    part = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    part = [slice(a, b) for a, b in pairwise(ends)]
 
     def features(rows: slice) -> Features:
         return Features(pooled[rows], out.grid.numpy()[rows])

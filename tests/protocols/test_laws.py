@@ -18,7 +18,7 @@ from bench.protocols.fine_tune import FineTune
 from bench.protocols.robustness import Robustness
 
 SMALL = {
-    "attentive-v1": Attentive(epochs=3, queries=2),
+    "attentive-v1": Attentive(epochs=3, queries=2, steps=0),
     "fine-tune-v1": FineTune(rates=(1e-3,), epochs=1, steps=(2, 3), batch=16),
     "robustness-v1": Robustness(["noise", "jpeg"], [2]),
 }
@@ -125,8 +125,8 @@ def test_every_target_at_every_budget_works_or_is_refused_with_a_reason(protocol
             continue
         try:
             chosen = subsets(problem.task, problem.train.labels, None, budget, [0])
-        except DataError as error:
-            assert str(error)
+        except DataError:
+            assert budget[:2] in ("k=", "n=")  # asks for more than there is, or for shots where there are none
             continue
         if reason := why_invalid(problem.task, problem.train.labels, chosen[0]):
             assert "needed" in reason or "no label" in reason
