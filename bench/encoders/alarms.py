@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from bench.encoders.base import Encoder
+from bench.encoders.batchnorm import batch_norm
 from bench.encoders.card import Preprocessing
 from bench.encoders.finding import Finding
 from bench.encoders.probe import Probe, ranked
@@ -28,12 +29,14 @@ BATCH = 32
 
 
 def alarms(encoder: Encoder, probes: Sequence[Probe]) -> Iterator[Finding]:
-    """Three findings, from features of the probes' images under the card's and under neighbouring normalisations."""
+    """Three or four findings, from the probes' images under the card's and under neighbouring normalisations."""
     features = [_features(encoder, probe) for probe in probes]
     yield collapse(np.concatenate([np.concatenate(pair) for pair in features]))
     own = [ranked(probe, *pair) for probe, pair in zip(probes, features, strict=True)]
     yield _chance(probes, own)
     yield _normalisation(encoder, probes, np.mean(own, axis=0))
+    if finding := batch_norm(encoder, [probe.train for probe in probes], _others(encoder.card.preprocessing)):
+        yield finding
 
 
 def rankme(features: np.ndarray) -> float:
@@ -73,11 +76,8 @@ def _chance(probes: Sequence[Probe], scores: Sequence[np.ndarray]) -> Finding:
 
 def _normalisation(encoder: Encoder, probes: Sequence[Probe], own: np.ndarray) -> Finding:
     scores = {"card": own}
-    for name, (mean, std) in NEIGHBOURS.items():
-        changed = _with(encoder.card.preprocessing, mean, std)
-        if not _same(changed, encoder.card.preprocessing):
-            per_task = [ranked(p, *_features(encoder, p, changed)) for p in probes]
-            scores[name] = np.mean(per_task, axis=0)
+    for name, changed in _others(encoder.card.preprocessing).items():
+        scores[name] = np.mean([ranked(p, *_features(encoder, p, changed)) for p in probes], axis=0)
     values = {name: float(s[0]) for name, s in scores.items()}
     spoken = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
     best = max(scores, key=lambda name: values[name])
@@ -99,6 +99,12 @@ def _features(
 def _encode(encoder: Encoder, images: np.ndarray, preprocessing: Preprocessing | None) -> np.ndarray:
     pieces = (torch.from_numpy(np.array(images[i : i + BATCH])) for i in range(0, len(images), BATCH))
     return torch.cat([encoder.encode(p, preprocessing=preprocessing).pooled.cpu() for p in pieces]).numpy()
+
+
+def _others(own: Preprocessing) -> dict[str, Preprocessing]:
+    """The neighbouring normalisations that are not the card's own."""
+    changed = {name: _with(own, *values) for name, values in NEIGHBOURS.items()}
+    return {name: other for name, other in changed.items() if not _same(other, own)}
 
 
 def _with(preprocessing: Preprocessing, mean: list[float], std: list[float]) -> Preprocessing:

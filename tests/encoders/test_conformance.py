@@ -182,6 +182,18 @@ def test_same_features_whichever_adapter(carried, images, expected):
     torch.testing.assert_close(out.grid, expected[1], **TOLERANCE)
 
 
+def test_padding_and_range_reach_every_adapter(carried, vit, images):
+    """A 2:1 image under another normalisation, padded by hand, straight through the network."""
+    own = carried.card.preprocessing
+    changed = own.model_copy(update={"pad_to_square": True, "mean": [0.5], "std": [0.25]})
+    wide = images[:3, :16, :32]
+    x = torch.zeros(3, 3, 32, 32)
+    x[:, :, 8:24] = wide.permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        expected = vit.forward_features((x - 0.5) / 0.25)[:, 1:].mean(1)
+    torch.testing.assert_close(carried.encode(wide, preprocessing=changed).pooled, expected, **TOLERANCE)
+
+
 def test_batch_size_does_not_matter(carried, images):
     whole = carried.encode(images, dense=True)
     for size in (1, 3):

@@ -1,0 +1,62 @@
+"""A network with batch normalisation remembers the scale of its training inputs; a wrong mean or std shows there.
+
+The variance that reaches the first such layer is compared with its running variance. The median over channels of
+|log(variance / running variance)| is near 0 for the right normalisation and above 1 for a wrong one: ImageNet's std
+against 0.5 changes variances by a factor of 4 to 5, a forgotten division by 255 by 65,025 (log 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.encoders.base import Encoder
+from bench.encoders.card import Preprocessing
+from bench.encoders.finding import Finding
+
+MARGIN = 0.5
+"""A neighbour must fit better by this much (a factor of 1.6 in variance)."""
+FAR = 3.0
+"""A misfit that no change of images explains: a factor of 20 in variance."""
+IMAGES = 24
+
+
+def batch_norm(encoder: Encoder, images: Sequence[np.ndarray], others: Mapping[str, Preprocessing]) -> Finding | None:
+    """Whether the first batch-norm layer knows inputs of this scale; None when the network has no such layer.
+
+    images: uint8 (n, h, w, c) arrays of different tasks, each judged alone and averaged. others: name -> preprocessing
+    to compare with.
+    """
+    if encoder.module is None or not any(isinstance(m, nn.BatchNorm2d) for m in encoder.module.modules()):
+        return None
+    choices = {"card": encoder.card.preprocessing, **others}
+    fits = {name: float(np.mean([misfit(encoder, i, p) for i in images])) for name, p in choices.items()}
+    spoken = ", ".join(f"{name} {value:.2f}" for name, value in fits.items())
+    best = min(fits, key=fits.get)
+    if fits["card"] > fits[best] + MARGIN:
+        level = "problem" if fits["card"] > FAR else "warning"
+        message = f"its first layer was trained on inputs scaled as by {best} (misfit {spoken}): is the card right?"
+        return Finding("batch norm", level, message, fits)
+    return Finding("batch norm", "ok", f"inputs have the scale its first layer was trained on (misfit {spoken})", fits)
+
+
+def misfit(encoder: Encoder, images: np.ndarray, preprocessing: Preprocessing) -> float:
+    """Median over channels of |log(variance / running variance)| at the first batch-norm layer that runs."""
+    seen: list[float] = []
+
+    def look(layer: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+        if not seen and layer.running_var is not None:
+            variance = inputs[0].float().var((0, 2, 3)).clamp_min(1e-12)
+            seen.append(float((variance / layer.running_var.float().clamp_min(1e-12)).log().abs().median()))
+
+    layers = [m for m in encoder.module.modules() if isinstance(m, nn.BatchNorm2d)]
+    hooks = [layer.register_forward_pre_hook(look) for layer in layers]
+    try:
+        encoder.encode(torch.from_numpy(np.array(images[:IMAGES])), preprocessing=preprocessing)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen[0] if seen else 0.0
