@@ -10,7 +10,7 @@ import numpy as np
 from bench.leaderboard.evidence import Evidence
 from bench.leaderboard.recipes import Recipe
 from bench.leaderboard.standing import random_weightings, rank_range, ranks_of, tiers, win_rate
-from bench.leaderboard.weights import cell_names, task_weights, within_cells
+from bench.leaderboard.weights import task_weights, within_cells
 from bench.metrics.resample import percentile_interval
 from bench.metrics.uncertainty import interquartile_mean
 from bench.runs.records import Interval
@@ -107,14 +107,14 @@ class _Table:
 
     def __init__(self, evidence: Evidence, clean: bool) -> None:
         self.evidence, self.tasks, self.clean = evidence, evidence.tasks, clean
-        self.names = list(evidence.encoders.index)
+        self.names = evidence.encoders
         self.known = ~np.isnan(evidence.points)
         self.allowed = self.known & (evidence.contaminated == "no") if clean else self.known
         self.used = self._confined() if clean else self.known
         self.points, self.draws = self._means(self.used), self._draws()
         self.cells = self._cells()
         self._by_cell()
-        self.reference = (evidence.encoders.paradigm == "reference").to_numpy()
+        self.reference = np.array(evidence.paradigms) == "reference"
         self.why = [self._why_unranked(i) for i in range(len(self.names))]
         self.pool = np.array([i for i, why in enumerate(self.why) if not why and not self.reference[i]], dtype=np.int64)
         self.standing = self._standing() if len(self.pool) else {}
@@ -137,10 +137,9 @@ class _Table:
         ])  # fmt: skip
 
     def _cells(self) -> tuple[Cell, ...]:
-        names = cell_names(self.tasks)
         return tuple(
-            Cell(key=c, modality=c.split("/")[0], kind=c.split("/")[1], tasks=tuple(self.tasks.index[names == c]))
-            for c in np.unique(names)
+            Cell(key=str(c), modality=str(c).split("/")[0], kind=str(k), tasks=tuple(self.tasks.names[inside].tolist()))
+            for c, k, inside in zip(self.tasks.cells, self.tasks.cell_kinds, self.tasks.in_cell, strict=True)
         )
 
     def _by_cell(self) -> None:
@@ -154,12 +153,12 @@ class _Table:
                     self.cell_draws[:, i, c] = _dot(row, self.evidence.replicates[i])
 
     def _why_unranked(self, i: int) -> str:
-        missing, total = int((~self.known[i]).sum()), len(self.tasks)
+        missing, total = int((~self.known[i]).sum()), len(self.tasks.names)
         if missing:
             return f"no result on {missing} of {total} tasks"
         if self.clean and (unknown := int((self.evidence.contaminated[i] == "unknown").sum())):
             return f"not disclosed whether {unknown} of {total} tasks are clean"
-        kinds = self.tasks.kind.to_numpy()
+        kinds = self.tasks.kinds
         if lost := sorted(set(kinds) - set(kinds[self.allowed[i]])):
             return f"no clean {' or '.join(lost)} task is left"
         return ""
@@ -173,7 +172,7 @@ class _Table:
         found["weight_first"] = (weighted == 1).mean(axis=1)
         found["weight_low"] = np.quantile(weighted, 0.025, axis=1, method="lower")
         found["weight_high"] = np.quantile(weighted, 0.975, axis=1, method="higher")
-        if len(self.tasks) > 1:
+        if len(self.tasks.names) > 1:
             left = ranks_of(self._leaving_one_out())
             found["loo_low"], found["loo_high"] = left.min(axis=1), left.max(axis=1)
         return found
@@ -190,27 +189,28 @@ class _Table:
 
     def _leaving_one_out(self) -> np.ndarray:
         """Scores of the pool without each task in turn, (pool, t); a task that is all an encoder has stays."""
-        scores = np.empty((len(self.pool), len(self.tasks)))
-        for j in range(len(self.tasks)):
-            others = self.used & (np.arange(len(self.tasks)) != j)
+        t = len(self.tasks.names)
+        scores = np.empty((len(self.pool), t))
+        for j in range(t):
+            others = self.used & (np.arange(t) != j)
             others = np.where(others.any(axis=1, keepdims=True), others, self.used)
             scores[:, j] = self._means(others)[self.pool]
         return scores
 
     def row(self, i: int) -> dict[str, Any]:
         """The fields of encoder i's row."""
-        points, about = self.evidence.points[i], self.evidence.encoders.iloc[i]
+        evidence, names = self.evidence, self.tasks.names.tolist()
         low, high = percentile_interval(self.draws[i])
         place = np.flatnonzero(self.pool == i)
         standing = {k: _plain(v[place[0]]) for k, v in self.standing.items()} if len(place) else {}
         return {
-            "encoder": self.names[i], "paradigm": about.paradigm, "badge": about.badge,
+            "encoder": self.names[i], "paradigm": evidence.paradigms[i], "badge": evidence.badges[i],
             "reference": bool(self.reference[i]), "score": _plain(self.points[i]), "low": low, "high": high,
             "cells": {c.key: self._interval(i, k) for k, c in enumerate(self.cells) if self.cell_points[i, k] >= 0},
-            "tasks": {t: float(p) for t, p in zip(self.tasks.index, points, strict=True) if not np.isnan(p)},
-            "iqm": interquartile_mean(self.evidence.runs[self.names[i]]),
-            "missing": tuple(self.tasks.index[~self.known[i]]),
-            "contamination": dict(zip(self.tasks.index, self.evidence.contaminated[i], strict=True)),
+            "tasks": {t: float(p) for t, p in zip(names, evidence.points[i], strict=True) if not np.isnan(p)},
+            "iqm": interquartile_mean(evidence.runs[i]),
+            "missing": tuple(self.tasks.names[~self.known[i]].tolist()),
+            "contamination": dict(zip(names, evidence.contaminated[i].tolist(), strict=True)),
             "why_unranked": self.why[i],
             **standing,
         }  # fmt: skip

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bench.leaderboard.recipes import Recipe
+from bench.leaderboard.weights import Tasks
 from bench.metrics.resample import REPLICATES
 from bench.metrics.uncertainty import nest_seeds, seed_draws
 
@@ -18,21 +22,47 @@ ReplicatesOf = Callable[[UnitKey], "np.ndarray | None"]
 """Replicates of a unit's primary metric on "test", float64 (b,), the same b for every unit; None where unknown."""
 
 
+class Result(NamedTuple):
+    """One unit's primary metric on "test", with what a board must know of its encoder and task."""
+
+    encoder: str
+    task: str
+    protocol: str
+    budget: str
+    seed: int
+    value: float
+    score: float
+    chance: float
+    contaminated: str
+    paradigm: str
+    badge: str
+    kind: str
+    modality: str
+    origin: str
+
+    @property
+    def key(self) -> UnitKey:
+        """What names the unit."""
+        return self[:5]
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Normalised scores of one recipe.
 
-    encoders (e), tasks (t): one row each, by name; tasks carry kind, modality, origin; encoders carry paradigm, badge.
-    points: float64 (e, t), NaN where an encoder lacks the task. replicates: float32 (e, t, b), NaN where unknown.
-    runs: encoder -> every normalised score over task x budget x seed. contaminated: (e, t) of yes, no, unknown.
+    encoders, paradigms, badges: words (e,), by name. points: float64 (e, t), NaN where an encoder lacks the task.
+    replicates: float32 (e, t, b), NaN where unknown. contaminated: (e, t) of yes, no, unknown.
+    runs: every normalised score over task x budget x seed of each encoder, sorted.
     """
 
-    encoders: pd.DataFrame
-    tasks: pd.DataFrame
+    encoders: list[str]
+    paradigms: list[str]
+    badges: list[str]
+    tasks: Tasks
     points: np.ndarray
     replicates: np.ndarray
-    runs: dict[str, np.ndarray]
     contaminated: np.ndarray
+    runs: list[np.ndarray]
 
 
 def gather(
@@ -48,41 +78,58 @@ def gather(
     (encoder, task, protocol, budget) with units that were planned and are neither done nor refused: such a task
     counts as missing, so that leaving out hard units cannot pay.
     """
-    rows = frame[frame.primary & (frame.split == "test") & frame.budget.isin(recipe.budgets) & frame.left_out.isna()]
-    rows = rows[rows.protocol == rows.kind.map(dict(recipe.protocols))]
-    if rows.empty:
+    cells: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    for result in _results(frame, recipe):
+        cells[result.encoder, result.task].append(result)
+    if not cells:
         return None
-    encoders = rows.drop_duplicates("encoder").set_index("encoder")[["paradigm", "badge"]].sort_index()
-    columns = ["kind", "modality", "origin", "chance"]
-    tasks = rows.drop_duplicates("task").set_index("task")[columns].sort_index()
-    tasks = tasks.sort_values(["kind", "modality"], kind="stable")
-    e, t = len(encoders), len(tasks)
-    points, spread = np.full((e, t), np.nan), np.full((e, t, replicates), np.nan, np.float32)
-    states = np.full((e, t), "unknown", dtype=object)
-    absent = {(name, task) for name, task, protocol, budget in unfinished
-              if budget in recipe.budgets and protocol in recipe.protocols.values()}  # fmt: skip
-    for (encoder, task), cell in rows.groupby(["encoder", "task"], sort=False):
-        i, j = encoders.index.get_loc(encoder), tasks.index.get_loc(task)
-        states[i, j] = cell.contaminated.iloc[0]
-        if (encoder, task) not in absent:
-            points[i, j], spread[i, j] = _task_score(cell, replicates_of, replicates)
-    runs = {name: np.sort(group.score.to_numpy(float)) for name, group in rows.groupby("encoder")}
-    return Evidence(encoders, tasks, points, spread, runs, states)
+    by_encoder = {units[0].encoder: units[0] for units in cells.values()}
+    by_task = {units[0].task: units[0] for units in cells.values()}
+    encoders = sorted(by_encoder)
+    tasks = sorted(by_task.values(), key=lambda u: (u.kind, u.modality, u.task))
+    shape = len(encoders), len(tasks)
+    points, draws = np.full(shape, np.nan), np.full((*shape, replicates), np.nan, np.float32)
+    states = np.full(shape, "unknown", dtype=object)
+    absent = {(e, t) for e, t, p, b in unfinished if b in recipe.budgets and p in recipe.protocols.values()}
+    for i, encoder in enumerate(encoders):
+        for j, task in enumerate(tasks):
+            if units := cells.get((encoder, task.task)):
+                states[i, j] = units[0].contaminated
+                if (encoder, task.task) not in absent:
+                    points[i, j], draws[i, j] = _task_score(units, replicates_of, replicates)
+    return Evidence(
+        encoders,
+        [by_encoder[name].paradigm for name in encoders],
+        [by_encoder[name].badge for name in encoders],
+        Tasks(*(np.array([getattr(u, a) for u in tasks]) for a in ("task", "kind", "modality", "origin"))),
+        points,
+        draws,
+        states,
+        [np.sort([u.score for (e, _), units in cells.items() if e == name for u in units]) for name in encoders],
+    )
 
 
-def _task_score(cell: pd.DataFrame, replicates_of: ReplicatesOf, replicates: int) -> tuple[float, np.ndarray]:
+def _results(frame: pd.DataFrame, recipe: Recipe) -> Iterator[Result]:
+    protocols = frame["kind"].map(dict(recipe.protocols))
+    counts = frame["primary"] & (frame["split"] == "test") & frame["left_out"].isna()
+    rows = frame[counts & frame["budget"].isin(recipe.budgets) & (frame["protocol"] == protocols)]
+    return map(Result._make, zip(*(rows[name].tolist() for name in Result._fields), strict=True))
+
+
+def _task_score(units: list[Result], replicates_of: ReplicatesOf, replicates: int) -> tuple[float, np.ndarray]:
     points, draws = [], []
-    for budget, units in cell.sort_values("seed").groupby("budget", sort=True):
-        chance = float(units.chance.iloc[0])
-        points.append(_normalised(np.array([units.value.mean()]), chance)[0])
-        by_seed = np.stack([_known(replicates_of(key), replicates) for key in _keys(units)])
-        nested = nest_seeds(by_seed, seed_draws(f"{cell.task.iloc[0]}\x00{budget}", len(units), replicates))
-        draws.append(_normalised(nested, chance))
-    return float(np.mean(points)), np.mean(draws, axis=0).astype(np.float32)
+    for budget in sorted({u.budget for u in units}):
+        seeds = sorted((u for u in units if u.budget == budget), key=lambda u: u.seed)
+        points.append(_normalised(np.mean([u.value for u in seeds]), seeds[0].chance))
+        by_seed = np.stack([_known(replicates_of(u.key), replicates) for u in seeds])
+        nested = nest_seeds(by_seed, _draws(f"{seeds[0].task}\x00{budget}", len(seeds), replicates))
+        draws.append(_normalised(nested, seeds[0].chance))
+    return float(np.mean(points)), np.mean(draws, axis=0)
 
 
-def _keys(units: pd.DataFrame) -> list[UnitKey]:
-    return [(u.encoder, u.task, u.protocol, u.budget, int(u.seed)) for u in units.itertuples()]
+@cache
+def _draws(name: str, seeds: int, replicates: int) -> np.ndarray:
+    return seed_draws(name, seeds, replicates)
 
 
 def _known(draws: np.ndarray | None, replicates: int) -> np.ndarray:

@@ -85,4 +85,4 @@ def pairs(collection: Collection) -> Pairs | None:
     found = gather(collection.frame, RECIPES[0], known.get, collection.unfinished)
     if found is None:
         return None
-    return Pairs(tuple(found.encoders.index), tuple(found.tasks.index), found.points, found.replicates)
+    return Pairs(tuple(found.encoders), tuple(found.tasks.names), found.points, found.replicates)

@@ -135,7 +135,7 @@ def test_the_same_results_give_the_same_bytes_in_any_order(make_table, make_repl
 
 
 values = st.lists(st.floats(0, 1), min_size=5, max_size=5)
-SLOW = settings(max_examples=25, deadline=None)
+SLOW = settings(max_examples=15, deadline=None)
 
 
 @SLOW

@@ -1,18 +1,15 @@
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.leaderboard.weights import over_cells, task_weights
+from bench.leaderboard.weights import Tasks, over_cells, task_weights
 
-TASKS = pd.DataFrame(
-    {
-        "kind": ["global"] * 5 + ["dense"],
-        "modality": ["ct", "ct", "ct", "ct", "mri", "mri"],
-        "origin": ["organ", "organ", "organ", "nodule", "brain", "tumour"],
-    },
-    index=["organ-a", "organ-c", "organ-s", "nodule", "brain", "tumour"],
+TASKS = Tasks(
+    names=np.array(["organ-a", "organ-c", "organ-s", "nodule", "brain", "tumour"]),
+    kinds=np.array(["global"] * 5 + ["dense"]),
+    modalities=np.array(["ct", "ct", "ct", "ct", "mri", "mri"]),
+    origins=np.array(["organ", "organ", "organ", "nodule", "brain", "tumour"]),
 )
 
 
