@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -66,9 +67,9 @@ def _protocols(collections: Mapping[str, Collection]) -> list[Protocol]:
 
 
 def protocol_view(protocol: Protocol) -> ProtocolView:
-    """A protocol with its numbers and the prose of its docstring."""
-    text = (type(protocol).__doc__ or "").strip()
-    text = "\n\n".join(" ".join(p.split()) for p in text.split("\n\n"))
+    """A protocol with its numbers and the prose of its module."""
+    about = sys.modules[type(protocol).__module__].__doc__ or ""
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in about.strip().split("\n\n"))
     return ProtocolView(
         protocol.name, protocol.title, protocol.kind, protocol.board, dict(protocol.params), protocol.sha256, text
     )

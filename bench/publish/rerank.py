@@ -39,7 +39,7 @@ def totals(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(points (e,), spread (e, r)) from cells (e, c) and replicates (e, c, r): weighted mean within each kind, then
     the mean over kinds. Cells that are NaN at the point are left out; an encoder without any is NaN."""
-    weights = np.asarray(weights, float)
+    cells, weights = np.asarray(cells, float), np.asarray(weights, float)
     present = np.isfinite(cells) & (weights > 0)
     share = np.zeros(cells.shape)
     for kind in dict.fromkeys(kinds):

@@ -52,6 +52,7 @@ addEventListener("DOMContentLoaded", () => {
     more.hidden = shown.length === found.length;
     if (!more.hidden) more.firstElementChild.textContent = `Show all ${found.length} rows`;
     steps(shown);
+    table.dispatchEvent(new CustomEvent("shown"));
     return found.length;
   }
 
@@ -138,7 +139,6 @@ addEventListener("DOMContentLoaded", () => {
     form.querySelector('[data-count="weights"]').textContent = weighted() ? sliders.filter((s) => s.value !== "1").length : "";
     form.querySelector('[data-count="clean"]').textContent = clean() === "all" ? "" : "1";
     document.getElementById("reset").hidden = location.hash.length < 2;
-    table.dispatchEvent(new CustomEvent("shown"));
   }
 
   // ---- columns

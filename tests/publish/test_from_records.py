@@ -1,0 +1,159 @@
+"""From a real run on tiny phantoms to pages: every number shown is a number of a record."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+
+import bench
+from bench.cli.site import COMMAND
+from bench.files import canonical_json
+from bench.leaderboard import boards
+from bench.leaderboard.collect import collect
+from bench.publish.from_records import Files, site_view
+from bench.publish.rerank import standings, totals
+from bench.publish.site import build_from
+from bench.runs.journal import read_records
+
+CARDS = Path(__file__).parents[2] / "tasks" / "phantom"
+SMALL = (("train = 300", "train = 60"), ("val = 80", "val = 30"), ("test = 150", "test = 40"))
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory) -> Path:
+    """Two tiny phantom tasks under names of their own."""
+    folder = tmp_path_factory.mktemp("tasks")
+    for name in ("phantom-xray-diffuse-mini", "phantom-xray-dense-mini"):
+        text = (CARDS / f"{name}.toml").read_text(encoding="utf-8").replace(name, f"tiny-{name}")
+        for old, new in SMALL:
+            assert old in text
+            text = text.replace(old, new)
+        (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(tasks, tmp_path_factory, private_home) -> Path:
+    out = tmp_path_factory.mktemp("runs")
+    for seed, (name, paradigm) in enumerate({"small-a": "contrastive", "small-b": "generative"}.items()):
+        torch.manual_seed(seed)
+        network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3 + 4 * seed, stride=4), torch.nn.ReLU())
+        encoder = bench.wrap(network, name=name, size=32, paradigm=paradigm)
+        bench.run(encoder, "phantom-mini", tasks=tasks, out=out, device="cpu")
+    bench.run("raw-pixels", "phantom-mini", tasks=tasks, out=out, device="cpu")
+    return out
+
+
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("no-submissions")
+
+
+@pytest.fixture(scope="module")
+def collection(runs, tasks):
+    return next(iter(collect([], local=[runs], tasks=tasks).values()))
+
+
+@pytest.fixture(scope="module")
+def real(runs, tasks, nothing, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("real") / "public"
+    build_from(out, records=[runs], submissions=[nothing], tasks=tasks)
+    return out
+
+
+def test_boards_on_the_page_are_those_of_the_leaderboard(collection):
+    made = boards(collection)
+    suite = site_view({collection.suite: collection}, Files()).suites[0]
+    assert [b.title for b in suite.boards] == list(made)
+    for shown, board in zip(suite.boards, made.values(), strict=True):
+        assert [(r.encoder, r.score.value, r.rank, r.tier) for r in shown.rows] == [
+            (r.encoder, r.score, r.rank, r.tier) for r in board.rows
+        ]
+        points, draws = totals(
+            [r.cells for r in shown.rows], shown.replicates.transpose(1, 2, 0), [c.kind for c in shown.columns],
+            [1] * len(shown.columns),
+        )  # fmt: skip
+        assert points == pytest.approx([r.score for r in board.rows], abs=1e-12)
+        pool = [i for i, r in enumerate(board.rows) if r.rank is not None]
+        for place in standings(points, draws, pool):
+            row = board.rows[place.encoder]
+            assert (place.rank, place.low, place.high, place.tier) == (row.rank, row.rank_low, row.rank_high, row.tier)
+
+
+def test_every_published_value_is_the_mean_of_its_records(real, runs, collection):
+    table = pd.read_csv(real / f"data/results/{collection.suite}.csv")
+    assert set(table["encoder"]) == {"raw-pixels", "small-a", "small-b"}
+    records = [r for p in sorted(runs.glob("*/*/records.jsonl")) for r in read_records(p.parent)]
+    for row in table.itertuples():
+        values = [
+            r.metrics[row.split][row.metric].value for r in records
+            if (r.encoder, r.unit.task, r.unit.protocol, r.unit.budget) == (row.encoder, row.task, row.protocol, row.budget)
+            and r.status == "done"
+        ]  # fmt: skip
+        assert len(values) == row.seeds
+        assert row.value == pytest.approx(sum(values) / len(values), abs=1e-12)
+
+
+def test_own_runs_are_marked_local_on_every_table(real, collection):
+    page = (real / f"boards/{collection.suite}/overall.html").read_text(encoding="utf-8")
+    assert page.count("data-local") == 3
+    assert page.count('class="badge local"') == 3
+    assert '"rows":[]' in (real / "data/history.json").read_text().replace(" ", ""), "local rows are never archived"
+
+
+def test_the_exact_bytes_of_the_records_are_linked(real, runs, collection):
+    sent = (runs / "raw-pixels" / collection.suite / "records.jsonl").read_bytes()
+    assert (real / f"records/{collection.suite}/raw-pixels.jsonl").read_bytes() == sent
+    page = (real / "encoders/raw-pixels.html").read_text(encoding="utf-8")
+    assert hashlib.sha256(sent).hexdigest() in page
+    assert collection.fingerprint in page
+
+
+def test_worst_cases_come_first_with_pictures_at_hand(real, collection):
+    for task in collection.tasks:
+        page = (real / f"cases/{collection.suite}/{task}/raw-pixels.html").read_text(encoding="utf-8")
+        assert page.count("<figure>") == 12
+        for address in {part.split('"')[0] for part in page.split('<img src="../../../')[1:]}:
+            assert (real / address).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_phantom_pages_say_synthetic(real, collection):
+    for page in (f"boards/{collection.suite}/overall.html", "index.html", "claims.html", "advisor.html", "tasks.html"):
+        assert "Synthetic images made by procedure" in (real / page).read_text(encoding="utf-8"), page
+
+
+def test_same_records_same_site(real, runs, tasks, nothing, tmp_path):
+    build_from(tmp_path / "again", records=[runs], submissions=[nothing], tasks=tasks)
+    files = {p.relative_to(real): p.read_bytes() for p in real.rglob("*") if p.is_file()}
+    assert files == {
+        p.relative_to(tmp_path / "again"): p.read_bytes() for p in (tmp_path / "again").rglob("*") if p.is_file()
+    }
+
+
+def test_the_command_builds_and_says_where(runs, tasks, nothing, tmp_path):
+    arguments = ["build", "--records", runs, "--submissions", nothing, "--tasks", tasks, "--out", tmp_path / "public"]
+    result = CliRunner().invoke(COMMAND, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "public/index.html").as_uri() in result.output
+
+
+def test_no_results_give_a_page_that_says_what_to_do(nothing, tmp_path):
+    build_from(tmp_path / "public", submissions=[nothing])
+    assert "medssl run" in (tmp_path / "public/index.html").read_text()
+
+
+def test_the_fingerprint_is_of_the_numbers_not_of_the_clock(collection):
+    records = [r for result in collection.results.values() for r in result.records]
+    from bench.publish.from_records import fingerprint
+
+    later = [
+        r.model_copy(update={"made_by": r.made_by.model_copy(update={"created": "2099-01-01T00:00:00Z"})})
+        for r in records
+    ]
+    assert fingerprint(records) == fingerprint(later[::-1])
+    assert canonical_json(records[0].without_times()) != canonical_json(records[1].without_times())
