@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from typing import Any
 import numpy as np
 
 from bench.errors import RunError, UserError
+
+UNREADABLE = (
+    OSError, EOFError, KeyError, ValueError, TypeError, SyntaxError, RuntimeError, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
+"""What zipfile, zlib and numpy raise on damaged or forged files (RuntimeError: encrypted, or a method not known)."""
 
 
 def canonical_json(value: Any) -> str:
@@ -91,5 +97,5 @@ def read_npz(path: Path, *, max_bytes: int = 1 << 30) -> dict[str, np.ndarray]:
             return {name: loaded[name] for name in loaded.files}
     except FileNotFoundError:
         raise UserError("no such file", where=path) from None
-    except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError) as error:
+    except UNREADABLE as error:
         raise UserError(f"is not a readable npz file: {str(error)[:200]}", where=path) from None

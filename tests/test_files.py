@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from bench.errors import RunError, UserError
 from bench.files import canonical_json, npz_bytes, read_npz, sha256_arrays, write_atomic
+from bench.submissions.intake import inspect_npz
 
 arrays = hnp.arrays(
     st.sampled_from([np.uint8, np.int64, np.float32, np.float64]), hnp.array_shapes(min_dims=0, max_dims=3, max_side=5)
@@ -76,7 +77,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(RunError, match="No space left on device.*free some space"):
+    with pytest.raises(RunError, match=r"No space left on device.*free some space"):
         write_atomic(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
@@ -86,3 +87,19 @@ def test_canonical_json_refuses_nan() -> None:
     assert canonical_json({"b": 0.1, "a": [1, None]}) == '{"a":[1,null],"b":0.1}'
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical_json(float("nan"))
+
+
+@given(st.data())
+def test_a_damaged_npz_is_one_message_or_still_an_npz(tmp_path_factory, data: st.DataObject) -> None:
+    whole = bytearray(npz_bytes({"a/test": np.ones((3, 2), np.float32), "b": np.zeros((2, 4), np.uint8)}))
+    for _ in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damaged") / "x.npz"
+    path.write_bytes(whole)
+    message = ""
+    try:
+        inspect_npz(path)
+        read_npz(path)
+    except UserError as error:
+        message = str(error)
+    assert len(message) < 600

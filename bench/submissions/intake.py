@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import SubmissionError
+from bench.files import UNREADABLE
 
 MAX_FILES = 5000
 MAX_BYTES = 20 * 1024**2
@@ -84,7 +85,7 @@ def inspect_npz(path: Path) -> None:
                 raise SubmissionError("holds two arrays of one name", where=path.name)
             for member in members:
                 _check_member(archive, member, path.name)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, NotImplementedError, EOFError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise SubmissionError(f"is not a readable npz file: {str(error)[:200]}", where=path.name) from None
 
 
