@@ -96,12 +96,12 @@ def _check_sizes(model: Any, where: str) -> None:
     """No tensor may be larger than what one image can need; a few bytes could otherwise ask for all memory."""
     import onnx
 
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    graph = inferred.graph
-    shapes = [(v.name, [d.dim_value or 1 for d in v.type.tensor_type.shape.dim]) for v in graph.value_info]
-    shapes += [
-        (v.name, [d.dim_value or 1 for d in v.type.tensor_type.shape.dim]) for v in (*graph.input, *graph.output)
-    ]
+    try:
+        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
+        raise EncoderError(f"has shapes that contradict each other: {str(error)[:200]}", where=where) from None
+    values = (*graph.value_info, *graph.input, *graph.output)
+    shapes = [(v.name, [d.dim_value or 1 for d in v.type.tensor_type.shape.dim]) for v in values]
     shapes += [(t.name, list(t.dims)) for t in _tensors(model)]
     for name, dims in shapes:
         if any(d < 0 for d in dims) or prod(dims) > MAX_VALUES:

@@ -521,7 +521,7 @@ def test_embeddings_are_checked_when_written(tmp_path):
 
 
 def test_giant_network_is_refused_before_memory_is_spent(weights, load, tmp_path):
-    giant = {"model": "vit_giant_patch14_224", "options": {"depth": 256, "embed_dim": 8192}}
+    giant = {"model": "vit_giant_patch14_224", "options": {"depth": 64, "embed_dim": 8192}}
     with pytest.raises(EncoderError, match="parameters, over the limit"):
         load(weights(**giant), tmp_path)
 
