@@ -25,7 +25,7 @@ from bench.protocols._loss import Losses
 
 TOLERANCE = 1e-10
 """Relative gap of the objective, estimated by half the Newton decrement, at which a problem is solved."""
-ROUGH = 1e-5
+ROUGH = 1e-6
 """The same for the float32 passes."""
 MAX_ITERATIONS = 1000
 

@@ -1,42 +1,55 @@
-"""Exact nearest neighbours by inner product: screened in float32 blocks, re-ranked in float64.
+"""Exact nearest neighbours by inner product: float32 products in blocks, ties settled in float64.
 
 Float32 products differ in the last bits with the number of threads, and a near tie at rank k would change a vote.
-So a few candidates more than k are taken, and their products computed again in float64.
+So where ranks k and k + 1 are closer than rounding, a few candidates more are taken and ranked in float64.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 SPARE = 12
 """Candidates beyond k that float32 rounding could have pushed out."""
+UNSURE = 4e-6
+"""Rounding of a float32 product, as a share of both lengths, with room to spare."""
 BLOCK_BYTES = 1 << 27
 
 
-def top_k(
-    queries: np.ndarray, memory: np.ndarray, k: int, *, rerank: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
-    """Inner products float64 (n, k), descending, and rows of memory int64 (n, k); equal products by lower row.
+def top_k(queries: np.ndarray, memory: np.ndarray, k: int, *, rerank: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Inner products float64 (n, k), descending but for rounding, and rows of memory int64 (n, k).
 
     queries: float (n, d); memory: float (m, d), m >= k. rerank False trusts float32 to tell rank k from k + 1.
     """
-    wide = min(len(memory), k + SPARE) if rerank else k
     keys = torch.as_tensor(np.ascontiguousarray(memory, dtype=np.float32)).T
     exact = torch.as_tensor(np.asarray(memory))
+    longest = float(keys.norm(dim=0).max())
     products = np.empty((len(queries), k))
     rows = np.empty((len(queries), k), dtype=np.int64)
     block = max(1, BLOCK_BYTES // (4 * len(memory)))
+    wide = min(len(memory), k + SPARE)
     for start in range(0, len(queries), block):
         q = torch.as_tensor(np.asarray(queries[start : start + block]))
-        value, found = torch.topk(q.float() @ keys, wide, dim=1)
-        if rerank:
-            found = found.sort(dim=1).values
-            value = torch.bmm(exact[found].double(), q.double()[:, :, None])[:, :, 0]
-            value, place = value.sort(dim=1, descending=True, stable=True)
-            found = found.gather(1, place)
-        products[start : start + block], rows[start : start + block] = value[:, :k], found[:, :k]
+        near = q.float() @ keys
+        value, found = torch.topk(near, min(k + rerank, len(memory)), dim=1)
+        here = slice(start, start + block)
+        products[here], rows[here] = value[:, :k], found[:, :k]
+        if rerank and value.shape[1] > k:
+            unsure = value[:, k - 1] - value[:, k] <= UNSURE * longest * q.norm(dim=1)
+            index = torch.nonzero(unsure)[:, 0]
+            products[start + index], rows[start + index] = _ranked(
+                q[index], exact, torch.topk(near[index], wide, dim=1).indices, k
+            )
     return products, rows
+
+
+def _ranked(q: Tensor, memory: Tensor, candidates: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The best k of each query's candidates by float64 products, equal ones by lower row."""
+    candidates = candidates.sort(dim=1).values
+    value = torch.bmm(memory[candidates].double(), q.double()[:, :, None])[:, :, 0]
+    value, place = value.sort(dim=1, descending=True, stable=True)
+    return value[:, :k].numpy(), candidates.gather(1, place[:, :k]).numpy()
 
 
 def nearest(queries: np.ndarray, memory: np.ndarray, k: int) -> np.ndarray:

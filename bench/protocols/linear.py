@@ -20,7 +20,7 @@ from bench.protocols._select import best, link, one_hot, primary, probabilities,
 from bench.protocols.base import Prediction, Problem, Protocol, Subset
 
 DECADES = [10.0**e for e in range(-6, 6)]
-SEARCH_TOLERANCE = 1e-8
+SEARCH_TOLERANCE = 1e-7
 """Relative gap of the objective while C is chosen; the final fit is solved to `_logistic.TOLERANCE`."""
 FOLDS = 5
 FEW = 3

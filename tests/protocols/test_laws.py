@@ -55,7 +55,7 @@ def test_same_seed_same_bytes(protocol, problem_of):
 
 @every
 def test_thread_count_does_not_matter(protocol, problem_of):
-    problem, chosen = usual(protocol, problem_of)
+    problem, chosen = usual(protocol, problem_of, sizes=(36, 12, 9))
     found, before = [], torch.get_num_threads()
     for threads in (1, 2):
         torch.set_num_threads(threads)
