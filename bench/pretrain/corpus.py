@@ -26,7 +26,7 @@ from bench.pretrain.recipe import Recipe
 PHANTOM = "phantom-v1"
 SEED = 0
 """Seed of the procedural corpus: the same images for every pretraining seed."""
-HELD = 512
+HELD = 1024
 """At most this many images, and at most an eighth, are kept from training for the diagnostics."""
 CHUNK = 256
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")

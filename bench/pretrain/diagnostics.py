@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -57,7 +57,7 @@ def knn_accuracy(vectors: Tensor, labels: np.ndarray) -> float:
     vectors: (n, d). labels: int64 (n,), -1 is unknown and left out.
     """
     known = torch.from_numpy(np.flatnonzero(labels >= 0))
-    truth = torch.from_numpy(labels)[known]
+    truth = torch.from_numpy(np.unique(labels[labels >= 0], return_inverse=True)[1])
     unit = F.normalize(vectors[known].double() - vectors[known].double().mean(0), dim=1)
     similarity = unit @ unit.T
     similarity.fill_diagonal_(-torch.inf)
@@ -75,7 +75,7 @@ def ridge_accuracy(vectors: Tensor, labels: np.ndarray) -> float:
     matrix H it is (H y - diag(H) y) / (1 - diag(H)) (Hastie et al., Elements of Statistical Learning, eq. 7.64).
     """
     known = torch.from_numpy(np.flatnonzero(labels >= 0))
-    truth = torch.from_numpy(labels)[known]
+    truth = torch.from_numpy(np.unique(labels[labels >= 0], return_inverse=True)[1])
     x = vectors[known].double()
     x = (x - x.mean(0)) / x.std(0).clamp(min=1e-9)
     x = torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], 1)
@@ -90,20 +90,32 @@ def ridge_accuracy(vectors: Tensor, labels: np.ndarray) -> float:
 def diagnose(backbone: Backbone, images: Tensor, labels: Mapping[str, np.ndarray]) -> dict[str, float]:
     """All diagnostics of held-out `images`.
 
-    labels: name -> int64 (n,); each adds `knn/<name>` and `linear/<name>`, and there is the mean of each probe.
+    labels: name -> int64 (n,); each adds `knn/<name>` and `linear/<name>`, and there is the mean of each probe. A label
+    called "modality" is no target but divides the images: each probe works within one modality, and the mean counts.
     """
     vectors = vectors_of(backbone, images)
     if not torch.isfinite(vectors).all():
         return {"finite": 0.0}
     found = {"rankme": rankme(vectors), "centred_rank": centred_rank(vectors), "feature_std": feature_std(vectors)}
-    accuracies = {f"knn/{name}": knn_accuracy(vectors, values) for name, values in labels.items()}
-    accuracies |= {f"linear/{name}": ridge_accuracy(vectors, values) for name, values in labels.items()}
-    means = {probe: _mean_of(accuracies, probe) for probe in ("knn", "linear")} if labels else {}
-    return {**found, **means, **accuracies}
+    for name, probe in (("knn", knn_accuracy), ("linear", ridge_accuracy)):
+        accuracies = {f"{name}/{label}": value for label, value in _probed(probe, vectors, labels).items()}
+        found |= {name: float(np.mean(list(accuracies.values())))} | accuracies if accuracies else {}
+    return found
 
 
-def _mean_of(accuracies: Mapping[str, float], probe: str) -> float:
-    return float(np.mean([value for name, value in accuracies.items() if name.startswith(probe)]))
+Probe = Callable[[Tensor, np.ndarray], float]
+
+
+def _probed(probe: Probe, vectors: Tensor, labels: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Accuracy of a probe for each label that has two classes somewhere, averaged over modalities."""
+    modality = labels.get("modality", np.zeros(len(vectors), int))
+    groups = [np.flatnonzero(modality == m) for m in np.unique(modality)]
+    found: dict[str, float] = {}
+    for name in (n for n in labels if n != "modality"):
+        able = [rows for rows in groups if len({*labels[name][rows]} - {-1}) > 1]
+        if able:
+            found[name] = float(np.mean([probe(vectors[torch.from_numpy(rows)], labels[name][rows]) for rows in able]))
+    return found
 
 
 def collapsed(diagnostics: Mapping[str, float]) -> bool:

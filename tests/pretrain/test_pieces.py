@@ -16,6 +16,7 @@ from bench.pretrain.augment import blur, crop, distort, rectangles, two_views
 from bench.pretrain.backbone import CnnBackbone, VitBackbone, patches_of, pixels_of
 from bench.pretrain.decoder import TokenDecoder
 from bench.pretrain.diagnostics import (
+    _probed,
     centred_rank,
     collapsed,
     diagnose,
@@ -262,3 +263,17 @@ def test_the_patch_projection_starts_as_a_whitening(recipe):
     expected = (values / (values + 0.02)).flip(0)[:64]
     torch.testing.assert_close(torch.cov(out.T, correction=0), expected.diag(), atol=2e-3, rtol=2e-3)
     assert out.mean(0).abs().max() < 1e-3
+
+
+def test_probes_work_within_each_modality():
+    rng = np.random.default_rng(0)
+    modality = np.repeat([0, 1, 2], 60)
+    target = rng.integers(0, 2, 180) + 2 * modality
+    constant = np.where(modality == 0, rng.integers(0, 2, 180), 7)
+    vectors = torch.from_numpy(rng.normal(size=(180, 6)) + 100 * np.eye(6)[modality] + np.eye(6)[3 + target % 2])
+    labels = {"modality": modality, "target": target, "constant": constant, "one": np.zeros(180, int)}
+    found = _probed(knn_accuracy, vectors, labels)
+    assert set(found) == {"target", "constant"}
+    parts = [knn_accuracy(vectors[modality == m], target[modality == m]) for m in range(3)]
+    assert found["target"] == pytest.approx(np.mean(parts))
+    assert found["constant"] == knn_accuracy(vectors[:60], constant[:60])
