@@ -32,13 +32,20 @@ def mean_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def anchors(suite: str, frame: pd.DataFrame) -> pd.Series:
-    """The id of each number on its encoder's page: "suite.task.protocol.100pct.test.auroc"."""
+    """The id of each number on its page: "suite.task.protocol.100pct.test.auroc"."""
     budget = frame["budget"].str.replace("%", "pct").str.replace("=", "")
-    parts = [frame["task"], frame["protocol"], budget, frame["split"], frame["metric"]]
     found = pd.Series(suite, index=frame.index)
-    for part in parts:
+    for part in (frame["task"], frame["protocol"], budget, frame["split"], frame["metric"]):
         found = found + "." + part
     return found
+
+
+def addresses(suite: str, frame: pd.DataFrame) -> pd.Series:
+    """The address of each number within the site: primary metrics stand on the encoder's page, the others on a page
+    of their own."""
+    primary = "encoders/" + frame["encoder"] + ".html#"
+    other = f"numbers/{suite}/" + frame["encoder"] + ".html#"
+    return primary.where(frame["primary"].astype(bool), other) + anchors(suite, frame)
 
 
 def label_curves(frame: pd.DataFrame, protocols: dict[str, str], kinds: tuple[str, ...]) -> dict[str, tuple]:

@@ -100,7 +100,7 @@ addEventListener("DOMContentLoaded", () => {
     data ??= prepare(await medssl.state.load(table.dataset.name, table.dataset.replicates));
     if (mine !== run) return undefined;
     const weights = data.columns.map((c) => Number(form.elements[`w.${c.modality}`]?.value ?? 1));
-    const totals = medssl.rank.totals(data.variants[clean()], weights);
+    const totals = means(clean(), weights);
     const { ranked } = data.variants[clean()];
     const pool = rows.filter((r) => ranked[data.at.get(r.name)] && passes(r, wanted)).map((r) => data.at.get(r.name));
     const places = new Map(medssl.rank.standings(totals, pool, data.replicates).map((s) => [s.encoder, s]));
@@ -115,6 +115,14 @@ addEventListener("DOMContentLoaded", () => {
       bar(cells[column.bar], totals.points[e], low, high);
     }
     return finish(wanted, moved, pool.length);
+  }
+
+  // Means are made again only when the weights or the switch have moved, not for each filter.
+  let last = { key: "", totals: null };
+  function means(variant, weights) {
+    const wanted = `${variant} ${weights}`;
+    if (last.key !== wanted) last = { key: wanted, totals: medssl.rank.totals(data.variants[variant], weights) };
+    return last.totals;
   }
 
   function prepare(raw) {

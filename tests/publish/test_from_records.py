@@ -90,11 +90,9 @@ def test_every_published_value_is_the_mean_of_its_records(real, runs, collection
     assert set(table["encoder"]) == {"raw-pixels", "small-a", "small-b"}
     records = [r for p in sorted(runs.glob("*/*/records.jsonl")) for r in read_records(p.parent)]
     for row in table.itertuples():
-        values = [
-            r.metrics[row.split][row.metric].value for r in records
-            if (r.encoder, r.unit.task, r.unit.protocol, r.unit.budget) == (row.encoder, row.task, row.protocol, row.budget)
-            and r.status == "done"
-        ]  # fmt: skip
+        unit = (row.encoder, row.task, row.protocol, row.budget)
+        mine = [r for r in records if (r.encoder, r.unit.task, r.unit.protocol, r.unit.budget) == unit]
+        values = [r.metrics[row.split][row.metric].value for r in mine if r.status == "done"]
         assert len(values) == row.seeds
         assert row.value == pytest.approx(sum(values) / len(values), abs=1e-12)
 

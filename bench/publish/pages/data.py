@@ -7,7 +7,7 @@ import pandas as pd
 from bench.publish.export import BOARD_COLUMNS, RESULT_COLUMNS, write_table
 from bench.publish.jsonld import dataset, site_dataset
 from bench.publish.model import SuiteView
-from bench.publish.results import anchors
+from bench.publish.results import addresses
 from bench.publish.writer import Page, Site
 
 
@@ -26,7 +26,7 @@ def results_table(suite: SuiteView) -> pd.DataFrame:
     """The results of a suite with the columns of RESULT_COLUMNS."""
     frame = suite.results.copy()
     frame.insert(0, "suite", suite.name)
-    frame["address"] = "encoders/" + frame["encoder"] + ".html#" + anchors(suite.name, frame)
+    frame["address"] = addresses(suite.name, frame)
     return frame[list(RESULT_COLUMNS)]
 
 

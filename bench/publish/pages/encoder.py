@@ -26,10 +26,18 @@ def write(site: Site) -> None:
     standings = _standings(site.view)
     for name, encoder in site.view.encoders.items():
         suites = [
-            {"suite": suite, "numbers": found[name], "strengths": _strengths(field, name)}
+            {
+                "suite": suite,
+                "numbers": found[name][0],
+                "others": len(found[name][1]),
+                "strengths": _strengths(field, name),
+            }
             for suite, found, field in zip(site.view.suites, groups, against, strict=True)
             if name in found
         ]
+        for suite, found in zip(site.view.suites, groups, strict=True):
+            if name in found and found[name][1]:
+                _write_others(site, encoder, suite, found[name][1])
         site.page(
             address(name),
             "pages/encoder.html",
@@ -40,8 +48,13 @@ def write(site: Site) -> None:
         )
 
 
-def _numbers(suite: SuiteView) -> Iterator[tuple[str, list[tuple]]]:
-    """(encoder, its rows of the results, each with its anchor and whether it has cases to show)."""
+def _write_others(site: Site, encoder: EncoderView, suite: SuiteView, rows: list[tuple]) -> None:
+    address = f"numbers/{suite.name}/{encoder.name}.html"
+    site.page(address, "pages/numbers.html", e=encoder, suite=suite, numbers=rows)
+
+
+def _numbers(suite: SuiteView) -> Iterator[tuple[str, tuple[list[tuple], list[tuple]]]]:
+    """(encoder, its rows of primary and of other metrics, each with its anchor and whether it has cases to show)."""
     frame = suite.results
     shown = {(e, t) for t, task in suite.tasks.items() for e in task.cases}
     main = frame["primary"] & (frame["budget"] == "100%") & (frame["split"] == "test")
@@ -49,7 +62,8 @@ def _numbers(suite: SuiteView) -> Iterator[tuple[str, list[tuple]]]:
     pairs = zip(frame["encoder"], frame["task"], main, strict=True)
     frame = frame.assign(anchor=anchors(suite.name, frame), cases=[m and (e, t) in shown for e, t, m in pairs])
     for name, rows in frame.groupby("encoder", sort=False):
-        yield name, list(rows.itertuples(index=False))
+        primary = rows["primary"].astype(bool)
+        yield name, tuple(list(part.itertuples(index=False)) for part in (rows[primary], rows[~primary]))
 
 
 def _standings(view: SiteView) -> dict[str, list[tuple[SuiteView, BoardView, Row]]]:
