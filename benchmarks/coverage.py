@@ -126,7 +126,9 @@ def main() -> None:
             print(f"{row[0]:36} {row[1]:48} {100 * row[2]:.1f} %", flush=True)
             rows.append(row)
     if arguments.write:
-        head = arguments.write.read_text(encoding="utf-8").split("<!-- table -->")[0] if arguments.write.exists() else ""
+        head = (
+            arguments.write.read_text(encoding="utf-8").split("<!-- table -->")[0] if arguments.write.exists() else ""
+        )
         arguments.write.write_text(f"{head}<!-- table -->\n{table(rows)}", encoding="utf-8")
 
 

@@ -84,7 +84,7 @@ def _quantile(image: np.ndarray, distance: np.ndarray, n: int) -> np.ndarray:
     """The 95th percentile (linear interpolation) of the distances of each image, (n,)."""
     ordered = distance[np.lexsort((distance, image))]
     count = np.bincount(image, minlength=n)
-    place = np.cumsum(count) - count + PERCENTILE * (count - 1)
-    low = np.floor(place).astype(int)
-    high = np.minimum(low + 1, np.cumsum(count) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    inside = PERCENTILE * (count - 1)
+    low = np.floor(inside).astype(int)
+    high, start = np.minimum(low + 1, count - 1), np.cumsum(count) - count
+    return ordered[start + low] + (inside - low) * (ordered[start + high] - ordered[start + low])

@@ -1,10 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from bench.leaderboard.frame import COLUMNS, normalised
 
 B = 400
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def table(rows):

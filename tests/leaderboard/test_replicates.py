@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from bench.data.dataset import Split, TaskData
+from bench.data.task import Task
+from bench.errors import UserError
+from bench.leaderboard.replicates import approximate, cached, replicates
+from bench.metrics import primary_replicates, resample_counts
+from bench.runs.records import Interval, Provenance, Record, Unit
+
+TASK = Task.parse(
+    {
+        "schema": 1, "name": "t", "title": "T", "kind": "global", "modality": "mri", "target": "binary",
+        "classes": ["no", "yes"], "metric": "auroc", "licence": "x", "corpus": "x", "source": {"reader": "x"},
+    },
+    where="test",
+)  # fmt: skip
+TEST = Split(np.zeros((30, 1, 1, 1), np.uint8), np.arange(30) % 2, np.array([f"test/{i}" for i in range(30)]))
+DATA = TaskData(TASK, TEST, TEST, {"test": TEST}, sha256="d" * 64)
+OUTPUT = np.random.default_rng(0).random((30, 2)).astype(np.float32)
+
+
+def record(encoder="a", **more):
+    made_by = Provenance(
+        command="medssl run", created="2026-01-01T00:00:00Z", medssl="1", python="3.11", packages={}, platform="x",
+        device="cpu", precision="fp32", threads=1, suite="s", suite_fingerprint="f" * 64,
+    )  # fmt: skip
+    fields = {
+        "schema": 1, "status": "done", "encoder": encoder, "encoder_version": "1", "card_sha256": "c" * 64,
+        "unit": Unit(task="t", protocol="linear-v1", budget="100%", seed=0), "data_sha256": "d" * 64,
+        "protocol_sha256": "e" * 64, "n_labels": 10, "metric": "auroc", "predictions_sha256": "a" * 64,
+        "metrics": {"test": {"auroc": Interval(value=0.8, low=0.7, high=0.9)}}, "made_by": made_by,
+    } | more  # fmt: skip
+    return Record(**fields)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDSSL_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_recomputed_once_and_then_read():
+    assert cached(record(), TASK) is None
+    made = replicates(record(), TASK, DATA, OUTPUT)
+    expected = primary_replicates(TASK, OUTPUT, TEST, resample_counts("t", "test", TEST.ids))
+    np.testing.assert_array_equal(made, expected)
+    np.testing.assert_array_equal(cached(record(), TASK), expected)
+
+
+def test_another_prediction_is_another_entry_and_a_damaged_one_is_none(home):
+    replicates(record(), TASK, DATA, OUTPUT)
+    assert cached(record(predictions_sha256="b" * 64), TASK) is None
+    for path in home.rglob("*.npy"):
+        path.write_bytes(path.read_bytes()[:200])
+    assert cached(record(), TASK) is None
+
+
+def test_other_data_is_refused():
+    with pytest.raises(UserError, match="other data"):
+        replicates(record(data_sha256="0" * 64), TASK, DATA, OUTPUT)
+
+
+def test_an_approximation_has_the_records_width_and_is_unpaired():
+    first, second = approximate(record("a")), approximate(record("b"))
+    np.testing.assert_allclose(np.quantile(first, [0.025, 0.975]), [0.7, 0.9], atol=0.012)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.1
+    np.testing.assert_array_equal(first, approximate(record("a")))
+    bare = record(metrics={"test": {"auroc": Interval(value=0.8)}})
+    assert np.isnan(approximate(bare)).all()

@@ -1,0 +1,47 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.measure import label
+
+from bench.metrics.lesions import lesion_counts, regions, size_bin
+
+
+def test_bins_hold_their_lower_edge():
+    assert size_bin(np.array([0.0049, 0.005, 0.0199, 0.02, 0.0999, 0.1, 1.0])).tolist() == [0, 1, 1, 2, 2, 3, 3]
+
+
+def test_counts_by_hand():
+    truth, predicted = np.zeros((2, 2, 20, 20), bool)
+    truth[0, 0, 0] = True  # 1 of 400 pixels: the smallest bin, missed
+    truth[0, 5:9, 5:15] = True  # 40 pixels, 10 %: the largest bin, a tenth of it found
+    predicted[0, 5, 5:9] = True
+    predicted[0, 15:17, 15:17] = True  # 4 pixels, 1 %: false
+    predicted[1, 0, 0] = True  # false, in an image without a lesion
+    counts = lesion_counts(predicted, truth)
+    assert counts[0].tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0], [1, 1, 0]]
+    assert counts[1].tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+
+
+def test_less_than_a_tenth_is_not_found_and_a_flood_is_not_a_hit():
+    truth, predicted = np.zeros((2, 1, 20, 20), bool)
+    truth[0, 5:9, 5:15] = True
+    predicted[0, 5, 5:8] = True  # 3 of 40 pixels
+    assert lesion_counts(predicted, truth)[0, 3].tolist() == [1, 0, 0]
+    flood = np.ones_like(truth)
+    truth[0, 5:9, 6:15] = False  # 4 pixels left: found, but the flood itself is false
+    assert lesion_counts(flood, truth)[0].sum(axis=0).tolist() == [1, 1, 1]
+
+
+@given(st.integers(1, 4), st.integers(2, 9), st.integers(0, 10**6))
+def test_regions_equal_scikit_image_one_image_at_a_time(n, side, seed):
+    rng = np.random.default_rng(seed)
+    mask, other = rng.random((2, n, side, side)) < 0.35
+    found = regions(mask, other)
+    expected = []
+    for i in range(n):
+        labelled = label(mask[i], connectivity=2)
+        for c in range(1, labelled.max() + 1):
+            here = labelled == c
+            expected.append((i, here.mean(), bool((here & other[i]).sum() >= 0.1 * here.sum())))
+    ours = zip(found.image.tolist(), found.area.tolist(), found.covered.tolist(), strict=True)
+    assert sorted(ours) == sorted(expected)

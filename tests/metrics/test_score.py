@@ -1,0 +1,189 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, cohen_kappa_score, roc_auc_score
+
+from bench.data.dataset import Split
+from bench.data.task import Task
+from bench.errors import DataError
+from bench.metrics import primary_replicates, resample_counts, score
+from bench.metrics.calibration import fit_temperature
+
+
+def task(target, classes, metric="auroc", kind="global"):
+    card = {
+        "schema": 1, "name": "t", "title": "T", "kind": kind, "modality": "mri", "target": target,
+        "classes": classes, "metric": metric, "licence": "x", "corpus": "x", "source": {"reader": "x"},
+    }  # fmt: skip
+    return Task.parse(card, where="test")
+
+
+def split(labels, **more):
+    n = len(labels)
+    return Split(np.zeros((n, 1, 1, 1), np.uint8), labels, np.array([f"test/{i}" for i in range(n)]), **more)
+
+
+def probabilities(n, k, seed=0):
+    p = np.random.default_rng(seed).random((n, k)).astype(np.float32)
+    return p / p.sum(1, keepdims=True)
+
+
+CASES = {
+    "binary": (task("binary", ["no", "yes"]), split(np.arange(60) % 2), probabilities(60, 2)),
+    "multi-class": (task("multi-class", list("abc")), split(np.arange(60) % 3), probabilities(60, 3)),
+    "balanced": (
+        task("multi-class", list("abc"), "balanced_accuracy"), split(np.arange(60) % 3), probabilities(60, 3)
+    ),
+    "ordinal": (task("ordinal", list("01234"), "qwk"), split(np.arange(60) % 5), probabilities(60, 5)),
+    "multi-label": (
+        task("multi-label", list("abc")),
+        split((np.random.default_rng(1).random((60, 3)) < [0.5, 0.3, 0.05]).astype(np.uint8)),
+        np.random.default_rng(2).random((60, 3)).astype(np.float32),
+    ),
+    "dense": (
+        task("mask", ["background", "vessel", "lesion"], "dice", "dense"),
+        split(np.random.default_rng(3).integers(0, 3, (12, 9, 8)).astype(np.uint8)),
+        np.random.default_rng(4).integers(0, 3, (12, 9, 8)).astype(np.uint8),
+    ),
+}  # fmt: skip
+
+
+def counts_of(s, replicates=200):
+    return resample_counts("t", "test", s.ids, s.groups, replicates)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_metric_has_an_interval_around_the_primary_replicates(name):
+    t, s, output = CASES[name]
+    found = score(t, output, s, resamples=counts_of(s))
+    assert all(np.isfinite(i.value) for i in found.values())
+    replicates = primary_replicates(t, output, s, counts_of(s))
+    primary = found[t.metric]
+    np.testing.assert_allclose([primary.low, primary.high], np.nanquantile(replicates, [0.025, 0.975]))
+    assert primary.low <= primary.value <= primary.high
+    bare = score(t, output, s, resamples=None)
+    assert {n: i.value for n, i in bare.items()} == {n: i.value for n, i in found.items()}
+    assert all(i.low is None and i.high is None for i in bare.values())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_row_order_is_irrelevant(name):
+    t, s, output = CASES[name]
+    order = np.random.default_rng(0).permutation(len(s))
+    shuffled = Split(s.images[order], s.labels[order], s.ids[order])
+    once, again = (score(t, o, x, resamples=counts_of(x)) for o, x in ((output, s), (output[order], shuffled)))
+    assert once.keys() == again.keys()
+    for metric, interval in once.items():
+        for end in ("value", "low", "high"):
+            assert getattr(again[metric], end) == pytest.approx(getattr(interval, end), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_replicate_is_the_metric_of_the_drawn_cases(name):
+    t, s, output = CASES[name]
+    counts = counts_of(s, 5)
+    replicates = primary_replicates(t, output, s, counts)
+    if t.target == "multi-label":
+        kept = s.labels.sum(0) >= 10
+        output, s, t = output[:, kept], split(s.labels[:, kept]), task("multi-label", ["a", "b"])
+    for value, row in zip(replicates, counts, strict=True):
+        rows = np.repeat(np.arange(len(s)), row)
+        drawn = primary_replicates(t, output[rows], split(s.labels[rows]), np.ones((1, len(rows)), np.uint8))
+        assert value == pytest.approx(drawn[0], abs=1e-12)
+
+
+def test_primaries_equal_scikit_learn():
+    t, s, output = CASES["multi-class"]
+    found = score(t, output, s, resamples=None)
+    assert found["auroc"].value == pytest.approx(roc_auc_score(s.labels, output, multi_class="ovr"))
+    t, s, output = CASES["binary"]
+    found = score(t, output, s, resamples=None)
+    assert found["auroc"].value == pytest.approx(roc_auc_score(s.labels, output[:, 1]))
+    assert found["auprc"].value == pytest.approx(average_precision_score(s.labels, output[:, 1]))
+    t, s, output = CASES["ordinal"]
+    decided = np.rint(output.astype(float) @ np.arange(5)).astype(int)
+    expected = cohen_kappa_score(s.labels, decided, weights="quadratic")
+    assert score(t, output, s, resamples=None)["qwk"].value == pytest.approx(expected)
+
+
+def test_a_multi_label_macro_leaves_rare_labels_out_and_has_no_accuracy():
+    t, s, output = CASES["multi-label"]
+    found = score(t, output, s, resamples=None)
+    areas = [roc_auc_score(s.labels[:, c], output[:, c]) for c in range(2)]
+    assert s.labels[:, 2].sum() < 10
+    assert found["auroc"].value == pytest.approx(np.mean(areas))
+    assert found["auroc[a]"].value == pytest.approx(areas[0])
+    assert "auroc[c]" not in found
+    assert "accuracy" not in found
+
+
+def test_calibration_needs_500_cases_and_a_temperature_from_validation():
+    t = CASES["multi-class"][0]
+    small, large = split(np.arange(499) % 3), split(np.arange(501) % 3)
+    assert not any("ece" in m for m in score(t, probabilities(499, 3), small, resamples=None))
+    output = probabilities(501, 3)
+    plain = score(t, output, large, resamples=None)
+    assert "ece_unscaled" in plain
+    assert "ece" not in plain
+    temperature = fit_temperature(probabilities(200, 3, seed=5), np.arange(200) % 3)
+    scaled = score(t, output, large, resamples=None, temperature=temperature)
+    assert scaled["ece"].value < scaled["ece_unscaled"].value
+
+
+def test_a_single_class_leaves_the_primary_out():
+    t, _, output = CASES["binary"]
+    found = score(t, output, split(np.zeros(60, int)), resamples=None)
+    assert "auroc" not in found
+    assert "mcc" not in found
+    assert "accuracy" in found
+
+
+def test_empty_masks_are_judged_by_specificity():
+    t = task("mask", ["background", "lesion"], "dice", "dense")
+    truth, output = np.zeros((2, 4, 10, 10), np.uint8)
+    truth[0, 2:5, 2:5] = truth[1, 2:5, 2:5] = 1
+    output[0] = truth[0]
+    output[2, 0, 0] = 1
+    found = {n: i.value for n, i in score(t, output, split(truth), resamples=None).items()}
+    assert found["dice"] == found["iou"] == found["nsd"] == 0.5
+    assert found["specificity"] == 0.5
+    assert found["hd95"] == pytest.approx(np.hypot(10, 10) / 2)
+    assert found["lesion_recall"] == found["lesion_recall[2-10%]"] == 0.5
+    assert found["lesion_f1"] == pytest.approx(2 / (2 + 1 + 1))
+    assert "cldice" not in found
+
+
+def test_vessels_have_a_centreline_and_contrast_its_terciles():
+    t, s, output = CASES["dense"]
+    graded = split(s.labels, strata={"contrast": np.where(np.arange(12) < 3, np.nan, np.arange(12.0))})
+    found = score(t, output, graded, resamples=None)
+    assert "cldice" in found
+    low = np.r_[0:3, 3:6]
+    expected = score(t, output[low], split(s.labels[low]), resamples=None)
+    assert found["dice[contrast=low]"].value == pytest.approx(expected["dice"].value)
+    assert found["lesion_recall[contrast=low]"].value == pytest.approx(expected["lesion_recall"].value)
+
+
+def test_a_global_stratum_keeps_the_ungraded_as_cases_to_tell_from():
+    t, s, output = CASES["binary"]
+    contrast = np.where(s.labels == 1, np.arange(60.0), np.nan)
+    found = score(t, output, split(s.labels, strata={"contrast": contrast}), resamples=None)
+    keep = (s.labels == 0) | (np.arange(60) < 20)
+    expected = roc_auc_score(s.labels[keep], output[keep, 1])
+    assert found["auroc[contrast=low]"].value == pytest.approx(expected)
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(["shape", "nan", "above", "class", "dtype"]))
+def test_what_is_no_prediction_is_refused(fault):
+    t, s, output = CASES["dense" if fault in ("class", "dtype") else "multi-class"]
+    bad = output.copy()
+    if fault == "shape":
+        bad = bad[1:]
+    elif fault == "dtype":
+        bad = bad.astype(np.int64)
+    else:
+        bad[0, 0] = {"nan": np.nan, "above": 1.5, "class": 7}[fault]
+    with pytest.raises(DataError):
+        score(t, bad, s, resamples=None)

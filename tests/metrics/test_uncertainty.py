@@ -1,0 +1,87 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
+
+from bench.metrics.ranking import auroc
+from bench.metrics.resample import resample_counts
+from bench.metrics.uncertainty import delong, holm, interquartile_mean, nest_seeds, paired_difference, seed_draws
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=7))
+def test_holm_is_the_closed_test_of_bonferroni(p):
+    """A hypothesis falls when every intersection that holds it falls: the definition, over all subsets."""
+    subsets = [s for size in range(1, len(p) + 1) for s in combinations(range(len(p)), size)]
+    expected = [max(min(1, len(s) * min(p[j] for j in s)) for s in subsets if i in s) for i in range(len(p))]
+    np.testing.assert_allclose(holm(np.array(p)), expected, atol=1e-12)
+
+
+def naive_delong(positive, first, second):
+    """The definition: placement values from every pair, without ranks."""
+    placements = []
+    for x in (first, second):
+        wins = (x[positive][:, None] > x[~positive]) + 0.5 * (x[positive][:, None] == x[~positive])
+        placements.append((wins.mean(1), wins.mean(0)))
+    (v1, w1), (v2, w2) = placements
+    variance = np.var(v1 - v2, ddof=1) / len(v1) + np.var(w1 - w2, ddof=1) / len(w1)
+    return v1.mean(), v2.mean(), variance
+
+
+@given(st.integers(0, 10**6))
+def test_delong_equals_its_definition(seed):
+    rng = np.random.default_rng(seed)
+    positive = np.arange(30) < 12
+    first, second = rng.integers(0, 8, (2, 30)).astype(float)
+    found, (a, b, variance) = delong(positive, first, second), naive_delong(positive, first, second)
+    assert found.areas == pytest.approx((a, b))
+    assert found.areas[0] == pytest.approx(roc_auc_score(positive, first))
+    assert found.variance == pytest.approx(variance, abs=1e-12)
+
+
+def test_bootstrap_agrees_with_delong():
+    rng = np.random.default_rng(3)
+    positive = np.arange(300) < 120
+    shared = rng.normal(size=300) + positive
+    scores = np.stack([shared + rng.normal(size=300), shared + 1.5 * rng.normal(size=300)], axis=1)
+    draws = auroc(np.stack([positive, positive], 1), scores, resample_counts("x", "y", np.arange(300).astype(str)))
+    exact = delong(positive, *scores.T)
+    assert np.std(draws[:, 0] - draws[:, 1]) == pytest.approx(np.sqrt(exact.variance), rel=0.08)
+    z = abs(exact.areas[0] - exact.areas[1]) / np.sqrt(exact.variance)
+    assert exact.p == pytest.approx(2 * norm.sf(z))
+
+
+def test_equal_scores_are_not_different():
+    positive = np.arange(10) < 4
+    assert delong(positive, np.arange(10.0), np.arange(10.0)).p == 1
+
+
+def test_paired_difference_sees_what_the_pairing_shows():
+    noise = np.random.default_rng(0).normal(0, 1, 2000)
+    assert paired_difference(0.5, 0.4, 0.5 + noise, 0.4 + noise).clear
+    assert not paired_difference(0.5, 0.4, 0.5 + noise, 0.4 - noise).clear
+    assert not paired_difference(0.5, 0.4, np.full(9, np.nan), np.zeros(9)).clear
+
+
+def test_nested_seeds_have_the_variance_of_both_levels():
+    rng = np.random.default_rng(0)
+    seeds, b = 5, 20000
+    effects = np.array([-0.3, -0.1, 0.0, 0.15, 0.25])
+    cases = rng.normal(0, 0.05, b)
+    nested = nest_seeds(effects[:, None] + cases, seed_draws("t", seeds, b))
+    expected = 0.05**2 + np.var(effects, ddof=1) / seeds
+    assert np.var(nested) == pytest.approx(expected, rel=0.05)
+    assert nested.mean() == pytest.approx(effects.mean(), abs=0.005)
+
+
+def test_a_single_seed_passes_through_and_draws_are_shared():
+    x = np.arange(4.0)[None]
+    np.testing.assert_array_equal(nest_seeds(x, seed_draws("t", 1, 4)), x[0])
+    np.testing.assert_array_equal(seed_draws("t", 5, 9), seed_draws("t", 5, 9))
+
+
+def test_interquartile_mean_ignores_the_ends():
+    assert interquartile_mean(np.array([-100, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 100])) == pytest.approx(0.65)
