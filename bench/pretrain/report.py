@@ -54,9 +54,9 @@ def runs_table(stories: list[Story]) -> str:
     """One row a run: compute, loss, diagnostics and whether it collapsed."""
     head = (
         "| encoder | paradigm | gradient views | teacher views | PFLOP | parameters | loss, first to last tenth "
-        "| RankMe | centred rank | feature std | kNN | state |"
+        "| RankMe | centred rank | feature std | kNN | linear | state |"
     )
-    rows = [head, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"]
+    rows = [head, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"]
     return "\n".join([*rows, *map(_run_row, stories)])
 
 
@@ -76,7 +76,7 @@ def _run_row(story: Story) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-_SHOWN = (("rankme", 1), ("centred_rank", 1), ("feature_std", 3), ("knn", 3))
+_SHOWN = (("rankme", 1), ("centred_rank", 1), ("feature_std", 3), ("knn", 3), ("linear", 3))
 
 
 def seeds_table(stories: list[Story]) -> str:

@@ -106,7 +106,7 @@ def card_of(
 def training_of(job: Job, corpus: Corpus, trained: Trained, command: str, *, sha256: str) -> dict[str, Any]:
     """How the encoder came to be: command, compute, loss curve, diagnostics on the way, and whether it collapsed."""
     checks = [row for row in trained.rows if "rankme" in row or "finite" in row]
-    names = ("rankme", "centred_rank", "feature_std", "finite", "knn")
+    names = ("rankme", "centred_rank", "feature_std", "finite", "knn", "linear")
     diagnostics = [{k: v for k, v in row.items() if k == "step" or k.startswith(names)} for row in checks]
     final = {k: v for k, v in diagnostics[-1].items() if k != "step"}
     losses = [row for row in trained.rows if "loss" in row]

@@ -64,6 +64,7 @@ def test_the_folder_says_how_it_came_to_be(recipe, corpus, tmp_path):
     assert story["compute"]["teacher_views"] == recipe.views
     assert [row["step"] for row in story["loss"]] == [1, 2, 3, 4, 5, 6]
     assert [row["step"] for row in story["diagnostics"]] == [0, 3, 6]
+    assert {"rankme", "centred_rank", "feature_std", "knn", "linear", "linear/bright"} <= set(story["final"])
     for row in story["loss"]:
         assert row["loss"] == pytest.approx(row["loss/distil"] + row["loss/match"], rel=1e-5)
 
