@@ -19,7 +19,7 @@ def counts(labels: np.ndarray, resamples: int, rng: np.random.Generator) -> np.n
 
 def cluster_counts(clusters: np.ndarray, labels: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """As `counts`, but whole clusters are drawn; a cluster's label is that of its first row."""
-    names, first, member = np.unique(clusters, return_index=True, return_inverse=True)
+    _, first, member = np.unique(clusters, return_index=True, return_inverse=True)
     return counts(np.asarray(labels)[first], resamples, rng)[:, member.reshape(-1)]
 
 
@@ -41,10 +41,10 @@ def encoder_means(
 
 
 def expanded(estimate: float, draws: np.ndarray, groups: list[int]) -> tuple[float, float] | tuple[None, None]:
-    """95 % percentile interval, widened for few units (expanded percentile interval; Hesterberg 2015, Am. Stat. 69:371).
+    """95 % percentile interval, widened for few units (expanded percentile; Hesterberg 2015, Am. Stat. 69:371).
 
-    groups: number of units in each resampled group. The half-widths are multiplied by t / z with sum(groups) - len(groups)
-    degrees of freedom and by sqrt(n / (n - 1)) of the smallest group. (None, None) when a group has a single unit.
+    groups: number of units in each resampled group. The half-widths are multiplied by t / z with
+    sum(groups) - len(groups) degrees of freedom, and by sqrt(n / (n - 1)) of the smallest group. (None, None) when a group has a single unit.
     """
     draws = draws[np.isfinite(draws)]
     free = sum(groups) - len(groups)

@@ -40,7 +40,7 @@ class Claim(Strict):
     estimand: Prose
     """The quantity that is estimated."""
     measured_in: Literal["score points", "score points per tenfold labels", "Kendall tau"]
-    unit: Literal["encoder", "source data set"]
+    unit: Literal["encoder", "encoder and source data set"]
     """What is counted as one independent observation."""
     test: Line
     """Name of the module of `bench/analysis/estimands` that measures it."""

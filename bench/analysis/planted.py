@@ -137,12 +137,12 @@ def _full(plan: Plan, encoders: pd.DataFrame, tasks: pd.DataFrame, rng: np.rando
 
 
 def _interaction(plan: Plan, encoders: pd.DataFrame, tasks: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-    """A doubly centred paradigm x modality table whose entries have standard deviation `plan.modality`."""
+    """A doubly centred paradigm x modality table; its variance between paradigms is `plan.modality` squared."""
     names = list(dict.fromkeys(tasks["modality"]))
     effect = rng.normal(0, 1, (len(SSL_PARADIGMS), len(names)))
     effect -= effect.mean(0)
     effect -= effect.mean(1, keepdims=True)
-    effect *= plan.modality / max(1e-9, effect.std())
+    effect *= plan.modality / max(1e-9, np.sqrt((effect**2).sum(0).mean() / (len(SSL_PARADIGMS) - 1)))
     effect = np.vstack([effect, np.zeros(len(names))])
     row = encoders["paradigm"].map({p: i for i, p in enumerate([*SSL_PARADIGMS, "reference"])}).to_numpy()
     return effect[row][:, [names.index(m) for m in tasks["modality"]]]

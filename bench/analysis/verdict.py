@@ -27,7 +27,7 @@ class Variant(Strict):
 
 
 class Verdict(Strict):
-    """A claim, judged. Effects and intervals are in `measured_in`; p values are two-sided; None where not computable."""
+    """A claim, judged. Effects and intervals are in `measured_in`; p is two-sided; None where not computable."""
 
     id: str
     title: str

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
-from bench.analysis import bootstrap, permutation
+from bench.analysis.crossed import crossed_contrast
 from bench.analysis.measurement import Effort, Estimand, Measurement, NotEnough
 from bench.analysis.table import Table, pick, tabulate
 from bench.words import SSL_PARADIGMS
@@ -28,34 +30,23 @@ class LabelSlope(Estimand):
         if kind is None:
             raise NotEnough(f"no reference encoder ({' or '.join(REFERENCES)}) in these results")
         ssl = rows["paradigm"].isin(SSL_PARADIGMS)
-        slopes = label_slopes(rows[ssl])
-        reference = label_slopes(rows[rows["objective"] == kind])
-        gain = _less(slopes, reference)
-        origin, y = _by_origin(gain, np.ones(len(gain.values)))
-        estimate = float(y.mean())
-        low, high = self._interval(gain, estimate, effort)
+        slopes, reference = _aligned(label_slopes(rows[ssl]), label_slopes(rows[rows["objective"] == kind]))
+        origins, first, second = _by_origin(slopes, reference)
+        if len(origins) < 2 or len(first) + len(second) < 3:
+            raise NotEnough("fewer than two source data sets, or fewer than three encoders")
+        found = crossed_contrast(first, second)
         return Measurement(
-            effect=estimate,
-            low=low,
-            high=high,
-            p=permutation.p_sign_flip(y, effort.permutations, effort.rng(1)),
-            n_encoders=len(gain.values),
-            n_tasks=len(y),
-            n_modalities=gain.columns["modality"].nunique(),
-            groups={"self-supervised": len(gain.values), "reference": len(reference.values)},
-            chart=[{"origin": o, "value": float(v)} for o, v in zip(origin, y, strict=True)],
-            details={"reference": kind},
+            effect=found.effect,
+            low=found.low,
+            high=found.high,
+            p=found.p,
+            n_encoders=len(first),
+            n_tasks=len(origins),
+            n_modalities=slopes.columns["modality"].nunique(),
+            groups={"self-supervised": len(first), "reference": len(second)},
+            chart=[{"origin": str(o), "value": float(v)} for o, v in zip(origins, found.by_task, strict=True)],
+            details={"reference": kind, "standard_error": found.error},
         )
-
-    def _interval(self, gain: Table, estimate: float, effort: Effort):
-        rng, b = effort.rng(2), effort.resamples
-        columns = bootstrap.cluster_counts(gain.columns["origin"], np.zeros(len(gain.columns)), b, rng)
-        seeds = bootstrap.counts(np.zeros(gain.values.shape[2]), b, rng)
-        encoders = bootstrap.counts(np.zeros(len(gain.values)), b, rng)
-        in_origin = gain.columns.groupby("origin")["task"].transform("size").to_numpy()
-        means = bootstrap.encoder_means(gain.values, 1.0 / in_origin, columns, seeds)
-        draws = np.nansum(encoders * means, axis=1) / (encoders * np.isfinite(means)).sum(axis=1)
-        return bootstrap.expanded(estimate, draws, [gain.n_origins])
 
 
 def label_slopes(rows: pd.DataFrame) -> Table:
@@ -89,23 +80,30 @@ def _slope(cube: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.where(n >= 2, slope, np.nan)
 
 
-def _less(slopes: Table, reference: Table) -> Table:
-    """Slopes less the mean reference slope of the same task and seed; tasks without a reference go."""
-    shared = slopes.columns["task"].isin(reference.columns["task"]).to_numpy()
-    if not shared.any():
+def _aligned(slopes: Table, reference: Table) -> tuple[Table, Table]:
+    """Both tables on the tasks they share, in one order."""
+    shared = sorted(set(slopes.columns["task"]) & set(reference.columns["task"]))
+    if not shared:
         raise NotEnough("the reference encoders share no task with the others")
-    place = reference.columns.reset_index().set_index("task")["index"]
-    order = place.loc[slopes.columns["task"][shared]].to_numpy()
-    with np.errstate(invalid="ignore"):
-        base = np.nanmean(reference.values, axis=0)[order]
-    values = slopes.values[:, shared] - base[None, :, : slopes.values.shape[2]]
-    return Table(values, slopes.encoders, slopes.columns[shared].reset_index(drop=True))
+    out = []
+    for table in (slopes, reference):
+        place = table.columns.reset_index().set_index("task").loc[shared, "index"].to_numpy()
+        out.append(Table(table.values[:, place], table.encoders, table.columns.iloc[place].reset_index(drop=True)))
+    return out[0], out[1]
 
 
-def _by_origin(gain: Table, encoder_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    by_task = np.nanmean(gain.values, axis=(0, 2))
-    grouped = pd.Series(by_task).groupby(gain.columns["origin"].to_numpy()).mean().dropna()
-    return grouped.index.to_numpy(), grouped.to_numpy()
+def _by_origin(slopes: Table, reference: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Source data sets, and the slope of each encoder on each of them for both tables (mean over seeds and tasks)."""
+    origins, member = np.unique(slopes.columns["origin"].to_numpy(), return_inverse=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a missing cell is NaN, as it should be
+        means = [
+            np.stack([np.nanmean(table.values[:, member == i], axis=(1, 2)) for i in range(len(origins))], axis=1)
+            for table in (slopes, reference)
+        ]
+        known = np.isfinite(np.nanmean(means[0], axis=0) + np.nanmean(means[1], axis=0))
+    there = [m[:, known][np.isfinite(m[:, known]).mean(axis=1) >= 0.5] for m in means]
+    return origins[known], there[0], there[1]
 
 
 ESTIMAND = LabelSlope
