@@ -125,6 +125,17 @@ def _normal_quantiles() -> np.ndarray:
     return ndtri((np.arange(N * N) + 0.5) / (N * N))
 
 
+def quantiles_of(images: list[np.ndarray]) -> np.ndarray:
+    """Mean sorted values of each channel over `images` (N, N, c): the reference of `with_histogram`, (N * N, c)."""
+    return np.mean([np.sort(image.reshape(N * N, -1), axis=0) for image in images], axis=0)
+
+
+def with_histogram(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """`image` (N, N, c) with the histogram of each channel made exactly that of `reference` (N * N, c)."""
+    channels = [with_values_of(image[..., c], reference[:, c]) for c in range(image.shape[2])]
+    return np.stack(channels, axis=2)
+
+
 def gaussianised(field: np.ndarray) -> np.ndarray:
     """`field` (N, N) with its histogram made exactly standard normal; patterns made so differ by arrangement alone."""
     return with_values_of(field, _normal_quantiles())

@@ -39,3 +39,8 @@ def between(rng: RandomState, low: float, high: float) -> float:
 def normal(rng: RandomState, shape: tuple[int, ...]) -> np.ndarray:
     """Standard normal float64 of the given shape."""
     return rng.standard_normal(shape)
+
+
+def fork(rng: RandomState) -> RandomState:
+    """A child stream; however much is drawn from it, `rng` goes on the same."""
+    return RandomState(PCG64(SeedSequence(rng.randint(0, 2**31, 4).tolist())))

@@ -72,7 +72,9 @@ def _border_focus(rng: RandomState, radius: np.ndarray, scene: Scene) -> tuple[n
     along = np.stack([np.cos(out), -np.sin(out)])
     away = np.stack([np.sin(out), np.cos(out)])
     count = rng.randint(5, 8)
-    starts = np.array([cy, cx]) + np.linspace(-0.2, 0.2, count)[:, None] * along + rng.uniform(-0.015, 0.015, (count, 2))
+    starts = (
+        np.array([cy, cx]) + np.linspace(-0.2, 0.2, count)[:, None] * along + rng.uniform(-0.015, 0.015, (count, 2))
+    )
     if scene.focal == 1:
         s = np.linspace(-0.06, 0.14, 6)[:, None]
         ink = S.strokes([start + s * away for start in starts], 1.9)

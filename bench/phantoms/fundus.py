@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.random import RandomState
 
 from bench.phantoms import _fields as F
 from bench.phantoms import _shapes as S
 from bench.phantoms._fields import N, X, Y
-from bench.phantoms._random import between
+from bench.phantoms._random import between, stream
 from bench.phantoms.base import Drawn, Modality, Scene
 
 COLOUR = (np.array([0.80, 0.40, 0.17]), np.array([0.70, 0.42, 0.27]))
@@ -18,21 +20,39 @@ BLOOD = np.array([0.35, 1.0, 0.8])
 
 
 def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
-    """A 45-degree field; `side` is the side of the disc (left or right eye)."""
+    """A 45-degree field.
+
+    Without a graded lesion the histogram of the reflectance is the same in every image, so that it tells neither
+    vessels nor findings; the tint and the light vary.
+    """
+    retina, mask, finding = _retina(patient, rng, scene)
+    if scene.lesion is None:
+        retina = F.with_histogram(retina, _reference(scene.site))
+    return Drawn(_photograph(rng, retina, scene.site), mask, finding)
+
+
+@cache
+def _reference(site: int) -> np.ndarray:
+    """Mean quantiles of the reflectance over two eyes of each grade, (N * N, 3)."""
+    scenes = [Scene(diffuse, grade, site=site) for diffuse in (0, 1) for grade in range(4)]
+    return F.quantiles_of([_retina(stream("fundus", k), stream("fundus", -k), s)[0] for k, s in enumerate(scenes)])
+
+
+def _retina(patient: RandomState, rng: RandomState, scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Relative reflectance (N, N, 3), lesion mask and place of the findings; the disc is nasal in either eye."""
     side = 1 if patient.uniform() < 0.5 else -1
     disc = np.array([between(patient, -0.06, 0.06), side * between(patient, 0.5, 0.6)])
     macula = np.array([disc[0] + 0.06, disc[1] - side * between(patient, 0.58, 0.66)])
     veins, arteries = _tree(patient, rng, disc, side, scene.diffuse)
     blood = 0.55 * veins + 0.36 * arteries
     blood = blood + 0.3 * np.exp(-(((Y - macula[0]) ** 2 + (X - macula[1]) ** 2) / 0.022))
-    bright = np.zeros((N, N))
-    retina = F.blur((np.hypot(Y - disc[0], X - disc[1]) > 0.22) * (S.ellipse(0, 0, 0.8, 0.8) < 1.0), 1.0)
-    red, white, finding = _retinopathy(rng, retina, scene.focal)
+    free = F.blur((np.hypot(Y - disc[0], X - disc[1]) > 0.22) * (S.ellipse(0, 0, 0.8, 0.8) < 1.0), 1.0)
+    red, white, finding = _retinopathy(rng, free, scene.focal)
     mask = np.zeros((N, N), np.uint8)
     if scene.lesion is not None:
-        red, white, mask = _graded(rng, retina, scene)
-    blood, bright = blood + red, bright + white
-    return Drawn(_photograph(rng, blood, bright, disc, scene.site), mask, finding)
+        red, white, mask = _graded(rng, free, scene)
+    optics = 0.5 if scene.site == 0 else 0.85
+    return F.blur(_reflectance(rng, blood + red, white, disc), optics), mask, finding
 
 
 def _tree(patient: RandomState, rng: RandomState, disc: np.ndarray, side: int, tortuous: int):
@@ -50,7 +70,8 @@ def _tree(patient: RandomState, rng: RandomState, disc: np.ndarray, side: int, t
                 _branch(rng, trunk, branches, twigs, wave)
         wide = 3.0 if kind == 0 else 2.2
         layers.append(
-            np.minimum(S.strokes(trunks, wide), 1.1) + 0.8 * np.minimum(S.strokes(branches, wide * 0.65), 1.1)
+            np.minimum(S.strokes(trunks, wide), 1.1)
+            + 0.8 * np.minimum(S.strokes(branches, wide * 0.65), 1.1)
             + 0.5 * np.minimum(S.strokes(twigs, 1.1), 1.1)
         )
     return layers[0], layers[1]
@@ -116,22 +137,25 @@ def _graded(rng: RandomState, retina: np.ndarray, scene: Scene) -> tuple[np.ndar
     return red, white, mask.astype(np.uint8) * np.uint8(lesion.kind)
 
 
-def _photograph(rng: RandomState, blood: np.ndarray, bright: np.ndarray, disc: np.ndarray, site: int) -> np.ndarray:
-    """Retinal colour, absorption by blood, disc with its cup, deposits, flash, blur and the round mask."""
+def _reflectance(rng: RandomState, blood: np.ndarray, bright: np.ndarray, disc: np.ndarray) -> np.ndarray:
+    """Pigment, disc with its cup, absorption by blood, deposits; (N, N, 3) relative to the mean colour."""
     pigment = 0.09 * F.smooth(rng, 6) + 0.05 * F.smooth(rng, 1.2) + 0.04 * np.abs(F.band(rng, 9, 0.4))
-    tint = COLOUR[site] * np.exp(rng.uniform(-0.1, 0.1, 3))
-    image = tint * np.exp(-(pigment[..., None]) * np.array([0.5, 1.0, 1.0]))
+    image = np.exp(-pigment[..., None] * np.array([0.5, 1.0, 1.0]))
     rim = S.inside(S.ellipse(disc[0], disc[1], 0.17, 0.145), 0.25)[..., None]
     cup = S.inside(S.ellipse(disc[0], disc[1] - 0.02 * np.sign(disc[1]), 0.08, 0.07), 0.6)[..., None]
-    image = image * (1 - rim) + (np.array([0.97, 0.72, 0.4]) + cup * np.array([0.03, 0.17, 0.3])) * rim
+    image = image * (1 - rim) + (np.array([1.21, 1.8, 2.35]) + cup * np.array([0.04, 0.42, 1.7])) * rim
     image = image * np.exp(-1.25 * blood[..., None] * BLOOD * (1 - 0.55 * cup))
-    image = image + bright[..., None] * (np.array([0.98, 0.88, 0.5]) - image)
+    return image + bright[..., None] * (np.array([1.22, 2.2, 2.9]) - image)
+
+
+def _photograph(rng: RandomState, retina: np.ndarray, site: int) -> np.ndarray:
+    """Tint, flash that falls off from a point near the middle, noise and the round mask."""
     cy, cx = rng.uniform(-0.15, 0.15, 2)
     flash = 1.08 - (0.32 if site == 0 else 0.5) * ((Y - cy) ** 2 + (X - cx) ** 2)
-    image = F.blur(image * flash[..., None], 0.5 if site == 0 else 0.85)
+    tint = COLOUR[site] * np.exp(rng.uniform(-0.1, 0.1, 3))
+    image = retina * tint * flash[..., None]
     image = image + (0.012 if site == 0 else 0.022) * rng.standard_normal((N, N, 3))
-    field = S.inside(np.hypot(X, Y) / (0.97 if site == 0 else 0.9), 0.03)
-    return image * field[..., None]
+    return image * S.inside(np.hypot(X, Y) / (0.97 if site == 0 else 0.9), 0.03)[..., None]
 
 
 MODALITY = Modality(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.random import RandomState
 
 from bench.phantoms import _fields as F
 from bench.phantoms import _shapes as S
-from bench.phantoms._fields import PIXEL, N, X, Y
-from bench.phantoms._random import between
+from bench.phantoms._fields import PIXEL, N
+from bench.phantoms._random import between, fork, stream
 from bench.phantoms.base import Drawn, Modality, Scene
 
 STAINS = (
@@ -37,7 +38,26 @@ class Nuclei:
 
 
 def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
-    """A field at low power, one pixel about a micrometre."""
+    """A field at low power, one pixel about a micrometre.
+
+    The histogram of the transmitted light is the same in every image, so that it tells neither tissue nor finding;
+    only the amount of stain varies (a factor of the optical density, a power of the light), and the sensor noise.
+    """
+    light, mask, finding = _tissue(rng, scene)
+    light = F.with_histogram(light, _reference(scene.site)) ** rng.uniform(0.85, 1.15, 3)
+    white = np.array([0.965, 0.955, 0.965 if scene.site == 0 else 0.93])
+    return Drawn(white * light + 0.008 * rng.standard_normal((N, N, 3)), mask, finding)
+
+
+@cache
+def _reference(site: int) -> np.ndarray:
+    """Mean quantiles of the transmitted light over three fields of each architecture, (N * N, 3)."""
+    scenes = [Scene(diffuse, focal, site=site) for diffuse in range(4) for focal in range(3)]
+    return F.quantiles_of([_tissue(stream("histology", k), scene)[0] for k, scene in enumerate(scenes)])
+
+
+def _tissue(rng: RandomState, scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Transmitted light 10^-OD (N, N, 3) after the blur of the optics, lesion mask and place of the finding."""
     gap, cells = _architecture(rng, scene.diffuse)
     nuclei = _nuclei(rng, _scattered(rng, cells + 0.08 * (1 - cells) * (1 - gap), 420, 6.6), 1.0)
     finding = np.zeros((N, N), bool)
@@ -48,8 +68,12 @@ def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
         nuclei, mask, gap = _tumour(rng, nuclei, gap, scene)
     haematoxylin = 0.08 + _paint(rng, nuclei) * (1 - 0.7 * gap)
     fibres = F.blur(F.band(rng, 5, 0.5), 0.8) + 0.7 * F.smooth(rng, 7)
-    eosin = (0.42 + 0.1 * fibres) * (1 - 0.25 * cells)
-    return Drawn(_stain(rng, haematoxylin, np.clip(eosin, 0.05, None), gap, scene.site), mask, finding)
+    eosin = np.clip((0.42 + 0.1 * fibres) * (1 - 0.25 * cells), 0.05, None)
+    amounts = (0.72, 0.62) if scene.site == 0 else (0.55, 0.8)
+    stained = amounts[0] * haematoxylin[..., None] * STAINS[scene.site][0]
+    stained = stained + amounts[1] * eosin[..., None] * STAINS[scene.site][1]
+    light = 10 ** -np.clip(stained * (1 - gap)[..., None], 0, None)
+    return F.blur(light, 0.55 if scene.site == 0 else 0.9), mask, finding
 
 
 def _architecture(rng: RandomState, kind: int) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +161,7 @@ def _cluster(rng: RandomState, nuclei: Nuclei, gap: np.ndarray, tumour: bool) ->
 
 def _tumour(rng: RandomState, nuclei: Nuclei, gap: np.ndarray, scene: Scene) -> tuple[Nuclei, np.ndarray, np.ndarray]:
     """A region whose nuclei are larger and of uneven size; `contrast` says by how much."""
-    area, contrast = scene.lesion.area, scene.lesion.contrast
+    area, contrast, rng = scene.lesion.area, scene.lesion.contrast, fork(rng)
     middle = (S.ellipse(0, 0, 0.7, 0.7) < 1).astype(float)
     mask, _ = S.grow(S.lesion_field(rng, middle, area, 0.25, confined=False), area)
     size = 1.2 + 0.55 * contrast
@@ -148,13 +172,13 @@ def _tumour(rng: RandomState, nuclei: Nuclei, gap: np.ndarray, scene: Scene) -> 
 
 def _paint(rng: RandomState, nuclei: Nuclei) -> np.ndarray:
     """Haematoxylin of all nuclei (darkest wins where they overlap), each an ellipse with a rim and chromatin clumps."""
-    m = len(nuclei.at)
+    m, own = len(nuclei.at), fork(rng)
     place = (nuclei.at + 1) / PIXEL - 0.5
     base = np.floor(place).astype(int)
     span = np.arange(-HALF, HALF + 1)
     dy = span[None, :, None] + (base - place)[:, 0, None, None]
     dx = span[None, None, :] + (base - place)[:, 1, None, None]
-    angle = rng.uniform(0, np.pi, m)
+    angle = own.uniform(0, np.pi, m)
     c, s = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
     stretch = np.sqrt(nuclei.aspect)[:, None, None]
     size = nuclei.radius[:, None, None]
@@ -168,16 +192,6 @@ def _paint(rng: RandomState, nuclei: Nuclei) -> np.ndarray:
     image = np.zeros(N * N)
     np.maximum.at(image, (rows * N + columns)[ok], density[ok])
     return image.reshape(N, N) * (1 + 0.22 * F.smooth(rng, 0.9))
-
-
-def _stain(rng: RandomState, haematoxylin, eosin, gap, site: int) -> np.ndarray:
-    """Transmitted light 10^-OD of the mixed stains, optics blur, a little sensor noise."""
-    amounts = rng.uniform(0.85, 1.15, 2) * ((0.72, 0.62) if site == 0 else (0.55, 0.8))
-    tissue = (1 - gap)[..., None]
-    density = (amounts[0] * haematoxylin[..., None] * STAINS[site][0] + amounts[1] * eosin[..., None] * STAINS[site][1]) * tissue
-    light = 10 ** -np.clip(density, 0, None) * np.array([0.965, 0.955, 0.965 if site == 0 else 0.93])
-    light = F.blur(light, 0.55 if site == 0 else 0.9)
-    return light + 0.008 * rng.standard_normal((N, N, 3))
 
 
 MODALITY = Modality(

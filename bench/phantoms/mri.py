@@ -11,10 +11,12 @@ from bench.phantoms._fields import N, X, Y
 from bench.phantoms._random import between
 from bench.phantoms.base import Drawn, Modality, Scene
 
-SIGNAL = ({"fluid": 0.98, "grey": 0.6, "white": 0.42, "fat": 0.72, "bone": 0.05, "muscle": 0.22},
-          {"fluid": 0.9, "grey": 0.56, "white": 0.44, "fat": 0.5, "bone": 0.06, "muscle": 0.26})
+SIGNAL = (
+    {"fluid": 0.98, "grey": 0.6, "white": 0.42, "fat": 0.72, "bone": 0.05, "muscle": 0.22},
+    {"fluid": 0.9, "grey": 0.56, "white": 0.44, "fat": 0.5, "bone": 0.06, "muscle": 0.26},
+)
 """Relative signal of each tissue in a T2-weighted image, by site (other echo time)."""
-WAVELENGTH = ((19.0, 22.5), (12.5, 14.5), (8.0, 9.5))
+WAVELENGTH = ((14.2, 17.5), (11.8, 14.4), (9.6, 12.0))
 """Distance between gyri in pixels: smooth, usual, fine."""
 
 
@@ -22,7 +24,9 @@ def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
     """An axial T2-weighted slice at the level of the ventricles."""
     signal = SIGNAL[scene.site]
     cy, cx = between(rng, -0.05, 0.05), between(rng, -0.05, 0.05)
-    head = S.wobbly(patient, S.ellipse(cy, cx, between(patient, 0.82, 0.88), between(patient, 0.66, 0.72)), cy, cx, 0.02, 4)
+    head = S.wobbly(
+        patient, S.ellipse(cy, cx, between(patient, 0.82, 0.88), between(patient, 0.66, 0.72)), cy, cx, 0.02, 4
+    )
     image, brain = _skull(rng, head, signal)
     image, white = _brain(patient, rng, scene, image, head, brain, signal, cx)
     image = _deep(patient, rng, image, signal, cy, cx)

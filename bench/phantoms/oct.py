@@ -29,7 +29,7 @@ INNER = 5
 
 def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
     """A horizontal B-scan through or near the fovea."""
-    floor = _floor(rng)
+    floor = _floor(rng, deep=scene.lesion is not None and scene.lesion.area > 0.05)
     floor = floor + _undulation(rng, scene.diffuse == 2)
     fluid = _fluid(rng, scene)
     rise_retina, rise_pigment = _rises(rng, fluid, scene)
@@ -43,15 +43,15 @@ def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
     return Drawn(_detect(rng, image, scene.site), mask * np.uint8(scene.lesion is not None), finding)
 
 
-def _floor(rng: RandomState) -> np.ndarray:
-    """Height (Y) of the lower border of the pigment epithelium in each column, (128,)."""
-    x = X[0]
-    return between(rng, 0.34, 0.5) + between(rng, -0.12, 0.12) * x + between(rng, -0.12, 0.04) * x**2
+def _floor(rng: RandomState, deep: bool) -> np.ndarray:
+    """Height (Y) of the lower border of the pigment epithelium in each column, (128,); deep: room for a lesion above."""
+    x, middle = X[0], between(rng, 0.42, 0.62) if deep else between(rng, 0.1, 0.62)
+    return middle + between(rng, -0.25, 0.25) * x + between(rng, -0.2, 0.06) * (x**2 - 0.33)
 
 
 def _undulation(rng: RandomState, drusen: bool) -> np.ndarray:
     """Drusen: the floor waves all along at a short wavelength; otherwise at a long one, with equal amplitude."""
-    sigma = between(rng, 2.6, 3.4) if drusen else between(rng, 14, 20)
+    sigma = between(rng, 3.6, 5.2) if drusen else between(rng, 6.5, 12)
     wave = ndimage.gaussian_filter1d(rng.standard_normal(N + 160), sigma)[80 : 80 + N]
     return 0.021 * (wave - wave.mean()) / (wave.std() + 1e-9)
 
@@ -110,9 +110,9 @@ def _layers(rng: RandomState, edges: np.ndarray, floor: np.ndarray) -> np.ndarra
 
 
 def _disorganised(rng: RandomState, image: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Inner layers without lamination: the same grey values in each column strip, rearranged as blotches."""
+    """Inner layers with little lamination: the same grey values, rearranged as blotches."""
     region = (edges[0][None] + 0.05 < Y) & (edges[INNER][None] - 0.02 > Y)
-    order = F.smooth(rng, 2.6) + 0.5 * F.smooth(rng, 1.2)
+    order = F.standard(image, region) + between(rng, 0.9, 1.5) * F.smooth(rng, 2.6)
     image = image.copy()
     image[region] = F.with_values_of(order[region], image[region])
     return image

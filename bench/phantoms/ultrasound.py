@@ -99,18 +99,20 @@ def _echotexture(rng: RandomState, kind: int) -> np.ndarray:
         field = F.standard(np.exp(-((septa / 0.32) ** 2)))
         field = F.mix(field, F.smooth(rng, 5), 0.75)
     else:
-        field = F.mix(F.smooth(rng, between(rng, 1.0, 1.4) if kind == 0 else between(rng, 2.9, 3.8)), F.smooth(rng, 10), 0.85)
+        field = F.mix(
+            F.smooth(rng, between(rng, 1.0, 1.4) if kind == 0 else between(rng, 2.9, 3.8)), F.smooth(rng, 10), 0.85
+        )
     return 3.6 * field
 
 
 def _mass(rng: RandomState, echo: np.ndarray, organ: np.ndarray, malignant: bool):
     """A small mass. Benign: oval, parallel to the skin, smooth, bright behind. Malignant: upright, spiculated, shadow.
 
-    Each sign is present in 85 % of the images, so that no single one decides. Size and echo are the same in both.
+    Each sign is present in 90 % of the images, so that no single one decides. Size and echo are the same in both.
     """
     cy, cx = S.place(rng, organ * _sector() * (Y < 0.5) * (np.abs(X) < 0.75))[0]
-    upright, rough, dark = [(malignant) == (rng.uniform() < 0.85) for _ in range(3)]
-    size, aspect = between(rng, 0.11, 0.17), between(rng, 1.25, 1.55)
+    upright, rough, dark = [(malignant) == (rng.uniform() < 0.9) for _ in range(3)]
+    size, aspect = between(rng, 0.13, 0.18), between(rng, 1.25, 1.55)
     ry, rx = (size * aspect**0.5, size / aspect**0.5) if upright else (size / aspect**0.5, size * aspect**0.5)
     radius = S.ellipse(cy, cx, ry, rx, between(rng, -0.2, 0.2))
     theta = np.arctan2(Y - cy, X - cx)

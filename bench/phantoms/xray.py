@@ -8,7 +8,7 @@ from numpy.random import RandomState
 from bench.phantoms import _fields as F
 from bench.phantoms import _shapes as S
 from bench.phantoms._fields import PIXEL, X, Y
-from bench.phantoms._random import between
+from bench.phantoms._random import between, fork
 from bench.phantoms.base import Drawn, Modality, Scene
 
 FINDINGS = ("nodule", "cavity", "effusion", "pneumothorax")
@@ -52,7 +52,9 @@ def _heart(patient: RandomState) -> tuple[np.ndarray, np.ndarray]:
     heart = np.sqrt(S.chord(S.ellipse(cy, cx, between(patient, 0.27, 0.32), between(patient, 0.34, 0.42), 0.55)))
     heart = F.blur(heart, 1.0)
     middle = 3.5 * np.exp(-((X / 0.15) ** 2)) + 2.5 * S.inside(S.ellipse(-0.25, 0.13, 0.13, 0.13), 0.3)
-    shoulders = 4 * S.inside(S.ellipse(-1.05, -1.0, 0.55, 0.6), 0.5) + 4 * S.inside(S.ellipse(-1.05, 1.0, 0.55, 0.6), 0.5)
+    shoulders = 4 * S.inside(S.ellipse(-1.05, -1.0, 0.55, 0.6), 0.5) + 4 * S.inside(
+        S.ellipse(-1.05, 1.0, 0.55, 0.6), 0.5
+    )
     trachea = -4 * np.exp(-(((X + 0.01) / 0.055) ** 2)) / (1 + np.exp((Y + 0.3) / 0.05))
     stomach = -4 * S.inside(S.ellipse(0.82, between(patient, 0.4, 0.5), 0.1, 0.17), 0.4)
     outside = -14 / (1 + np.exp(-(np.abs(X) - between(patient, 0.94, 1.02) - 0.05 * Y) / 0.02))
@@ -162,14 +164,14 @@ def _consolidation(rng: RandomState, scene: Scene, air: np.ndarray) -> tuple[np.
     mask, radius = S.grow(S.lesion_field(rng, region, scene.lesion.area, 0.3), scene.lesion.area)
     patchy = 1 + 0.25 * F.smooth(rng, 2.0)
     depth = (1.6 + 4.4 * scene.lesion.contrast) * patchy
-    return depth * S.inside(radius, 0.25) * (0.25 + 0.75 * air), mask.astype(np.uint8)
+    return depth * S.inside(radius, 0.15) * (0.25 + 0.75 * air), mask.astype(np.uint8)
 
 
 def _expose(rng: RandomState, path: np.ndarray, site: int) -> np.ndarray:
     """Beer-Lambert, scatter, Poisson counts and the logarithmic display of a radiograph (bone is white)."""
     primary = np.exp(-0.19 * np.clip(path, 0.5, None))
     scatter = 0.25 * F.blur(primary, 9) if site == 0 else 0.5 * F.blur(primary, 9)
-    counts = F.poisson(rng, between(rng, 3.5e4, 7e4) * (0.45 if site else 1) * (primary + scatter))
+    counts = F.poisson(fork(rng), between(rng, 3.5e4, 7e4) * (0.45 if site else 1) * (primary + scatter))
     film = -np.log(np.maximum(counts, 1.0))
     film = F.blur(film, 0.45 if site == 0 else 0.75)
     low, high = np.percentile(film, [between(rng, 1, 4), between(rng, 96, 99)])

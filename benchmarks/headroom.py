@@ -1,0 +1,146 @@
+"""How much there is to learn in each phantom task: chance, simple references, a supervised encoder, an oracle.
+
+    python benchmarks/headroom.py                     # all tasks of phantom-v1; writes docs/headroom.md
+    python benchmarks/headroom.py --tasks xray-focal  # some tasks; prints only
+
+Frozen encoders go through linear-v1 or dense-linear-v1 at 100 % of the labels. Scores are normalised:
+(value - chance) / (1 - chance). A task needs headroom: raw pixels and the colour histogram stay below 90 % of the
+oracle, and the oracle reaches at least 0.5.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+from oracle import predict, train_oracle
+
+from bench.data.budgets import subsets
+from bench.data.dataset import TaskData
+from bench.data.load import load_task
+from bench.data.task import Task, read_suite, shipped_tasks
+from bench.discover import members
+from bench.encoders.load import load_encoder
+from bench.features.extract import extract
+from bench.leaderboard.frame import normalised
+from bench.locate import home
+from bench.metrics import score
+from bench.phantoms.generate import Plan, split_of
+from bench.protocols.base import Labelled, Problem, Unlabelled
+
+ROOT = Path(__file__).resolve().parents[1]
+ENCODERS = {
+    "raw pixels": "raw-pixels",
+    "colour histogram": "colour-histogram",
+    "random ViT": "random-init-vit",
+    "random CNN": "random-init-cnn",
+    "ImageNet": str(ROOT / "bench/encoders/examples/imagenet-efficientnet-lite0.toml"),
+}
+COLUMNS = [*ENCODERS, "oracle", "oracle, site 2"]
+SIMPLE = ("raw pixels", "colour histogram")
+EXTRA, EPOCHS = 1500, {"global": 14, "dense": 12}
+"""Images drawn for the oracle beside the training split, and its passes over them."""
+
+
+def frozen(data: TaskData, encoder_name: str) -> float:
+    """Primary metric on "test" of a frozen encoder under the linear protocol of the task's kind."""
+    task = data.task
+    encoder = load_encoder(encoder_name)
+    features = {
+        n: extract(encoder, s.images, dense=task.kind == "dense") for n, s in data.splits.items() if n != "test-shift"
+    }
+    train, val = (
+        Labelled(features[n], data.splits[n].labels, data.splits[n].groups, data.splits[n].images)
+        for n in ("train", "val")
+    )
+    test = {"test": Unlabelled(features["test"], data.tests["test"].images)}
+    size = data.train.labels.shape[1:] if task.kind == "dense" else None
+    protocol = members("bench.protocols", "PROTOCOL")["dense-linear-v1" if task.kind == "dense" else "linear-v1"]
+    every = subsets(task, data.train.labels, data.train.groups, "100%", [0])
+    (prediction,) = protocol.predict(Problem(task, train, val, test, size), every)
+    return primary(task, prediction.outputs["test"], data.tests["test"])
+
+
+def primary(task: Task, output: np.ndarray, split) -> float:
+    """The task's primary metric without interval."""
+    return score(task, output, split, resamples=None)[task.metric].value
+
+
+def measure(task: Task) -> dict[str, float]:
+    """Column -> primary metric."""
+    data = load_task(task)
+    row = {column: frozen(data, name) for column, name in ENCODERS.items()}
+    plan = Plan(task.modality, task.source["aim"], task.source["seed"])
+    model = train_oracle(task, [data.train, split_of(plan, "oracle", EXTRA)], EPOCHS[task.kind])
+    for column, split in zip(("oracle", "oracle, site 2"), data.tests.values(), strict=True):
+        row[column] = primary(task, predict(task, model, split.images), split)
+    return row
+
+
+def verdict(task: Task, row: dict[str, float]) -> str:
+    """ "yes", or what is wrong with the task's headroom."""
+    scores = {name: normalised(value, task.chance) for name, value in row.items()}
+    if scores["oracle"] < 0.5:
+        return "oracle fails"
+    solved = [name for name in SIMPLE if scores[name] >= 0.9 * scores["oracle"]]
+    return f"{solved[0]} solves it" if solved else "yes"
+
+
+def table(rows: dict[str, dict[str, float]]) -> str:
+    """The Markdown table, one line a task."""
+    tasks = shipped_tasks()
+    head = ["task", "metric", "chance", *COLUMNS, "headroom"]
+    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 3) + "---|"]
+    for name, row in rows.items():
+        task = tasks[name]
+        cells = [name.removeprefix("phantom-"), task.metric, f"{task.chance:.2f}", *(f"{row[c]:.3f}" for c in COLUMNS)]
+        lines.append("| " + " | ".join([*cells, verdict(task, row)]) + " |")
+    return "\n".join(lines)
+
+
+@click.command()
+@click.option("--tasks", multiple=True, help="Names without 'phantom-'; default: the whole suite.")
+@click.option("--again", is_flag=True, help="Measure also what has been measured before.")
+def main(tasks: tuple[str, ...], again: bool) -> None:
+    """Measure, and write docs/headroom.md when the whole suite was asked for."""
+    cards, rows = shipped_tasks(), {}
+    names = [f"phantom-{t}" for t in tasks] or read_suite("phantom-v1").tasks
+    for name in names:
+        kept = home() / "headroom" / f"{name}.{cards[name].sha256[:16]}.json"
+        if again or not kept.is_file():
+            start = time.perf_counter()
+            row = measure(cards[name])
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(row))
+            click.echo(
+                f"{name}: {time.perf_counter() - start:.0f} s {json.dumps({k: round(v, 3) for k, v in row.items()})}"
+            )
+        rows[name] = json.loads(kept.read_text())
+    click.echo(table(rows))
+    if not tasks:
+        text = (ROOT / "docs/headroom.md").read_text() if (ROOT / "docs/headroom.md").is_file() else INTRODUCTION
+        before = text.split("<!-- table -->")[0]
+        (ROOT / "docs/headroom.md").write_text(f"{before}<!-- table -->\n\n{table(rows)}\n")
+
+
+INTRODUCTION = f"""# Headroom of the phantom tasks
+
+A task measures encoders only if something is left to measure: trivial features must not solve it, and a network that
+is trained on it must. This table says so for every task of `phantom-v1`. It is written by `python
+benchmarks/headroom.py`; values are the task's primary metric on its test split.
+
+- *raw pixels*, *colour histogram*, *random ViT*, *random CNN* and *ImageNet* (EfficientNet-Lite0, supervised on
+  ImageNet) are frozen encoders under `linear-v1` or `dense-linear-v1` with all training labels.
+- *oracle* is a small network (`benchmarks/oracle.py`) trained on the task's own training split and {EXTRA:,} more images
+  from the same procedure; *oracle, site 2* is the same network on the images of the second site.
+- *headroom* is "yes" when, in chance-normalised score, neither raw pixels nor the histogram reach 90 % of the oracle and
+  the oracle reaches 0.5.
+
+<!-- table -->
+"""
+
+if __name__ == "__main__":
+    main()
