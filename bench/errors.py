@@ -5,6 +5,7 @@ MedsslError
     ├── CardError      a TOML card (encoder, task, suite, claim) breaks its schema
     ├── DataError      images, labels, masks or files of a task are not what its card says
     ├── EncoderError   an encoder cannot be loaded or breaks its contract (shape, NaN, hash)
+    │   └── NotForThisEncoderError  a protocol needs what this encoder does not have
     ├── RunError       a run cannot go on (disk full, folder in use, unwritable output)
     └── SubmissionError  a submission is refused
 """
@@ -44,6 +45,10 @@ class DataError(UserError):
 
 class EncoderError(UserError):
     """An encoder cannot be loaded, or breaks its contract."""
+
+
+class NotForThisEncoderError(EncoderError):
+    """A protocol needs what this encoder does not have (a patch grid, a network): its units are refused."""
 
 
 class RunError(UserError):

@@ -23,6 +23,7 @@ import click
 @click.option("--no-cache", is_flag=True, help="Do not keep features on disk.")
 @click.option("--accept-checksum", is_flag=True, help="Use data whose checksum differs; every record is marked.")
 @click.option("--trust-code", is_flag=True, help="Allow an encoder that is a Python file. It can do anything you can.")
+@click.option("--allow-outside", is_flag=True, help="Allow weights outside the card's folder.")
 @click.option("--executor", default="serial", show_default=True, help="serial, processes, ray, slurm.")
 @click.option("--workers", type=click.IntRange(1, 4096), help="Workers of the executor.")
 @click.option("--address", help="Address of a Ray cluster; for slurm, 'local' tries the jobs on this machine.")
@@ -41,6 +42,7 @@ def COMMAND(
     no_cache: bool,
     accept_checksum: bool,
     trust_code: bool,
+    allow_outside: bool,
     executor: str,
     workers: int | None,
     address: str | None,
@@ -66,6 +68,7 @@ def COMMAND(
         threads=threads,
         batch_size=batch_size,
         trust_code=trust_code,
+        allow_outside=allow_outside,
         accept_checksum=accept_checksum,
         cache=not no_cache,
         command=command_line(),

@@ -10,14 +10,10 @@ import numpy as np
 import torch
 
 from bench.encoders.base import Encoded, Encoder
-from bench.errors import EncoderError
+from bench.errors import EncoderError, NotForThisEncoderError
 from bench.features.base import Features
 
 BATCH = 64
-
-
-class NoPatchGridError(EncoderError):
-    """The encoder has global features only; its dense units are refused, not failed."""
 
 
 def extract(
@@ -34,7 +30,7 @@ def extract(
     images: uint8 (n, h, w, c), or (n, depth, h, w, c) for volumes, whose slices are encoded one by one and
     become one global vector by `aggregation`. May be a memory map: it is read a batch at a time.
     dense: also the patch grid, float32 (n, gh, gw, c). batch_size: halved on its own when memory runs out.
-    Raises EncoderError when the encoder breaks its contract, NoPatchGridError when `dense` and it has no grid.
+    Raises EncoderError when the encoder breaks its contract, NotForThisEncoderError when `dense` and it has no grid.
     """
     if images.ndim == 5:
         return _extract_volumes(encoder, images, batch_size, aggregation, progress)
@@ -72,7 +68,7 @@ class _Collected:
 
     def put(self, start: int, out: Encoded) -> None:
         if self.dense and out.grid is None:
-            raise NoPatchGridError("has no patch grid, so it cannot be scored on dense tasks", where=self.name)
+            raise NotForThisEncoderError("has no patch grid, so it cannot be scored on dense tasks", where=self.name)
         if self.pooled is None:
             self.pooled = np.empty((self.n, *out.pooled.shape[1:]), np.float32)
             if self.dense:

@@ -51,7 +51,7 @@ def patch_labels(task: Task, masks: np.ndarray, grid: tuple[int, int], frame: Fr
     out = np.empty((len(masks), *grid, k), dtype=np.float32)
     step = max(1, CHUNK_VALUES // (k * max(1, masks[0].size)))
     for start in range(0, len(masks), step):
-        part = torch.as_tensor(np.ascontiguousarray(masks[start : start + step])).long()
+        part = torch.as_tensor(np.array(masks[start : start + step])).long()
         shares = F.one_hot(part, k).permute(0, 3, 1, 2).float()
         out[start : start + step] = F.adaptive_avg_pool2d(_pad(shares, frame), grid).permute(0, 2, 3, 1).numpy()
     return out
@@ -108,7 +108,7 @@ def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Frame) 
     step = _step(scores, frame)
     for start in range(0, len(scores), step):
         margin, which = margins(torch.as_tensor(scores[start : start + step]).float(), frame)
-        truth = np.ascontiguousarray(masks[start : start + step])
+        truth = np.array(masks[start : start + step])
         both, ours, theirs = _areas(margin.numpy(), which.numpy(), truth, k)
         has = theirs > 0
         dice = 2 * both / np.maximum(ours + theirs[..., None], 1)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from bench.data.task import Task
 from bench.encoders.base import Encoder
 from bench.encoders.preprocess import prepare
-from bench.errors import EncoderError
+from bench.errors import NotForThisEncoderError
 from bench.protocols._select import one_hot, primary, probabilities
 from bench.protocols._train import cosine_steps, layer_groups, loss_of, torch_seed
 from bench.protocols.base import Prediction, Problem, Protocol, Subset
@@ -50,7 +50,7 @@ class FineTune(Protocol):
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         if problem.encoder is None or problem.encoder.module is None:
-            raise EncoderError("has no network to train", fix="fine-tuning needs weights, not embeddings")
+            raise NotForThisEncoderError("has no network to train", fix="fine-tuning needs weights, not embeddings")
         for subset in subsets:
             yield self._predict(problem, problem.encoder, subset)
 

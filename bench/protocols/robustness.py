@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.data.task import Task
 from bench.encoders.base import Encoder
-from bench.errors import EncoderError
+from bench.errors import NotForThisEncoderError
 from bench.features.base import Features
 from bench.features.extract import extract
 from bench.protocols import _corrupt
@@ -49,7 +49,7 @@ class Robustness(Protocol):
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         encoder = problem.encoder
         if encoder is None or encoder.precomputed:
-            raise EncoderError("cannot encode changed images", fix="robustness needs weights, not embeddings")
+            raise NotForThisEncoderError("cannot encode changed images", fix="robustness needs weights, not embeddings")
         tests = dict(problem.tests)
         for name, test in problem.tests.items():
             for kind in self.params["corruptions"]:

@@ -14,8 +14,9 @@ from bench.data.dataset import Split, TaskData
 from bench.data.load import load_task
 from bench.data.task import Task
 from bench.encoders.base import Encoder
+from bench.errors import NotForThisEncoderError
 from bench.features.base import Features
-from bench.features.extract import NoPatchGridError, extract
+from bench.features.extract import extract
 from bench.locate import home
 from bench.protocols.base import Labelled, Problem, Protocol, Unlabelled
 from bench.runs.plan import Plan
@@ -74,7 +75,7 @@ def _of_task(encoder: Encoder, plan: Plan, task: Task) -> TaskEstimate:
     images = sum(len(split) for split in data.splits.values())
     try:
         problem, per_image, per_image_bytes = _small_problem(encoder, data, dense)
-    except NoPatchGridError:
+    except NotForThisEncoderError:
         return TaskEstimate(task.name, len(units), images, 0.0, 0.0, 0)
     solve = sum(
         _solve_seconds(plan.protocols[name], problem, data.train, [u.budget for u in units if u.protocol == name])

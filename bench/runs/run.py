@@ -39,6 +39,7 @@ class RunSpec:
     threads: int | None = None
     batch_size: int | None = None
     trust_code: bool = False
+    allow_outside: bool = False
     accept_checksum: bool = False
     cache: bool = True
     command: str = ""
@@ -131,7 +132,9 @@ def session(spec: RunSpec) -> tuple[Encoder, Plan]:
     if spec.threads:
         torch.set_num_threads(spec.threads)
     plan = make_plan(spec.suite, Path(spec.tasks) if spec.tasks else None, spec.only)
-    encoder = load_encoder(spec.encoder, trust_code=spec.trust_code).to(pick_device(spec.device))
+    encoder = load_encoder(spec.encoder, trust_code=spec.trust_code, allow_outside=spec.allow_outside).to(
+        pick_device(spec.device)
+    )
     return encoder, plan
 
 

@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.budgets import subsets, why_invalid
-from bench.data.dataset import Split, TaskData
+from bench.data.dataset import TaskData
 from bench.data.load import load_task
 from bench.data.task import Task
 from bench.encoders.base import Encoder
 from bench.encoders.cost import flops_per_image
-from bench.errors import UserError
+from bench.errors import NotForThisEncoderError, UserError
 from bench.features.base import Features
 from bench.features.cache import FeatureCache, feature_key
-from bench.features.extract import NoPatchGridError, extract
+from bench.features.extract import extract
 from bench.files import sha256_arrays
 from bench.metrics import score
 from bench.metrics.resample import resample_counts
-from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Subset, Unlabelled
+from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Subset, Unlabelled, base_split
 from bench.runs.provenance import provenance
 from bench.runs.records import Cost, Interval, Record, Unit
 
@@ -89,12 +89,10 @@ class _Work:
         }
 
     def run(self, protocol: Protocol, units: list[Unit]) -> Iterator[Result]:
-        if reason := protocol.refuses(self.task):
-            yield from (self._without_result(protocol, unit, "refused", reason) for unit in units)
-            return
         ready: list[tuple[Unit, Subset]] = []
         for unit in units:
-            drawn = self._subset(unit)
+            reason = protocol.refuses(self.task) or protocol.refuses_budget(unit.budget)
+            drawn = reason or self._subset(unit)
             if isinstance(drawn, str):
                 yield self._without_result(protocol, unit, "refused", drawn)
             else:
@@ -122,7 +120,7 @@ class _Work:
                 yield self._scored(protocol, ready[finished][0], prediction, seconds)
                 finished += 1
                 started = time.perf_counter()
-        except NoPatchGridError as error:
+        except NotForThisEncoderError as error:
             for unit, _ in ready[finished:]:
                 yield self._without_result(protocol, unit, "refused", error.what)
         except UserError:
@@ -175,7 +173,7 @@ class _Work:
     def _scored(self, protocol: Protocol, unit: Unit, prediction: Prediction, solve_seconds: float) -> Result:
         started = time.perf_counter()
         outputs = dict(prediction.outputs)
-        metrics = {name: self._metrics(output, self.data.tests[name], name) for name, output in outputs.items()}
+        metrics = {name: self._metrics(output, base_split(name)) for name, output in outputs.items()}
         seconds = {
             "extract": self.extract_seconds,
             "solve": solve_seconds,
@@ -195,8 +193,8 @@ class _Work:
         )
         return record, outputs
 
-    def _metrics(self, output: np.ndarray, split: Split, name: str) -> dict[str, Interval]:
-        return score(self.task, output, split, resamples=self.counts[name])
+    def _metrics(self, output: np.ndarray, split: str) -> dict[str, Interval]:
+        return score(self.task, output, self.data.tests[split], resamples=self.counts[split])
 
     def _without_result(self, protocol: Protocol, unit: Unit, status: str, reason: str) -> Result:
         return self._record(protocol, unit, status=status, reason=reason, n_labels=0, cost=self._cost({})), {}

@@ -68,7 +68,8 @@ def check_task(records: list[Record], data: TaskData, plan: Plan) -> Iterator[st
 
 
 def _refusal(record: Record, data: TaskData, plan: Plan) -> str | None:
-    if reason := plan.protocols[record.unit.protocol].refuses(data.task):
+    protocol = plan.protocols[record.unit.protocol]
+    if reason := protocol.refuses(data.task) or protocol.refuses_budget(record.unit.budget):
         return reason
     train = data.train
     try:

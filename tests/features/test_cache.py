@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from bench.features.base import Features
 from bench.features.cache import FeatureCache
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard
-from bench.errors import EncoderError
-from bench.features.extract import NoPatchGridError, extract
+from bench.errors import EncoderError, NotForThisEncoderError
+from bench.features.extract import extract
 
 CARD = EncoderCard.parse(
     {
@@ -87,5 +88,5 @@ def test_nan_is_refused_with_the_encoders_name(images: np.ndarray) -> None:
 
 
 def test_an_encoder_without_a_grid_cannot_be_dense(images: np.ndarray) -> None:
-    with pytest.raises(NoPatchGridError):
+    with pytest.raises(NotForThisEncoderError):
         extract(Probe(grid=False), images, dense=True)
