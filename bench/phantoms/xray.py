@@ -8,7 +8,7 @@ from numpy.random import RandomState
 from bench.phantoms import _fields as F
 from bench.phantoms import _shapes as S
 from bench.phantoms._fields import PIXEL, X, Y
-from bench.phantoms._random import between, fork
+from bench.phantoms._random import between
 from bench.phantoms.base import Drawn, Modality, Scene
 
 FINDINGS = ("nodule", "cavity", "effusion", "pneumothorax")
@@ -164,14 +164,14 @@ def _consolidation(rng: RandomState, scene: Scene, air: np.ndarray) -> tuple[np.
     mask, radius = S.grow(S.lesion_field(rng, region, scene.lesion.area, 0.3), scene.lesion.area)
     patchy = 1 + 0.25 * F.smooth(rng, 2.0)
     depth = (1.6 + 4.4 * scene.lesion.contrast) * patchy
-    return depth * S.inside(radius, 0.15) * (0.25 + 0.75 * air), mask.astype(np.uint8)
+    return depth * S.inside(radius, 0.25) * (0.25 + 0.75 * air), mask.astype(np.uint8)
 
 
 def _expose(rng: RandomState, path: np.ndarray, site: int) -> np.ndarray:
     """Beer-Lambert, scatter, Poisson counts and the logarithmic display of a radiograph (bone is white)."""
     primary = np.exp(-0.19 * np.clip(path, 0.5, None))
     scatter = 0.25 * F.blur(primary, 9) if site == 0 else 0.5 * F.blur(primary, 9)
-    counts = F.poisson(fork(rng), between(rng, 3.5e4, 7e4) * (0.45 if site else 1) * (primary + scatter))
+    counts = F.poisson(rng, between(rng, 3.5e4, 7e4) * (0.45 if site else 1) * (primary + scatter))
     film = -np.log(np.maximum(counts, 1.0))
     film = F.blur(film, 0.45 if site == 0 else 0.75)
     low, high = np.percentile(film, [between(rng, 1, 4), between(rng, 96, 99)])
