@@ -44,7 +44,8 @@ def expanded(estimate: float, draws: np.ndarray, groups: list[int]) -> tuple[flo
     """95 % percentile interval, widened for few units (expanded percentile; Hesterberg 2015, Am. Stat. 69:371).
 
     groups: number of units in each resampled group. The half-widths are multiplied by t / z with
-    sum(groups) - len(groups) degrees of freedom, and by sqrt(n / (n - 1)) of the smallest group. (None, None) when a group has a single unit.
+    sum(groups) - len(groups) degrees of freedom, and by sqrt(n / (n - 1)) of the smallest group.
+    (None, None) when a group has a single unit.
     """
     draws = draws[np.isfinite(draws)]
     free = sum(groups) - len(groups)

@@ -67,8 +67,8 @@ def lacking(claim: Claim, found: Measurement) -> str | None:
     """How the evidence falls short of the claim's stated minimum, or None.
 
     >>> from bench.analysis.claim import read_ledger
-    >>> lacking(read_ledger()[0], Measurement(effect=1.0, n_encoders=6, n_tasks=20, groups={"a": 3, "b": 3}))
-    '6 encoders of at least 8; 3 a encoders of at least 4; 3 b encoders of at least 4'
+    >>> lacking(read_ledger()[0], Measurement(1.0, n_encoders=6, n_tasks=20, n_modalities=8, groups={"a": 3}))
+    '6 encoders of at least 8; 3 a encoders of at least 4'
     """
     least, short = claim.minimum, []
     if found.n_encoders < least.encoders:

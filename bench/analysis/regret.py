@@ -1,0 +1,83 @@
+"""Is the advice worth following? Leave one source data set out, advise from the others, and count the points lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.advisor import PROBES, Question, advise
+from bench.analysis.bootstrap import cluster_counts
+from bench.analysis.table import counted, pick
+from bench.words import SSL_PARADIGMS
+
+GUIDELINE = {"global": "contrastive", "dense": "generative"}
+"""Paradigm by task kind as the review's guideline has it (arXiv 2605.23995)."""
+
+
+@dataclass(frozen=True)
+class Regret:
+    """Mean points below the best encoder in hindsight, with a bootstrap interval over source data sets."""
+
+    policy: str
+    mean: float
+    low: float
+    high: float
+    n_tasks: int
+
+
+def regret_table(frame: pd.DataFrame, *, budget: str = "100%", resamples: int = 2000) -> list[Regret]:
+    """Regret of the advisor and of three simpler policies on every task, each judged without its own source data set.
+
+    Policies: the advisor; the encoder best over all other tasks; a random encoder (expected value); the encoder best
+    over all other tasks among those of the guideline's paradigm. Self-supervised encoders with every task only.
+    """
+    frame = counted(frame)
+    rows = pick(frame, list(PROBES.values()), budget=budget)
+    rows = rows.assign(encoder=rows["encoder"].astype(str), task=rows["task"].astype(str))
+    scores = 100 * rows.pivot_table(index="encoder", columns="task", values="score", observed=True).dropna()
+    about = rows.drop_duplicates("task").set_index("task")[["origin", "kind", "modality"]].astype(str)
+    paradigm = rows.drop_duplicates("encoder").set_index("encoder")["paradigm"].astype(str)
+    rows = rows[rows["encoder"].isin(scores.index)]
+    losses = {task: _losses(rows, scores, about, paradigm, task) for task in scores.columns}
+    table = pd.DataFrame(losses).T
+    origins = about.loc[table.index, "origin"].to_numpy()
+    drawn = cluster_counts(origins, np.zeros(len(origins)), resamples, np.random.default_rng(0))
+    out = []
+    for policy in table:
+        known = table[policy].notna().to_numpy()
+        values = table[policy].to_numpy()[known]
+        means = (drawn[:, known] * values).sum(1) / np.maximum(1, drawn[:, known].sum(1))
+        low, high = np.quantile(means, [0.025, 0.975]) if known.any() else (np.nan, np.nan)
+        out.append(
+            Regret(policy, float(values.mean()) if known.any() else np.nan, float(low), float(high), int(known.sum()))
+        )
+    return out
+
+
+def _losses(
+    rows: pd.DataFrame, scores: pd.DataFrame, about: pd.DataFrame, paradigm: pd.Series, task: str
+) -> dict[str, float]:
+    """Points each policy loses on one task."""
+    kind, modality, origin = about.loc[task, ["kind", "modality", "origin"]]
+    others = about.index[(about["origin"] != origin).to_numpy()].intersection(scores.columns)
+    truth = scores[task]
+    overall = scores[others].mean(axis=1)
+    names = {"overall best": overall.idxmax()}
+    guided = overall[paradigm.loc[overall.index] == GUIDELINE[kind]]
+    names["paradigm by the review's guideline"] = guided.idxmax() if len(guided) else None
+    word = "classification" if kind == "global" else "segmentation"
+    answer = advise(rows[rows["origin"].astype(str) != origin], Question(modality=modality, task=word))
+    chosen = [c.name for c in answer.encoders if c.paradigm in SSL_PARADIGMS]
+    losses = {"advisor": truth.max() - truth[chosen[0]] if chosen else np.nan}
+    for policy, name in names.items():
+        losses[policy] = truth.max() - truth[name] if name is not None else np.nan
+    losses["random"] = truth.max() - truth.mean()
+    return losses
+
+
+def as_markdown(table: list[Regret]) -> str:
+    """The table of regrets."""
+    head = "| policy | mean regret, points | 95 % interval | tasks |\n|---|---:|---:|---:|\n"
+    return head + "".join(f"| {r.policy} | {r.mean:.2f} | {r.low:.2f} to {r.high:.2f} | {r.n_tasks} |\n" for r in table)

@@ -1,0 +1,69 @@
+"""Everything the analyses say about one table of results, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.agreement import concordance, tau_matrix
+from bench.analysis.efficiency import label_efficiency
+from bench.analysis.evaluate import evaluate
+from bench.analysis.measurement import Effort, NotEnough
+from bench.analysis.mixed import fit_paradigm_by_kind
+from bench.analysis.regret import regret_table
+from bench.analysis.table import counted
+from bench.analysis.variance import variance_shares
+
+FROZEN = ("linear-v1", "dense-linear-v1")
+
+
+def analyse(
+    frame: pd.DataFrame, *, diagnostics: pd.DataFrame | None = None, effort: Effort | None = None
+) -> dict[str, Any]:
+    """Verdicts, variance shares, mixed model, rank agreement, label efficiency and the advisor's regret.
+
+    JSON-ready; a part that these results do not allow is {"missing": why}.
+    """
+    verdicts = evaluate(frame, diagnostics=diagnostics, effort=effort)
+    rows = counted(frame)
+    clinical = rows[~rows["synthetic"].astype(bool)]
+    rows = clinical if len(clinical) else rows
+    return {
+        "verdicts": [v.model_dump(mode="json") for v in verdicts],
+        "variance": {k: _part(lambda p=p: variance_shares(rows, p).to_dict()) for k, p in _boards().items()},
+        "mixed_model": _part(lambda: fit_paradigm_by_kind(rows).to_dict()),
+        "concordance": {k: _part(lambda p=p: concordance(rows, list(p))) for k, p in _boards().items()},
+        "tau_by_modality": _part(lambda: _square(tau_matrix(rows, "modality", list(FROZEN)))),
+        "tau_by_protocol": _part(
+            lambda: _square(tau_matrix(rows, "protocol", sorted(set(rows["protocol"].astype(str)))))
+        ),
+        "label_efficiency": _part(lambda: _plain(label_efficiency(rows, FROZEN))),
+        "advisor_regret": _part(lambda: [_finite(asdict(r)) for r in regret_table(rows)]),
+    }
+
+
+def _boards() -> dict[str, tuple[str, ...]]:
+    return {"global": ("linear-v1",), "dense": ("dense-linear-v1",)}
+
+
+def _part(compute: Callable[[], Any]) -> Any:
+    try:
+        return compute()
+    except NotEnough as lack:
+        return {"missing": str(lack)}
+
+
+def _square(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    return {str(a): {str(b): float(table.loc[a, b]) for b in table.columns} for a in table.index}
+
+
+def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [_finite(row) for row in table.to_dict("records")]
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}

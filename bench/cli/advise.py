@@ -1,0 +1,51 @@
+"""`medssl advise`: which encoder for a modality, a task and a number of labelled images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from bench.words import MODALITIES
+
+
+@click.command()
+@click.option("--modality", type=click.Choice(MODALITIES), required=True)
+@click.option("--task", type=click.Choice(["classification", "segmentation"]), required=True)
+@click.option("--labels", type=click.IntRange(min=1), help="Labelled images at hand; default: plenty.")
+@click.option("--commercial", is_flag=True, help="Only encoders whose licence allows commercial use.")
+@click.option("--max-gflops", type=click.FloatRange(min=0, min_open=True), help="Forward GFLOPs an image may cost.")
+@click.option("--records", type=click.Path(exists=True, path_type=Path), help="A run folder, submissions, or a table.")
+@click.option("--suite", help="Only the results of this suite.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
+@click.option("--validate", is_flag=True, help="Print how the advice fares on tasks it has not seen.")
+def COMMAND(modality, task, labels, commercial, max_gflops, records, suite, as_json, validate) -> None:
+    """Rank encoders for your situation, with the evidence behind the ranking."""
+    from bench.analysis.advisor import Question, advise
+    from bench.analysis.regret import as_markdown, regret_table
+    from bench.analysis.source import read_results_table
+
+    frame = read_results_table(records, suite)
+    if validate:
+        click.echo(as_markdown(regret_table(frame)), nl=False)
+        return
+    answer = advise(
+        frame, Question(modality=modality, task=task, labels=labels, commercial=commercial, max_gflops=max_gflops)
+    )
+    if as_json:
+        click.echo(json.dumps(answer.model_dump(mode="json"), indent=1))
+        return
+    for choice in answer.encoders[:10]:
+        span = "" if choice.low is None else f"  [{choice.low:5.1f}, {choice.high:5.1f}]"
+        click.echo(f"{choice.score:5.1f}{span}  best in {choice.p_best:4.0%}  {choice.name} ({choice.paradigm})")
+    for choice in answer.paradigms:
+        span = "" if choice.low is None else f" [{choice.low:.1f}, {choice.high:.1f}]"
+        click.echo(f"paradigm {choice.name}: {choice.score:.1f}{span} from {choice.n_encoders} encoders")
+    if answer.tasks:
+        click.echo(f"Evidence ({answer.level}): {', '.join(answer.tasks)} at {', '.join(answer.budgets)} labels")
+    for note in answer.extrapolated:
+        click.echo(note)
+    for name, why in sorted(answer.excluded.items()):
+        click.echo(f"Not considered: {name} ({why})")
+    click.echo(f"Confidence: {answer.confidence}")

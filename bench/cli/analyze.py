@@ -1,0 +1,43 @@
+"""`medssl analyze`: the claims of the ledger, judged on any set of results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--records", type=click.Path(exists=True, path_type=Path), help="A run folder, submissions, or a table.")
+@click.option("--board", "suite", help="Only the results of this suite.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write analysis.json here.")
+@click.option("--diagnostics", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="CSV with one row an encoder and one column a label-free diagnostic.")  # fmt: skip
+def COMMAND(records, suite, as_json, out, diagnostics) -> None:
+    """Judge every claim of the ledger on the results at hand."""
+    from bench.analysis.report import analyse
+    from bench.analysis.source import read_diagnostics, read_results_table
+    from bench.analysis.verdict import Verdict
+    from bench.files import write_atomic
+
+    found = analyse(
+        read_results_table(records, suite), diagnostics=read_diagnostics(diagnostics) if diagnostics else None
+    )
+    text = json.dumps(found, indent=1, sort_keys=True, allow_nan=False)
+    if out:
+        write_atomic(out / "analysis.json", text + "\n")
+    if as_json:
+        click.echo(text)
+        return
+    for values in found["verdicts"]:
+        verdict = Verdict.model_validate(values)
+        click.echo(
+            f"{verdict}\n     {verdict.reason} ({verdict.n_encoders} encoders, {verdict.n_tasks} source data sets)"
+        )
+    for board, shares in found["variance"].items():
+        if "missing" not in shares:
+            parts = f"encoder {shares['encoder']:.0%}, task {shares['task']:.0%}, encoder x task {shares['rest']:.0%}"
+            own = f"{shares['paradigm_of_encoder']:.0%} of encoder, {shares['paradigm_of_rest']:.0%} of encoder x task"
+            click.echo(f"Variance, {board}: {parts}; paradigm explains {own}")
