@@ -73,7 +73,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         raise RunError(f"cannot be written: {error.strerror}", where=path, fix=fix) from None
 
 
-def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+def npz_bytes(arrays: Mapping[str, np.ndarray], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """A compressed npz whose bytes depend only on the arrays (fixed dates, sorted names; no pickle)."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -81,7 +81,7 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
             member = io.BytesIO()
             np.lib.format.write_array(member, np.asarray(arrays[name], order="C"), allow_pickle=False)
             info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
+            info.compress_type = method
             archive.writestr(info, member.getvalue(), compresslevel=6)
     return buffer.getvalue()
 

@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from bench.errors import RunError, SubmissionError, UserError
 from bench.files import canonical_json, npz_bytes, read_npz, sha256_arrays, write_atomic
+from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.records import MAX_RECORD_BYTES, Record
 
 
@@ -109,8 +110,8 @@ class Journal:
                 by_task[records[key].unit.task].update({f"{key}/{split}": a for split, a in arrays.items()})
         for task, arrays in by_task.items():
             path = self.folder / "predictions" / f"{task}.npz"
-            before = read_npz(path) if path.exists() else {}
-            write_atomic(path, npz_bytes(before | arrays))
+            before = read_predictions(path) if path.exists() else {}
+            write_atomic(path, predictions_bytes(before | arrays))
         write_atomic(self.folder / "records.jsonl", "".join(r.to_json() + "\n" for r in records.values()))
         shutil.rmtree(units, ignore_errors=True)
         self.__dict__.pop("_sealed", None)
@@ -148,7 +149,7 @@ def read_outputs(folder: Path, records: list[Record]) -> Iterator[tuple[Record, 
             by_task[record.unit.task].append(record)
     for task, members in by_task.items():
         path = folder / "predictions" / f"{task}.npz"
-        arrays = read_npz(path)
+        arrays = read_predictions(path)
         for record in members:
             prefix = f"{record.unit.key}/"
             outputs = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -45,6 +45,9 @@ def bundle(card_path: Path, run_root: Path, out: Path, *, with_weights: bool = F
         n_records = sum(_copy_run(card, run, partial / run.name) for run in runs)
         shutil.copyfile(source / "encoder.toml" if card_path.is_dir() else card_path, partial / "encoder.toml")
         _bounded(partial)
+        for extra in ("training.json", "README.md"):
+            if (source / extra).is_file():
+                shutil.copyfile(source / extra, partial / extra)
         weights = with_weights and _copy_weights(card, source, partial)
         size = sum(p.stat().st_size for p in partial.rglob("*") if p.is_file())
         shutil.rmtree(target, ignore_errors=True)

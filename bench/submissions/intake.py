@@ -19,7 +19,8 @@ MAX_BYTES = 20 * 1024**2
 """Of everything but weights and features."""
 MAX_WEIGHT_BYTES = 4 * 1024**3
 MAX_LINE_BYTES = 256 * 1024
-MAX_UNPACKED_BYTES = 512 * 1024**2
+MAX_UNPACKED_BYTES = 256 * 1024**2
+"""Of one predictions file; masks stored as bits then take eight times this in memory, 2 GB."""
 
 _NAME = r"[a-z0-9][a-z0-9._-]{0,127}"
 _WEIGHTS = re.compile(r"(?i)[a-z0-9][a-z0-9._/-]{0,200}\.(safetensors|pth|pt|bin|ckpt|onnx|parquet|npz|pt2|json)")

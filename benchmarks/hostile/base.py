@@ -14,7 +14,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from bench.files import npz_bytes, read_npz, sha256_arrays
+from bench.files import sha256_arrays
+from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.run import RunSpec, run
 from bench.submissions.bundle import bundle
 
@@ -113,9 +114,9 @@ def edit_predictions(
 ) -> None:
     """Edit the predictions of a task in place; `rehash` also puts the new hashes into the records."""
     path = folder / "local" / "predictions" / f"{task}.npz"
-    arrays = read_npz(path)
+    arrays = read_predictions(path)
     change(arrays)
-    path.write_bytes(npz_bytes(arrays))
+    path.write_bytes(predictions_bytes(arrays))
     if rehash:
 
         def hashes(records: list[dict[str, Any]]) -> None:

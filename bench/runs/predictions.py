@@ -1,0 +1,40 @@
+"""Predictions of a task in one small file: masks of two classes as bits, everything compressed."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bench.errors import UserError
+from bench.files import npz_bytes, read_npz
+
+_BITS = "@bits"
+
+
+def predictions_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An npz of predictions; its bytes depend only on the arrays. Masks of classes 0 and 1 take a bit a pixel."""
+    return npz_bytes(dict(_packed(k, a) for k, a in arrays.items()), method=zipfile.ZIP_LZMA)
+
+
+def read_predictions(path: Path) -> dict[str, np.ndarray]:
+    """Inverse of `predictions_bytes`. Raises UserError when the file is missing or not readable."""
+    return dict(_unpacked(k, a, path) for k, a in read_npz(path).items())
+
+
+def _packed(key: str, array: np.ndarray) -> tuple[str, np.ndarray]:
+    if array.dtype == np.uint8 and array.ndim == 3 and array.size and array.max() <= 1:
+        return f"{key}{_BITS}{array.shape[-1]}", np.packbits(array, axis=-1)
+    return key, array
+
+
+def _unpacked(key: str, array: np.ndarray, path: Path) -> tuple[str, np.ndarray]:
+    name, bits, width = key.partition(_BITS)
+    if not bits:
+        return key, array
+    fits = width.isdecimal() and len(width) < 6 and array.dtype == np.uint8 and array.ndim == 3
+    if not fits or (int(width) + 7) // 8 != array.shape[-1]:
+        raise UserError(f"array {key[:100]!r} does not hold the bits its name says", where=path)
+    return name, np.unpackbits(array, axis=-1, count=int(width))
