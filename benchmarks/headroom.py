@@ -134,10 +134,10 @@ benchmarks/headroom.py`; values are the task's primary metric on its test split.
 
 - *raw pixels*, *colour histogram*, *random ViT*, *random CNN* and *ImageNet* (EfficientNet-Lite0, supervised on
   ImageNet) are frozen encoders under `linear-v1` or `dense-linear-v1` with all training labels.
-- *oracle* is a small network (`benchmarks/oracle.py`) trained on the task's own training split and {EXTRA:,} more images
-  from the same procedure; *oracle, site 2* is the same network on the images of the second site.
-- *headroom* is "yes" when, in chance-normalised score, neither raw pixels nor the histogram reach 90 % of the oracle and
-  the oracle reaches 0.5.
+- *oracle* is a small network (`benchmarks/oracle.py`) trained on the task's own training split and {EXTRA:,} more
+  images from the same procedure; *oracle, site 2* is the same network on the images of the second site.
+- *headroom* is "yes" when, in chance-normalised score, neither raw pixels nor the histogram reach 90 % of the oracle
+  and the oracle reaches 0.5.
 
 <!-- table -->
 """

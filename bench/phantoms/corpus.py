@@ -23,7 +23,7 @@ def pretraining_corpus(
         reduced by area averaging).
     attributes: name -> int64 (n,), class indices for a reference trained on the images' own attributes. "modality";
         "diffuse" and "focal" (numbered through over all modalities, so that one softmax head each will do);
-        "size" (0 no lesion, 1 to 4 the size bin); "site" (0 or 1). `attribute_classes()` gives their numbers of classes.
+        "size" (0 no lesion, 1 to 4 the size bin); "site" (0 or 1). `attribute_classes()` counts the classes of each.
 
     Deterministic: image i is a function of (seed, i) alone, whatever `n` and `jobs` (processes; None: all cores).
     Disjoint from every evaluation image, whatever the seeds: the random streams have other keys.

@@ -79,7 +79,7 @@ def _organs(patient: RandomState, rng: RandomState, hu: np.ndarray) -> tuple[np.
     hu = _paint(hu, S.inside(spleen, 0.08), 118 + 5 * F.smooth(rng, 2))
     cy, cx = between(patient, -0.32, -0.24), between(patient, 0.34, 0.42)
     stomach = S.wobbly(patient, S.ellipse(cy, cx, 0.2, 0.27, -0.4), cy, cx, 0.1)
-    fluid = np.where(Y < cy - between(rng, 0.0, 0.1), -850.0, 25 + 14 * F.smooth(rng, 2))
+    fluid = np.where(cy - between(rng, 0.0, 0.1) > Y, -850.0, 25 + 14 * F.smooth(rng, 2))
     hu = _paint(hu, S.inside(stomach, 0.1), 75.0)
     hu = _paint(hu, S.inside(stomach / 0.84, 0.06), fluid)
     for _ in range(5):

@@ -44,7 +44,7 @@ def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
 
 
 def _floor(rng: RandomState, deep: bool) -> np.ndarray:
-    """Height (Y) of the lower border of the pigment epithelium in each column, (128,); deep: room for a lesion above."""
+    """Height (Y) of the lower border of the pigment epithelium, (128,); `deep` leaves room for a lesion above it."""
     x, middle = X[0], between(rng, 0.42, 0.62) if deep else between(rng, 0.1, 0.62)
     return middle + between(rng, -0.25, 0.25) * x + between(rng, -0.2, 0.06) * (x**2 - 0.33)
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from bench.phantoms import _fields as F
 from bench.phantoms import _shapes as S
-from bench.phantoms._fields import N, PIXEL, X, Y
+from bench.phantoms._fields import PIXEL, N, X, Y
 from bench.phantoms._random import between
 from bench.phantoms.base import Drawn, Modality, Scene
 

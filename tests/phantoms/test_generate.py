@@ -115,7 +115,7 @@ def test_corpus_is_deterministic_and_mixes_everything():
     assert np.bincount(attributes["modality"]).tolist() == [6] * 8
     limits = attribute_classes()
     assert attributes.keys() == limits.keys()
-    assert all(0 <= v.min() and v.max() < limits[k] for k, v in attributes.items())
+    assert all(v.min() >= 0 and v.max() < limits[k] for k, v in attributes.items())
 
 
 def test_corpus_and_evaluation_images_are_disjoint_for_any_seed():
