@@ -54,7 +54,7 @@ class Oracle(nn.Module):
 
 def _tensor(images: np.ndarray) -> Tensor:
     x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
-    return (x - 0.45) / 0.25
+    return ((x - 0.45) / 0.25).contiguous(memory_format=torch.channels_last)
 
 
 def _loss(task: Task, logits: Tensor, y: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def train_oracle(task: Task, train: list[Split], epochs: int, seed: int = 0) -> 
     rng = torch.Generator().manual_seed(seed)
     x = _tensor(np.concatenate([s.images for s in train]))
     y = torch.from_numpy(np.concatenate([s.labels for s in train]).astype(np.int64))
-    model = Oracle(x.shape[1], len(task.classes), task.kind == "dense")
+    model = Oracle(x.shape[1], len(task.classes), task.kind == "dense").to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), PEAK_RATE, weight_decay=0.02)
     steps = epochs * (len(x) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps, pct_start=0.2)
@@ -96,7 +96,8 @@ def train_oracle(task: Task, train: list[Split], epochs: int, seed: int = 0) -> 
             if len(rows) < BATCH:
                 continue
             optimiser.zero_grad()
-            _loss(task, *(lambda a, b: (model(a), b))(*_flipped(task, x[rows], y[rows], rng))).backward()
+            images, labels = _flipped(task, x[rows], y[rows], rng)
+            _loss(task, model(images), labels).backward()
             optimiser.step()
             schedule.step()
     return model.eval()
