@@ -1,0 +1,39 @@
+"""How well each diagnostic orders encoders by Global and Dense score, beside the number of parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.agreement import bootstrap_rows, tau_rows
+from bench.analysis.bootstrap import encoder_means
+from bench.analysis.table import centred, counted, covered, pick, tabulate, weights
+
+PROBES = {"global": "linear-v1", "dense": "dense-linear-v1"}
+
+
+def foretelling(frame: pd.DataFrame, diagnostics: pd.DataFrame, *, resamples: int = 2000) -> pd.DataFrame:
+    """One row a diagnostic x board: Kendall tau with a 95 % bootstrap interval over encoders, and n.
+
+    diagnostics: one row an encoder, one column a diagnostic. "parameters" is added as the baseline every
+    diagnostic must beat. Fewer than 4 encoders: no row.
+    """
+    frame, rows = counted(frame), []
+    for board, probe in PROBES.items():
+        chosen = pick(frame, [probe])
+        if chosen.empty:
+            continue
+        table = covered(centred(tabulate(chosen)))
+        ones = np.ones((1, table.values.shape[1])), np.ones((1, table.values.shape[2]))
+        score = pd.Series(encoder_means(table.values, weights(table.columns), *ones)[0], table.encoders.index)
+        about = diagnostics.assign(parameters=table.encoders["parameters"].reindex(diagnostics.index))
+        for name in about:
+            both = pd.concat([about[name].astype(float).rename("x"), score.rename("y")], axis=1, join="inner").dropna()
+            if len(both) < 4:
+                continue
+            drawn = bootstrap_rows(len(both), resamples, np.random.default_rng(0))
+            x, y = both["x"].to_numpy(), both["y"].to_numpy()
+            low, high = np.nanquantile(tau_rows(x[drawn], y[drawn]), [0.025, 0.975])
+            tau = float(tau_rows(x[None], y[None])[0])
+            rows.append({"diagnostic": name, "board": board, "tau": tau, "low": low, "high": high, "n": len(both)})
+    return pd.DataFrame(rows, columns=["diagnostic", "board", "tau", "low", "high", "n"])
