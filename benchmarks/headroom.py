@@ -30,6 +30,7 @@ from bench.locate import home
 from bench.metrics import score
 from bench.phantoms.generate import Plan, split_of
 from bench.protocols.base import Labelled, Problem, Unlabelled
+from bench.runs.records import Record
 
 ROOT = Path(__file__).resolve().parents[1]
 ENCODERS = {
@@ -43,6 +44,17 @@ COLUMNS = [*ENCODERS, "oracle", "oracle, site 2"]
 SIMPLE = ("raw pixels", "colour histogram")
 EXTRA, EPOCHS = 700, {"global": 12, "dense": 7}
 """Images drawn for the oracle beside the training split, and its passes over them."""
+
+
+def recorded(data: TaskData, encoder_name: str, runs: Path) -> float | None:
+    """The same value from the records of `medssl run` (suite phantom-v1), or None when it is not there."""
+    wanted = ("dense-linear-v1" if data.task.kind == "dense" else "linear-v1", "100%", data.task.name, data.sha256)
+    for path in runs.glob(f"{load_encoder(encoder_name).card.name}/phantom-v1/records.jsonl"):
+        for record in map(Record.from_json, path.read_text().splitlines()):
+            unit = record.unit
+            if (unit.protocol, unit.budget, unit.task, record.data_sha256) == wanted and record.primary:
+                return record.primary.value
+    return None
 
 
 def frozen(data: TaskData, encoder_name: str) -> float:
@@ -69,10 +81,12 @@ def primary(task: Task, output: np.ndarray, split) -> float:
     return score(task, output, split, resamples=None)[task.metric].value
 
 
-def measure(task: Task) -> dict[str, float]:
-    """Column -> primary metric."""
-    data = load_task(task)
-    row = {column: frozen(data, name) for column, name in ENCODERS.items()}
+def measure(task: Task, runs: Path) -> dict[str, float]:
+    """Column -> primary metric; frozen encoders from records of `runs` where they are there."""
+    data, row = load_task(task), {}
+    for column, name in ENCODERS.items():
+        value = recorded(data, name, runs)
+        row[column] = frozen(data, name) if value is None else value
     plan = Plan(task.modality, task.source["aim"], task.source["seed"])
     model = train_oracle(task, [data.train, split_of(plan, "oracle", EXTRA)], EPOCHS[task.kind])
     for column, name in (("oracle", "test"), ("oracle, site 2", "test-shift")):
@@ -104,8 +118,9 @@ def table(rows: dict[str, dict[str, float]]) -> str:
 
 @click.command()
 @click.option("--tasks", multiple=True, help="Names without 'phantom-'; default: the whole suite.")
+@click.option("--runs", type=click.Path(path_type=Path), default="runs", help="Records to take frozen encoders from.")
 @click.option("--again", is_flag=True, help="Measure also what has been measured before.")
-def main(tasks: tuple[str, ...], again: bool) -> None:
+def main(tasks: tuple[str, ...], runs: Path, again: bool) -> None:
     """Measure, and write docs/headroom.md when the whole suite was asked for."""
     cards, rows = shipped_tasks(), {}
     names = [f"phantom-{t}" for t in tasks] or read_suite("phantom-v1").tasks
@@ -113,7 +128,7 @@ def main(tasks: tuple[str, ...], again: bool) -> None:
         kept = home() / "headroom" / f"{name}.{cards[name].sha256[:16]}.json"
         if again or not kept.is_file():
             start = time.perf_counter()
-            row = measure(cards[name])
+            row = measure(cards[name], runs)
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(row))
             click.echo(
