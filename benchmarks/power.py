@@ -12,14 +12,16 @@ import argparse
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from bench.analysis.claim import read_ledger
 from bench.analysis.evaluate import estimand_of
 from bench.analysis.measurement import Effort
-from bench.analysis.planted import Plan, plant
+from bench.analysis.planted import Plan, plant, redraw
 from bench.analysis.table import counted
 from bench.analysis.verdict import judge
 from bench.files import write_atomic
@@ -49,11 +51,9 @@ SCENARIOS = [
     Scenario("H1", "+8 as claimed", replace(BASE, kind=8.0), 8.0),
     Scenario("H1", "-8, the reverse", replace(BASE, kind=-8.0), -8.0),
     Scenario("H2", "no effect", LABELS, 0.0, True),
-    Scenario("H2", "-1 per tenfold labels", replace(LABELS, slope=-1.0), -1.0),
     Scenario("H2", "-2 per tenfold labels", replace(LABELS, slope=-2.0), -2.0),
     Scenario("H2", "+2, the reverse", replace(LABELS, slope=2.0), 2.0),
     Scenario("H3", "no effect", BASE, 0.0, True),
-    Scenario("H3", "+3 as claimed", replace(BASE, subtle=3.0), 3.0),
     Scenario("H3", "+6 as claimed", replace(BASE, subtle=6.0), 6.0),
     Scenario("H3", "-6, the reverse", replace(BASE, subtle=-6.0), -6.0),
     Scenario("H4", "no effect", BASE, 0.0, True),
@@ -62,12 +62,22 @@ SCENARIOS = [
 ]
 
 
+@cache
+def template(plan: Plan) -> pd.DataFrame:
+    """A draw of the plan to redraw from, made once in each process."""
+    return counted(plant(plan))
+
+
+LEDGER = {claim.id: claim for claim in read_ledger()}
+
+
 def one(job: tuple[int, int, int]) -> tuple[float, float, bool, str]:
     """(p, effect, truth inside the interval, verdict before Holm) of one replication."""
     number, encoders, seed = job
     scenario = SCENARIOS[number]
-    claim = next(c for c in read_ledger() if c.id == scenario.claim)
-    frame = counted(plant(replace(scenario.plan, encoders=encoders), seed=seed))
+    claim = LEDGER[scenario.claim]
+    plan = replace(scenario.plan, encoders=encoders)
+    frame = redraw(template(plan), plan, seed)
     found = estimand_of(claim).measure(frame, replace(EFFORT, seed=seed), None)
     inside = found.low is not None and found.low <= scenario.truth <= found.high
     return found.p, found.effect, inside, judge(claim, found, found.p)[0]

@@ -119,8 +119,9 @@ def modality_map(frame: pd.DataFrame) -> alt.TopLevelMixin:
 
 def similarity_map(matrix: pd.DataFrame) -> alt.LayerChart:
     """Debiased linear CKA between encoders (bench.analysis.diagnostics.similarity.cka_matrix)."""
-    data = matrix.rename_axis("a").reset_index().melt("a", var_name="b", value_name="cka")
-    order = list(matrix.index)
+    order = [str(name) for name in matrix.index]
+    n, cells = len(order), matrix.to_numpy(float)
+    data = pd.DataFrame({"a": np.repeat(order, n), "b": np.tile(order, n), "cka": cells.ravel()})
     base = alt.Chart(data).encode(x=alt.X("a:N", sort=order, title=None), y=alt.Y("b:N", sort=order, title=None))
     tiles = base.mark_rect().encode(
         color=alt.Color("cka:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]), title="CKA")

@@ -74,14 +74,25 @@ class Plan:
 
 def plant(plan: Plan, seed: int = 0) -> pd.DataFrame:
     """A long table (bench.leaderboard.frame.COLUMNS) of one draw of a plan; equal seed, equal table."""
-    rng = np.random.default_rng(seed)
     encoders, tasks = _encoders(plan), _tasks(plan)
+    return _finished(_rows(plan, encoders, tasks, seed), encoders, tasks, plan)
+
+
+def redraw(frame: pd.DataFrame, plan: Plan, seed: int) -> pd.DataFrame:
+    """The table `plant(plan, seed)` would give, made from another draw of the same plan: only the values are new."""
+    rows = _rows(plan, _encoders(plan), _tasks(plan), seed)
+    value, score = rows["value"].to_numpy(), rows["score"].to_numpy()
+    return frame.assign(value=value, score=score, low=value - 0.02, high=value + 0.02)
+
+
+def _rows(plan: Plan, encoders: pd.DataFrame, tasks: pd.DataFrame, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
     at_full = _full(plan, encoders, tasks, rng)
     scores = _at_fractions(plan, encoders, tasks, at_full, rng)
     rows = [_primary_rows(plan, scores, encoders, tasks, p, rng) for p in plan.protocols]
     if any(p.startswith("dense") for p in plan.protocols) and plan.per_modality[1]:
         rows.append(_strata_rows(plan, at_full, encoders, tasks, rng))
-    return _finished(pd.concat(rows, ignore_index=True), encoders, tasks, plan)
+    return pd.concat(rows, ignore_index=True)
 
 
 def _encoders(plan: Plan) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +17,7 @@ from bench.analysis.mixed import fit_paradigm_by_kind
 from bench.analysis.regret import regret_table
 from bench.analysis.table import counted
 from bench.analysis.variance import variance_shares
+from bench.analysis.verdict import Verdict
 
 FROZEN = ("linear-v1", "dense-linear-v1")
 
@@ -44,6 +45,26 @@ def analyse(
         "label_efficiency": _part(lambda: _plain(label_efficiency(rows, FROZEN))),
         "advisor_regret": _part(lambda: [_finite(asdict(r)) for r in regret_table(rows)]),
     }
+
+
+def charts(frame: pd.DataFrame, found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(name, Altair chart) of every picture these results allow. found: what `analyse` returned."""
+    from bench.analysis import pictures
+
+    drawn: dict[str, Callable[[], Any]] = {
+        "verdicts": lambda: pictures.verdicts([Verdict.model_validate(v) for v in found["verdicts"]]),
+        "plane": lambda: pictures.plane(frame),
+        "label-curves": lambda: pictures.curves(frame),
+        "strata": lambda: pictures.by_stratum(frame),
+        "modality": lambda: pictures.modality_map(frame),
+        "pareto": lambda: pictures.pareto(frame),
+        "critical-difference-global": lambda: pictures.critical_difference(frame, "linear-v1"),
+        "critical-difference-dense": lambda: pictures.critical_difference(frame, "dense-linear-v1"),
+    }
+    for name, draw in drawn.items():
+        chart = _part(draw)
+        if not isinstance(chart, dict):
+            yield name, chart
 
 
 def _boards() -> dict[str, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,5 +52,15 @@ def styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
 def save(chart: alt.TopLevelMixin, path: Path) -> None:
     """Write a chart as .svg, or as .png at twice its size."""
     spec = chart.to_dict()
-    data = vl_convert.vegalite_to_svg(spec) if path.suffix == ".svg" else vl_convert.vegalite_to_png(spec, scale=2)
-    write_atomic(path, data)
+    if path.suffix == ".svg":
+        write_atomic(path, _numbered(vl_convert.vegalite_to_svg(spec)))
+    else:
+        write_atomic(path, vl_convert.vegalite_to_png(spec, scale=2))
+
+
+def _numbered(svg: str) -> str:
+    """Identifiers counted from the start of the picture: Vega counts them through a process, so bytes would differ."""
+    for kind in ("gradient_", "clip"):
+        order = {name: str(i) for i, name in enumerate(dict.fromkeys(re.findall(rf"\b{kind}(\d+)\b", svg)))}
+        svg = re.sub(rf"\b{kind}(\d+)\b", lambda m, o=order, k=kind: k + o[m[1]], svg)
+    return svg

@@ -96,10 +96,12 @@ def weights(columns: pd.DataFrame) -> np.ndarray:
 
     A column of one side is weighted within its side; sides are averaged over alike.
     """
-    cell = columns["modality"] + "|" + columns["kind"] + "|" + columns["side"]
-    in_origin = columns.groupby([cell, columns["origin"]])["task"].transform("size").to_numpy()
-    in_cell = columns.groupby(cell)["origin"].transform("nunique").to_numpy()
-    return 1.0 / (in_origin * in_cell * cell.nunique())
+    cell = (columns["modality"] + "|" + columns["kind"] + "|" + columns["side"]).to_numpy(str)
+    origin = np.char.add(np.char.add(cell, "|"), columns["origin"].to_numpy(str))
+    cells, in_cell = np.unique(cell, return_inverse=True)
+    _, first, member, size = np.unique(origin, return_index=True, return_inverse=True, return_counts=True)
+    origins = np.bincount(in_cell.ravel()[first], minlength=len(cells))
+    return 1.0 / (size[member.ravel()] * origins[in_cell.ravel()] * len(cells))
 
 
 def centred(table: Table) -> Table:

@@ -12,22 +12,24 @@ import click
 @click.option("--records", type=click.Path(exists=True, path_type=Path), help="A run folder, submissions, or a table.")
 @click.option("--board", "suite", help="Only the results of this suite.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write analysis.json here.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write analysis.json and pictures here.")
 @click.option("--diagnostics", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="CSV with one row an encoder and one column a label-free diagnostic.")  # fmt: skip
 def COMMAND(records, suite, as_json, out, diagnostics) -> None:
     """Judge every claim of the ledger on the results at hand."""
-    from bench.analysis.report import analyse
+    from bench.analysis.report import analyse, charts
     from bench.analysis.source import read_diagnostics, read_results_table
+    from bench.analysis.style import save
     from bench.analysis.verdict import Verdict
     from bench.files import write_atomic
 
-    found = analyse(
-        read_results_table(records, suite), diagnostics=read_diagnostics(diagnostics) if diagnostics else None
-    )
+    frame = read_results_table(records, suite)
+    found = analyse(frame, diagnostics=read_diagnostics(diagnostics) if diagnostics else None)
     text = json.dumps(found, indent=1, sort_keys=True, allow_nan=False)
     if out:
         write_atomic(out / "analysis.json", text + "\n")
+        for name, chart in charts(frame, found):
+            save(chart, out / f"{name}.svg")
     if as_json:
         click.echo(text)
         return
