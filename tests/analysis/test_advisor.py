@@ -83,7 +83,7 @@ def test_regret_by_hand_and_the_advisor_beats_chance():
 
 def test_commands_print_and_write(tmp_path):
     path = tmp_path / "table.parquet"
-    plant(Plan(encoders=8, modalities=4)).to_parquet(path)
+    plant(Plan(encoders=8, modalities=2, seeds=1)).to_parquet(path)
     out = CliRunner().invoke(ANALYZE, ["--records", str(path), "--out", str(tmp_path / "o")], catch_exceptions=False)
     assert out.exit_code == 0
     assert "H1" in out.output

@@ -101,6 +101,7 @@ def test_pathology_contrast_by_size_and_blindness():
     seen = pathology_contrast(grid, masks)
     assert seen["2-10%"] == pytest.approx(2)
     assert seen[">10%"] is None
+    assert seen["<0.5%"] is None  # the small lesion is a single patch
     blind = pathology_contrast(RNG.normal(size=(1, 8, 8, 512)), masks[:1])["2-10%"]
     assert blind == pytest.approx(0, abs=0.1)
 

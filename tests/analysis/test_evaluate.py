@@ -7,6 +7,7 @@ import pytest
 
 from bench.analysis import Verdict, evaluate
 from bench.analysis.claim import Claim, read_ledger
+from bench.analysis.estimands.dispersion import component
 from bench.analysis.evaluate import estimand_of
 from bench.analysis.measurement import Effort, Measurement, NotEnough
 from bench.analysis.planted import Plan, plant, redraw, with_shift
@@ -211,3 +212,13 @@ def test_no_reference_means_no_label_gain():
 def test_redrawing_a_plan_is_planting_it():
     plan = Plan(encoders=8, modalities=3, kind=2.0)
     pd.testing.assert_frame_equal(redraw(plant(plan, 1), plan, 5), plant(plan, 5))
+
+
+def test_variance_component_of_many_tables_is_that_of_each():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), [3, 4, 5])
+    onehot = (np.arange(3)[:, None] == labels).astype(float)
+    z = rng.normal(size=(6, 12, 2))
+    assert component(z, onehot) == pytest.approx([component(one, onehot) for one in z])
+    planted = [component(rng.normal(0, 2, (3, 1))[labels] + rng.normal(size=(12, 1)), onehot) for _ in range(2000)]
+    assert np.mean(planted) == pytest.approx(4, rel=0.1)

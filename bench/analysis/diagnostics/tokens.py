@@ -61,7 +61,8 @@ def pathology_contrast(grid: np.ndarray, masks: np.ndarray) -> dict[str, float |
 
     grid: float (n, gh, gw, c); masks: (n, h, w), nonzero is lesion. A patch is a lesion patch when at least half of it
     is lesion (or it is the most covered one); the ring is the patches within two of a lesion patch that hold none.
-    Above 0 when the encoder tells the lesion from its surroundings. None for a bin without such an image.
+    Above 0 when the encoder tells the lesion from its surroundings. A lesion of a single patch has no pair and is left
+    out: on a coarse grid the smallest bin may be None.
     """
     found: dict[str, list[float]] = {name: [] for name in SIZES}
     names = list(SIZES)
@@ -71,7 +72,7 @@ def pathology_contrast(grid: np.ndarray, masks: np.ndarray) -> dict[str, float |
             continue
         lesion = cover >= min(0.5, cover.max())
         ring = ndimage.binary_dilation(lesion, np.ones((3, 3)), iterations=2) & (cover == 0)
-        if not ring.any():
+        if not ring.any() or lesion.sum() < 2:
             continue
         z = _unit(tokens - tokens.mean((0, 1)))
         inside, outside = z[lesion], z[ring]
@@ -81,9 +82,9 @@ def pathology_contrast(grid: np.ndarray, masks: np.ndarray) -> dict[str, float |
 
 
 def _mean_cosine(z: np.ndarray) -> float:
-    """Mean over pairs of different rows of z (m, c), unit vectors; 1 for a single row."""
+    """Mean over pairs of different rows of z (m, c), unit vectors, m > 1."""
     m, total = len(z), z.sum(0)
-    return 1.0 if m == 1 else float((total @ total - m) / (m * (m - 1)))
+    return float((total @ total - m) / (m * (m - 1)))
 
 
 def _cover(mask: np.ndarray, grid: tuple[int, int]) -> np.ndarray:

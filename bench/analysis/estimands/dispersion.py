@@ -34,7 +34,7 @@ class Dispersion(Estimand):
         blocks = strata(table.encoders)
         onehot = (paradigms[:, None] == labels).astype(float)
         p = permutation.p_dispersion(z, onehot, blocks, effort.permutations, effort.rng(1))
-        variance = component(permutation.within_strata(z, blocks), onehot)
+        variance = float(component(permutation.within_strata(z, blocks), onehot))
         low, high = self._interval(table, shifted and shifted.keep(whole), labels, blocks, onehot, variance, effort)
         return Measurement(
             effect=float(np.sqrt(max(0.0, variance))),
@@ -92,12 +92,7 @@ class Dispersion(Estimand):
         drawn = _drawn_rows(labels, b, rng)
         z = np.take_along_axis(z, drawn[:, :, None], axis=1)
         whole = np.isfinite(z).all(axis=(1, 2))
-        draws = np.array(
-            [
-                component(permutation.within_strata(zz, blocks[d]), onehot)
-                for zz, d in zip(z[whole], drawn[whole], strict=True)
-            ]
-        )
+        draws = component(_within(z[whole], blocks[drawn[whole]]), onehot)
         if len(draws) < 100:
             return None, None
         # Resampling adds the within-group noise once more: the draws are moved back to the estimate.
@@ -107,15 +102,25 @@ class Dispersion(Estimand):
         return float(np.sqrt(max(0.0, low))), float(np.sqrt(max(0.0, high)))
 
 
-def component(z: np.ndarray, onehot: np.ndarray) -> float:
-    """Variance between groups of z (E, M), averaged over M, from one-way mean squares; may be negative."""
+def component(z: np.ndarray, onehot: np.ndarray) -> np.ndarray:
+    """Variance between groups of z (..., E, M), averaged over M, from one-way mean squares: (...,); may be negative."""
     sizes = onehot.sum(axis=1)
     n, g = sizes.sum(), len(sizes)
     means = (onehot @ z) / sizes[:, None]
-    ms_between = (sizes[:, None] * (means - z.mean(0)) ** 2).sum(0) / (g - 1)
-    ms_within = ((z - onehot.T @ means) ** 2).sum(0) / (n - g)
+    ms_between = (sizes[:, None] * (means - z.mean(-2, keepdims=True)) ** 2).sum(-2) / (g - 1)
+    ms_within = ((z - onehot.T @ means) ** 2).sum(-2) / (n - g)
     n0 = (n - (sizes**2).sum() / n) / (g - 1)
-    return float(((ms_between - ms_within) / n0).mean())
+    return ((ms_between - ms_within) / n0).mean(-1)
+
+
+def _within(z: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """z (B, E, M) less the mean of its stratum, blocks (B, E), within each resample."""
+    out = np.array(z)
+    for name in np.unique(blocks):
+        here = (blocks == name)[:, :, None]
+        count = np.maximum(1, here.sum(1, keepdims=True))
+        out = np.where(here, z - (z * here).sum(1, keepdims=True) / count, out)
+    return out
 
 
 def _by_modality(table: Table, columns: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, list[str]]:

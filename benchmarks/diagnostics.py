@@ -1,0 +1,71 @@
+"""Label-free diagnostics of encoders, and how well they foretell the boards.
+
+    python benchmarks/diagnostics.py --out diagnostics.csv [--images 64] [ENCODER ...]
+    medssl analyze --diagnostics diagnostics.csv
+
+ENCODER is a folder with `encoder.toml` or a reference name; default: everything in `submissions/`. Features are those
+of the test images of the dense phantom tasks, diagnosed task by task and averaged over tasks; CKA between the encoders
+is computed over all tasks together, each centred, and written beside the table (`*.cka.csv`).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.diagnostics import diagnose
+from bench.analysis.diagnostics.similarity import cka_matrix
+from bench.data.load import load_task
+from bench.data.task import Task, shipped_tasks
+from bench.encoders.load import load_encoder
+from bench.features.extract import extract
+from bench.files import write_atomic
+from bench.locate import shipped
+
+
+def dense_phantoms() -> list[Task]:
+    """The dense phantom tasks that count in the averages (one a modality, the miniature ones aside)."""
+    tasks = shipped_tasks().values()
+    return [t for t in tasks if t.synthetic and t.kind == "dense" and not t.left_out and not t.name.endswith("-mini")]
+
+
+def of_encoder(name: str, tasks: list[Task], images: int) -> tuple[str, dict[str, float], np.ndarray]:
+    """Name on the card, mean of each diagnostic over tasks, and the global vectors of all images."""
+    encoder, found, pooled = load_encoder(name), [], []
+    for task in tasks:
+        split = load_task(task).tests["test"]
+        some = np.arange(len(split))[:: max(1, len(split) // images)][:images]
+        shown = np.asarray(split.images[some])
+        features = extract(encoder, shown, dense=True)
+        mirrored = extract(encoder, np.ascontiguousarray(shown[:, :, ::-1]), dense=False)
+        masks = np.asarray(split.labels[some])
+        found.append(diagnose(features.pooled, features.grid, views=mirrored.pooled, masks=masks))
+        pooled.append(features.pooled - features.pooled.mean(axis=0))
+    return encoder.card.name, pd.DataFrame(found).astype(float).mean().to_dict(), np.concatenate(pooled)
+
+
+def main() -> None:
+    """Write the table and the CKA matrix."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("encoders", nargs="*")
+    parser.add_argument("--images", type=int, default=64, help="test images of each task")
+    parser.add_argument("--tasks", nargs="*", help="names of dense tasks; default: every dense phantom")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    names = options.encoders or sorted(str(p.parent) for p in shipped("submissions").glob("*/encoder.toml"))
+    tasks = [shipped_tasks()[n] for n in options.tasks] if options.tasks else dense_phantoms()
+    rows, features = {}, {}
+    for name in names:
+        card, rows_of, pooled = of_encoder(name, tasks, options.images)
+        rows[card], features[card] = rows_of, pooled
+        print(card, {k: round(v, 3) for k, v in rows_of.items() if v == v}, flush=True)
+    table = pd.DataFrame(rows).T.rename_axis("encoder")
+    write_atomic(options.out, table.to_csv())
+    write_atomic(options.out.with_suffix(".cka.csv"), cka_matrix(features).rename_axis("encoder").to_csv())
+
+
+if __name__ == "__main__":
+    main()
