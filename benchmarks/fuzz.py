@@ -39,11 +39,11 @@ def fuzz(reader: str, seconds: int, corpus: Path) -> None:
     scratch = corpus / "input.npz"
 
     def npz(data: bytes) -> None:
-        from bench.files import read_npz
+        from bench.runs.predictions import read_predictions
 
         scratch.write_bytes(data)
         inspect_npz(scratch)
-        read_npz(scratch)
+        read_predictions(scratch)
 
     def badge(data: bytes) -> None:
         from pydantic import ValidationError

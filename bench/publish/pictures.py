@@ -11,10 +11,10 @@ from bench.data.dataset import Split, TaskData
 from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import UserError
-from bench.files import read_npz
 from bench.leaderboard.collect import Collection
 from bench.publish.cases import Case, may_show, outline, picture, said, worst
 from bench.publish.model import CaseView, Sample
+from bench.runs.predictions import read_predictions
 from bench.runs.records import Record
 from bench.submissions.folder import Results
 
@@ -79,7 +79,7 @@ def _outputs(results: Mapping[str, Results], task: Task, protocol: str | None) -
         path = result.folder / "predictions" / f"{task.name}.npz"
         if record is None or not path.is_file():
             continue
-        output = read_npz(path).get(f"{record.unit.key}/test")
+        output = read_predictions(path).get(f"{record.unit.key}/test")
         if output is not None:
             yield name, output
 

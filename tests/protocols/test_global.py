@@ -171,6 +171,7 @@ def test_folds_are_even_and_keep_patients_together():
     assert (np.bincount(fold[strata == 0], minlength=5) == 10).all()
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(not (REAL / "brainmri.npz").exists(), reason="real images are not here (MEDSSL_REAL_DATA)")
 def test_real_brain_mri_matches_an_independent_computation(task_of):
     """EfficientNet-Lite0, 128 px, pooled: scikit-learn gives kNN .9602 and linear .9649 at C = 0.01."""
