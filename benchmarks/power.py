@@ -115,9 +115,9 @@ HEAD = """# Power and false positives of the ledger's tests
 Made by `python benchmarks/power.py --replications {replications} --out docs/power.md`.
 Tables of results are planted with a known effect (`bench/analysis/planted.py`; {tasks} tasks of 6 modalities, four
 paradigms in equal numbers, two architectures as strata) and measured with the code that judges the board.
-"p < 0.05" is the permutation test (for H2 the crossed t test) before Holm's correction; "coverage" is the share of 95 % intervals that hold the
-planted effect; the verdicts are those of `bench.analysis.verdict.judge`, uncorrected. With 8 encoders each paradigm has
-2, below the ledger's minimum, so that no paradigm claim is ever decided there.
+"p < 0.05" is the permutation test (for H2 the crossed t test) before Holm's correction; "coverage" is the share of
+95 % intervals that hold the planted effect; the verdicts are those of `bench.analysis.verdict.judge`, uncorrected.
+With 8 encoders each paradigm has 2, below the ledger's minimum, so that no paradigm claim is ever decided there.
 
 Effects are in score points (0-100). Spreads planted: encoder {p.encoder_sd:g}, encoder x kind {p.encoder_kind_sd:g},
 encoder x task {p.encoder_task_sd:g}, seed {p.seed_sd:g}, loss on subtle lesions {p.encoder_loss_sd:g} between encoders,
