@@ -165,8 +165,14 @@ def retrieval(args: argparse.Namespace) -> None:
 
 
 def _search_table(
-    title: str, queries: np.ndarray, memory: np.ndarray, k: int, args: argparse.Namespace, *, rerank: bool,
-    sklearn: bool
+    title: str,
+    queries: np.ndarray,
+    memory: np.ndarray,
+    k: int,
+    args: argparse.Namespace,
+    *,
+    rerank: bool,
+    sklearn: bool,
 ) -> None:
     q, m = torch.as_tensor(queries), torch.as_tensor(memory)
     runs: dict[str, Callable[[], object]] = {
@@ -175,8 +181,8 @@ def _search_table(
         "faiss flat": lambda: _faiss(queries, memory, k),
     }
     if sklearn:
-        runs["scikit-learn brute"] = lambda: NearestNeighbors(n_neighbors=k, algorithm="brute").fit(memory).kneighbors(
-            queries, return_distance=False
+        runs["scikit-learn brute"] = lambda: (
+            NearestNeighbors(n_neighbors=k, algorithm="brute").fit(memory).kneighbors(queries, return_distance=False)
         )
     found = {name: timed(run, args) for name, run in runs.items()}
     mine, rows = found["ours"]

@@ -43,6 +43,7 @@ def test_files_that_cannot_be_cards(tmp_path: Path) -> None:
     big, binary = tmp_path / "big.toml", tmp_path / "binary.toml"
     big.write_text("#" * (MAX_CARD_BYTES + 1))
     binary.write_bytes(b"\xff\xfe\x00")
-    for path, message in ((big, "over the limit"), (binary, "UTF-8"), (tmp_path, "folder"), (tmp_path / "no", "no such")):
+    absent = tmp_path / "no"
+    for path, message in ((big, "over the limit"), (binary, "UTF-8"), (tmp_path, "folder"), (absent, "no such")):
         with pytest.raises(CardError, match=message):
             read_toml(path)

@@ -23,7 +23,11 @@ BIAS = (0.15, 0.3, 0.45, 0.6, 0.8)
 JPEG_QUALITY = (50, 30, 20, 12, 7)
 
 NOISE_KIND = {
-    "mri": "rician", "ultrasound": "speckle", "oct": "speckle", "xray": "poisson", "pet": "poisson",
+    "mri": "rician",
+    "ultrasound": "speckle",
+    "oct": "speckle",
+    "xray": "poisson",
+    "pet": "poisson",
     "fundus": "gaussian",
 }
 """Noise of each modality; gaussian for the others."""
@@ -74,7 +78,11 @@ def jpeg(x: np.ndarray, severity: int, modality: str, rng: np.random.Generator) 
 
 
 CORRUPTIONS: dict[str, Callable[[np.ndarray, int, str, np.random.Generator], np.ndarray]] = {
-    "noise": noise, "blur": blur, "contrast": contrast, "bias-field": bias_field, "jpeg": jpeg,
+    "noise": noise,
+    "blur": blur,
+    "contrast": contrast,
+    "bias-field": bias_field,
+    "jpeg": jpeg,
 }
 
 

@@ -46,9 +46,7 @@ class Fit:
 
     def part(self, which: slice) -> Fit:
         """The fit of some of the problems."""
-        return Fit(
-            self.weights[which], self.bias[which], self.gap[which], self.converged[which], self.iterations
-        )
+        return Fit(self.weights[which], self.bias[which], self.gap[which], self.converged[which], self.iterations)
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """float64 (m, n, k) for rows x (n, d)."""
@@ -93,8 +91,11 @@ class Design:
         fine = minimise(losses, rough.start.to(torch.float64), tolerance, max_iterations)
         w = fine.start.w.reshape(m, k, -1)
         return Fit(
-            (w[..., 1:] @ self.axes.T).numpy(), w[..., 0].numpy(), fine.gap.reshape(m, -1).sum(1).numpy(),
-            fine.converged.reshape(m, -1).all(1).numpy(), rough.iterations + fine.iterations,
+            (w[..., 1:] @ self.axes.T).numpy(),
+            w[..., 0].numpy(),
+            fine.gap.reshape(m, -1).sum(1).numpy(),
+            fine.converged.reshape(m, -1).all(1).numpy(),
+            rough.iterations + fine.iterations,
         )
 
     def _turned(self, start: Fit, m: int) -> Tensor:

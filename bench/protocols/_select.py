@@ -20,7 +20,7 @@ def one_hot(task: Task, labels: np.ndarray) -> np.ndarray:
 
 
 def link(task: Task) -> str:
-    """"sigmoid" where each column is its own problem, else "softmax"."""
+    """ "sigmoid" where each column is its own problem, else "softmax"."""
     return "sigmoid" if task.target in ("binary", "multi-label") else "softmax"
 
 

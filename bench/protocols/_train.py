@@ -74,7 +74,9 @@ def layer_groups(model: nn.Module, rate: float, decay: float, weight_decay: floa
     top = len(layers) - 1
     return [
         {
-            "params": [parameter], "lr": rate, "peak": rate * decay ** (top - depth[name]),
+            "params": [parameter],
+            "lr": rate,
+            "peak": rate * decay ** (top - depth[name]),
             "weight_decay": weight_decay if parameter.ndim > 1 else 0.0,
         }
         for name, parameter in model.named_parameters()

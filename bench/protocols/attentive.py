@@ -56,8 +56,15 @@ class Attentive(Protocol):
 
     def __init__(self, *, epochs: int = 50, queries: int = 8, steps: int = 1000, lr: float = 1e-3) -> None:
         self.params: Mapping[str, Any] = {
-            "queries": queries, "epochs": epochs, "steps": steps, "batch": 64, "lr": lr, "weight_decay": 1e-4,
-            "schedule": "cosine", "standardise": "train", "train": "train only",
+            "queries": queries,
+            "epochs": epochs,
+            "steps": steps,
+            "batch": 64,
+            "lr": lr,
+            "weight_decay": 1e-4,
+            "schedule": "cosine",
+            "standardise": "train",
+            "train": "train only",
         }
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:

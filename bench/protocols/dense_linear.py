@@ -34,9 +34,15 @@ class DenseLinear(Protocol):
     title = "Dense linear probe"
     kind = "dense"
     params = {
-        "C": STRENGTHS, "C_few": 1e-2, "few": FEW, "folds": 3, "patches": 8192, "standardise": "train",
+        "C": STRENGTHS,
+        "C_few": 1e-2,
+        "few": FEW,
+        "folds": 3,
+        "patches": 8192,
+        "standardise": "train",
         "offsets": [float(_dense.OFFSETS[0]), float(_dense.OFFSETS[-1]), len(_dense.OFFSETS)],
-        "refit": "train+val", "tolerance": 1e-6,
+        "refit": "train+val",
+        "tolerance": 1e-6,
     }
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
@@ -81,7 +87,12 @@ class DenseLinear(Protocol):
         return self._pick(scores, problem.val.labels, len(problem.task.classes), frame, fit)
 
     def _inside(
-        self, problem: Problem, subset: Subset, design: _logistic.Design, sample: Sample, scale: Standard,
+        self,
+        problem: Problem,
+        subset: Subset,
+        design: _logistic.Design,
+        sample: Sample,
+        scale: Standard,
         frame: _dense.Frame,
     ) -> Choice:
         """C and operating point by cross-validation over the images of the subset."""
@@ -103,9 +114,7 @@ class DenseLinear(Protocol):
             scores[:, fold == f] = patch_scores(part, scale, grid[rows[fold == f]])
         return self._pick(scores, masks, k, frame, fit)
 
-    def _pick(
-        self, scores: np.ndarray, masks: np.ndarray, k: int, frame: _dense.Frame, fit: _logistic.Fit
-    ) -> Choice:
+    def _pick(self, scores: np.ndarray, masks: np.ndarray, k: int, frame: _dense.Frame, fit: _logistic.Fit) -> Choice:
         """The C and offset with the best Dice; scores: (C, n, gh, gw, k). Ties go to the smaller C."""
         points = [_dense.best_offset(_dense.dice_by_offset(s, masks, k, frame)) for s in scores]
         chosen = best(np.array([value for _, value in points]))
@@ -153,9 +162,17 @@ class Sample:
 
     def with_more(self, other: Sample) -> Sample:
         """Both together."""
-        return Sample(*(np.concatenate(pair) for pair in (
-            (self.x, other.x), (self.y, other.y), (self.weight, other.weight), (self.image, other.image)
-        )))
+        return Sample(
+            *(
+                np.concatenate(pair)
+                for pair in (
+                    (self.x, other.x),
+                    (self.y, other.y),
+                    (self.weight, other.weight),
+                    (self.image, other.image),
+                )
+            )
+        )
 
 
 def patch_scores(fit: _logistic.Fit, scale: Standard, grid: np.ndarray) -> np.ndarray:

@@ -43,9 +43,18 @@ class FineTune(Protocol):
     def __init__(self, *, rates: Sequence[float] = (2e-5, 1e-4, 5e-4), epochs: int = 50,
                  steps: tuple[int, int] = (2000, 10000), batch: int = 64) -> None:  # fmt: skip
         self.params: Mapping[str, Any] = {
-            "lr": list(rates), "lr_few": 1e-4, "epochs": epochs, "steps": list(steps), "batch": batch,
-            "weight_decay": 0.05, "layer_decay": 0.75, "warm_up": 0.1, "schedule": "cosine",
-            "augment": "flips, brightness and contrast 0.1", "upright": list(UPRIGHT), "scaled_by": SCALED_BY,
+            "lr": list(rates),
+            "lr_few": 1e-4,
+            "epochs": epochs,
+            "steps": list(steps),
+            "batch": batch,
+            "weight_decay": 0.05,
+            "layer_decay": 0.75,
+            "warm_up": 0.1,
+            "schedule": "cosine",
+            "augment": "flips, brightness and contrast 0.1",
+            "upright": list(UPRIGHT),
+            "scaled_by": SCALED_BY,
         }
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:

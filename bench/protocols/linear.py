@@ -35,8 +35,15 @@ class Linear(Protocol):
     def __init__(self, name: str, title: str, strengths: Sequence[float], board: str = "frozen") -> None:
         self.name, self.title, self.strengths, self.board = name, title, list(strengths), board
         self.params: Mapping[str, Any] = {
-            "C": self.strengths, "C_few": 1.0, "few": FEW, "folds": FOLDS, "standardise": "train", "refit": "train+val",
-            "class_weight": None, "tolerance": _logistic.TOLERANCE, "tolerance_search": SEARCH_TOLERANCE,
+            "C": self.strengths,
+            "C_few": 1.0,
+            "few": FEW,
+            "folds": FOLDS,
+            "standardise": "train",
+            "refit": "train+val",
+            "class_weight": None,
+            "tolerance": _logistic.TOLERANCE,
+            "tolerance_search": SEARCH_TOLERANCE,
             "max_iterations": _logistic.MAX_ITERATIONS,
         }
 
@@ -78,10 +85,12 @@ class Linear(Protocol):
             self.strengths * len(folds), np.repeat(~folds, c, axis=0).astype(np.float64), tolerance=SEARCH_TOLERANCE
         )
         parts = [fit.part(slice(i * c, (i + 1) * c)) for i in range(len(folds))]
-        values = np.stack([
-            primary(task, probabilities(task, part.logits(x[held])), y[held])
-            for part, held in zip(parts, folds, strict=True)
-        ])
+        values = np.stack(
+            [
+                primary(task, probabilities(task, part.logits(x[held])), y[held])
+                for part, held in zip(parts, folds, strict=True)
+            ]
+        )
         values = values[~np.isnan(values).any(1)]
         if not len(values):
             return 1.0, None, ("C = 1: no fold holds two classes",)

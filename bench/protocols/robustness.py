@@ -36,9 +36,15 @@ class Robustness(Protocol):
         self, corruptions: Sequence[str] = tuple(_corrupt.CORRUPTIONS), severities: Sequence[int] = _corrupt.SEVERITIES
     ) -> None:
         self.params: Mapping[str, Any] = {
-            "probe": LINEAR.sha256, "corruptions": list(corruptions), "severities": list(severities),
-            "noise_sd": _corrupt.NOISE_SD, "noise_kind": _corrupt.NOISE_KIND, "blur_sd": _corrupt.BLUR_SD,
-            "contrast": _corrupt.CONTRAST, "bias": _corrupt.BIAS, "jpeg": _corrupt.JPEG_QUALITY,
+            "probe": LINEAR.sha256,
+            "corruptions": list(corruptions),
+            "severities": list(severities),
+            "noise_sd": _corrupt.NOISE_SD,
+            "noise_kind": _corrupt.NOISE_KIND,
+            "blur_sd": _corrupt.BLUR_SD,
+            "contrast": _corrupt.CONTRAST,
+            "bias": _corrupt.BIAS,
+            "jpeg": _corrupt.JPEG_QUALITY,
         }
 
     def refuses(self, task: Task) -> str | None:

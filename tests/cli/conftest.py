@@ -21,7 +21,7 @@ class Outcome:
     err: str
 
 
-@pytest.fixture()
+@pytest.fixture
 def medssl(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Outcome]:
     """Run `medssl ...` in an empty folder of its own."""
     monkeypatch.chdir(tmp_path)
@@ -48,7 +48,8 @@ corpus = "own-shapes"
 source = { reader = "npz", file = "shapes.npz" }
 """
 
-DENSE_CARD = GLOBAL_CARD.replace("own-shapes", "own-masks").replace('"binary"', '"mask"').replace("shapes.npz", "masks.npz")
+DENSE_CARD = GLOBAL_CARD.replace("own-shapes", "own-masks").replace('"binary"', '"mask"')
+DENSE_CARD = DENSE_CARD.replace("shapes.npz", "masks.npz")
 
 
 @pytest.fixture(name="write_npz")
@@ -77,7 +78,7 @@ def write_npz(path: Path, *, dense: bool = False, labels_offset: int = 0, image_
     np.savez(path, **arrays)
 
 
-@pytest.fixture()
+@pytest.fixture
 def own_tasks(tmp_path: Path) -> Path:
     """A folder with a global and a dense task of one's own."""
     folder = tmp_path / "own"

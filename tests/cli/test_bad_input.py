@@ -152,5 +152,3 @@ def test_mistyped_words_are_answered_with_near_ones(medssl: Callable, arguments:
     done = medssl(*arguments)
     assert done.code == 2
     assert hint in done.err
-
-

@@ -29,7 +29,9 @@ def problem_with(task, x, y, query, val=None):
     none = np.zeros((0, 8, 8, 1), np.uint8)
     vx, vy = val if val is not None else (x[:0], y[:0])
     return Problem(
-        task, Labelled(Features(x, None), y, None, none), Labelled(Features(vx, None), vy, None, none),
+        task,
+        Labelled(Features(x, None), y, None, none),
+        Labelled(Features(vx, None), vy, None, none),
         {"test": Unlabelled(Features(query, None), none)},
     )
 

@@ -84,8 +84,10 @@ def test_row_order_of_training_does_not_matter(protocol, problem_of):
     order = np.random.default_rng(2).permutation(len(problem.train.labels))
     train = problem.train
     moved = replace(
-        train, features=Features(train.features.pooled[order], train.features.grid[order]),
-        labels=train.labels[order], images=train.images[order],
+        train,
+        features=Features(train.features.pooled[order], train.features.grid[order]),
+        labels=train.labels[order],
+        images=train.images[order],
     )
     rows = np.sort(np.argsort(order)[chosen[0].rows])
     a = next(iter(protocol.predict(problem, chosen)))
