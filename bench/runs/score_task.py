@@ -74,6 +74,7 @@ class _Work:
     def __init__(self, encoder: Encoder, task: Task, folder: Path | None, setting: Setting) -> None:
         self.encoder, self.task, self.folder, self.setting = encoder, task, folder, setting
         self.extract_seconds = 0.0
+        self._held: dict[tuple[str, bool], Features] = {}
 
     @cached_property
     def data(self) -> TaskData:
@@ -144,10 +145,9 @@ class _Work:
         )
 
     def _features(self, name: str, dense: bool) -> Features:
-        held = self.__dict__.setdefault("_held", {})
-        if (name, dense) not in held:
-            held[name, dense] = self._extract(name, dense)
-        return held[name, dense]
+        if (name, dense) not in self._held:
+            self._held[name, dense] = self._extract(name, dense)
+        return self._held[name, dense]
 
     def _extract(self, name: str, dense: bool) -> Features:
         split = self.data.splits[name]

@@ -47,22 +47,22 @@ features = {{ pooling = "mean", dense_layer = -2 }}
 """
 
 
-def write_tasks(folder: Path) -> Path:
-    """Two small tasks: is the square bright ("which"), where is it ("where")."""
+def write_tasks(folder: Path, *, dark: int = 140, bright: int = 155) -> Path:
+    """Two small tasks: is the square `bright` or `dark` ("which"), where is it ("where")."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     for name, target in (("which", "binary"), ("where", "mask")):
         arrays = {}
         for split, n in (("train", 60), ("val", 20), ("test", 30)):
-            bright = np.arange(n) % 2
+            labels = np.arange(n) % 2
             images = rng.integers(60, 160, (n, 32, 32)).astype(np.uint8)
             masks = np.zeros((n, 32, 32), np.uint8)
             for i in range(n):
                 y, x = rng.integers(0, 20, 2)
-                images[i, y : y + 12, x : x + 12] = 140 + 15 * bright[i]
+                images[i, y : y + 12, x : x + 12] = bright if labels[i] else dark
                 masks[i, y : y + 12, x : x + 12] = 1
             arrays[f"{split}_images"] = images
-            arrays.update({f"{split}_label": masks} if target == "mask" else {f"{split}_labels": bright[:, None]})
+            arrays.update({f"{split}_label": masks} if target == "mask" else {f"{split}_labels": labels[:, None]})
         np.savez(folder / f"{name}.npz", **arrays)
         (folder / f"{name}.toml").write_text(TASK.format(name=name, target=target))
     return folder
