@@ -110,7 +110,7 @@ def _parenchyma(rng: RandomState, kind: int, liver: np.ndarray) -> np.ndarray:
         wavelength = between(rng, 5.0, 6.2) if kind == 1 else between(rng, 9.5, 12.5)
         ridges = F.standard(-np.exp(-((F.band(rng, 2 * wavelength, 0.25) / 0.35) ** 2)), liver)
         field = F.mix(ridges, F.smooth(rng, 9), 0.8)
-    return 13 * F.standard(field, liver)
+    return 18 * F.standard(field, liver)
 
 
 def _vessels(rng: RandomState, liver: np.ndarray) -> np.ndarray:

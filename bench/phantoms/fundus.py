@@ -22,11 +22,13 @@ BLOOD = np.array([0.35, 1.0, 0.8])
 def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
     """A 45-degree field.
 
-    The histogram of the reflectance is the same in every image, so that it tells neither vessels nor findings; the
-    tint and the light vary.
+    Without a graded lesion the histogram of the reflectance is the same in every image, so that it tells neither
+    vessels nor findings (equalising would take a graded lesion's contrast away); the tint and the light vary.
     """
     retina, mask, finding = _retina(patient, rng, scene)
-    return Drawn(_photograph(rng, F.with_histogram(retina, _reference(scene.site)), scene.site), mask, finding)
+    if scene.lesion is None:
+        retina = F.with_histogram(retina, _reference(scene.site))
+    return Drawn(_photograph(rng, retina, scene.site), mask, finding)
 
 
 @cache

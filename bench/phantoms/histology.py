@@ -22,6 +22,8 @@ STAINS = (
 Johnston 2001)."""
 GAPS, CELLS = 0.09, 0.38
 """Share of the image that is white gap (lumen, sinusoid, cleft, vacuole) and that is rich in cells; in every class."""
+COUNT = (80, 170)
+"""Fewest and most nuclei of a field, in every class: the range hides from a histogram that a cluster adds some."""
 HALF = 9
 """Half side in pixels of the patch in which one nucleus is painted."""
 
@@ -59,7 +61,8 @@ def _reference(site: int) -> np.ndarray:
 def _tissue(rng: RandomState, scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Transmitted light 10^-OD (N, N, 3) after the blur of the optics, lesion mask and place of the finding."""
     gap, cells = _architecture(rng, scene.diffuse)
-    nuclei = _nuclei(rng, _scattered(rng, cells + 0.08 * (1 - cells) * (1 - gap), 420, 6.6), 1.0)
+    points = _scattered(rng, cells + 0.08 * (1 - cells) * (1 - gap), 420, 6.6)
+    nuclei = _nuclei(rng, points[: rng.randint(*COUNT)], 1.0)
     finding = np.zeros((N, N), bool)
     mask = np.zeros((N, N), np.uint8)
     if scene.focal:
@@ -77,21 +80,27 @@ def _tissue(rng: RandomState, scene: Scene) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def _architecture(rng: RandomState, kind: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gaps and cell-rich tissue in [0, 1] for glands, cords, nests or dispersed cells, of equal area in all."""
-    if kind in (0, 2):
-        order = _nearest_centre(rng) * (1 + 0.08 * F.smooth(rng, 5))
-    elif kind == 1:
+    """Gaps and cell-rich tissue in [0, 1] for glands (rings), cords, nests or dispersed cells.
+
+    Gaps are drawn alike in all four: their thickness would show in the histogram of a reduced image.
+    """
+    gap = _lowest(F.band(rng, between(rng, 17, 21), 0.25), GAPS, 0.06)
+    if kind == 3:
+        return gap, np.full((N, N), CELLS) * (1 - gap)
+    if kind == 1:
         order = np.abs(F.band(rng, between(rng, 34, 40), 0.2) + 0.12 * F.smooth(rng, 3))
     else:
-        order = F.band(rng, between(rng, 17, 21), 0.25)
-    inner, outer = (GAPS, GAPS + CELLS) if kind != 2 else (CELLS, GAPS + CELLS)
-    a, b = np.quantile(order, [inner, outer])
-    first = 1 / (1 + np.exp(np.clip((order - a) / (0.06 * (b - a) + 1e-9), -40, 40)))
-    both = 1 / (1 + np.exp(np.clip((order - b) / (0.1 * (b - a) + 1e-9), -40, 40)))
-    if kind == 2:
-        return (both - first).clip(0, 1), first
-    cells = (both - first).clip(0, 1)
-    return first, cells if kind != 3 else np.full_like(order, CELLS) * (1 - first)
+        order = _nearest_centre(rng) * (1 + 0.08 * F.smooth(rng, 5))
+    if kind == 0:
+        order = np.abs(order - np.quantile(order, 0.45))
+    return gap, _lowest(order, CELLS, 0.1) * (1 - gap)
+
+
+def _lowest(order: np.ndarray, share: float, edge: float) -> np.ndarray:
+    """Soft membership in [0, 1] of the `share` of pixels where `order` is lowest; `edge` is the relative width."""
+    limit = np.quantile(order, share)
+    scale = edge * (limit - np.quantile(order, 0.25 * share)) + 1e-9
+    return 1 / (1 + np.exp(np.clip((order - limit) / scale, -40, 40)))
 
 
 def _nearest_centre(rng: RandomState) -> np.ndarray:

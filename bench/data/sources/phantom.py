@@ -31,7 +31,7 @@ class PhantomSource(TaskSource):
     """
 
     name: ClassVar[str] = "phantom"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     reader: Literal["phantom"]
     aim: Aim
     seed: Annotated[int, Field(ge=0, le=2**31)]
