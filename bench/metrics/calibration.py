@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import sparse
 from scipy.optimize import minimize_scalar
@@ -11,6 +13,8 @@ from bench.metrics.resample import indicator, ratio, weighted_sums
 BINS = 15
 MIN_CASES = 500
 """Below this many test cases the calibration error is mostly bias of the bins and is not reported."""
+TEMPERATURES = (0.05, 20.0)
+"""Range in which a temperature is sought."""
 
 
 def brier(truth: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -49,8 +53,20 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
         scaled = logits * np.exp(-log_temperature)
         return float((_log_sum_exp(scaled) - scaled[rows, labels]).mean())
 
-    best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-6})
+    best = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(best.x))
+
+
+def chosen_temperature(chosen: Mapping[str, float | int | str]) -> float | None:
+    """The temperature among what a protocol chose (`Prediction.chosen`, `Record.chosen`); None without a valid one.
+
+    >>> chosen_temperature({"C": 0.1, "temperature": 1.3}), chosen_temperature({"C": 0.1})
+    (1.3, None)
+    """
+    value = chosen.get("temperature")
+    if isinstance(value, bool | str | None) or not TEMPERATURES[0] <= value <= TEMPERATURES[1]:
+        return None
+    return float(value)
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:

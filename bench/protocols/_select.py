@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from bench.data.task import Task
+from bench.metrics.calibration import fit_temperature
 
 
 def one_hot(task: Task, labels: np.ndarray) -> np.ndarray:
@@ -17,6 +18,11 @@ def one_hot(task: Task, labels: np.ndarray) -> np.ndarray:
     if task.target == "binary":
         return labels.reshape(-1, 1).astype(np.float64)
     return np.eye(len(task.classes))[labels]
+
+
+def class_index(y: np.ndarray) -> np.ndarray:
+    """int64 (n,): inverse of `one_hot` for tasks of one class an image."""
+    return (y[:, 0] > 0.5).astype(np.int64) if y.shape[1] == 1 else y.argmax(1)
 
 
 def link(task: Task) -> str:
@@ -31,6 +37,16 @@ def probabilities(task: Task, logits: np.ndarray) -> np.ndarray:
         return exp / exp.sum(-1, keepdims=True)
     p = 0.5 * (1.0 + np.tanh(0.5 * logits))
     return np.concatenate([1.0 - p, p], axis=-1) if task.target == "binary" else p
+
+
+def calibrated(task: Task, probability: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """{"temperature": T} fitted on held-out predictions (n, k), for `Prediction.chosen`; {} where none is defined.
+
+    labels: class index (n,). Several labels have no calibration error, and without held-out rows there is no fit.
+    """
+    if task.target == "multi-label" or not len(labels):
+        return {}
+    return {"temperature": fit_temperature(probability, labels)}
 
 
 def stratified_folds(strata: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) -> np.ndarray:
@@ -50,7 +66,7 @@ def primary(task: Task, probability: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Primary metric, float64 (m,), of m candidates: probability (m, n, k), y as from `one_hot`; NaN if undefined."""
     if task.metric == "auroc":
         return macro_auroc(probability[..., -y.shape[1] :], y > 0.5)
-    labels = (y[:, 0] > 0.5).astype(np.int64) if y.shape[1] == 1 else y.argmax(1)
+    labels = class_index(y)
     if task.metric == "qwk":
         guess = np.rint((probability * np.arange(probability.shape[-1])).sum(-1)).astype(np.int64)
         return np.array([_kappa(g, labels, len(task.classes)) for g in guess])

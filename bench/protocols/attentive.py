@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.data.task import Task
-from bench.protocols._select import one_hot, probabilities
+from bench.protocols._select import calibrated, one_hot, probabilities
 from bench.protocols._train import cosine_steps, loss_of, one_thread, torch_seed
 from bench.protocols.base import Prediction, Problem, Protocol, Subset
 from bench.protocols.linear import Standard
@@ -80,7 +80,11 @@ class Attentive(Protocol):
         head = AttentiveHead(grid.shape[-1], y.shape[1], self.params["queries"], generator)
         self._train(task, head, _tokens(grid, scale), y, generator)
         outputs = {name: self._output(task, head, test.features.grid, scale) for name, test in problem.tests.items()}
-        return Prediction(subset, outputs)
+        chosen = {}
+        if subset.full and len(problem.val.labels):
+            held = self._output(task, head, problem.val.features.grid, scale)
+            chosen = calibrated(task, held, problem.val.labels)
+        return Prediction(subset, outputs, chosen)
 
     def _train(self, task: Task, head: AttentiveHead, tokens: Tensor, y: Tensor, generator: torch.Generator) -> None:
         p = self.params

@@ -74,7 +74,8 @@ class Prediction:
     outputs: split name, or "split~variant" for a changed copy of it (see `base_split`) ->
         global tasks: float32 (n, k) probabilities (binary: k = 2; multi-label: one column a
         label, rows need not sum to 1); dense tasks: uint8 (n, h, w) class index of each pixel.
-    chosen: hyper-parameters that were selected, e.g. {"C": 0.01}.
+    chosen: hyper-parameters that were selected, e.g. {"C": 0.01}; "temperature" is what probabilities are divided
+        by (as logits) before the calibration error, fitted on held-out images within the budget.
     warnings: one plain sentence each.
     """
 

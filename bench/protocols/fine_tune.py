@@ -21,7 +21,7 @@ from bench.data.task import Task
 from bench.encoders.base import Encoder
 from bench.encoders.preprocess import prepare
 from bench.errors import NotForThisEncoderError
-from bench.protocols._select import one_hot, primary, probabilities
+from bench.protocols._select import calibrated, one_hot, primary, probabilities
 from bench.protocols._train import cosine_steps, layer_groups, loss_of, torch_seed
 from bench.protocols.base import Prediction, Problem, Protocol, Subset
 
@@ -75,7 +75,10 @@ class FineTune(Protocol):
             name: probabilities(task, found[2].logits(test.images)).astype(np.float32)
             for name, test in problem.tests.items()
         }
-        return Prediction(subset, outputs, {"lr": found[1]})
+        chosen = {"lr": found[1]}
+        if tuned:
+            chosen |= calibrated(task, probabilities(task, found[2].logits(problem.val.images)), problem.val.labels)
+        return Prediction(subset, outputs, chosen)
 
     def _train(
         self, problem: Problem, encoder: Encoder, subset: Subset, rate: float, tuned: bool

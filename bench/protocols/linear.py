@@ -3,20 +3,30 @@
 Features are z-scored by the training rows. Multinomial (one-vs-rest for several labels) with an L2 penalty, C from
 12 decades: chosen by the primary metric, on the validation split at 100 %, by cross-validation inside the
 labelled subset below that (C = 1 when a class has fewer than three images). Ties go to the smaller C. At 100 % the
-chosen C is refitted on train and validation together. No class weights. Deterministic.
+chosen C is refitted on train and validation together. No class weights. Deterministic. The temperature of the
+calibration error is fitted on the held-out predictions at the chosen C.
 Sources: DINOv2 `eval/log_regression.py` (search and refit), scikit-learn (objective).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bench.data.task import Task
 from bench.protocols import _logistic
-from bench.protocols._select import best, link, one_hot, primary, probabilities, stratified_folds
+from bench.protocols._select import (
+    best,
+    calibrated,
+    class_index,
+    link,
+    one_hot,
+    primary,
+    probabilities,
+    stratified_folds,
+)
 from bench.protocols.base import Prediction, Problem, Protocol, Subset
 
 DECADES = [10.0**e for e in range(-6, 6)]
@@ -25,6 +35,14 @@ SEARCH_TOLERANCE = 1e-7
 FOLDS = 5
 FEW = 3
 """With fewer images than this of any class, nothing is tuned."""
+
+
+class Choice(NamedTuple):
+    """What was selected, {"C": ..., "temperature": ...}; a solution near it to start from; warnings."""
+
+    values: dict[str, float]
+    start: _logistic.Fit | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Linear(Protocol):
@@ -64,39 +82,37 @@ class Linear(Protocol):
             groups = None if train.groups is None else train.groups[subset.rows]
             folds = held_out(y, groups, subset.seed)
         design = _logistic.Design(scale(x), y, link(task))
-        strength, start, warnings = self._choose(task, design, folds, scale(x), y)
-        fit = design.fit([strength], start=start)
+        chosen, start, warnings = self._choose(task, design, folds, scale(x), y)
+        fit = design.fit([chosen["C"]], start=start)
         if not fit.converged.all():
-            warnings = (*warnings, f"the solver did not converge at C = {strength:g}")
+            warnings = (*warnings, f"the solver did not converge at C = {chosen['C']:g}")
         outputs = {
             name: probabilities(task, fit.logits(scale(test.features.pooled))[0]).astype(np.float32)
             for name, test in problem.tests.items()
         }
-        return Prediction(subset, outputs, {"C": strength}, warnings)
+        return Prediction(subset, outputs, chosen, warnings)
 
-    def _choose(
-        self, task: Task, design: _logistic.Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray
-    ) -> tuple[float, _logistic.Fit | None, tuple[str, ...]]:
+    def _choose(self, task: Task, design: _logistic.Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray) -> Choice:
         """C by the mean over folds of the primary metric, and a solution at that C; folds: bool (f, n), held out."""
         if not len(folds):
-            return 1.0, None, ("C = 1: too few labelled images of a class to tune",)
+            return Choice({"C": 1.0}, warnings=("C = 1: too few labelled images of a class to tune",))
         c = len(self.strengths)
         fit = design.fit(
             self.strengths * len(folds), np.repeat(~folds, c, axis=0).astype(np.float64), tolerance=SEARCH_TOLERANCE
         )
         parts = [fit.part(slice(i * c, (i + 1) * c)) for i in range(len(folds))]
-        values = np.stack(
-            [
-                primary(task, probabilities(task, part.logits(x[held])), y[held])
-                for part, held in zip(parts, folds, strict=True)
-            ]
-        )
+        guesses = [probabilities(task, part.logits(x[held])) for part, held in zip(parts, folds, strict=True)]
+        values = np.stack([primary(task, guess, y[held]) for guess, held in zip(guesses, folds, strict=True)])
         values = values[~np.isnan(values).any(1)]
         if not len(values):
-            return 1.0, None, ("C = 1: no fold holds two classes",)
+            return Choice({"C": 1.0}, warnings=("C = 1: no fold holds two classes",))
         strength, warnings = self._pick(values.mean(0))
         chosen = self.strengths.index(strength)
-        return strength, parts[0].part(slice(chosen, chosen + 1)), warnings
+        guess = np.concatenate([guess[chosen] for guess in guesses])
+        truth = np.concatenate([class_index(y[held]) for held in folds])
+        return Choice(
+            {"C": strength} | calibrated(task, guess, truth), parts[0].part(slice(chosen, chosen + 1)), warnings
+        )
 
     def _pick(self, values: np.ndarray) -> tuple[float, tuple[str, ...]]:
         chosen = best(values)

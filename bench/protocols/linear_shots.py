@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from bench.data.task import Task
-from bench.protocols._logistic import Design, Fit
-from bench.protocols.linear import Linear
+from bench.protocols._logistic import Design
+from bench.protocols.linear import Choice, Linear
 
 
 class LinearShots(Linear):
@@ -20,10 +20,8 @@ class LinearShots(Linear):
     def __init__(self) -> None:
         super().__init__("linear-shots-v1", "Linear probe, few shots", [1.0], "diagnostic")
 
-    def _choose(
-        self, task: Task, design: Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray
-    ) -> tuple[float, Fit | None, tuple[str, ...]]:
-        return self.strengths[0], None, ()
+    def _choose(self, task: Task, design: Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray) -> Choice:
+        return Choice({"C": self.strengths[0]})
 
 
 PROTOCOL = LinearShots()

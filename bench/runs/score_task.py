@@ -24,6 +24,7 @@ from bench.features.cache import FeatureCache, feature_key
 from bench.features.extract import extract
 from bench.files import sha256_arrays
 from bench.metrics import score
+from bench.metrics.calibration import chosen_temperature
 from bench.metrics.resample import resample_counts
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Subset, Unlabelled, base_split
 from bench.runs.provenance import provenance
@@ -173,7 +174,8 @@ class _Work:
     def _scored(self, protocol: Protocol, unit: Unit, prediction: Prediction, solve_seconds: float) -> Result:
         started = time.perf_counter()
         outputs = dict(prediction.outputs)
-        metrics = {name: self._metrics(output, base_split(name)) for name, output in outputs.items()}
+        temperature = chosen_temperature(prediction.chosen)
+        metrics = {name: self._metrics(output, base_split(name), temperature) for name, output in outputs.items()}
         seconds = {
             "extract": self.extract_seconds,
             "solve": solve_seconds,
@@ -193,8 +195,9 @@ class _Work:
         )
         return record, outputs
 
-    def _metrics(self, output: np.ndarray, split: str) -> dict[str, Interval]:
-        return score(self.task, output, self.data.tests[split], resamples=self.counts[split])
+    def _metrics(self, output: np.ndarray, split: str, temperature: float | None) -> dict[str, Interval]:
+        test, resamples = self.data.tests[split], self.counts[split]
+        return score(self.task, output, test, resamples=resamples, temperature=temperature)
 
     def _without_result(self, protocol: Protocol, unit: Unit, status: str, reason: str) -> Result:
         return self._record(protocol, unit, status=status, reason=reason, n_labels=0, cost=self._cost({})), {}

@@ -12,6 +12,7 @@ from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import UserError
 from bench.metrics import score
+from bench.metrics.calibration import chosen_temperature
 from bench.metrics.resample import resample_counts
 from bench.runs.journal import read_outputs
 from bench.runs.plan import Plan
@@ -56,7 +57,11 @@ def _check_unit(
         report.problems.append(f"{record.unit.key}: {wrong[0]}")
         return
     if counts:
-        fresh = {name: score(data.task, o, data.tests[name], resamples=counts[name]) for name, o in outputs.items()}
+        temperature = chosen_temperature(record.chosen)
+        fresh = {
+            name: score(data.task, output, data.tests[name], resamples=counts[name], temperature=temperature)
+            for name, output in outputs.items()
+        }
         compare(record, fresh, TOLERANCE, report)
         report.units += 1
     if record.unit.budget == "100%" and _is_truth(data, outputs["test"]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from bench.data.budgets import subsets
 from bench.features.base import Features
+from bench.metrics.calibration import fit_temperature
 from bench.protocols._neighbours import nearest, top_k
 from bench.protocols._select import macro_auroc, primary, stratified_folds
 from bench.protocols.base import Labelled, Problem, Subset, Unlabelled
@@ -76,6 +78,49 @@ def test_knn_equals_its_formula(task_of):
         near = np.argsort(-cosine[i])[:20]
         vote = np.exp(cosine[i, near] / 0.07) @ np.eye(3)[y[near]]
         np.testing.assert_allclose(got[i], vote / vote.sum(), atol=1e-6)
+
+
+def test_knn_scales_class_token_and_patch_mean_alike(task_of):
+    # The second half is 1000 times larger; scaled apart, both halves have the same say.
+    x, y = blobs(n=60, d=4)
+    query, _ = blobs(seed=1, n=12, d=4)
+    loud = [np.hstack([v, 1000 * v[:, ::-1] ** 3]).astype(np.float32) for v in (x, query)]
+    problem = problem_with(task_of("multi-class"), loud[0], y, loud[1])
+    features = SimpleNamespace(pooling="cls+mean")
+    problem = replace(problem, encoder=SimpleNamespace(card=SimpleNamespace(features=features)))
+    got = next(KNN.predict(problem, [whole(problem)])).outputs["test"]
+    a, b = (v.astype(np.float64) - loud[0].astype(np.float64).mean(0) for v in loud)
+    a, b = (
+        np.hstack([h / np.linalg.norm(h, axis=1)[:, None] for h in np.split(v, 2, axis=1)]) / 2**0.5 for v in (a, b)
+    )
+    for i, cosine in enumerate(b @ a.T):
+        near = np.argsort(-cosine)[:20]
+        vote = np.exp(cosine[near] / 0.07) @ np.eye(3)[y[near]]
+        np.testing.assert_allclose(got[i], vote / vote.sum(), atol=1e-6)
+
+
+def test_the_temperature_is_that_of_held_out_predictions(task_of):
+    x, y = blobs(n=150)
+    vx, vy = blobs(n=60, seed=2)
+    problem = problem_with(task_of("multi-class"), x, y, vx, (vx, vy))
+    # Validation stands in for test, so kNN predicts the very rows its temperature was fitted on.
+    knn = next(KNN.predict(problem, [whole(problem)]))
+    assert knn.chosen["temperature"] == pytest.approx(fit_temperature(knn.outputs["test"], vy), rel=1e-3)
+    linear = next(LINEAR.predict(problem, [whole(problem)]))
+    mean, sd = x.mean(0, dtype=float), x.std(0, dtype=float)
+    peer = LogisticRegression(C=linear.chosen["C"], tol=1e-9, max_iter=10000).fit((x - mean) / sd, y)
+    expected = fit_temperature(peer.predict_proba((vx - mean) / sd), vy)
+    assert linear.chosen["temperature"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_below_full_budget_the_temperature_comes_from_the_folds_or_is_not_given(task_of):
+    x, y = blobs(n=200)
+    problem = problem_with(task_of("multi-class"), x, y, x[:20], blobs(n=60, seed=3))
+    chosen = subsets(problem.task, y, None, "25%", [0])
+    assert "temperature" in next(LINEAR.predict(problem, chosen)).chosen
+    assert "temperature" not in next(KNN.predict(problem, chosen)).chosen
+    shots = subsets(problem.task, y, None, "k=4", [0])
+    assert next(FEW_SHOT.predict(problem, shots)).chosen == {}
 
 
 def test_knn_takes_half_the_images_when_there_are_few(task_of):

@@ -76,7 +76,7 @@ def test_fine_tuning_learns_and_leaves_the_encoder_alone(problem_of):
     truth = brightness > 75
     assert roc_auc_score(truth, got.outputs["test"][:, 1]) > 0.95
     assert all(torch.equal(v, before[k]) for k, v in problem.encoder.module.state_dict().items())
-    assert got.chosen == {"lr": 3e-2}
+    assert got.chosen["lr"] == 3e-2
 
 
 def test_fine_tuning_refuses_what_has_no_network(problem_of):

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UserError
+from bench.metrics import calibration
+from bench.runs.records import Record
 from bench.submissions.badge import badge_of
 from bench.submissions.verify import verify
 from benchmarks.hostile.base import copy, write_submission, write_tasks
@@ -60,6 +62,20 @@ def test_the_honest_submission_is_reproduced(made, tmp_path: Path) -> None:
     assert report.problems == []
     assert report.units == 4
     assert report.badge == "reproduced"
+
+
+def test_the_temperature_travels_with_the_record(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calibration error is scaled by what was fitted on validation, in the run and when it is rescored."""
+    monkeypatch.setattr(calibration, "MIN_CASES", 20)
+    _, tasks, _, _ = made
+    folder = write_submission(tmp_path, tasks, "calibrated")
+    records = [Record.from_json(line) for line in (folder / "local" / "records.jsonl").read_text().splitlines()]
+    scaled = {r.unit.key for r in records if "ece" in r.metrics.get("test", {})}
+    assert scaled == {r.unit.key for r in records if "temperature" in r.chosen}
+    assert {"which.knn-v1.100pct.0", "which.linear-v1.100pct.0", "which.linear-v1.10pct.0"} <= scaled
+    report = verify(folder, rescore=True, tasks=tasks)
+    assert report.problems == []
+    assert report.largest_difference == 0.0
 
 
 def test_a_badge_does_not_survive_a_changed_byte(made, tmp_path: Path) -> None:
