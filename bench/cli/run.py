@@ -56,7 +56,7 @@ def COMMAND(
     """
     from bench.runs.executors._base import Resources
     from bench.runs.provenance import command_line
-    from bench.runs.run import RunSpec, run_folder, run_plan, session
+    from bench.runs.run import RunSpec, run_folder, session
 
     spec = RunSpec(
         encoder=encoder,
@@ -80,34 +80,44 @@ def COMMAND(
     if dry_run:
         _print_estimate(loaded, plan, as_json)
         return
-    records = _with_progress(loaded, plan, spec, run_plan)
+    folder = run_folder(spec.out, loaded, plan)
+    records, spent = _with_progress(loaded, plan, spec, folder)
     if as_json:
         for record in records:
             click.echo(record.to_json())
     else:
-        _summary(records, run_folder(spec.out, loaded, plan), encoder)
+        _summary(records, folder, spent)
     if any(r.status == "failed" for r in records):
         raise click.exceptions.Exit(1)
 
 
-def _with_progress(loaded, plan, spec, run_plan):
-    from bench.cli._print import progress_bar
+def _with_progress(loaded, plan, spec, folder: Path):
+    """Records of the whole run, and where the time of this call went."""
+    import time
 
+    from bench.cli._print import progress_bar
+    from bench.runs.journal import Journal
+    from bench.runs.run import run_plan
+    from bench.runs.timing import timing
+
+    title, made, started = f"{loaded.card.name}: {plan.suite.name}", [], time.perf_counter()
     with progress_bar() as bar:
-        row = bar.add_task(f"{loaded.card.name}: {plan.suite.name}", total=plan.n_units)
+        row = bar.add_task(
+            title, total=plan.n_units, completed=sum(len(Journal(folder).done(t)) for t in plan.selected)
+        )
 
         def report(message: str, record: object) -> None:
-            if message:
-                bar.update(row, description=message)
-            elif record is not None:
-                bar.advance(row)
+            if record is not None:
+                made.append(record)
+            bar.update(row, description=message or None, advance=0 if record is None else 1)
 
         records = run_plan(loaded, plan, spec, report)
-        bar.update(row, completed=plan.n_units, description=f"{loaded.card.name}: {plan.suite.name}")
-    return records
+        bar.update(row, completed=plan.n_units, description=title)
+    workers = 1 if spec.executor == "serial" else spec.resources.workers or 1
+    return records, timing(made, time.perf_counter() - started, workers)
 
 
-def _summary(records, folder: Path, encoder: str) -> None:
+def _summary(records, folder: Path, spent) -> None:
     from bench.cli._print import interval_text, out, print_table
 
     full = [r for r in records if r.status == "done" and r.unit.budget == "100%" and r.unit.seed == 0]
@@ -132,6 +142,7 @@ def _summary(records, folder: Path, encoder: str) -> None:
     if warned:
         out.print(f"Warnings: {'; '.join(warned[:5])}", markup=False)
     out.print(f"{len(records)} records in {folder}", markup=False, soft_wrap=True)
+    out.print(f"Time: {spent}", markup=False, soft_wrap=True)
 
 
 def _print_estimate(loaded, plan, as_json: bool) -> None:

@@ -77,22 +77,16 @@ class Journal:
             write_atomic(base.with_name(base.name + ".npz"), npz_bytes(outputs))
         write_atomic(base.with_name(base.name + ".json"), record.to_json())
 
-    def records(self) -> dict[str, Record]:
-        """Unit key -> record of every finished unit, sealed or not, also failed ones."""
-        found = {record.unit.key: record for record in self._sealed}
-        for path in sorted((self.folder / "units").glob("*.json")):
-            record = Record.from_json(path.read_text(), where=path)
-            found[record.unit.key] = record
+    def records(self, task: str | None = None) -> dict[str, Record]:
+        """Unit key -> record of every finished unit (of one task), sealed or not, also failed ones."""
+        unsealed = sorted((self.folder / "units").glob(f"{task}.*.json" if task else "*.json"))
+        read = (Record.from_json(path.read_text(), where=path) for path in unsealed)
+        found = {r.unit.key: r for r in (*self._sealed, *read) if task in (None, r.unit.task)}
         return dict(sorted(found.items()))
 
     def done(self, task: str) -> set[str]:
         """Keys of the finished units of one task; failed ones are left out, so that they run again."""
-        sealed = {r.unit.key for r in self._sealed if r.unit.task == task and r.status != "failed"}
-        for path in (self.folder / "units").glob(f"{task}.*.json"):
-            record = Record.from_json(path.read_text(), where=path)
-            if record.unit.task == task and record.status != "failed":
-                sealed.add(record.unit.key)
-        return sealed
+        return {key for key, record in self.records(task).items() if record.status != "failed"}
 
     @cached_property
     def _sealed(self) -> list[Record]:

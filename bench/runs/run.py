@@ -78,8 +78,17 @@ def run_plan(encoder: Encoder, plan: Plan, spec: RunSpec, report: Report) -> lis
                     run_task(encoder, plan, name, spec, journal, watched)
             else:
                 jobs = [TaskJob(spec, name) for name in plan.selected]
-                executor.run(work, jobs, lambda job, n: report(f"{job.task}: {n} units", None), spec.resources)
+                known = journal.records()
+                executor.run(work, jobs, lambda job, n: _tell(journal, job.task, known, watched), spec.resources)
             return watched.finish(journal.seal())
+
+
+def _tell(journal: Journal, task: str, known: dict[str, Record], report: Report) -> None:
+    """Report the records that workers have written for one task, each once."""
+    for key, record in journal.records(task).items():
+        if known.get(key) != record:
+            known[key] = record
+            report("", record)
 
 
 def work(job: TaskJob) -> int:

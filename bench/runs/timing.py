@@ -1,0 +1,58 @@
+"""Where the time of a run went: forward passes, solvers, statistics, and the rest (reading, writing, hashing)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.runs.records import Record
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of the units made by one call of a run.
+
+    wall: from start to end. forward: encoding images, or reading their features from the cache. solve: protocols.
+    statistics: metrics and their intervals. All but `wall` are sums over the workers.
+    """
+
+    units: int
+    wall: float
+    forward: float
+    solve: float
+    statistics: float
+    workers: int = 1
+
+    @property
+    def rest(self) -> float:
+        """Reading images, writing predictions and records, hashing, waiting for workers; never negative."""
+        return max(0.0, self.wall * self.workers - self.forward - self.solve - self.statistics)
+
+    def __str__(self) -> str:
+        if not self.units:
+            return "nothing was left to do"
+        parts = {
+            "forward": self.forward,
+            "solve": self.solve,
+            "statistics": self.statistics,
+            "I/O and the rest": self.rest,
+        }
+        total = max(sum(parts.values()), 1e-9)
+        shares = ", ".join(f"{name} {seconds:.1f} s ({seconds / total:.0%})" for name, seconds in parts.items())
+        by = f" by {self.workers} workers" if self.workers > 1 else ""
+        return f"{self.units} units in {self.wall:.1f} s{by}: {shares}"
+
+
+def timing(made: Iterable[Record], wall: float, workers: int = 1) -> Timing:
+    """The split of `wall` seconds over the units `made` in them.
+
+    Features are shared by the units of a task, so each record holds the seconds spent on them so far: the largest
+    of a task counts.
+    """
+    made = list(made)
+    forward: dict[str, float] = {}
+    for record in made:
+        seconds = record.cost.seconds.get("extract", 0.0)
+        forward[record.unit.task] = max(forward.get(record.unit.task, 0.0), seconds)
+    solve, statistics = (sum(r.cost.seconds.get(stage, 0.0) for r in made) for stage in ("solve", "score"))
+    return Timing(len(made), wall, sum(forward.values()), solve, statistics, workers)
