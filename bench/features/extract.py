@@ -11,6 +11,7 @@ import torch
 
 from bench.encoders.base import Encoded, Encoder
 from bench.errors import EncoderError, NotForThisEncoderError
+from bench.features.allocator import freed_memory_kept
 from bench.features.base import Features
 
 BATCH = 64
@@ -35,10 +36,11 @@ def extract(
     if images.ndim == 5:
         return _extract_volumes(encoder, images, batch_size, aggregation, progress)
     collected = _Collected(len(images), dense, encoder.card.name)
-    for start, out in _batches(encoder, images, dense, batch_size or BATCH):
-        collected.put(start, out)
-        if progress:
-            progress(len(out.pooled))
+    with freed_memory_kept():
+        for start, out in _batches(encoder, images, dense, batch_size or BATCH):
+            collected.put(start, out)
+            if progress:
+                progress(len(out.pooled))
     return collected.features()
 
 
