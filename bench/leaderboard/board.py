@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from bench.discover import pick
 from bench.leaderboard.evidence import Evidence
 from bench.leaderboard.recipes import Recipe
 from bench.leaderboard.standing import random_weightings, rank_range, ranks_of, tiers, win_rate
 from bench.leaderboard.weights import task_weights, within_cells
 from bench.metrics.resample import percentile_interval
-from bench.metrics.uncertainty import interquartile_mean
+from bench.metrics.uncertainty import Difference, interquartile_mean, paired_difference
 from bench.runs.records import Interval
 from bench.strict import Strict
 
@@ -80,7 +81,22 @@ class Board:
     cells: tuple[Cell, ...]
     rows: tuple[Row, ...]
     replicates: np.ndarray = field(repr=False, compare=False)
+    score_replicates: np.ndarray = field(repr=False, compare=False)
+    """float64 (rows, b), replicates of the score; replicate b of all rows is one resample of cases and seeds."""
     notes: tuple[str, ...] = ()
+
+    def against(self, encoder: str) -> dict[str, Difference]:
+        """Encoder -> its score less that of `encoder` with the paired 95 % interval, in the order of the rows.
+
+        Encoders without a score are left out. Raises UserError when `encoder` is not on the board.
+        """
+        rows = {row.encoder: (row, draws) for row, draws in zip(self.rows, self.score_replicates, strict=True)}
+        base, base_draws = pick(rows, encoder, what="encoder", where=self.name)
+        return {
+            name: paired_difference(row.score, base.score, draws, base_draws)
+            for name, (row, draws) in rows.items()
+            if name != encoder and row.score is not None and base.score is not None
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; the same results give the same bytes under `bench.files.canonical_json`."""
@@ -99,7 +115,8 @@ def make_board(recipe: Recipe, evidence: Evidence, *, drop_contaminated: bool = 
     table = _Table(evidence, drop_contaminated)
     order = sorted(range(len(table.names)), key=lambda i: (-np.nan_to_num(table.points[i], nan=-1.0), table.names[i]))
     rows = tuple(Row(**table.row(i)) for i in order)
-    return Board(recipe.name, recipe.definition, drop_contaminated, table.cells, rows, table.cell_draws[:, order])
+    draws = table.cell_draws[:, order], table.draws[order]
+    return Board(recipe.name, recipe.definition, drop_contaminated, table.cells, rows, *draws)
 
 
 class _Table:

@@ -9,12 +9,16 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.files import write_atomic
+from bench.leaderboard import Board, boards
+from bench.leaderboard.collect import collect
+from bench.pretrain import standings
 from bench.pretrain.job import objectives
 from bench.pretrain.recipe import Recipe
 from bench.pretrain.tuning import best_rates, read_trials
 from bench.words import PARADIGM_TITLES, PARADIGMS
 
 Story = dict[str, Any]
+SUITE = "phantom-v1"
 BEGIN, END = "<!-- table {} -->", "<!-- end {} -->"
 
 
@@ -22,10 +26,14 @@ def refresh(document: Path, recipe: Recipe, submissions: Path) -> None:
     """Replace each table between its `<!-- table NAME -->` and `<!-- end NAME -->`. Raises UserError without one."""
     text = document.read_text(encoding="utf-8")
     stories = stories_in(submissions, recipe)
+    boards = boards_in(submissions)
     for name, table in {
         "runs": runs_table(stories),
         "seeds": seeds_table(stories),
         "tuning": tuning_table(recipe),
+        "suite": standings.against_random(stories, boards),
+        "suite-seeds": standings.seeds(stories, boards),
+        "spread": standings.spread(stories, boards),
     }.items():
         text = replaced(text, name, table, where=document)
     write_atomic(document, text)
@@ -40,9 +48,17 @@ def replaced(text: str, name: str, table: str, *, where: object = None) -> str:
     return pattern.sub(lambda _: f"{begin}\n{table}\n{end}", text)
 
 
+def boards_in(submissions: Path) -> dict[str, Board]:
+    """The boards of phantom-v1 over everything in `submissions`; none without results."""
+    found = collect([submissions])
+    return boards(found[SUITE]) if SUITE in found else {}
+
+
 def stories_in(submissions: Path, recipe: Recipe) -> list[Story]:
-    """training.json of every encoder of the recipe's track, references first, then by paradigm, name and seed."""
-    found = [json.loads(path.read_text()) for path in sorted(submissions.glob("*/training.json"))]
+    """training.json of every encoder of the recipe's track with its folder's name, references first, then by paradigm,
+    name and seed."""
+    paths = sorted(submissions.glob("*/training.json"))
+    found = [json.loads(path.read_text()) | {"name": path.parent.name} for path in paths]
     kinds = objectives()
     of_recipe = [s for s in found if s["recipe"] == recipe.name and s["objective"] in kinds]
     order = ("reference", *PARADIGMS[:4])

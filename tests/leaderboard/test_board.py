@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.errors import UserError
 from bench.files import canonical_json
 from bench.leaderboard import boards_of
 
@@ -198,3 +199,21 @@ def test_cell_replicates_follow_the_rows(make_table, make_replicates):
     for i, row in enumerate(board.rows):
         points = [row.cells[c.key].value for c in board.cells]
         np.testing.assert_allclose(board.replicates[:, i].mean(0), points, atol=0.01)
+
+
+def test_differences_against_a_baseline_are_paired(make_table, make_replicates):
+    rows = full("a", [0.9, 0.7, 0.8, 0.6, 0.4]) + full("b", [0.8, 0.6, 0.7, 0.5, 0.3])
+    board = made(make_table, make_replicates, rows)["Global"]
+    (difference,) = board.against("b").values()
+    a, b = (by_name(board)[name] for name in "ab")
+    assert difference.value == pytest.approx(a.score - b.score)
+    assert difference.low < difference.value < difference.high
+    alone = np.hypot(a.high - a.low, b.high - b.low)  # the width if the two were resampled apart
+    assert difference.high - difference.low < 0.5 * alone  # most of the noise is shared, so it cancels
+    assert board.score_replicates.shape == (2, 400)
+
+
+def test_a_baseline_that_is_not_there_is_refused(make_table, make_replicates):
+    board = made(make_table, make_replicates, full("a", [0.6] * 5))["Global"]
+    with pytest.raises(UserError, match="unknown encoder"):
+        board.against("z")

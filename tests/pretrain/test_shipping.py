@@ -174,6 +174,9 @@ def test_toml_is_read_back_as_it_was():
             to_toml({"a": [bad]})
 
 
+TABLES = ("runs", "seeds", "tuning", "suite", "suite-seeds", "spread")
+
+
 def test_tables_come_from_the_records(recipe, corpus, tmp_path):
     for seed in (0, 1):
         job = Job("mae", recipe, seed=seed)
@@ -186,7 +189,7 @@ def test_tables_come_from_the_records(recipe, corpus, tmp_path):
     knn = [s["final"]["knn"] for s in stories if s["objective"] == "mae"]
     assert f"| mae | 2 | {np.mean(knn):.4f} | {np.std(knn, ddof=1):.4f} |" in report.seeds_table(stories)
     document = tmp_path / "page.md"
-    document.write_text("".join(f"<!-- table {n} -->\nold\n<!-- end {n} -->\n" for n in ("runs", "seeds", "tuning")))
+    document.write_text("".join(f"<!-- table {n} -->\nold\n<!-- end {n} -->\n" for n in TABLES))
     report.refresh(document, recipe, tmp_path / "s")
     assert "old" not in document.read_text()
     assert rows[1] in document.read_text()
@@ -197,7 +200,8 @@ def test_tables_come_from_the_records(recipe, corpus, tmp_path):
 def test_the_page_shows_the_shipped_runs():
     page, tiny = ROOT / "docs" / "controlled-track.md", read_recipe("tiny")
     text, stories = page.read_text(), report.stories_in(ROOT / "submissions", tiny)
-    for name, table in (("runs", report.runs_table(stories)), ("tuning", report.tuning_table(tiny))):
+    tables = {"runs": report.runs_table(stories), "tuning": report.tuning_table(tiny)}
+    for name, table in tables.items():
         assert report.replaced(text, name, table) == text, f"medssl pretrain --report {page.name} refreshes it"
 
 
