@@ -13,8 +13,8 @@ from bench.encoders.base import Encoder
 from bench.encoders.finding import Finding
 from bench.encoders.preprocess import prepare
 from bench.errors import MedsslError
+from bench.features.extract import BATCH, extract
 
-BATCH = 16
 SECONDS = 1.5
 """How long the speed is measured, each for global and dense."""
 
@@ -53,7 +53,7 @@ class Speed:
 
 
 def measure(encoder: Encoder) -> Speed:
-    """Speed on the encoder's device and torch's current threads, in batches of 16 images at the encoder's size."""
+    """Speed of `extract`, as a run calls it, on the encoder's device and torch's current threads."""
     grid = encoder.encode(_batch(encoder, 1), dense=True).grid
     return Speed(_time(encoder, False), None if grid is None else _time(encoder, True))
 
@@ -149,10 +149,12 @@ def _batch(encoder: Encoder, n: int) -> torch.Tensor:
 
 
 def _time(encoder: Encoder, dense: bool) -> float:
-    """Seconds an image: the fastest of the batches that fit into the time."""
-    images, best, until = _batch(encoder, BATCH), float("inf"), time.perf_counter() + SECONDS
+    """Seconds an image: the fastest of the full batches that fit into the time, after one to warm up."""
+    images = _batch(encoder, BATCH).numpy()
+    extract(encoder, images[:8], dense=dense)
+    best, until = float("inf"), time.perf_counter() + SECONDS
     while time.perf_counter() < until or best == float("inf"):
         start = time.perf_counter()
-        encoder.encode(images, dense).pooled.cpu()
+        extract(encoder, images, dense=dense)
         best = min(best, time.perf_counter() - start)
     return best / BATCH
