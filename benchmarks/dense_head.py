@@ -63,7 +63,7 @@ def main() -> None:
 def measured(problem: Problem, truth: np.ndarray, args: argparse.Namespace) -> dict[str, tuple[float, float, float]]:
     """Head -> mean Dice over seeds, its standard deviation, seconds a seed."""
     heads = {"convex head": DenseLinear(), "SGD head": None}
-    heads |= {f"memory {m}": DenseRetrieval("r", m) for m in args.memories}
+    heads |= {f"memory {m}": DenseRetrieval("r", m, share=1.0) for m in args.memories}
     out = {}
     for name, head in heads.items():
         started, values = time.perf_counter(), []

@@ -52,7 +52,8 @@ def dice(mask: np.ndarray, truth: np.ndarray, k: int) -> float:
 @pytest.mark.parametrize("k", [2, 3])
 def test_retrieval_equals_a_brute_force_float64_reference(k, problem_of):
     problem = problem_of("mask", k=k)
-    got = next(RETRIEVAL.predict(problem, [Subset("100%", 0, np.arange(60))])).outputs["test"]
+    whole = DenseRetrieval("whole", share=1.0)
+    got = next(whole.predict(problem, [Subset("100%", 0, np.arange(60))])).outputs["test"]
 
     shares = np.stack([
         [[np.bincount(m[4 * i : 4 * i + 4, 4 * j : 4 * j + 4].ravel(), minlength=k) / 16 for j in range(4)]
@@ -74,6 +75,8 @@ def test_retrieval_equals_a_brute_force_float64_reference(k, problem_of):
 
 def test_a_small_memory_is_even_over_the_classes(problem_of):
     problem = problem_of("mask")
+    assert next(RETRIEVAL.predict(problem, [Subset("100%", 0, np.arange(60))])).chosen == {"k": 30, "memory": 96}
+    assert next(RETRIEVAL.predict(problem, [Subset("n=1", 0, np.arange(1))])).chosen == {"k": 16, "memory": 16}
     small = DenseRetrieval("small", memory=90)
     got = next(small.predict(problem, [Subset("100%", 0, np.arange(60))]))
     assert got.chosen == {"k": 30, "memory": 90}
