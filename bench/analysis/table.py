@@ -42,8 +42,8 @@ class Table:
 
 
 def counted(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows that enter averages: tasks not left out, frozen word columns as categories for speed."""
-    frame = frame[frame["left_out"].isna()].copy()
+    """Rows that enter averages: tasks not left out, one pretraining seed an encoder; word columns as categories."""
+    frame = frame[frame["left_out"].isna() & frame["repeat_of"].isna()].copy()
     words = ["encoder", "task", "protocol", "budget", "split", "metric", "paradigm", "kind", "modality", "origin"]
     for name in words:
         frame[name] = frame[name].astype("category")

@@ -81,6 +81,8 @@ class EncoderCard(Strict):
     architecture: Literal["vit", "cnn", "other", "none"]
     controlled_track: Line | None = None
     """Name of the controlled comparison this encoder belongs to (same network, images, compute), if any."""
+    repeat_of: Name | None = None
+    """The encoder this is another pretraining seed of, if any: it gets no rank and does not count again in claims."""
     pretraining: Annotated[list[Corpus], Field(max_length=50)] | None = None
     """None: not disclosed. Empty list: none (random init, hand-made features)."""
     source: dict[str, Any]

@@ -173,6 +173,8 @@ class _Table:
         missing, total = int((~self.known[i]).sum()), len(self.tasks.names)
         if missing:
             return f"no result on {missing} of {total} tasks"
+        if self.evidence.repeat_of[i]:
+            return f"another pretraining seed of {self.evidence.repeat_of[i]}"
         if self.clean and (unknown := int((self.evidence.contaminated[i] == "unknown").sum())):
             return f"not disclosed whether {unknown} of {total} tasks are clean"
         kinds = self.tasks.kinds

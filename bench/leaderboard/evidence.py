@@ -36,6 +36,7 @@ class Result(NamedTuple):
     contaminated: str
     paradigm: str
     badge: str
+    repeat_of: str | None
     kind: str
     modality: str
     origin: str
@@ -50,7 +51,8 @@ class Result(NamedTuple):
 class Evidence:
     """Normalised scores of one recipe.
 
-    encoders, paradigms, badges: words (e,), by name. points: float64 (e, t), NaN where an encoder lacks the task.
+    encoders, paradigms, badges: words (e,), by name. repeat_of: (e,), the encoder of which one is another pretraining
+    seed, or None. points: float64 (e, t), NaN where an encoder lacks the task.
     replicates: float32 (e, t, b), NaN where unknown. contaminated: (e, t) of yes, no, unknown.
     runs: every normalised score over task x budget x seed of each encoder, sorted.
     """
@@ -58,6 +60,7 @@ class Evidence:
     encoders: list[str]
     paradigms: list[str]
     badges: list[str]
+    repeat_of: list[str | None]
     tasks: Tasks
     points: np.ndarray
     replicates: np.ndarray
@@ -101,6 +104,7 @@ def gather(
         encoders,
         [by_encoder[name].paradigm for name in encoders],
         [by_encoder[name].badge for name in encoders],
+        [by_encoder[name].repeat_of for name in encoders],
         Tasks(*(np.array([getattr(u, a) for u in tasks]) for a in ("task", "kind", "modality", "origin"))),
         points,
         draws,
@@ -113,6 +117,7 @@ def _results(frame: pd.DataFrame, recipe: Recipe) -> Iterator[Result]:
     protocols = frame["kind"].map(dict(recipe.protocols))
     counts = frame["primary"] & (frame["split"] == "test") & frame["left_out"].isna()
     rows = frame[counts & frame["budget"].isin(recipe.budgets) & (frame["protocol"] == protocols)]
+    rows = rows.assign(repeat_of=rows["repeat_of"].astype(object).where(rows["repeat_of"].notna(), None))
     return map(Result._make, zip(*(rows[name].tolist() for name in Result._fields), strict=True))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,8 @@ def card_of(
     }
     if track:
         card["controlled_track"] = track
+    if job.seed:
+        card["repeat_of"] = encoder_name(replace(job, seed=0), corpus)
     return card | {
         "pretraining": seen,
         "source": {

@@ -99,6 +99,14 @@ def test_tasks_left_out_do_not_count():
     assert (a.effect, a.n_tasks) == (b.effect, b.n_tasks)
 
 
+def test_another_pretraining_seed_does_not_count_again():
+    frame = plant(Plan(encoders=16))
+    first = frame["encoder"].iloc[0]
+    again = frame[frame["encoder"] == first].assign(encoder="again", repeat_of=first, score=0.0, value=0.0)
+    a, b = (evaluate(f, effort=QUICK, sensitivity=False)[0] for f in (pd.concat([frame, again]), frame))
+    assert (a.effect, a.n_encoders) == (b.effect, b.n_encoders)
+
+
 def test_clinical_and_phantom_are_never_mixed():
     clinical = plant(Plan(encoders=16, kind=20.0, synthetic=False))
     phantom = plant(Plan(encoders=16, kind=-20.0)).assign(task=lambda f: "phantom-" + f["task"])

@@ -217,3 +217,10 @@ def test_a_baseline_that_is_not_there_is_refused(make_table, make_replicates):
     board = made(make_table, make_replicates, full("a", [0.6] * 5))["Global"]
     with pytest.raises(UserError, match="unknown encoder"):
         board.against("z")
+
+
+def test_another_pretraining_seed_is_listed_without_a_rank(make_table, make_replicates):
+    rows = full("a", [0.5] * 5) + full("a-seed1", [0.9] * 5, repeat_of="a") + full("c", [0.4] * 5)
+    board = made(make_table, make_replicates, rows)["Overall"]
+    assert {row.encoder: row.rank for row in board.rows} == {"a": 1, "c": 2, "a-seed1": None}
+    assert by_name(board)["a-seed1"].why_unranked == "another pretraining seed of a"

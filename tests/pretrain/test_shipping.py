@@ -183,6 +183,8 @@ def test_tables_come_from_the_records(recipe, corpus, tmp_path):
         run_job(job, corpus, tmp_path / "s" / job.name, tmp_path / "w" / job.name, threads=1)
     job = Job("random-init", recipe)
     run_job(job, corpus, tmp_path / "s" / job.name, tmp_path / "w" / job.name, threads=1)
+    cards = [read_card(tmp_path / "s" / f"{recipe.name}-vit-mae{end}") for end in ("", "-seed1")]
+    assert [card.repeat_of for card in cards] == [None, cards[0].name]
     stories = report.stories_in(tmp_path / "s", recipe)
     rows = report.runs_table(stories).splitlines()[2:]
     assert [row.split(" | ")[0] for row in rows] == ["| random-init, vit", "| mae, vit", "| mae, vit, seed 1"]
