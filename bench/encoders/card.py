@@ -63,6 +63,10 @@ class FeatureChoice(Strict):
         return self.dense_layer if dense and self.dense_layer is not None else self.layer
 
 
+LATER = ("repeat_of",)
+"""Optional keys that the first cards did not have."""
+
+
 class EncoderCard(Strict):
     """The whole of `encoder.toml`. `source` is checked by the module of `bench/encoders/sources` it names."""
 
@@ -91,8 +95,12 @@ class EncoderCard(Strict):
 
     @property
     def sha256(self) -> str:
-        """Hash of the card's meaning: independent of key order, comments and layout of the file."""
-        return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True)))
+        """Hash of the card's meaning: independent of key order, comments and layout of the file.
+
+        Keys added to the schema later count only where they are set, so that older cards keep their hash.
+        """
+        unset = {name for name in LATER if getattr(self, name) is None}
+        return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True, exclude=unset)))
 
 
 def read_card(path: Path) -> EncoderCard:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from bench.encoders.card import EncoderCard
 from bench.encoders.load import reference_cards
 from bench.encoders.write_card import card_toml
+from bench.files import canonical_json, sha256_text
 from bench.strict import parse_toml
 
 text = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=30)
@@ -45,3 +46,10 @@ def test_any_text_and_source_round_trip(title: str, values: dict) -> None:
         where="test",
     )
     assert EncoderCard.parse(parse_toml(card_toml(card), where="written"), where="written") == card
+
+
+def test_a_key_added_later_changes_the_hash_only_where_it_is_set() -> None:
+    card = reference_cards()["raw-pixels"]
+    whole = card.model_dump(mode="json", by_alias=True)
+    assert card.sha256 == sha256_text(canonical_json({k: v for k, v in whole.items() if k != "repeat_of"}))
+    assert card.model_copy(update={"repeat_of": "another"}).sha256 != card.sha256

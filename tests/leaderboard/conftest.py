@@ -17,7 +17,8 @@ def table(rows):
     for row in rows:
         kind = row.get("kind", "global")
         base = {
-            "paradigm": "contrastive", "repeat_of": None, "badge": "rescored", "kind": kind, "modality": "mri", "target": "binary",
+            "paradigm": "contrastive", "repeat_of": None, "badge": "rescored", "kind": kind, "modality": "mri",
+            "target": "binary",
             "origin": row["task"], "left_out": None, "contaminated": "no", "budget": "100%", "seed": 0,
             "protocol": "linear-v1" if kind == "global" else "dense-linear-v1", "board": "frozen", "split": "test",
             "metric": "auroc", "primary": True, "chance": 0.0 if kind == "dense" else 0.5,
