@@ -75,9 +75,3 @@ def _losses(
         losses[policy] = truth.max() - truth[name] if name is not None else np.nan
     losses["random"] = truth.max() - truth.mean()
     return losses
-
-
-def as_markdown(table: list[Regret]) -> str:
-    """The table of regrets."""
-    head = "| policy | mean regret, points | 95 % interval | tasks |\n|---|---:|---:|---:|\n"
-    return head + "".join(f"| {r.policy} | {r.mean:.2f} | {r.low:.2f} to {r.high:.2f} | {r.n_tasks} |\n" for r in table)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.agreement import concordance, tau_matrix
+from bench.analysis.diagnostics.foretell import foretelling
 from bench.analysis.efficiency import label_efficiency
 from bench.analysis.evaluate import evaluate
 from bench.analysis.measurement import Effort, NotEnough
@@ -25,7 +26,8 @@ FROZEN = ("linear-v1", "dense-linear-v1")
 def analyse(
     frame: pd.DataFrame, *, diagnostics: pd.DataFrame | None = None, effort: Effort | None = None
 ) -> dict[str, Any]:
-    """Verdicts, variance shares, mixed model, rank agreement, label efficiency and the advisor's regret.
+    """Verdicts, variance shares, mixed model, rank agreement, label efficiency, the advisor's regret, and how well
+    each of the diagnostics orders encoders by Global and Dense.
 
     JSON-ready; a part that these results do not allow is {"missing": why}.
     """
@@ -44,6 +46,7 @@ def analyse(
         ),
         "label_efficiency": _part(lambda: _plain(label_efficiency(rows, FROZEN))),
         "advisor_regret": _part(lambda: [_finite(asdict(r)) for r in regret_table(rows)]),
+        "foretelling": [] if diagnostics is None else _plain(foretelling(rows, diagnostics)),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -23,12 +24,13 @@ from bench.words import MODALITIES
 def COMMAND(modality, task, labels, commercial, max_gflops, records, suite, as_json, validate) -> None:
     """Rank encoders for your situation, with the evidence behind the ranking."""
     from bench.analysis.advisor import Question, advise
-    from bench.analysis.regret import as_markdown, regret_table
+    from bench.analysis.markdown import regret
+    from bench.analysis.regret import regret_table
     from bench.analysis.source import read_results_table
 
     frame = read_results_table(records, suite)
     if validate:
-        click.echo(as_markdown(regret_table(frame)), nl=False)
+        click.echo(regret(asdict(row) for row in regret_table(frame)))
         return
     answer = advise(
         frame, Question(modality=modality, task=task, labels=labels, commercial=commercial, max_gflops=max_gflops)

@@ -15,8 +15,12 @@ import click
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write analysis.json and pictures here.")
 @click.option("--diagnostics", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="CSV with one row an encoder and one column a label-free diagnostic.")  # fmt: skip
-def COMMAND(records, suite, as_json, out, diagnostics) -> None:
+@click.option("--report", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Markdown page whose marked tables are written anew.")  # fmt: skip
+def COMMAND(records, suite, as_json, out, diagnostics, report) -> None:
     """Judge every claim of the ledger on the results at hand."""
+    from bench import markers
+    from bench.analysis.markdown import tables
     from bench.analysis.report import analyse, charts
     from bench.analysis.source import read_diagnostics, read_results_table
     from bench.analysis.style import save
@@ -30,6 +34,8 @@ def COMMAND(records, suite, as_json, out, diagnostics) -> None:
         write_atomic(out / "analysis.json", text + "\n")
         for name, chart in charts(frame, found):
             save(chart, out / f"{name}.svg")
+    if report:
+        markers.refresh(report, tables(found))
     if as_json:
         click.echo(text)
         return

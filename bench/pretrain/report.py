@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
-from bench.files import write_atomic
+from bench import markers
 from bench.leaderboard import Board, boards
 from bench.leaderboard.collect import collect
 from bench.pretrain import standings
@@ -19,33 +17,20 @@ from bench.words import PARADIGM_TITLES, PARADIGMS
 
 Story = dict[str, Any]
 SUITE = "phantom-v1"
-BEGIN, END = "<!-- table {} -->", "<!-- end {} -->"
 
 
 def refresh(document: Path, recipe: Recipe, submissions: Path) -> None:
-    """Replace each table between its `<!-- table NAME -->` and `<!-- end NAME -->`. Raises UserError without one."""
-    text = document.read_text(encoding="utf-8")
-    stories = stories_in(submissions, recipe)
-    boards = boards_in(submissions)
-    for name, table in {
+    """Replace each table of the page (see `bench.markers`)."""
+    stories, boards = stories_in(submissions, recipe), boards_in(submissions)
+    tables = {
         "runs": runs_table(stories),
         "seeds": seeds_table(stories),
         "tuning": tuning_table(recipe),
         "suite": standings.against_random(stories, boards),
         "suite-seeds": standings.seeds(stories, boards),
         "spread": standings.spread(stories, boards),
-    }.items():
-        text = replaced(text, name, table, where=document)
-    write_atomic(document, text)
-
-
-def replaced(text: str, name: str, table: str, *, where: object = None) -> str:
-    """`text` with the named table put between its markers. Raises UserError when they are missing."""
-    begin, end = BEGIN.format(name), END.format(name)
-    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    if not pattern.search(text):
-        raise UserError(f"has no table {name!r}", where=where, fix=f"add the lines '{begin}' and '{end}'")
-    return pattern.sub(lambda _: f"{begin}\n{table}\n{end}", text)
+    }
+    markers.refresh(document, tables)
 
 
 def boards_in(submissions: Path) -> dict[str, Board]:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from filelock import FileLock
 from safetensors.torch import load_file
 
+from bench import markers
 from bench.cli import medssl
 from bench.encoders.card import read_card
 from bench.encoders.load import load_encoder
@@ -196,7 +197,7 @@ def test_tables_come_from_the_records(recipe, corpus, tmp_path):
     assert "old" not in document.read_text()
     assert rows[1] in document.read_text()
     with pytest.raises(UserError, match="has no table 'x'"):
-        report.replaced("", "x", "", where=document)
+        markers.replaced("", "x", "", where=document)
 
 
 def test_the_page_shows_the_shipped_runs():
@@ -204,7 +205,7 @@ def test_the_page_shows_the_shipped_runs():
     text, stories = page.read_text(), report.stories_in(ROOT / "submissions", tiny)
     tables = {"runs": report.runs_table(stories), "tuning": report.tuning_table(tiny)}
     for name, table in tables.items():
-        assert report.replaced(text, name, table) == text, f"medssl pretrain --report {page.name} refreshes it"
+        assert markers.replaced(text, name, table) == text, f"medssl pretrain --report {page.name} refreshes it"
 
 
 def mini_recipe(recipe, tmp_path) -> str:

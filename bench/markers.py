@@ -1,0 +1,33 @@
+"""Tables inside a hand-written Markdown page, each between `<!-- table NAME -->` and `<!-- end NAME -->`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.files import write_atomic
+
+BEGIN, END = "<!-- table {} -->", "<!-- end {} -->"
+
+
+def refresh(page: Path, tables: Mapping[str, str]) -> None:
+    """Write the page anew with each table in its place. Raises UserError when a place is missing."""
+    text = page.read_text(encoding="utf-8")
+    for name, table in tables.items():
+        text = replaced(text, name, table, where=page)
+    write_atomic(page, text)
+
+
+def replaced(text: str, name: str, table: str, *, where: object = None) -> str:
+    """`text` with the named table put between its markers. Raises UserError when they are missing.
+
+    >>> replaced("<!-- table a -->old<!-- end a -->", "a", "new")
+    '<!-- table a -->\\nnew\\n<!-- end a -->'
+    """
+    begin, end = BEGIN.format(name), END.format(name)
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(text):
+        raise UserError(f"has no table {name!r}", where=where, fix=f"add the lines '{begin}' and '{end}'")
+    return pattern.sub(lambda _: f"{begin}\n{table}\n{end}", text)

@@ -1,0 +1,62 @@
+"""The tables of a report, against the numbers they show."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench import markers
+from bench.analysis.markdown import tables
+from bench.analysis.measurement import Effort
+from bench.analysis.planted import Plan, plant
+from bench.analysis.report import analyse
+
+
+@pytest.fixture(scope="module")
+def found():
+    frame = plant(Plan(encoders=16, kind=8.0))
+    names = sorted(frame["encoder"].unique())
+    diagnostics = pd.DataFrame({"rankme": np.arange(len(names), dtype=float)}, index=names)
+    return analyse(frame, diagnostics=diagnostics, effort=Effort(permutations=100, resamples=100))
+
+
+def rows_of(table):
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+def test_every_table_says_what_was_found(found):
+    made = tables(found)
+    claims = {row[0]: row for row in rows_of(made["verdicts"])}
+    h1 = next(v for v in found["verdicts"] if v["id"] == "H1")
+    assert claims["H1"][2] == h1["verdict"]
+    assert claims["H1"][3].startswith(f"{h1['effect']:+.2f} [")
+    assert set(claims) == {v["id"] for v in found["verdicts"]}
+    policies = {row[0]: row for row in rows_of(made["regret"])}
+    assert policies["advisor"][1] == f"{found['advisor_regret'][0]['mean']:.2f}"
+    shares = {row[0]: row for row in rows_of(made["variance"])}
+    assert shares["global"][1] == f"{found['variance']['global']['encoder']:.0%}"
+    assert {row[0] for row in rows_of(made["foretelling"])} == {"rankme", "parameters"}
+    efficiency = [float(row[1]) for row in rows_of(made["label-efficiency"])]
+    assert efficiency == sorted(efficiency, reverse=True)
+    assert len({len(row) for row in rows_of(made["concordance"])}) == 1
+
+
+def test_what_is_missing_is_said():
+    lack = {"missing": "no results"}
+    found = {
+        "verdicts": [], "variance": {"global": lack}, "concordance": {"global": lack}, "label_efficiency": lack,
+        "advisor_regret": lack,
+    }  # fmt: skip
+    made = tables(found)
+    assert made["regret"] == "Not computed: no results."
+    assert "no results" in made["variance"]
+    assert made["foretelling"] == "Nothing to show with these results."
+
+
+def test_a_page_is_refreshed_in_place(tmp_path, found):
+    page = tmp_path / "page.md"
+    page.write_text("".join(f"before\n<!-- table {n} -->\n<!-- end {n} -->\nafter\n" for n in tables(found)))
+    markers.refresh(page, tables(found))
+    once = page.read_text()
+    markers.refresh(page, tables(found))
+    assert page.read_text() == once
+    assert once.count("before") == len(tables(found))
