@@ -15,6 +15,13 @@ import click
 @click.option("--sample", type=click.IntRange(1), help="Rerun this many random units instead of all.")
 @click.option("--seed", type=int, help="Seed of the random units [default: drawn by the system].")
 @click.option("--tasks", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of task cards.")
+@click.option(
+    "--suite",
+    "suites",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Suite file of your own (may be repeated).",
+)
 @click.option("--trust-code", is_flag=True, help="Allow an encoder that is a Python file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def COMMAND(
@@ -24,6 +31,7 @@ def COMMAND(
     sample: int | None,
     seed: int | None,
     tasks: Path | None,
+    suites: tuple[Path, ...],
     trust_code: bool,
     as_json: bool,
 ) -> None:
@@ -38,6 +46,7 @@ def COMMAND(
         sample=sample,
         seed=seed,
         tasks=tasks,
+        suites=suites,
         against=default_roots()[0],
         trust_code=trust_code,
     )

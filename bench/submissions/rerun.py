@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from bench.encoders.load import load_encoder
-from bench.errors import UserError
+from bench.errors import EncoderError, UserError
 from bench.runs.plan import Plan
 from bench.runs.run import fingerprint_of, pick_device
 from bench.runs.score_task import Setting, score_task
@@ -16,6 +16,8 @@ from bench.submissions.rescore import compare
 
 TOLERANCE = 5e-3
 """A score rerun from the same weights on another machine may differ by this much."""
+
+ONLY_RESCORED = "verify it with --rescore: nobody else can tell what its features hold"
 
 
 def check_rerun(
@@ -35,6 +37,8 @@ def check_rerun(
         wanted = {key: wanted[key] for key in keys}
     try:
         encoder = load_encoder(folder, trust_code=trust_code).to(pick_device("auto"))
+        if encoder.precomputed:
+            raise EncoderError("holds features, not the network that made them", fix=ONLY_RESCORED)
         setting = Setting(command="medssl verify", suite=result.suite, fingerprint=fingerprint_of(plan))
         for name, task in plan.tasks.items():
             units = [unit for unit in plan.units(task) if unit.key in wanted]

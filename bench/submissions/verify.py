@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import __version__
+from bench.data.task import read_suite
 from bench.errors import SubmissionError, UserError
 from bench.runs.plan import make_plan
 from bench.submissions import rerun as rerunning
@@ -26,6 +27,7 @@ def verify(
     sample: int | None = None,
     seed: int | None = None,
     tasks: Path | None = None,
+    suites: Sequence[Path] = (),
     against: Sequence[Path] = (),
     trust_code: bool = False,
 ) -> Report:
@@ -33,6 +35,7 @@ def verify(
 
     rescore: recompute every metric and interval from the predictions. rerun: recompute from the weights, all
     units or `sample` random ones drawn with `seed` (by default the system's, which an author cannot know).
+    tasks, suites: the maintainer's own task cards and suite files, for results on what is not shipped.
     against: folders of accepted submissions, whose predictions must not come back under another name.
     Problems are gathered in the report; only a folder that cannot be read at all raises SubmissionError, CardError.
     """
@@ -44,8 +47,10 @@ def verify(
     if results[0].card.name != folder.name:
         report.problems.append(f"the folder must be called like the encoder, {results[0].card.name!r}")
     check_copies(results, _others(results[0].card.name, against), report)
+    own = {read_suite(path).name: path for path in suites}
     for result in results:
-        plan = make_plan(None if tasks is not None and result.suite == "local" else result.suite, tasks)
+        local = tasks is not None and result.suite == "local"
+        plan = make_plan(None if local else own.get(result.suite, result.suite), tasks)
         check_structure(result, plan, report)
         if report.accepted:
             rescoring.check_predictions(result, plan, report, rescore=rescore)

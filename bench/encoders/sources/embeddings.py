@@ -116,13 +116,21 @@ def _rows(held: np.ndarray, wanted: np.ndarray, where: str) -> np.ndarray:
     return np.array([position[str(name)] for name in wanted], dtype=np.int64)
 
 
-def export_embeddings(encoder: Encoder, data: TaskData, path: Path) -> str:
-    """Write an encoder's features of every split of a task, with grids for a dense task. Returns the file's sha256."""
+def export_embeddings(encoder: Encoder, data: TaskData, path: Path, *, grid: bool = False) -> str:
+    """Write an encoder's features of every split of a task, with grids for a dense task. Returns the file's sha256.
+
+    grid: also for a global task, where the attentive probe needs them.
+    """
     from bench.features.extract import extract
 
-    dense = data.task.kind == "dense"
-    splits = {name: (split.ids, extract(encoder, split.images, dense=dense)) for name, split in data.splits.items()}
-    return write_embeddings(path, splits)
+    def features(images: np.ndarray) -> Features:
+        if data.task.kind == "dense":
+            return extract(encoder, images, dense=True)
+        return Features(
+            extract(encoder, images, dense=False).pooled, extract(encoder, images, dense=True).grid if grid else None
+        )
+
+    return write_embeddings(path, {name: (split.ids, features(split.images)) for name, split in data.splits.items()})
 
 
 SOURCE = EmbeddingsSource
