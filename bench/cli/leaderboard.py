@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -54,4 +55,15 @@ def COMMAND(
             }
             for r in table.rows
         ]
-        print_table(f"{name}: {board}", rows, right=["rank", "score [95 % interval]"])
+        if rows:
+            print_table(f"{name}: {board}", rows, right=["rank", "score [95 % interval]"])
+        _print_left_out(collections[name].left_out)
+
+
+def _print_left_out(reasons: Mapping[str, str]) -> None:
+    from bench.cli._print import out
+
+    if reasons:
+        out.print(f"{len(reasons)} not shown:")
+    for encoder, why in reasons.items():
+        out.print(f"  {encoder}: {why}", markup=False)

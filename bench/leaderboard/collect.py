@@ -18,6 +18,7 @@ from bench.locate import shipped
 from bench.protocols.base import Protocol
 from bench.runs.plan import make_plan
 from bench.runs.records import Unit
+from bench.runs.run import fingerprint_of
 from bench.submissions.badge import badge_of
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results, encoder_folders, read_results
@@ -92,8 +93,10 @@ def default_roots() -> tuple[list[Path], list[Path]]:
 def collect(roots: Sequence[Path], *, local: Sequence[Path] = (), tasks: Path | None = None) -> dict[str, Collection]:
     """Suite name -> collection, from submission folders (`roots`) and run folders of one's own (`local`).
 
-    Results whose fingerprint differs from the suite's most common one are set aside with the reason, never mixed
-    in. Raises CardError, SubmissionError (also when two folders claim one encoder name).
+    Results whose fingerprint is not that of the suite as it is shipped here are set aside with the reason, never
+    mixed in, however many they are. For a suite that is not shipped the most common fingerprint counts, among
+    verified results where there are any. Raises CardError, SubmissionError (also when two folders claim one
+    encoder name).
     """
     known = {**shipped_tasks(), **(tasks_in(tasks) if tasks else {})}
     by_suite: dict[str, dict[str, Results]] = {}
@@ -122,16 +125,17 @@ def _collection(
     folder: Path | None,
 ) -> Collection:
     prints = {name: _fingerprint(result) for name, result in results.items()}
-    common = _most_common(prints.values())
-    left_out = {
-        name: f"suite fingerprint {found[:12]}, not {common[:12]}" for name, found in prints.items() if found != common
-    }
-    left_out |= _other_data({name: result for name, result in results.items() if name not in left_out})
+    official = _official(suite)
+    verified = {name for name in results if badges[name] != "declared"} or set(results)
+    counts = official or _most_common(prints[name] for name in verified)
+    why = f"not {counts[:12]}" + (", that of the suite as it is now; run it again" if official else "")
+    left_out = {name: f"suite fingerprint {found[:12]}, {why}" for name, found in prints.items() if found != counts}
+    left_out |= _other_data({name: result for name, result in results.items() if name not in left_out}, verified)
     kept = {name: result for name, result in sorted(results.items()) if name not in left_out}
     used = {record.unit.task for result in kept.values() for record in result.records}
     return Collection(
         suite,
-        common,
+        counts,
         kept,
         {name: _known(known, name, suite) for name in sorted(used)},
         members("bench.protocols", "PROTOCOL"),
@@ -142,13 +146,24 @@ def _collection(
     )
 
 
-def _other_data(results: Mapping[str, Results]) -> dict[str, str]:
-    """Encoder -> reason, where a task's images or labels differ from those most encoders were scored on."""
-    seen: dict[str, list[str]] = {}
-    for result in results.values():
+def _official(suite: str) -> str | None:
+    """Fingerprint of a suite as it is shipped with this version, or None for one that is not shipped."""
+    return fingerprint_of(make_plan(suite)) if suite in suite_names() else None
+
+
+def _other_data(results: Mapping[str, Results], verified: frozenset[str] | set[str]) -> dict[str, str]:
+    """Encoder -> reason, where a task's images or labels differ from those most encoders were scored on.
+
+    The `verified` ones decide where a task has any.
+    """
+    seen: dict[str, list[tuple[bool, str]]] = {}
+    for name, result in results.items():
         for task, data in {(r.unit.task, r.data_sha256) for r in result.records}:
-            seen.setdefault(task, []).append(data)
-    common = {task: _most_common(hashes) for task, hashes in seen.items()}
+            seen.setdefault(task, []).append((name in verified, data))
+    common = {
+        task: _most_common([data for sure, data in hashes if sure] or [data for _, data in hashes])
+        for task, hashes in seen.items()
+    }
     return {
         name: f"scored on other data of {record.unit.task}"
         for name, result in results.items()

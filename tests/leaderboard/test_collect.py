@@ -1,0 +1,102 @@
+"""What is collected: a submitted run once, one card a name, and only what was made with the suite as it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench.encoders.card import read_card
+from bench.errors import SubmissionError
+from bench.leaderboard import boards
+from bench.leaderboard.collect import collect
+from bench.runs.plan import make_plan
+from bench.runs.run import fingerprint_of
+from bench.submissions.verify import verify
+from benchmarks.hostile.base import write_submission, write_tasks
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(working folder with submissions/ and runs/ of one encoder, its tasks)."""
+    work = tmp_path_factory.mktemp("twice")
+    tasks = write_tasks(work / "tasks")
+    write_submission(work, tasks)
+    return work, tasks
+
+
+def test_a_submitted_run_stands_once(made) -> None:
+    work, tasks = made
+    (collection,) = collect([work / "submissions"], local=[work / "runs"], tasks=tasks).values()
+    assert list(collection.results) == ["honest"]
+    assert collection.local == frozenset()
+
+
+def test_another_card_under_the_same_name_is_refused(made, tmp_path: Path) -> None:
+    work, tasks = made
+    shutil.copytree(work / "runs", tmp_path / "runs")
+    card = tmp_path / "runs" / "honest" / "encoder.toml"
+    card.write_text(card.read_text().replace("Seeded ResNet-10", "Another title"))
+    for path in (tmp_path / "runs").rglob("records.jsonl"):
+        path.unlink()
+    shutil.copytree(work / "runs" / "honest" / "local", tmp_path / "again" / "honest" / "local")
+    shutil.copy(card, tmp_path / "again" / "honest" / "encoder.toml")
+    with pytest.raises(SubmissionError, match=r"taken|another version of the card"):
+        collect([work / "submissions"], local=[tmp_path / "again"], tasks=tasks)
+
+
+def suite_results(folder: Path, source: Path, names: list[str], fingerprint: str) -> None:
+    """Copies of a submission under other names, which claim to be of phantom-mini with a fingerprint."""
+    for name in names:
+        target = folder / name
+        shutil.copytree(source, target)
+        (target / "local").rename(target / "phantom-mini")
+        card = (target / "encoder.toml").read_text().replace('name = "honest"', f'name = "{name}"')
+        (target / "encoder.toml").write_text(card)
+        digest = read_card(target).sha256
+        path = target / "phantom-mini" / "records.jsonl"
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        for record in records:
+            record |= {"encoder": name, "card_sha256": digest}
+            record["made_by"] |= {"suite": "phantom-mini", "suite_fingerprint": fingerprint}
+        path.write_text("".join(json.dumps(r) + "\n" for r in records))
+
+
+def test_a_flood_of_another_fingerprint_does_not_displace_the_official_one(made, tmp_path: Path) -> None:
+    work, tasks = made
+    official = fingerprint_of(make_plan("phantom-mini"))
+    suite_results(tmp_path, work / "submissions" / "honest", ["true"], official)
+    suite_results(tmp_path, work / "submissions" / "honest", ["flood1", "flood2", "flood3"], "0" * 64)
+    (collection,) = collect([tmp_path], tasks=tasks).values()
+    assert collection.fingerprint == official
+    assert list(collection.results) == ["true"]
+    assert set(collection.left_out) == {"flood1", "flood2", "flood3"}
+    assert all(official[:12] in why and "0" * 12 in why for why in collection.left_out.values())
+
+
+def test_results_of_an_older_suite_alone_stand_on_no_board(made, tmp_path: Path) -> None:
+    work, tasks = made
+    suite_results(tmp_path, work / "submissions" / "honest", ["old"], "0" * 64)
+    (collection,) = collect([tmp_path], tasks=tasks).values()
+    assert not collection.results
+    assert set(collection.left_out) == {"old"}
+    assert all(not board.rows for board in boards(collection).values())
+
+
+def test_verified_results_decide_about_the_data(made, tmp_path: Path) -> None:
+    """Declared results on other images, however many, do not push out one that was recomputed."""
+    work, tasks = made
+    shutil.copytree(work / "submissions" / "honest", tmp_path / "honest")
+    verify(tmp_path / "honest", rescore=True, tasks=tasks)
+    for n in range(3):
+        folder = write_submission(tmp_path / "made", tasks, f"liar{n}", seed=n + 2)
+        path = folder / "local" / "records.jsonl"
+        records = [json.loads(line) | {"data_sha256": "0" * 64} for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps(r) + "\n" for r in records))
+        folder.rename(tmp_path / folder.name)
+    shutil.rmtree(tmp_path / "made")
+    (collection,) = collect([tmp_path], tasks=tasks).values()
+    assert list(collection.results) == ["honest"]
+    assert set(collection.left_out) == {"liar0", "liar1", "liar2"}
