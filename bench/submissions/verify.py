@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 from bench import __version__
 from bench.data.task import read_suite
@@ -12,11 +13,14 @@ from bench.errors import SubmissionError, UserError
 from bench.runs.plan import make_plan
 from bench.submissions import rerun as rerunning
 from bench.submissions import rescore as rescoring
-from bench.submissions.badge import BadgeFile, contents_sha256, write_badge
+from bench.submissions.badge import BadgeFile, badge_of, contents_sha256, write_badge
 from bench.submissions.folder import Results, encoder_folders, read_results
 from bench.submissions.intake import inspect
 from bench.submissions.report import Report
 from bench.submissions.structure import check_copies, check_structure
+from bench.words import Badge
+
+_RANK: tuple[Badge, ...] = get_args(Badge)
 
 
 def verify(
@@ -31,7 +35,7 @@ def verify(
     against: Sequence[Path] = (),
     trust_code: bool = False,
 ) -> Report:
-    """Check a submission; write its badge when nothing is wrong.
+    """Check a submission; write its badge when nothing is wrong. A submission that is refused loses the one it has.
 
     rescore: recompute every metric and interval from the predictions. rerun: recompute from the weights, all
     units or `sample` random ones drawn with `seed` (by default the system's, which an author cannot know).
@@ -41,6 +45,7 @@ def verify(
     """
     report = Report(folder)
     inspect(folder)
+    came = badge_of(folder)
     results = list(read_results(folder))
     if not results:
         raise SubmissionError("holds no results (<suite>/records.jsonl)", where=folder)
@@ -59,6 +64,10 @@ def verify(
     if report.accepted and (rescore or rerun or sample):
         report.badge = "reproduced" if rerun or sample else "rescored"
         _sign(report)
+    if _RANK.index(report.badge) < _RANK.index(came):
+        report.alarms.append(f"came with the badge {came!r}, of which this verification shows only {report.badge!r}")
+    if not report.accepted:
+        (folder / "badge.json").unlink(missing_ok=True)
     return report
 
 

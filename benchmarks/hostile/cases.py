@@ -451,6 +451,11 @@ def deep_toml(folder: Path, other: Path) -> None:
 
 
 @case
+def deep_toml_beyond_the_limit(folder: Path, other: Path) -> None:
+    edit_card(folder, "pretraining = []", "x = " + "[" * 1_000_000 + "]" * 1_000_000)
+
+
+@case
 def deep_json(folder: Path, other: Path) -> None:
     _records(folder).write_text("[" * 1_000_000 + "]" * 1_000_000)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.errors import UserError
+from bench.files import sha256_file
 from bench.metrics import calibration
 from bench.runs.records import Record
-from bench.submissions.badge import badge_of
+from bench.submissions.badge import BadgeFile, badge_of, contents_sha256, write_badge
 from bench.submissions.verify import verify
-from benchmarks.hostile.base import copy, write_submission, write_tasks
+from benchmarks.hostile.base import copy, edit_card, write_submission, write_tasks
 from benchmarks.hostile.cases import CASES, HARMLESS, MARKER, NEEDS_RERUN
 
 
@@ -85,6 +87,39 @@ def test_a_badge_does_not_survive_a_changed_byte(made, tmp_path: Path) -> None:
     assert badge_of(folder) == "rescored"
     path = folder / "local" / "records.jsonl"
     path.write_text(path.read_text().replace("medssl run", "medssl  run", 1))
+    assert badge_of(folder) == "declared"
+
+
+def test_a_badge_with_the_right_hash_is_not_believed(made, tmp_path: Path) -> None:
+    """Anybody can compute the hash: a badge counts for what a verification here shows, and a refusal ends it."""
+    _, tasks, honest, _ = made
+    folder = copy(honest, tmp_path)
+    forged = BadgeFile(
+        badge="reproduced", contents_sha256=contents_sha256(folder), verified="2026-01-01", medssl="0.1.0", units=9,
+        tolerance=0.0, largest_difference=0.0,
+    )  # fmt: skip
+    write_badge(folder, forged)
+    report = verify(folder, rescore=True, tasks=tasks)
+    assert "came with the badge 'reproduced'" in report.alarms[0]
+    assert badge_of(folder) == "rescored"
+    CASES["edited metric"](folder, folder)
+    write_badge(folder, forged.model_copy(update={"contents_sha256": contents_sha256(folder)}))
+    assert not verify(folder, rescore=True, tasks=tasks).accepted
+    assert badge_of(folder) == "declared"
+
+
+def test_features_alone_cannot_be_reproduced(made, tmp_path: Path) -> None:
+    """Labels written into an embeddings file would be rerun without a difference."""
+    _, tasks, honest, _ = made
+    folder = copy(honest, tmp_path)
+    np.savez(folder / "which.npz", **{"train/ids": np.array(["train/0"]), "train/pooled": np.ones((1, 2), np.float32)})
+    (folder / "weights.safetensors").unlink()
+    old = next(line for line in (folder / "encoder.toml").read_text().splitlines() if line.startswith("source"))
+    digest = sha256_file(folder / "which.npz")
+    new = f'source = {{ adapter = "embeddings", files = {{ which = {{ path = "which.npz", sha256 = "{digest}" }} }} }}'
+    edit_card(folder, old, new)
+    report = verify(folder, sample=2, seed=0, tasks=tasks)
+    assert any("not the network that made them" in problem for problem in report.problems)
     assert badge_of(folder) == "declared"
 
 
