@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard
 from bench.encoders.load import load_encoder
+from bench.features.device import place
 from bench.leaderboard.frame import to_frame
 from bench.runs.plan import Plan, make_plan
 from bench.runs.records import Record
-from bench.runs.run import Report, RunSpec, pick_device, run_folder, run_plan
+from bench.runs.run import Report, RunSpec, run_folder, run_plan
 
 Output = Tensor | tuple[Tensor, Tensor | None]
 
@@ -60,6 +61,9 @@ def run(
     only: tuple[str, ...] = (),
     out: str | Path = "runs",
     device: str = "auto",
+    precision: str = "auto",
+    compiled: bool = False,
+    deterministic: bool = False,
     batch_size: int | None = None,
     cache: bool = True,
     report: Report = lambda message, record: None,
@@ -67,10 +71,11 @@ def run(
     """Score an encoder on a suite, or on a folder of task cards (`suite=None, tasks=...`).
 
     encoder: what `wrap` returns, a folder or path of a card, or the name of a reference encoder. Units that
-    `out` already holds are not run again. Raises UserError as `medssl run` would print it.
+    `out` already holds are not run again. device, precision, compiled, deterministic: as `bench.features.device.place`.
+    Raises UserError as `medssl run` would print it.
     """
     loaded = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
-    loaded.to(pick_device(device))
+    place(loaded, device, precision=precision, compiled=compiled, deterministic=deterministic)
     plan = make_plan(suite, Path(tasks) if tasks else None, only)
     spec = RunSpec(
         encoder=loaded.card.name,
@@ -79,6 +84,9 @@ def run(
         only=only,
         out=str(out),
         device=device,
+        precision=precision,
+        compiled=compiled,
+        deterministic=deterministic,
         batch_size=batch_size,
         cache=cache,
         command=f"bench.run({loaded.card.name!r}, suite={str(suite)!r})",

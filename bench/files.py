@@ -23,6 +23,10 @@ UNREADABLE = (
 """What zipfile, zlib and numpy raise on damaged or forged files (RuntimeError: encrypted, or a method not known)."""
 
 
+PARTIAL = ".partial"
+"""How the name of a file ends that is not yet whole."""
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces, full float precision, no NaN: same value, same bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -53,13 +57,16 @@ def sha256_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a whole file or nothing: temporary file beside it, fsync, rename. Raises RunError when it cannot."""
+def write_atomic(path: Path, data: bytes | str, *, through: Path | None = None) -> None:
+    """Write a whole file or nothing: temporary file, fsync, rename. Raises RunError when it cannot.
+
+    through: folder of the temporary file, on the same file system; default: beside `path`.
+    """
     data = data.encode() if isinstance(data, str) else data
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=through or path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -71,6 +78,12 @@ def write_atomic(path: Path, data: bytes | str) -> None:
             Path(temporary).unlink(missing_ok=True)
         fix = "free some space and run the same command again" if error.errno == 28 else "choose another folder"
         raise RunError(f"cannot be written: {error.strerror}", where=path, fix=fix) from None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes have left half written below `folder`; nobody else may be writing there."""
+    for path in folder.rglob(f".*{PARTIAL}"):
+        path.unlink(missing_ok=True)
 
 
 def npz_bytes(arrays: Mapping[str, np.ndarray], method: int = zipfile.ZIP_DEFLATED) -> bytes:

@@ -18,6 +18,9 @@ import click
 @click.option("--task", "only", multiple=True, help="Only this task of the suite (may be repeated).")
 @click.option("--out", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder for results.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--precision", default="auto", show_default=True, help="auto (bf16 on a GPU that has it), fp32, bf16.")
+@click.option("--compile", "compiled", is_flag=True, help="Run the network through torch.compile.")
+@click.option("--deterministic", is_flag=True, help="Only algorithms that give the same bits every time.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads [default: all cores].")
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Images a batch; halved when memory runs out.")
 @click.option("--no-cache", is_flag=True, help="Do not keep features on disk.")
@@ -37,6 +40,9 @@ def COMMAND(
     only: tuple[str, ...],
     out: Path,
     device: str,
+    precision: str,
+    compiled: bool,
+    deterministic: bool,
     threads: int | None,
     batch_size: int | None,
     no_cache: bool,
@@ -65,6 +71,9 @@ def COMMAND(
         only=only,
         out=str(out),
         device=device,
+        precision=precision,
+        compiled=compiled,
+        deterministic=deterministic,
         threads=threads,
         batch_size=batch_size,
         trust_code=trust_code,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -43,6 +44,10 @@ class Encoder(ABC):
         self.device = torch.device("cpu")
         self.weights_sha256: str | None = card.source.get("sha256")
         """SHA-256 of the weights file, or of the tensors of a seeded network; None when there is neither."""
+        self.autocast: torch.dtype | None = None
+        """Type the network computes in; None is float32. Set by `bench.features.device.place`."""
+        self._channels_last = False
+        self._compiled: Callable[[Tensor, bool], Encoded] | None = None
 
     @abstractmethod
     def forward(self, x: Tensor, dense: bool) -> Encoded:
@@ -65,6 +70,32 @@ class Encoder(ABC):
             self.module.to(self.device)
         return self
 
+    def use_channels_last(self) -> None:
+        """Lay images and convolution weights out as a GPU reads them best."""
+        if self.module is not None:
+            self.module.to(memory_format=torch.channels_last)
+            self._channels_last = True
+
+    def compile(self) -> None:
+        """Run the forward pass of a torch network through torch.compile from now on."""
+        if self.module is not None:
+            self._compiled = torch.compile(self.forward, dynamic=False)
+
+    @property
+    def precision(self) -> str:
+        """ "fp32" or "bf16", as a record states it."""
+        return "fp32" if self.autocast is None else "bf16"
+
+    @property
+    def execution(self) -> dict[str, str | bool]:
+        """What departs from plain float32 and can change the last bits of a feature: part of a feature's address."""
+        ways = {
+            "precision": self.autocast and self.precision,
+            "layout": self._channels_last,
+            "compiled": self._compiled,
+        }
+        return {name: str(way) if name == "precision" else True for name, way in ways.items() if way}
+
     def encode(self, images: Tensor, dense: bool = False, preprocessing: Preprocessing | None = None) -> Encoded:
         """Features of `images`: uint8 (n, h, w, c), c in {1, 3}. Raises EncoderError on NaN or a wrong shape.
 
@@ -73,9 +104,11 @@ class Encoder(ABC):
         from bench.encoders.preprocess import prepare
 
         x = prepare(images.to(self.device), preprocessing or self.card.preprocessing, dense=dense)
-        with torch.inference_mode():
+        if self._channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
             try:
-                out = self.forward(x, dense)
+                out = (self._compiled or self.forward)(x, dense)
             except torch.OutOfMemoryError:
                 raise
             except (RuntimeError, AssertionError, ValueError) as error:

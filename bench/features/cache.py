@@ -33,6 +33,7 @@ def feature_key(encoder: Encoder, data_sha256: str, split: str, dense: bool) -> 
         "dense": dense,
         "device": encoder.device.type,
         "code": CODE_VERSION,
+        **encoder.execution,
     }
     return sha256_text(canonical_json(parts))
 

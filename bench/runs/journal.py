@@ -24,7 +24,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from bench.errors import RunError, SubmissionError, UserError
-from bench.files import canonical_json, npz_bytes, read_npz, sha256_arrays, write_atomic
+from bench.files import canonical_json, npz_bytes, read_npz, remove_leftovers, sha256_arrays, write_atomic
 from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.records import MAX_RECORD_BYTES, Record
 
@@ -49,6 +49,7 @@ class Journal:
             raise RunError(
                 f"cannot be written: {error.strerror}", where=self.folder, fix="choose another --out"
             ) from None
+        remove_leftovers(self.folder)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,6 +16,7 @@ from bench.encoders.load import load_encoder
 from bench.encoders.write_card import card_toml
 from bench.errors import RunError
 from bench.features.cache import FeatureCache
+from bench.features.device import place
 from bench.files import canonical_json, write_atomic
 from bench.runs.executors._base import Resources
 from bench.runs.journal import Journal
@@ -36,6 +37,9 @@ class RunSpec:
     only: tuple[str, ...] = ()
     out: str = "runs"
     device: str = "auto"
+    precision: str = "auto"
+    compiled: bool = False
+    deterministic: bool = False
     threads: int | None = None
     batch_size: int | None = None
     trust_code: bool = False
@@ -104,7 +108,7 @@ def begin(journal: Journal, encoder: Encoder, plan: Plan, spec: RunSpec) -> None
     write_atomic(journal.folder / "suite.json", canonical_json(plan.suite.model_dump(mode="json", by_alias=True)))
     kept = journal.folder.parent / "encoder.toml"
     if not kept.exists():
-        write_atomic(kept, card_toml(encoder.card))
+        write_atomic(kept, card_toml(encoder.card), through=journal.folder)
     elif read_card(kept).sha256 != encoder.card.sha256:
         raise RunError(
             f"holds results of another version of the card of {encoder.card.name!r}",
@@ -120,6 +124,7 @@ def run_task(encoder: Encoder, plan: Plan, name: str, spec: RunSpec, journal: Jo
         suite=plan.suite.name,
         fingerprint=spec.fingerprint,
         accept_checksum=spec.accept_checksum,
+        precision=encoder.precision,
         batch_size=spec.batch_size,
         cache=FeatureCache() if spec.cache else None,
         progress=lambda message: report(message, None),
@@ -141,19 +146,11 @@ def session(spec: RunSpec) -> tuple[Encoder, Plan]:
     if spec.threads:
         torch.set_num_threads(spec.threads)
     plan = make_plan(spec.suite, Path(spec.tasks) if spec.tasks else None, spec.only)
-    encoder = load_encoder(spec.encoder, trust_code=spec.trust_code, allow_outside=spec.allow_outside).to(
-        pick_device(spec.device)
+    encoder = load_encoder(spec.encoder, trust_code=spec.trust_code, allow_outside=spec.allow_outside)
+    placed = place(
+        encoder, spec.device, precision=spec.precision, compiled=spec.compiled, deterministic=spec.deterministic
     )
-    return encoder, plan
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is CUDA, then Apple's MPS, then CPU."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    return placed, plan
 
 
 def run_folder(out: str, encoder: Encoder, plan: Plan) -> Path:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from bench.encoders.load import load_encoder
 from bench.errors import EncoderError, UserError
+from bench.features.device import pick_device
 from bench.runs.plan import Plan
-from bench.runs.run import fingerprint_of, pick_device
+from bench.runs.run import fingerprint_of
 from bench.runs.score_task import Setting, score_task
 from bench.submissions.folder import Results
 from bench.submissions.report import Report

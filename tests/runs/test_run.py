@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-import bench.files
 from bench.errors import RunError
 from bench.runs.executors._base import Resources
 from bench.runs.records import Record
-from bench.runs.run import RunSpec, run, session
+from bench.runs.run import RunSpec, run
 
 
 @pytest.fixture
@@ -63,43 +60,3 @@ def test_a_changed_card_is_not_mixed_in(spec: RunSpec) -> None:
     run(spec)
     with pytest.raises(RunError, match="suite fingerprint"):
         run(replace(spec, fingerprint="f" * 64))
-
-
-def _killed_at(spec: RunSpec, write: int) -> None:
-    """Child process: die without any clean-up at the `write`-th flush to disk or rename."""
-    calls = 0
-
-    def dying(real):
-        def call(*arguments):
-            nonlocal calls
-            calls += 1
-            if calls == write:
-                os._exit(137)
-            return real(*arguments)
-
-        return call
-
-    bench.files.os.fsync, bench.files.os.replace = dying(os.fsync), dying(os.replace)
-    run(spec)
-    os._exit(0)
-
-
-def test_kill_at_every_write_point_loses_nothing(spec: RunSpec, tmp_path: Path) -> None:
-    """Each write of a run in turn is the last thing a process does; the next one goes on to the same records."""
-    reference = run(spec)
-    session(spec)
-    fork = multiprocessing.get_context("fork")
-    victim = replace(spec, out=str(tmp_path / "b"))
-    kills, progress = 0, []
-    for write in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] * 12:
-        child = fork.Process(target=_killed_at, args=(victim, write))
-        child.start()
-        child.join()
-        assert child.exitcode in (0, 137)
-        kills += child.exitcode == 137
-        progress.append(len(list(Path(victim.out).rglob("units/*.json"))))
-        if child.exitcode == 0:
-            break
-    assert kills >= 10
-    assert comparable(run(victim)) == comparable(reference)
-    assert bytes_of(victim.out) == bytes_of(spec.out)

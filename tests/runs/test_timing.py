@@ -24,9 +24,8 @@ def test_shared_features_count_once() -> None:
     spent = timing(records, 10.0)
     assert (spent.units, spent.forward, spent.solve, spent.statistics) == (3, 4.0, 4.0, 1.0)
     assert spent.rest == pytest.approx(1.0)
-    assert str(spent) == (
-        "3 units in 10.0 s: forward 4.0 s (40%), solve 4.0 s (40%), statistics 1.0 s (10%), I/O and the rest 1.0 s (10%)"
-    )
+    parts = "forward 4.0 s (40%), solve 4.0 s (40%), statistics 1.0 s (10%), I/O and the rest 1.0 s (10%)"
+    assert str(spent) == f"3 units in 10.0 s: {parts}"
 
 
 def test_with_workers_the_rest_is_what_none_of_them_used() -> None:

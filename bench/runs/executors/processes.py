@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 
 import torch
 
@@ -41,10 +43,17 @@ class Processes(Executor):
 
 
 def _begin(slots: multiprocessing.Queue, gpus: int, threads: int) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     slot = slots.get()
     if gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(slot % gpus)
     torch.set_num_threads(threads)
+
+
+def _end_with_parent() -> None:
+    """A killed run leaves no workers behind that would go on writing to its folder."""
+    connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
 
 
 EXECUTOR = Processes()
