@@ -72,17 +72,17 @@ def advise(frame: pd.DataFrame, question: Question) -> Answer:
     rows = rows[rows["kind"] == kind]
     if len(rows) and not rows["synthetic"].astype(bool).all():
         rows = rows[~rows["synthetic"].astype(bool)]
-    excluded = _excluded(rows, question)
-    rows = rows[~rows["encoder"].astype(str).isin(list(excluded)) & (rows["contaminated"] != "yes")]
+    out = excluded(rows, question)
+    rows = rows[~rows["encoder"].astype(str).isin(list(out)) & (rows["contaminated"] != "yes")]
     near = rows[rows["modality"] == question.modality]
     spread = task_spread(tabulate(_nearest_budget(rows, question.labels))) if len(rows) else None
     level, rows = ("direct", near) if len(near) else ("borrowed", rows)
     if rows.empty:
-        return _nothing(question, excluded)
+        return _nothing(question, out)
     rows = _nearest_budget(rows, question.labels)
     table = _complete(tabulate(rows))
     if not len(table.values):
-        return _nothing(question, excluded)
+        return _nothing(question, out)
     notes = _extrapolated(rows, question, level, kind)
     encoders, draws = _ranked(table, spread)
     return Answer(
@@ -94,7 +94,7 @@ def advise(frame: pd.DataFrame, question: Question) -> Answer:
         tasks=sorted(table.columns["task"].unique()),
         budgets=sorted(rows["budget"].astype(str).unique()),
         extrapolated=notes,
-        excluded=excluded,
+        excluded=out,
         synthetic=bool(rows["synthetic"].astype(bool).all()),
     )
 
@@ -110,7 +110,8 @@ def commercial(licence: object) -> bool:
     return not any(w in tokens or ((" " in w or "-" in w) and w in words) for w in NON_COMMERCIAL)
 
 
-def _excluded(rows: pd.DataFrame, question: Question) -> dict[str, str]:
+def excluded(rows: pd.DataFrame, question: Question) -> dict[str, str]:
+    """Encoder -> why the question does not let it in: its licence, or its compute."""
     out = {}
     for card in rows.drop_duplicates("encoder").itertuples():
         if question.commercial and not commercial(card.licence):

@@ -14,6 +14,7 @@ from collections.abc import Collection as Members
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from bench.leaderboard.board import Board, make_board
@@ -24,7 +25,7 @@ from bench.metrics.resample import REPLICATES
 if TYPE_CHECKING:
     from bench.leaderboard.collect import Collection
 
-__all__ = ["Board", "boards", "boards_of"]
+__all__ = ["Board", "boards", "boards_of", "known_replicates"]
 
 
 def boards_of(
@@ -49,22 +50,28 @@ def boards(collection: Collection, *, drop_contaminated: bool = False) -> dict[s
 
     Replicates are recomputed from predictions (cached); where that cannot be done a note says so.
     """
+    known, notes = known_replicates(collection)
+    made = boards_of(
+        collection.frame, known.get, drop_contaminated=drop_contaminated, unfinished=collection.unfinished
+    )  # fmt: skip
+    return {name: replace(board, notes=notes) for name, board in made.items()}
+
+
+def known_replicates(collection: Collection) -> tuple[dict[UnitKey, np.ndarray], tuple[str, ...]]:
+    """Replicates of every unit a board can be made of, and a note where some had to be approximated."""
     from bench.leaderboard.replicates import all_replicates
 
     protocols = {protocol for recipe in RECIPES for protocol in recipe.protocols.values()}
-    known: dict[UnitKey, object] = {}
+    known: dict[UnitKey, np.ndarray] = {}
     approximated = 0
     for results in collection.results.values():
         found, left = all_replicates(results, dict(collection.tasks), protocols, collection.folder)
         known |= found
         approximated += left
-    made = boards_of(
-        collection.frame, known.get, drop_contaminated=drop_contaminated, unfinished=collection.unfinished
-    )  # fmt: skip
     if not approximated:
-        return made
+        return known, ()
     note = (
         f"{approximated} of {len(known)} results could not be resampled (data or predictions not at hand): their "
         "intervals are approximated from the records, without pairing."
     )
-    return {name: replace(board, notes=(note,)) for name, board in made.items()}
+    return known, (note,)

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.leaderboard import Board, boards
+from bench.leaderboard import Board, boards_of
 from bench.leaderboard.board import Row as BoardRow
 from bench.leaderboard.collect import Collection
-from bench.leaderboard.evidence import gather
-from bench.leaderboard.recipes import FROZEN, RECIPES
-from bench.leaderboard.replicates import all_replicates
+from bench.leaderboard.evidence import UnitKey, gather
+from bench.leaderboard.recipes import RECIPES
+from bench.publish.curves import Curves, label_curves
 from bench.publish.model import BoardView, Column, Estimate, Pairs, Row, Variant
-from bench.publish.results import label_curves
 
+Replicates = Mapping[UnitKey, np.ndarray]
 NAMES = {"Overall": "overall", "Global": "global", "Dense": "dense", "Low-label": "low-label", "Fine-tune": "fine-tune"}
 
 
-def board_views(collection: Collection) -> tuple[BoardView, ...]:
+def board_views(collection: Collection, known: Replicates, notes: Sequence[str]) -> tuple[BoardView, ...]:
     """Every board that has results, Overall first, each also without contaminated cells."""
-    made, clean = boards(collection), boards(collection, drop_contaminated=True)
-    return tuple(_view(collection, board, clean[name]) for name, board in made.items())
+    frame, unfinished = collection.frame, collection.unfinished
+    made, clean = (boards_of(frame, known.get, drop_contaminated=c, unfinished=unfinished) for c in (False, True))
+    curves = label_curves(frame, known.get, unfinished)
+    note = " ".join(notes)
+    return tuple(_view(collection.suite, board, clean[name], curves, note) for name, board in made.items())
 
 
-def _view(collection: Collection, board: Board, clean: Board) -> BoardView:
-    kinds = tuple(dict.fromkeys(c.kind for c in board.cells))
-    curves = label_curves(collection.frame, dict(FROZEN), kinds)
+def _view(suite: str, board: Board, clean: Board, every: Curves, note: str) -> BoardView:
+    kinds = tuple(sorted({c.kind for c in board.cells}))
+    curves = every.get(kinds, {}) if board.name != "Fine-tune" else {}
     rows = tuple(_row(row, board, curves) for row in board.rows)
     order = {row.encoder: i for i, row in enumerate(clean.rows)}
     places = [order[row.encoder] for row in board.rows]
     return BoardView(
-        suite=collection.suite,
+        suite=suite,
         name=NAMES[board.name],
         definition=board.definition,
         columns=tuple(Column(c.key, c.modality, c.kind, c.tasks) for c in board.cells),
@@ -42,7 +45,7 @@ def _view(collection: Collection, board: Board, clean: Board) -> BoardView:
             replicates=clean.replicates[:, places],
             unranked=tuple(clean.rows[i].why_unranked for i in places),
         ),
-        note=" ".join(board.notes),
+        note=note,
     )
 
 
@@ -77,11 +80,8 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-def pairs(collection: Collection) -> Pairs | None:
+def pairs(collection: Collection, known: Replicates) -> Pairs | None:
     """What the pages that compare encoders need, or None without a frozen result."""
-    known = {}
-    for results in collection.results.values():
-        known |= all_replicates(results, dict(collection.tasks), set(FROZEN.values()), collection.folder)[0]
     found = gather(collection.frame, RECIPES[0], known.get, collection.unfinished)
     if found is None:
         return None

@@ -63,6 +63,26 @@ RESULT_COLUMNS: dict[str, str] = {
 }
 """Columns of results.csv: one row a number of the site."""
 
+ANCHOR_COLUMNS: dict[str, str] = {
+    "suite": "name of the suite",
+    "task": "name on the task card",
+    "metric": "primary metric of the task",
+    "kind": "chance, floor (an answer without looking), ceiling (of a patch grid)",
+    "title": "what it is",
+    "value": "in the primary metric",
+    "score": "(value - chance) / (1 - chance), clipped at 0",
+}
+"""Columns of anchors.csv: what scores are to be read against."""
+
+
+def anchor_table(suite: SuiteView) -> pd.DataFrame:
+    """The anchors of a suite's tasks with the columns of ANCHOR_COLUMNS."""
+    rows = [
+        {"suite": suite.name, "task": name, "metric": t.task.metric, **a.model_dump()}
+        for name, t in suite.tasks.items() for a in t.anchors
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(ANCHOR_COLUMNS))
+
 
 def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFrame:
     """A board as a table with the columns of BOARD_COLUMNS and one for each cell."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench import __version__
@@ -12,7 +12,7 @@ from bench.files import canonical_json, sha256_text
 from bench.leaderboard.collect import Collection
 from bench.protocols.base import Protocol
 from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
-from bench.publish.snapshots import History
+from bench.publish.snapshots import History, Withdrawal
 from bench.runs.records import Record
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
@@ -26,7 +26,12 @@ class Files:
 
 
 def site_view(
-    collections: Mapping[str, Collection], files: Files, *, history: History | None = None, base: str = ""
+    collections: Mapping[str, Collection],
+    files: Files,
+    *,
+    history: History | None = None,
+    base: str = "",
+    withdrawn: Sequence[Withdrawal] = (),
 ) -> SiteView:
     """The whole site from collections of results; what goes beside the pages is added to `files`."""
     from bench.publish.suites import suite_view
@@ -44,6 +49,7 @@ def site_view(
         advice={s.suite.name: s.advice for s in suites},
         history=history or History(),
         base=base,
+        withdrawn=withdrawn,
     )
 
 

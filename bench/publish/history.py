@@ -41,9 +41,12 @@ def snapshot(view: SiteView) -> Snapshot:
                     rows=rows,
                 )
             )
-    return Snapshot(
-        data=view.fingerprint, date=view.date, medssl=view.version, boards=boards, withdrawn=dict(view.withdrawn)
-    )
+    return Snapshot(data=view.fingerprint, date=view.date, medssl=view.version, boards=boards, withdrawn=_reasons(view))
+
+
+def _reasons(view: SiteView) -> dict[str, str]:
+    """Encoder -> why its newest withdrawn version was withdrawn."""
+    return {w.encoder: w.text for w in reversed(view.withdrawn)}
 
 
 def _standing(view: SiteView, row: Row) -> Standing:

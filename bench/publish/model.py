@@ -12,11 +12,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from bench.analysis.advisor import Answer
 from bench.analysis.claim import Claim
 from bench.analysis.verdict import Verdict
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
-from bench.publish.snapshots import History
+from bench.publish.anchors import Anchor
+from bench.publish.snapshots import History, Withdrawal
 from bench.words import Badge
 
 BoardName = Literal["overall", "global", "dense", "low-label", "fine-tune"]
@@ -37,6 +39,10 @@ class Estimate:
     value: float
     low: float = float("nan")
     high: float = float("nan")
+
+
+Curve = tuple[tuple[float, Estimate], ...]
+"""Score at each share of labels, ascending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +123,8 @@ class Row:
     """Best and worst rank when any one task is left out."""
     iqm: float | None = None
     win_rate: float | None = None
-    curve: tuple[tuple[float, Estimate], ...] = ()
-    """Mean score at each label fraction, where the suite has several."""
+    curve: Curve = ()
+    """Score of the board at each share of labels, where the suite has several."""
     contaminated: tuple[int, int, int] = (0, 0, 0)
     """Tasks of the board known to be clean, of unknown state, and contaminated."""
     unranked: str = ""
@@ -201,10 +207,8 @@ class TaskView:
 
     task: Task
     sizes: Mapping[str, int] = field(default_factory=dict)
-    floor: float | None = None
-    """Score of the background-only answer (dense tasks), in the primary metric."""
-    ceiling: float | None = None
-    """Best possible primary metric on the encoder's patch grid (dense), or of a supervised oracle."""
+    anchors: tuple[Anchor, ...] = ()
+    """What scores are to be read against: chance, answers without looking, the ceiling of the patch grid."""
     samples: tuple[Sample, ...] = ()
     cases: Mapping[str, tuple[CaseView, ...]] = field(default_factory=dict)
     """Encoder -> its worst test images under the main protocol, worst first."""
@@ -253,18 +257,6 @@ class ClaimView:
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
-    """A recommendation for one situation: which encoders did best, and on what evidence."""
-
-    modality: str
-    kind: str
-    labels: str
-    rows: tuple[tuple[str, Estimate, int], ...]
-    """Encoder, score, number of tasks behind it; best first."""
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ProtocolView:
     """A protocol as its page shows it."""
 
@@ -291,13 +283,13 @@ class SiteView:
     protocols: Sequence[ProtocolView] = ()
     claims: Mapping[str, Sequence[ClaimView]] = field(default_factory=dict)
     """Suite -> every claim judged on its results."""
-    advice: Mapping[str, Sequence[Advice]] = field(default_factory=dict)
-    """Suite -> recommendations for every situation it has evidence on."""
+    advice: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
+    """Suite -> the advisor's answer to every question its page can ask."""
     history: History = field(default_factory=History)
     """Earlier versions of the boards, oldest first."""
     base: str = ""
     """Address the site is served from, with its last slash; empty when it is not known."""
-    withdrawn: Mapping[str, str] = field(default_factory=dict)
-    """Encoder -> why its results were withdrawn."""
+    withdrawn: Sequence[Withdrawal] = ()
+    """Results that were taken back, and why; newest first."""
     demo: bool = False
     """Made-up numbers (load tests): every page says so."""

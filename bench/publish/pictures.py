@@ -12,6 +12,7 @@ from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import UserError
 from bench.leaderboard.collect import Collection
+from bench.publish.anchors import Anchor, anchors
 from bench.publish.cases import Case, may_show, outline, picture, said, worst
 from bench.publish.model import CaseView, Sample
 from bench.runs.predictions import read_predictions
@@ -30,6 +31,7 @@ class Pictures:
     cases: dict[str, tuple[CaseView, ...]]
     """Encoder -> its worst cases, worst first."""
     files: dict[str, bytes]
+    anchors: tuple[Anchor, ...] = ()
 
 
 def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictures | None:
@@ -45,9 +47,9 @@ def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictur
     samples = tuple(_samples(collection.suite, data, files))
     cases = {
         name: _cases(collection.suite, name, task, test, output, files)
-        for name, output in _outputs(collection.results, task, protocol)
+        for name, output in _outputs(collection.results, data, protocol)
     }
-    return Pictures({n: len(s) for n, s in data.splits.items()}, samples, cases, files)
+    return Pictures({n: len(s) for n, s in data.splits.items()}, samples, cases, files, anchors(data))
 
 
 def _samples(suite: str, data: TaskData, files: dict[str, bytes]) -> Iterator[Sample]:
@@ -72,12 +74,14 @@ def _spread(task: Task, labels: np.ndarray) -> list[int]:
     return [rows[k] for k in range(SAMPLES) for rows in by_class if k < len(rows)][:SAMPLES]
 
 
-def _outputs(results: Mapping[str, Results], task: Task, protocol: str | None) -> Iterator[tuple[str, np.ndarray]]:
-    """(encoder, its test predictions with all labels under the main protocol), where they are at hand."""
+def _outputs(results: Mapping[str, Results], data: TaskData, protocol: str | None) -> Iterator[tuple[str, np.ndarray]]:
+    """(encoder, its test predictions with all labels under the main protocol), where they are at hand and were made
+    on these very images."""
+    task = data.task
     for name, result in results.items():
         record = next((r for r in result.records if _is_main(r, task, protocol)), None)
         path = result.folder / "predictions" / f"{task.name}.npz"
-        if record is None or not path.is_file():
+        if record is None or record.data_sha256 != data.sha256 or not path.is_file():
             continue
         output = read_predictions(path).get(f"{record.unit.key}/test")
         if output is not None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bench.publish.model import Estimate
-
 KEYS = ["encoder", "task", "protocol", "budget", "split", "metric"]
 
 
@@ -46,28 +44,3 @@ def addresses(suite: str, frame: pd.DataFrame) -> pd.Series:
     primary = "encoders/" + frame["encoder"] + ".html#"
     other = f"numbers/{suite}/" + frame["encoder"] + ".html#"
     return primary.where(frame["primary"].astype(bool), other) + anchors(suite, frame)
-
-
-def label_curves(frame: pd.DataFrame, protocols: dict[str, str], kinds: tuple[str, ...]) -> dict[str, tuple]:
-    """Encoder -> ((fraction, mean score with mean ends), ...) of the main protocols over the tasks of `kinds`.
-
-    Only tasks that have every fraction enter, so that the points of a curve are over the same tasks.
-    """
-    rows = frame[
-        frame["protocol"].isin(protocols.values()) & frame["primary"] & (frame["split"] == "test")
-        & frame["fraction"].notna() & frame["left_out"].isna() & frame["kind"].isin(kinds)
-    ]  # fmt: skip
-    if rows.empty:
-        return {}
-    rows = rows.assign(**{
-        f"score_{e}": ((rows[e].astype(float) - rows["chance"]) / (1 - rows["chance"])).clip(lower=0)
-        for e in ("low", "high")
-    })  # fmt: skip
-    by_task = rows.groupby(["encoder", "task", "fraction"])[["score", "score_low", "score_high"]].mean().reset_index()
-    fractions = sorted(by_task["fraction"].unique())
-    complete = by_task.groupby(["encoder", "task"])["fraction"].transform("nunique") == len(fractions)
-    means = by_task[complete].groupby(["encoder", "fraction"])[["score", "score_low", "score_high"]].mean()
-    curves: dict[str, list] = {}
-    for (encoder, fraction), row in means.iterrows():
-        curves.setdefault(encoder, []).append((float(fraction), Estimate(*(float(v) for v in row))))
-    return {encoder: tuple(points) for encoder, points in curves.items()}

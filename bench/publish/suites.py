@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.analysis.advisor import Answer
 from bench.analysis.claim import read_ledger
 from bench.analysis.evaluate import evaluate
 from bench.data.task import Suite, read_suite, suite_names
 from bench.errors import CardError
+from bench.leaderboard import known_replicates
 from bench.leaderboard.collect import Collection
 from bench.leaderboard.recipes import FROZEN
-from bench.publish.advice import advise_all
+from bench.publish.answers import answers
 from bench.publish.boards import board_views, pairs
 from bench.publish.from_records import Files
-from bench.publish.model import Advice, ClaimView, SuiteView, TaskView
+from bench.publish.model import ClaimView, SuiteView, TaskView
 from bench.publish.pictures import pictures
 from bench.publish.results import mean_over_seeds
 
@@ -25,7 +27,7 @@ class SuiteParts:
 
     suite: SuiteView
     claims: Sequence[ClaimView]
-    advice: Sequence[Advice]
+    advice: Sequence[Answer]
 
 
 def suite_view(collection: Collection, files: Files) -> SuiteParts:
@@ -33,6 +35,7 @@ def suite_view(collection: Collection, files: Files) -> SuiteParts:
     frame = collection.frame
     main = dict(FROZEN)
     card = _card(collection.suite)
+    known, notes = known_replicates(collection)
     view = SuiteView(
         name=collection.suite,
         title=card.title if card else collection.suite,
@@ -40,15 +43,15 @@ def suite_view(collection: Collection, files: Files) -> SuiteParts:
         synthetic=all(t.synthetic for t in collection.tasks.values()),
         fingerprint=collection.fingerprint,
         tasks={name: _task(collection, name, main, files) for name in collection.tasks},
-        boards=board_views(collection),
+        boards=board_views(collection, known, notes),
         results=mean_over_seeds(frame),
         main=main,
-        pairs=pairs(collection),
+        pairs=pairs(collection, known),
         left_out=dict(collection.left_out),
     )
     ledger = {claim.id: claim for claim in read_ledger()}
     claims = [ClaimView(ledger[v.id], v) for v in evaluate(frame)] if len(frame) else []
-    return SuiteParts(view, claims, advise_all(view))
+    return SuiteParts(view, claims, answers(frame))
 
 
 def _card(name: str) -> Suite | None:
@@ -65,4 +68,4 @@ def _task(collection: Collection, name: str, main: dict[str, str], files: Files)
     if shown is None:
         return TaskView(task)
     files.bytes |= shown.files
-    return TaskView(task, shown.sizes, samples=shown.samples, cases=shown.cases)
+    return TaskView(task, shown.sizes, shown.anchors, shown.samples, shown.cases)

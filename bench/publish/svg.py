@@ -87,7 +87,7 @@ _GLYPHS = {
 _BADGES = {b: Markup(f'<span class="badge {b}">{b.title()}</span>') for b in ("declared", "rescored", "reproduced")}
 _STATES = {
     state: Markup(f'<span class="contam {state}">{word}</span>')
-    for state, word in (("yes", "contaminated"), ("no", "clean"), ("unknown", "unknown"))
+    for state, word in (("yes", "contaminated"), ("no", "clean"), ("unknown", "not disclosed"))
 }
 
 
@@ -104,3 +104,19 @@ def badge(word: str) -> Markup:
 def contamination(state: str) -> Markup:
     """Whether a cell is clean, contaminated or unknown, as a small label."""
     return _STATES[state]
+
+
+def state(tasks: tuple[int, int, int]) -> str:
+    """What a row says of contamination, from its tasks (clean, unknown, contaminated): the worst that is known.
+
+    >>> state((24, 0, 0)), state((20, 0, 4)), state((0, 24, 0)), state((20, 2, 2))
+    ('no', 'yes', 'unknown', 'yes')
+    """
+    _, unknown, contaminated = tasks
+    return "yes" if contaminated else "unknown" if unknown else "no"
+
+
+def seen(tasks: tuple[int, int, int]) -> Markup:
+    """The state of a row as a small label, with the number of contaminated tasks."""
+    word = {"no": "clean", "unknown": "not disclosed", "yes": f"{tasks[2]} of {sum(tasks)} tasks"}[state(tasks)]
+    return Markup(f'<span class="contam {state(tasks)}">{word}</span>')

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
+from bench.publish.anchors import Anchor
 from bench.publish.model import (
     BoardView,
     Column,
@@ -50,7 +51,7 @@ def synthetic_site(encoders: int = 24, tasks: int = 24, replicates: int = 200, s
         description="Made-up numbers.",
         synthetic=True,
         fingerprint="0" * 64,
-        tasks={n: TaskView(t, {"train": 400, "val": 100, "test": 200}) for n, t in cards.items()},
+        tasks={n: TaskView(t, {"train": 400, "val": 100, "test": 200}, _anchors(t)) for n, t in cards.items()},
         boards=boards,
         results=_results(names, cards, truth, draws),
         main={"global": "linear-v1", "dense": "dense-linear-v1"},
@@ -61,6 +62,16 @@ def synthetic_site(encoders: int = 24, tasks: int = 24, replicates: int = 200, s
         ProtocolView("dense-linear-v1", "Dense linear probe", "dense", "frozen", {"tolerance": 1e-6}, "2" * 64),
     ]
     return SiteView("0", "f" * 64, DATE, (suite,), views, protocols, demo=True)
+
+
+def _anchors(task: Task) -> tuple[Anchor, ...]:
+    found = [Anchor(kind="chance", title="Chance", value=task.chance, score=0.0)]
+    if task.kind == "dense":
+        found += [
+            Anchor(kind="floor", title="Without looking: all is foreground", value=0.08, score=0.08),
+            Anchor(kind="ceiling", title="Ceiling of a 16 × 16 patch grid", value=0.97, score=0.97),
+        ]
+    return tuple(found)
 
 
 def _encoder(i: int, rng: np.random.Generator) -> EncoderView:
@@ -122,6 +133,14 @@ def _task(i: int) -> Task:
     )
 
 
+def _states(encoder: EncoderView, tasks: int) -> tuple[int, int, int]:
+    """Tasks that are clean, of unknown state, and contaminated."""
+    if encoder.card.pretraining is None:
+        return 0, tasks, 0
+    seen = sum(c.corpus == "corpus-0" for c in encoder.card.pretraining)
+    return tasks - seen, 0, seen
+
+
 def _board(
     name: str, names: tuple[str, ...], views: dict, cards: dict, truth: np.ndarray, draws: np.ndarray
 ) -> BoardView:
@@ -171,7 +190,7 @@ def _board(
                 iqm=float(total[i]),
                 win_rate=0.5,
                 curve=curve,
-                contaminated=(sum(map(len, pick)), 0, 0),
+                contaminated=_states(views[names[i]], sum(map(len, pick))),
             )
         )
     return BoardView("synthetic-v0", name, tuple(columns), tuple(rows), reps[:, order].astype(np.float32))

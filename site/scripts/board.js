@@ -7,12 +7,13 @@ addEventListener("DOMContentLoaded", () => {
   const heads = [...table.tHead.rows[0].cells];
   const at = (name) => heads.findIndex((h) => h.classList.contains(name) || h.dataset.col === name);
   const column = { rank: at("rank"), score: at("score"), bar: at("bar"), ranks: at("ranks"), tier: at("tier") };
-  const own = ["p", "o", "a", "z", "b", "l"];
+  const own = ["p", "o", "a", "z", "b", "k", "l"];
   const shownAtFirst = new Set(heads.filter((h) => h.dataset.col && !h.hidden).map((h) => h.dataset.col));
   const rows = [...body.rows].map((row, index) => ({
     row, index, name: row.id, text: row.cells[at("name")].textContent.toLowerCase(), keys: [],
-    first: [...row.cells].map((c) => c.cloneNode(true)), now: null,
+    first: [...row.cells].map((c) => c.cloneNode(true)), next: null, drawn: null,
   }));
+  const anchors = [...(table.tFoot?.rows ?? [])].map((row) => ({ row, cells: JSON.parse(row.dataset.cells), first: row.cells[column.score].textContent }));
   const byName = new Map(rows.map((r) => [r.name, r]));
   let order = { column: column.rank, sign: 1 }, all = false, data = null, run = 0;
 
@@ -35,7 +36,7 @@ addEventListener("DOMContentLoaded", () => {
 
   // ---- order and display
   // In the order of ranks, rows without one (references) stand where their score puts them.
-  const read = (entry, c) => (c === column.rank ? negated(key(entry, column.score)) : medssl.table.value(entry.row.cells[c]));
+  const read = (entry, c) => (c === column.rank ? negated(key(entry, column.score)) : medssl.table.value(entry.first[c]));
   const negated = (v) => (typeof v === "number" ? -v : v);
   const key = (entry, c) => (c in entry.keys ? entry.keys[c] : (entry.keys[c] = read(entry, c)));
   function ordered(entries) {
@@ -48,6 +49,7 @@ addEventListener("DOMContentLoaded", () => {
     const wanted = filters(), query = form.elements.q.value.trim().toLowerCase();
     const found = ordered(rows.filter((r) => passes(r, wanted) && (query === "" || r.text.includes(query) || r.name.includes(query))));
     const shown = all ? found : found.slice(0, PAGE);
+    shown.forEach(draw);
     body.replaceChildren(...shown.map((r) => r.row));
     more.hidden = shown.length === found.length;
     if (!more.hidden) more.firstElementChild.textContent = `Show all ${found.length} rows`;
@@ -68,53 +70,73 @@ addEventListener("DOMContentLoaded", () => {
   }
 
   // ---- ranks under filters, weights and the contamination switch
-  function write(cell, entry, index, text) {
-    cell.textContent = text;
-    delete entry.keys[index];
-    delete entry.keys[column.rank];
-  }
-  function restore(entry, ...names) {
-    for (const name of names) {
-      entry.row.cells[column[name]].replaceChildren(...entry.first[column[name]].cloneNode(true).childNodes);
-      delete entry.keys[column[name]];
-    }
-    delete entry.keys[column.rank];
-  }
-
   const range = (p) => (!p || p.low === null ? "–" : p.low === p.high ? p.low : `${p.low}–${p.high}`);
   const number = (v) => (v === v ? v.toFixed(3) : "–");
+  const place = (v) => 4 + 112 * Math.min(1, Math.max(0, (v - data.axis.low) / (data.axis.high - data.axis.low)));
   function bar(cell, value, low, high) {
-    const { low: from, high: to } = data.axis, x = (v) => 4 + 112 * Math.min(1, Math.max(0, (v - from) / (to - from)));
+    const x = place;
     cell.querySelector("path")?.setAttribute("d", `M${x(low).toFixed(1)} 7H${x(high).toFixed(1)}`);
     cell.querySelector("circle")?.setAttribute("cx", x(value).toFixed(1));
     cell.querySelector(".sr").textContent = `${number(low)} to ${number(high)}`;
     cell.title = `${number(low)} to ${number(high)}`;
   }
 
+  // What a row says is kept for every row (`next`) and written only into the rows that are on the page.
+  function draw(entry) {
+    if (entry.drawn === entry.next) return;
+    const { cells } = entry.row, now = entry.drawn = entry.next;
+    for (const name of ["rank", "ranks", "tier", "score", "bar"]) {
+      if (!now || (!now.totals && (name === "score" || name === "bar"))) {
+        cells[column[name]].replaceChildren(...entry.first[column[name]].cloneNode(true).childNodes);
+      }
+    }
+    if (!now) return;
+    cells[column.rank].textContent = now.place ? now.place.rank : "–";
+    cells[column.ranks].textContent = range(now.place);
+    cells[column.tier].textContent = now.place ? now.place.tier : "–";
+    if (!now.totals) return;
+    const value = now.totals.points[now.index], ends = medssl.rank.interval(now.totals.spread, now.index, data.replicates);
+    cells[column.score].textContent = number(value);
+    bar(cells[column.bar], value, ...ends);
+  }
+
+  // The keys rows are ordered by follow `next`, whether it is on the page yet or not.
+  function say(entry, next) {
+    entry.next = next;
+    for (const name of ["rank", "ranks", "tier", "score"]) delete entry.keys[column[name]];
+    if (!next) return;
+    entry.keys[column.ranks] = next.place?.low ?? null;
+    entry.keys[column.tier] = next.place?.tier ?? null;
+    if (next.totals) entry.keys[column.score] = known(next.totals.points[next.index]);
+  }
+  const known = (v) => (v === v ? v : null);
+
   async function rerank() {
     const mine = ++run, wanted = filters(), moved = weighted() || clean() !== "all";
     if (!wanted.any && !moved) {
-      rows.forEach((r) => restore(r, "rank", "ranks", "tier", "score", "bar"));
+      rows.forEach((r) => say(r, null));
       return finish(wanted, moved);
     }
     data ??= prepare(await medssl.state.load(table.dataset.name, table.dataset.replicates));
     if (mine !== run) return undefined;
     const weights = data.columns.map((c) => Number(form.elements[`w.${c.modality}`]?.value ?? 1));
-    const totals = means(clean(), weights);
-    const { ranked } = data.variants[clean()];
+    const totals = means(clean(), weights), { ranked, kinds } = data.variants[clean()];
     const pool = rows.filter((r) => ranked[data.at.get(r.name)] && passes(r, wanted)).map((r) => data.at.get(r.name));
     const places = new Map(medssl.rank.standings(totals, pool, data.replicates).map((s) => [s.encoder, s]));
     for (const entry of rows) {
-      const e = data.at.get(entry.name), place = places.get(e), cells = entry.row.cells;
-      write(cells[column.rank], entry, column.rank, place ? place.rank : "–");
-      write(cells[column.ranks], entry, column.ranks, range(place));
-      write(cells[column.tier], entry, column.tier, place ? place.tier : "–");
-      if (!moved) { restore(entry, "score", "bar"); continue; }
-      write(cells[column.score], entry, column.score, number(totals.points[e]));
-      const [low, high] = medssl.rank.interval(totals.spread, e, data.replicates);
-      bar(cells[column.bar], totals.points[e], low, high);
+      const index = data.at.get(entry.name);
+      say(entry, { index, place: places.get(index), totals: moved ? totals : null });
     }
-    return finish(wanted, moved, pool.length);
+    return finish(wanted, moved, pool.length, (cells, otherwise) => medssl.rank.mean(kinds, weights, (c) => cells[c] ?? otherwise));
+  }
+
+  // Chance and ceilings stand on the scale that the reader's weights give.
+  function drawAnchors(mean) {
+    for (const { row, cells, first } of anchors) {
+      const value = mean ? mean(cells, row.classList.contains("ceiling") ? 1 : 0) : Number(first);
+      row.cells[column.score].textContent = mean ? number(value) : first;
+      if (data) row.querySelector(".bar circle")?.setAttribute("cx", place(value).toFixed(1));
+    }
   }
 
   // Means are made again only when the weights or the switch have moved, not for each filter.
@@ -135,8 +157,9 @@ addEventListener("DOMContentLoaded", () => {
     return { ...raw, variants: { clean: variants.all, ...variants }, at: new Map(raw.encoders.map((n, i) => [n, i])) };
   }
 
-  function finish(wanted, moved, pool) {
+  function finish(wanted, moved, pool, mean) {
     const found = show();
+    drawAnchors(moved ? mean : null);
     table.dataset.view = moved ? "weighted" : wanted.any ? "filtered" : "";
     const parts = [];
     if (found < rows.length) parts.push(`${found} of ${rows.length} encoders shown.`);
@@ -156,7 +179,7 @@ addEventListener("DOMContentLoaded", () => {
       const name = head.dataset.col;
       if (!name || head.hidden === !wanted.has(name)) return;
       head.hidden = !wanted.has(name);
-      rows.forEach((r) => { r.row.cells[i].hidden = head.hidden; });
+      [...rows, ...anchors].forEach((r) => { r.row.cells[i].hidden = head.hidden; });
     });
   }
 

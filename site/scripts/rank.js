@@ -103,5 +103,5 @@ medssl.rank = (() => {
     const sorted = spread.slice(e * r, (e + 1) * r).sort();
     return [quantile(sorted, 0.025), quantile(sorted, 0.975)];
   }
-  return { totals, standings, interval, quantile, gaps, MISSING, SCALE };
+  return { mean, totals, standings, interval, quantile, gaps, MISSING, SCALE };
 })();

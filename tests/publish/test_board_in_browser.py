@@ -168,7 +168,7 @@ def test_without_javascript_the_table_is_whole(browser, built, view):
     page.goto((built / "index.html").as_uri())
     assert page.locator(ROWS).count() == len(view.encoders)
     assert page.locator("#controls").is_hidden()
-    assert page.locator("#board svg.iv").count() == len(view.encoders)
+    assert page.locator("#board tbody svg.iv").count() == len(view.encoders)
     page.locator("#board tbody a").first.click()
     assert "Synthetic encoder" in page.inner_text("h1")
     context.close()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.publish.anchors import cell_anchors
 from bench.publish.cite import view_bibtex
 from bench.publish.model import BoardView, Row, SiteView, SuiteView
 from bench.publish.writer import Page, Site
@@ -40,8 +45,41 @@ def _context(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
         "has_curves": any(len(r.curve) > 1 for r in board.rows),
         "tiers": _tier_starts(board.rows),
         "bibtex": view_bibtex(view),
+        "anchors": anchor_rows(suite, board),
         "modalities": list(dict.fromkeys(c.modality for c in board.columns)),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorRow:
+    """One anchor in the columns of a board; None where a cell has none. parts: the same on Global and Dense."""
+
+    kind: str
+    title: str
+    score: float
+    cells: tuple[float | None, ...]
+    parts: dict[str, float]
+
+
+def anchor_rows(suite: SuiteView, board: BoardView) -> list[AnchorRow]:
+    """Chance and ceilings on the board's scale. An anchor of some cells only has its mean over those: cells without a
+    ceiling of their own can reach 1."""
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    for j, column in enumerate(board.columns):
+        for key, score in cell_anchors(suite.tasks[t].anchors for t in column.tasks).items():
+            found.setdefault(key, {})[j] = score
+    if board.name in ("low-label", "fine-tune"):
+        found = {key: cells for key, cells in found.items() if key[0] == "chance"}
+    return [_anchor_row(board, *key, cells) for key, cells in sorted(found.items())]
+
+
+def _anchor_row(board: BoardView, kind: str, title: str, cells: dict[int, float]) -> AnchorRow:
+    kinds = [c.kind for c in board.columns]
+    default = 1.0 if kind == "ceiling" else 0.0
+    values = [cells.get(j, default) for j in range(len(kinds))]
+    means = {k: float(np.mean([v for v, mine in zip(values, kinds, strict=True) if mine == k])) for k in set(kinds)}
+    shown = tuple(None if j not in cells else round(cells[j], 6) for j in range(len(kinds)))
+    return AnchorRow(kind, title, float(np.mean(list(means.values()))), shown, means)
 
 
 def board_axis(board: BoardView) -> dict[str, float]:

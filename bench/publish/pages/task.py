@@ -32,8 +32,8 @@ def _context(view: SiteView, suite: SuiteView, task: TaskView, numbers: pd.DataF
         & numbers["primary"]
     ]
     main = main.sort_values(["value", "encoder"], ascending=[False, True])
-    anchors = [a for a in (task.task.chance, task.floor, task.ceiling) if a is not None]
-    low, high = axis([*main["low"].dropna(), *main["high"].dropna(), *main["value"], *anchors])
+    marks = [(a.kind, a.value) for a in task.anchors]
+    low, high = axis([*main["low"].dropna(), *main["high"].dropna(), *main["value"], *(v for _, v in marks)])
     return {
         "suite": suite,
         "t": task,
@@ -43,11 +43,7 @@ def _context(view: SiteView, suite: SuiteView, task: TaskView, numbers: pd.DataF
         "high": high,
         "encoders": view.encoders,
         "others": _others(suite, task, numbers),
-        "marks": [
-            (c, v)
-            for c, v in (("chance", task.task.chance), ("floor", task.floor), ("ceiling", task.ceiling))
-            if v is not None
-        ],
+        "marks": marks,
     }
 
 

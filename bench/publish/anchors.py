@@ -1,0 +1,74 @@
+"""What a task's scores are to be read against, as the pages show it; computed once and cached by content."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from bench.data.task import Task
+from bench.files import canonical_json, sha256_text, write_atomic
+from bench.locate import home
+from bench.strict import Strict
+
+if TYPE_CHECKING:
+    from bench.data.dataset import TaskData
+
+VERSION = 1
+"""Raised whenever an anchor of bench.protocols.floors is computed in another way."""
+GRID = (16, 16)
+"""Patches of the grid whose ceiling is shown."""
+Kind = Literal["chance", "floor", "ceiling"]
+
+
+class Anchor(Strict):
+    """One reference value in the task's primary metric. `score`: on the fixed scale, 0 chance, 1 perfect."""
+
+    kind: Kind
+    title: str
+    value: float
+    score: float
+
+
+def anchors(data: TaskData) -> tuple[Anchor, ...]:
+    """The anchors of a task, from the cache or computed into it."""
+    path = _path(data)
+    try:
+        return tuple(TypeAdapter(list[Anchor]).validate_python(json.loads(path.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, ValidationError):
+        found = compute(data)
+        write_atomic(path, canonical_json([a.model_dump() for a in found]))
+        return found
+
+
+def compute(data: TaskData) -> tuple[Anchor, ...]:
+    """Chance of any task; for a dense one also the best answer without looking, and the ceiling of a patch grid."""
+    from bench.protocols.floors import all_foreground, chance, grid_ceiling
+
+    task, masks = data.task, data.tests["test"].labels
+    found = [_anchor(task, "chance", "Chance", chance(task).value)]
+    if task.kind == "dense" and task.metric == "dice":
+        if len(task.classes) == 2:
+            blind = all_foreground(task, masks).value
+            found.append(_anchor(task, "floor", "Without looking: all is foreground", blind))
+        ceiling = grid_ceiling(task, masks, GRID).value
+        found.append(_anchor(task, "ceiling", f"Ceiling of a {GRID[0]} × {GRID[1]} patch grid", ceiling))
+    return tuple(found)
+
+
+def _anchor(task: Task, kind: Kind, title: str, value: float) -> Anchor:
+    return Anchor(kind=kind, title=title, value=value, score=max(0.0, (value - task.chance) / (1 - task.chance)))
+
+
+def cell_anchors(tasks: Iterable[tuple[Anchor, ...]]) -> dict[tuple[Kind, str], float]:
+    """(kind, title) -> mean score over the tasks of a cell, for the anchors that every one of them has."""
+    tasks = [{(a.kind, a.title): a.score for a in found} for found in tasks]
+    shared = set.intersection(*(set(t) for t in tasks)) if tasks else set()
+    return {key: sum(t[key] for t in tasks) / len(tasks) for key in sorted(shared)}
+
+
+def _path(data: TaskData):
+    digest = sha256_text(canonical_json([VERSION, GRID, data.task.sha256, data.sha256]))
+    return home() / "anchors" / f"{digest}.json"
