@@ -108,9 +108,7 @@ def compare(
             continue
         report.largest_difference = max(report.largest_difference, difference)
         if difference > tolerance:
-            report.problems.append(
-                f"{record.unit.key}: {name} on {split} is {sent.value:.6f} as sent, {again.value:.6f} recomputed"
-            )
+            report.problems.append(f"{record.unit.key}: {name} on {split} is {_told(sent, again)}")
 
 
 def _pairs(
@@ -120,6 +118,14 @@ def _pairs(
         sent, again = record.metrics.get(split, {}), fresh.get(split, {})
         for name in sorted(set(sent) | set(again)):
             yield split, name, again.get(name), sent.get(name)
+
+
+def _told(sent: Interval, again: Interval) -> str:
+    """The value as sent and as recomputed; with the intervals where only these differ."""
+    if f"{sent.value:.6f}" != f"{again.value:.6f}" or sent.low is None or again.low is None:
+        return f"{sent.value:.6f} as sent, {again.value:.6f} recomputed"
+    ends = (f"[{x.low:.6f}, {x.high:.6f}]" for x in (sent, again))
+    return "{} as sent, {} recomputed".format(*ends)
 
 
 def _distance(a: Interval, b: Interval) -> float | None:
