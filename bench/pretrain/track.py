@@ -32,12 +32,12 @@ def track_name(recipe: Recipe) -> str:
 
 
 def runs(recipe: Recipe) -> list[Job]:
-    """All runs of the track: every objective with the transformer, then the CNN, then further seeds."""
+    """All runs of the track: every objective with the transformer, then further seeds, then the CNN."""
     order = sorted(objectives().values(), key=lambda o: (o.trains, o.paradigm, o.name))
     return [
         *(Job(o.name, recipe) for o in order),
-        *(Job(name, recipe, "cnn") for name in CNN),
         *(Job(name, recipe, "vit", seed) for seed in SEEDS for name in SEEDED),
+        *(Job(name, recipe, "cnn") for name in CNN),
     ]
 
 
