@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import os
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -18,9 +20,12 @@ import numpy as np
 from bench.errors import RunError, UserError
 
 UNREADABLE = (
-    OSError, EOFError, KeyError, ValueError, TypeError, SyntaxError, RuntimeError, zlib.error, zipfile.BadZipFile,
+    OSError, EOFError, KeyError, ValueError, TypeError, SyntaxError, RuntimeError, OverflowError, MemoryError,
+    struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
 )  # fmt: skip
-"""What zipfile, zlib and numpy raise on damaged or forged files (RuntimeError: encrypted, or a method not known)."""
+"""What zipfile, its decompressors and numpy raise on damaged or forged files.
+
+RuntimeError: encrypted, or a method not known. MemoryError: a dictionary of gigabytes."""
 
 
 PARTIAL = ".partial"

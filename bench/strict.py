@@ -16,6 +16,8 @@ from bench.errors import CardError
 
 MAX_CARD_BYTES = 256 * 1024
 MAX_NESTING = 32
+MAX_PROBLEMS = 20
+"""How many problems of one file a message lists: a stranger's file may have thousands."""
 
 M = TypeVar("M", bound="Strict")
 
@@ -27,11 +29,14 @@ class Strict(BaseModel):
 
     @classmethod
     def parse(cls, values: Any, *, where: object) -> Self:
-        """Validate `values` (as read from TOML or JSON) or raise CardError listing every problem at once."""
+        """Validate `values` (as read from TOML or JSON) or raise CardError listing its problems, at most 20."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise CardError("; ".join(_explain(cls, e) for e in error.errors()), where=where) from None
+            found = [_explain(cls, e) for e in error.errors()[:MAX_PROBLEMS]]
+            if error.error_count() > MAX_PROBLEMS:
+                found.append(f"and {error.error_count() - MAX_PROBLEMS:,} more")
+            raise CardError("; ".join(found), where=where) from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -86,7 +91,7 @@ def nearest(word: str, choices: list[str] | tuple[str, ...]) -> str | None:
 
 
 def _explain(model: type[BaseModel], error: Any) -> str:
-    path = [str(p) for p in error["loc"]]
+    path = [str(p)[:60] for p in error["loc"]]
     name = ".".join(path) or "(top level)"
     if error["type"] == "extra_forbidden":
         valid = sorted(_fields_at(model, path[:-1]))

@@ -80,8 +80,8 @@ def _page(rows: list[str]) -> str:
     head = (
         "# Hostile submissions\n\nMade by `python benchmarks/hostile_table.py`: each row spoils a valid submission and "
         "gives it to `medssl verify --rescore` (with `--rerun` where the forgery is consistent in itself and only the "
-        f"weights can tell).\n\n{len(rows) - 1} cases, {refused} refused, {executed} executed, {broke} broke. Seconds are "
-        "of processor time and include starting the program; memory is the peak in MB, resident. The first row is the "
+        f"weights can tell).\n\n{len(rows) - 1} cases, {refused} refused, {executed} executed, {broke} broke. Seconds are of"
+        " processor time and include starting the program; memory is the peak in MB, resident. The first row is the "
         "submission before it is spoilt.\n\n"
         "| case | outcome | message | s | MB |\n|---|---|---|---|---|\n"
     )

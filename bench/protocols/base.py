@@ -125,6 +125,10 @@ class Protocol(ABC):
             return None
         return f"{self.name} is defined for budgets with {' or '.join(repr(kind) for kind in self.takes)}"
 
+    def outputs(self, tests: Sequence[str]) -> list[str]:
+        """Names of the outputs of a unit, given a task's test splits; a changed copy is "split~variant"."""
+        return list(tests)
+
     @abstractmethod
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         """One prediction for each subset, in order. Deterministic; equal whatever the thread count (1e-4)."""

@@ -52,6 +52,10 @@ class Robustness(Protocol):
             return "corruptions are chosen by modality, and this task mixes several"
         return super().refuses(task)
 
+    def outputs(self, tests: Sequence[str]) -> list[str]:
+        copies = [f"{kind}-{severity}" for kind in self.params["corruptions"] for severity in self.params["severities"]]
+        return [*tests, *(f"{name}~{copy}" for name in tests for copy in copies)]
+
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         encoder = problem.encoder
         if encoder is None or encoder.precomputed:
