@@ -72,7 +72,6 @@ def _npz(data: bytes) -> None:
 def _embeddings(data: bytes) -> None:
     path = scratch() / "embeddings.npz"
     path.write_bytes(data)
-    inspect_npz(path)
     read_embeddings(path)
 
 
@@ -117,7 +116,9 @@ def read(reader: str, data: bytes) -> bool:
 @cache
 def seeds(reader: str) -> tuple[bytes, ...]:
     """Valid inputs."""
-    record = _valid_record().to_json().encode()
+    cards = tuple(p.read_bytes() for p in sorted((ROOT / "bench/encoders/reference").glob("*.toml")))
+    first = EncoderCard.parse(parse_toml(_text(cards[0]), where="seed"), where="seed")
+    record, own = (_valid_record(card).to_json().encode() for card in (None, first))
     masks = {"which.knn-v1.100pct.0/test": np.eye(3, 2, dtype=np.float32), "b": np.zeros((2, 4, 4), np.uint8)}
     npz = predictions_bytes(masks)
     badge = {
@@ -125,7 +126,6 @@ def seeds(reader: str) -> tuple[bytes, ...]:
         "units": 1, "tolerance": 0.0, "largest_difference": 0.0,
     }  # fmt: skip
     vectors = {"train/ids": np.array(["train/0", "train/1"]), "train/pooled": np.ones((2, 3), np.float32)}
-    cards = tuple(p.read_bytes() for p in sorted((ROOT / "bench/encoders/reference").glob("*.toml")))
     return {
         "card": cards,
         "task": tuple(p.read_bytes() for p in sorted((ROOT / "tasks/phantom").glob("*.toml"))[:4]),
@@ -135,18 +135,18 @@ def seeds(reader: str) -> tuple[bytes, ...]:
         "npz": (npz, npz_bytes({"a": np.ones((3, 2), np.float64)})),
         "embeddings": (npz_bytes(vectors),),
         "badge": (json.dumps(badge).encode(),),
-        "bundle": (SEPARATOR.join([cards[0], record + b"\n", npz, json.dumps(badge).encode()]),),
+        "bundle": (SEPARATOR.join([cards[0], own + b"\n", npz, json.dumps(badge).encode()]),),
     }[reader]
 
 
-def _valid_record() -> Record:
+def _valid_record(card: EncoderCard | None) -> Record:
     made = Provenance(
         command="c", created="d", medssl="0", python="3", packages={}, platform="p", device="cpu", precision="fp32",
         threads=1, suite="s", suite_fingerprint="0" * 64,
     )  # fmt: skip
     return Record(
-        status="done", encoder="e", encoder_version="1", card_sha256="1" * 64, data_sha256="2" * 64,
-        protocol_sha256="3" * 64, n_labels=3, metric="auroc", made_by=made,
-        unit=Unit(task="t", protocol="knn-v1", budget="100%", seed=0),
+        status="done", encoder=card.name if card else "e", encoder_version="1",
+        card_sha256=card.sha256 if card else "1" * 64, data_sha256="2" * 64, protocol_sha256="3" * 64, n_labels=3,
+        metric="auroc", made_by=made, unit=Unit(task="t", protocol="knn-v1", budget="100%", seed=0),
         metrics={"test": {"auroc": Interval(value=0.5, low=0.4, high=0.6)}},
     )  # fmt: skip

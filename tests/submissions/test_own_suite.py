@@ -1,0 +1,68 @@
+"""A suite file of one's own is run, submitted, verified; robustness records hold changed copies of the test split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.encoders.load import REFERENCE
+from bench.errors import CardError
+from bench.runs.predictions import predictions_bytes, read_predictions
+from bench.runs.run import RunSpec, run
+from bench.submissions.bundle import bundle
+from bench.submissions.verify import verify
+from benchmarks.hostile.base import write_tasks
+
+SUITE = """schema = 1
+name = "own"
+title = "Own"
+tasks = ["which"]
+
+[[protocols]]
+name = "robustness-v1"
+budgets = ["100%"]
+"""
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """(submission, tasks, suite file)."""
+    work = tmp_path_factory.mktemp("own")
+    tasks, suite = write_tasks(work / "tasks"), work / "own.toml"
+    card = tasks / "which.toml"
+    card.write_text(card.read_text().replace('modality = "mixed"', 'modality = "xray"'))
+    suite.write_text(SUITE)
+    run(RunSpec(encoder="colour-histogram", suite=str(suite), tasks=str(tasks), out=str(work / "runs"), command="x"))
+    made = bundle(REFERENCE / "colour-histogram.toml", work / "runs", work / "submissions")
+    return made.folder, tasks, suite
+
+
+def test_it_is_verified_with_every_changed_copy(sent) -> None:
+    folder, tasks, suite = sent
+    report = verify(folder, rescore=True, tasks=tasks, suites=[suite])
+    assert report.problems == []
+    assert report.units == 1
+    assert report.largest_difference == 0.0
+    assert len(read_predictions(folder / "own" / "predictions" / "which.npz")) == 26
+
+
+def test_a_changed_copy_left_out_is_a_problem(sent) -> None:
+    folder, tasks, suite = sent
+    path = folder / "own" / "predictions" / "which.npz"
+    kept = path.read_bytes()
+    arrays = read_predictions(path)
+    del arrays[next(name for name in arrays if name.endswith("test~noise-5"))]
+    path.write_bytes(predictions_bytes(arrays))
+    try:
+        assert verify(folder, rescore=True, tasks=tasks, suites=[suite]).problems
+    finally:
+        path.write_bytes(kept)
+    assert np.all([a.shape == (30, 2) for a in read_predictions(path).values()])
+
+
+def test_without_its_suite_file_the_message_names_it(sent) -> None:
+    folder, tasks, _ = sent
+    with pytest.raises(CardError, match="unknown suite 'own'"):
+        verify(folder, rescore=True, tasks=tasks)
