@@ -183,6 +183,11 @@ def _print_estimate(loaded, plan, as_json: bool) -> None:
         f"{plan.n_units} units, about {_duration(expected.seconds)}, {expected.memory_bytes / 1e9:.1f} GB of memory, "
         f"{expected.disk_bytes / 1e9:.2f} GB of disk ({expected.disk_free / 1e9:.0f} GB free)"
     )
+    absent = sum(not t.prepared for t in expected.tasks)
+    if absent:
+        out.print(
+            f"{absent} of {len(rows)} tasks are not prepared yet: noise stood for their images. Preparing comes on top."
+        )
 
 
 def _duration(seconds: float) -> str:

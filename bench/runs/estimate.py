@@ -11,7 +11,6 @@ import psutil
 
 from bench.data.budgets import subsets, why_invalid
 from bench.data.dataset import Split, TaskData
-from bench.data.load import load_task
 from bench.data.task import Task
 from bench.encoders.base import Encoder
 from bench.errors import NotForThisEncoderError
@@ -20,6 +19,7 @@ from bench.features.extract import extract
 from bench.locate import home
 from bench.protocols.base import Labelled, Problem, Protocol, Unlabelled
 from bench.runs.plan import Plan
+from bench.runs.stand_in import data_of
 
 CALIBRATION_IMAGES = 16
 CALIBRATION_ROWS = 96
@@ -35,6 +35,8 @@ class TaskEstimate:
     encode_seconds: float
     solve_seconds: float
     feature_bytes: int
+    prepared: bool = True
+    """False: the data are not on this machine, and the card's counts with made-up images stand for them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Estimate:
 def estimate(encoder: Encoder, plan: Plan) -> Estimate:
     """Estimate the run of `plan`: 16 images are encoded and each protocol is run once on a small problem, a task.
 
-    Prepares the data of every task. Raises DataError, EncoderError as the run itself would.
+    Data that are not prepared yet are not touched when the card says how many images there are: noise stands for
+    them. Raises DataError, EncoderError as the run itself would.
     """
     found = tuple(_of_task(encoder, plan, plan.tasks[name]) for name in plan.selected)
     largest = max((t.feature_bytes for t in found), default=0)
@@ -68,20 +71,20 @@ def estimate(encoder: Encoder, plan: Plan) -> Estimate:
 
 
 def _of_task(encoder: Encoder, plan: Plan, task: Task) -> TaskEstimate:
-    data = load_task(task, folder=plan.folders[task.name])
+    data, counts, prepared = data_of(plan, task)
     units = plan.units(task)
     names = dict.fromkeys(unit.protocol for unit in units)
     dense = any(plan.protocols[n].kind == "dense" or plan.protocols[n].needs_grid for n in names)
-    images = sum(len(split) for split in data.splits.values())
+    images = sum(counts.values())
     try:
         problem, per_image, per_image_bytes = _small_problem(encoder, data, dense)
     except NotForThisEncoderError:
-        return TaskEstimate(task.name, len(units), images, 0.0, 0.0, 0)
+        return TaskEstimate(task.name, len(units), images, 0.0, 0.0, 0, prepared)
     solve = sum(
-        _solve_seconds(plan.protocols[name], problem, data.train, [u.budget for u in units if u.protocol == name])
+        _solve_seconds(plan.protocols[name], problem, counts["train"], [u.budget for u in units if u.protocol == name])
         for name in names
     )
-    return TaskEstimate(task.name, len(units), images, images * per_image, solve, images * per_image_bytes)
+    return TaskEstimate(task.name, len(units), images, images * per_image, solve, images * per_image_bytes, prepared)
 
 
 def _small_problem(encoder: Encoder, data: TaskData, dense: bool) -> tuple[Problem, float, int]:
@@ -116,7 +119,7 @@ def _repeated(features: Features, n: int) -> Features:
     return Features(grown(features.pooled), grown(features.grid))
 
 
-def _solve_seconds(protocol: Protocol, problem: Problem, train: Split, budgets: list[str]) -> float:
+def _solve_seconds(protocol: Protocol, problem: Problem, n_train: int, budgets: list[str]) -> float:
     """Seconds of all units of one protocol, from one unit on the small problem."""
     if protocol.refuses(problem.task):
         return 0.0
@@ -126,7 +129,7 @@ def _solve_seconds(protocol: Protocol, problem: Problem, train: Split, budgets: 
     started = time.perf_counter()
     list(protocol.predict(problem, drawn))
     seconds = (time.perf_counter() - started) / len(drawn[0].rows)
-    return sum(seconds * _rows(budget, len(train), len(problem.task.classes)) for budget in budgets)
+    return sum(seconds * _rows(budget, n_train, len(problem.task.classes)) for budget in budgets)
 
 
 def _rows(budget: str, n: int, classes: int) -> float:

@@ -1,0 +1,75 @@
+"""Images of noise in the place of a task's own, so that a run can be estimated before its data are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from bench.data import store
+from bench.data.dataset import Split, TaskData
+from bench.data.load import load_task, read_source
+from bench.data.task import Task
+from bench.errors import UserError
+from bench.runs.plan import Plan
+
+ROWS = 128
+"""Images of a split that are made up; the counts are the card's."""
+SIDE = 128
+
+
+def data_of(plan: Plan, task: Task) -> tuple[TaskData, dict[str, int], bool]:
+    """A task's data and the number of images of each split, and whether they are its own.
+
+    Data that are not prepared are made up when the card says how many images there are; else they are prepared now.
+    """
+    folder, counts = plan.folders[task.name], stated_counts(task)
+    if counts and not is_prepared(plan, task):
+        return stand_in(task, counts), counts, False
+    data = load_task(task, folder=folder)
+    return data, {name: len(split) for name, split in data.splits.items()}, True
+
+
+def stated_counts(task: Task) -> dict[str, int]:
+    """Images of each split as far as the card says; {} when it does not."""
+    counts = task.source.get("rows") or {name: task.source.get(name) for name in ("train", "val", "test")}
+    counts = dict(counts) | {"test-shift": task.source.get("shift") or 0}
+    whole = all(isinstance(counts.get(name), int) for name in ("train", "val", "test"))
+    return {name: n for name, n in counts.items() if n} if whole else {}
+
+
+def is_prepared(plan: Plan, task: Task) -> bool:
+    """Whether the prepared copy of a task is on this machine."""
+    try:
+        source = read_source(task)
+        identity = source.identity(task, plan.folders[task.name] or Path())
+        return store.open_entry(store.key_of(task, source, identity.digest)) is not None
+    except UserError:
+        return False
+
+
+def stand_in(task: Task, counts: dict[str, int]) -> TaskData:
+    """Noise with labels of the right kind: at most `ROWS` images a split, 128 pixels wide unless the name says another.
+
+    The calibration looks at no more of them; volumes have 28 slices.
+    """
+    side = re.search(r"-(\d{2,3})$", task.name)
+    rng = np.random.default_rng(0)
+    splits = {name: _split(task, name, min(n, ROWS), int(side[1]) if side else SIDE, rng) for name, n in counts.items()}
+    tests = {name: split for name, split in splits.items() if name.startswith("test")}
+    return TaskData(task, splits["train"], splits["val"], tests, sha256="0" * 64)
+
+
+def _split(task: Task, name: str, n: int, side: int, rng: np.random.Generator) -> Split:
+    depth = (28,) if task.source.get("volume") else ()
+    images = rng.integers(0, 256, (n, *depth, side, side, 3), dtype=np.uint8)
+    k = len(task.classes)
+    if task.target == "mask":
+        labels = np.kron(rng.integers(0, k, (n, 8, 8)), np.ones((1, side // 8 + 1, side // 8 + 1)))
+        labels = labels[:, :side, :side].astype(np.uint8)
+    elif task.target == "multi-label":
+        labels = rng.integers(0, 2, (n, k), dtype=np.uint8)
+    else:
+        labels = np.arange(n) % k
+    return Split(images, labels, np.array([f"{name}/{i}" for i in range(n)]))

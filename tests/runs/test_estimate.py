@@ -1,0 +1,50 @@
+"""The estimate of a run: right counts, before the data are there as after, and within reach of the truth."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.data.task import shipped_tasks
+from bench.encoders.load import load_encoder
+from bench.runs.estimate import estimate
+from bench.runs.plan import make_plan
+from bench.runs.run import RunSpec, run
+from bench.runs.stand_in import stand_in, stated_counts
+
+
+def test_before_the_data_are_there_the_card_gives_the_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSSL_HOME", str(tmp_path))
+    plan = make_plan("core-v1", only=("breastmnist-224", "kvasir-256"))
+    expected = estimate(load_encoder("raw-pixels"), plan)
+    assert {t.task: t.images for t in expected.tasks} == {"breastmnist-224": 780, "kvasir-256": 1000}
+    assert not any(t.prepared for t in expected.tasks)
+    assert sum(t.units for t in expected.tasks) == plan.n_units
+    assert expected.seconds > 0
+    assert expected.disk_bytes > 0
+    assert not (tmp_path / "store").exists(), "nothing was prepared"
+
+
+def test_an_estimate_is_of_the_right_order(squares: Path, tmp_path: Path) -> None:
+    plan = make_plan(None, squares)
+    expected = estimate(load_encoder("raw-pixels"), plan)
+    assert all(t.prepared for t in expected.tasks)
+    started = time.perf_counter()
+    run(RunSpec("raw-pixels", None, str(squares), out=str(tmp_path), threads=1))
+    assert expected.seconds < 20 * (time.perf_counter() - started)
+
+
+@pytest.mark.parametrize(
+    "name", ["chestmnist-28", "retinamnist-28", "organmnist3d-28", "kvasir-256", "phantom-ct-focal"]
+)
+def test_what_stands_in_has_the_shape_of_its_target(name: str) -> None:
+    task = shipped_tasks()[name]
+    data = stand_in(task, stated_counts(task))
+    labels = data.train.labels
+    expected = {"mask": 3, "multi-label": 2}.get(task.target, 1)
+    assert labels.ndim == expected
+    assert int(labels.max()) < max(2, len(task.classes))
+    assert data.train.images.ndim == (5 if task.source.get("volume") else 4)
+    assert ("test-shift" in data.tests) == bool(task.source.get("shift"))
