@@ -128,7 +128,8 @@ def _speed(encoder: Encoder, speed: Speed) -> Finding:
     spoken = f"{1 / speed.seconds:.0f} images a second"
     if speed.seconds_dense is not None:
         spoken += f", {1 / speed.seconds_dense:.0f} when dense"
-    device = f"{encoder.device.type}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    device = f"{encoder.device.type}, {threads} thread{'s' * (threads > 1)}"
     values = {"images_per_second": 1 / speed.seconds, "device": device}
     return Finding("speed", "ok", f"{spoken} ({device})", values)
 
