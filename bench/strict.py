@@ -19,6 +19,12 @@ MAX_NESTING = 32
 MAX_PROBLEMS = 20
 """How many problems of one file a message lists: a stranger's file may have thousands."""
 
+SPOKEN = {
+    r"^[a-z0-9][a-z0-9._-]{0,63}$": "a name of lower-case letters, digits, '.', '_' and '-', at most 64 of them",
+    r"^[0-9a-f]{64}$": "a SHA-256 (64 lower-case hexadecimal digits)",
+}
+"""What the patterns of the schemas mean."""
+
 M = TypeVar("M", bound="Strict")
 
 
@@ -104,6 +110,8 @@ def _explain(model: type[BaseModel], error: Any) -> str:
         given = str(error["input"])[:80]
         return f"{name!r} is {given!r}, expected {error['ctx']['expected']}"
     given = repr(error["input"])
+    if error["type"] == "string_pattern_mismatch" and (spoken := SPOKEN.get(error["ctx"]["pattern"])):
+        return f"{name!r} is {given[:80]}, expected {spoken}"
     given = given if len(given) <= 80 else given[:77] + "..."
     message = error["msg"].removeprefix("Value error, ")
     return f"{name!r}: {message} (got {given})"

@@ -47,3 +47,10 @@ def test_files_that_cannot_be_cards(tmp_path: Path) -> None:
     for path, message in ((big, "over the limit"), (binary, "UTF-8"), (tmp_path, "folder"), (absent, "no such")):
         with pytest.raises(CardError, match=message):
             read_toml(path)
+
+
+def test_a_pattern_is_told_in_words() -> None:
+    from bench.runs.records import Unit
+
+    with pytest.raises(CardError, match=r"'task' is 'My_Enc', expected a name of lower-case letters"):
+        Unit.parse({"task": "My_Enc", "protocol": "knn-v1", "budget": "100%", "seed": 0}, where="unit")

@@ -49,7 +49,8 @@ def COMMAND(name: str, out: Path | None, title: str | None, weights: Path | None
     path = write_card(Answers(weights=weights, **said), folder)
     click.echo(f"Wrote {path}")
     if weights is None and said["adapter"] != "huggingface":
-        click.echo("Put the weights beside it and name them with their sha256 under [source].")
+        what = "files of features" if said["adapter"] == "embeddings" else "weights"
+        click.echo(f"Put the {what} beside it and name them with their sha256 under [source].")
     click.echo(f"Next: medssl check {folder}")
 
 
