@@ -13,6 +13,7 @@ from bench.leaderboard.collect import Collection
 from bench.protocols.base import Protocol
 from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
 from bench.publish.snapshots import History, Withdrawal
+from bench.runs.journal import records_file
 from bench.runs.records import Record
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
@@ -114,8 +115,9 @@ def _encoder(name: str, results: list[tuple[Collection, Results]], files: Files)
 
 
 def _evidence(name: str, collection: Collection, result: Results, files: Files) -> Evidence:
-    address = f"records/{collection.suite}/{name}.jsonl"
-    data = (result.folder / "records.jsonl").read_bytes()
+    source = records_file(result.folder)
+    address = f"records/{collection.suite}/{name}{source.name.removeprefix('records')}"
+    data = source.read_bytes()
     files.bytes[address] = data
     made = result.records[0].made_by
     return Evidence(
