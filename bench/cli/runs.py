@@ -87,8 +87,9 @@ def clean(encoder: str, suite: str | None, yes: bool, root: Path) -> None:
 @COMMAND.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--encoder", help="Only this encoder.")
+@click.option("--tasks", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of task cards.")
 @_folder
-def export(file: Path, encoder: str | None, root: Path) -> None:
+def export(file: Path, encoder: str | None, tasks: Path | None, root: Path) -> None:
     """Write every metric as one table: FILE ends in .csv, .parquet or .jsonl."""
     import pandas as pd
 
@@ -98,7 +99,7 @@ def export(file: Path, encoder: str | None, root: Path) -> None:
     writers = {".csv": pd.DataFrame.to_csv, ".parquet": pd.DataFrame.to_parquet}
     if file.suffix not in {*writers, ".jsonl"}:
         raise UserError(f"unknown ending {file.suffix!r}", where=file, fix="use .csv, .parquet or .jsonl")
-    frames = [c.frame.assign(suite=name) for name, c in collect([], local=[root]).items()]
+    frames = [c.frame.assign(suite=name) for name, c in collect([], local=[root], tasks=tasks).items()]
     table = pd.concat(frames) if frames else pd.DataFrame()
     if encoder:
         table = table[table["encoder"] == encoder]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from bench.errors import RunError
+from bench.files import canonical_json
 from bench.runs.executors._base import Resources
 from bench.runs.records import Record
 from bench.runs.run import RunSpec, run
@@ -23,13 +24,20 @@ def spec(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSpec:
     return RunSpec(encoder="raw-pixels", suite=None, tasks=str(squares), out=str(out), threads=1, command="medssl run")
 
 
+Outcome = tuple[list[str], dict[str, bytes]]
+
+
 @pytest.fixture(scope="module")
-def serial(spec: RunSpec) -> list[dict]:
-    return comparable(run(spec))
+def serial(spec: RunSpec) -> Outcome:
+    return outcome(run(spec), spec.out)
 
 
-def comparable(records: list[Record]) -> list[dict]:
-    return [record.without_times() for record in records]
+def outcome(records: list[Record], out: str) -> Outcome:
+    """Bytes of every record but for its times, and of every predictions file by name."""
+    predictions = {p.name: p.read_bytes() for p in Path(out).rglob("predictions/*.npz")}
+    assert len(records) > 10
+    assert len(predictions) == 2
+    return [canonical_json(record.without_times()) for record in records], predictions
 
 
 @pytest.fixture
@@ -52,7 +60,7 @@ def ray_workers() -> list[psutil.Process]:
 
 
 def test_ray_survives_a_killed_worker_and_uses_a_late_node(
-    spec: RunSpec, serial: list[dict], cluster, tmp_path: Path
+    spec: RunSpec, serial: Outcome, cluster, tmp_path: Path
 ) -> None:
     killed = []
     with ThreadPoolExecutor(1) as background:
@@ -66,14 +74,14 @@ def test_ray_survives_a_killed_worker_and_uses_a_late_node(
         cluster.add_node(num_cpus=1)
         records = running.result()
     assert killed
-    assert comparable(records) == serial
+    assert outcome(records, str(tmp_path)) == serial
 
 
-def test_slurm_jobs_give_the_serial_records(spec: RunSpec, serial: list[dict], tmp_path: Path) -> None:
+def test_slurm_jobs_give_the_serial_records(spec: RunSpec, serial: Outcome, tmp_path: Path) -> None:
     pytest.importorskip("submitit", reason="submitit is not installed")
     resources = Resources(address="local", log_folder=str(tmp_path / "log"))
     records = run(replace(spec, out=str(tmp_path / "out"), executor="slurm", resources=resources))
-    assert comparable(records) == serial
+    assert outcome(records, str(tmp_path / "out")) == serial
 
 
 def test_slurm_without_sbatch_is_one_message(spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
