@@ -420,7 +420,8 @@ def onnx_with_data_outside_the_folder(folder: Path, other: Path) -> None:
     data = helper.make_model(graph).SerializeToString()
     assert onnx
     _weights(folder, data, "model.onnx")
-    edit_card(folder, 'adapter = "timm", model = "resnet10t", weights = ', 'adapter = "onnx", model = ')
+    edit_card(folder, 'adapter = "timm", model = "resnet10t", weights = ', 'adapter = "onnx", weights = ')
+    edit_card(folder, ", dense_layer = -2", "")
 
 
 @case

@@ -53,7 +53,6 @@ def author(shell: Shell, data: Path, rows: int | None) -> None:
     for name in NAMES:
         _card(shell, name)
         shell.runs(f"check {name} --images {40 if name == 'lite0' else 0}", keep=30)
-    shell.runs("run lite0 --suite road.toml --tasks tasks --dry-run")
     for name in NAMES:
         shell.says(f"### Running `{name}`")
         shell.runs(f"run {name} --suite road.toml --tasks tasks", keep=40)

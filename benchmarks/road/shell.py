@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,7 @@ class Shell:
             if done.returncode not in codes:
                 raise RuntimeError(f"medssl {command} ended with {done.returncode}:\n{said}")
             self.lines.append(f"$ medssl {command}")
+            said = re.sub(r"\d+ images a second, \d+ when dense", "(depends on the machine)", said)
             self.lines += _shortened([line.rstrip() for line in said.strip("\n").splitlines()], keep)
             if done.returncode:
                 self.lines.append(f"[exit code {done.returncode}]")
