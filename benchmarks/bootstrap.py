@@ -1,58 +1,43 @@
-"""The AUROC bootstrap beside a loop over scikit-learn: time ratio and largest difference, in one run.
-
-    python benchmarks/bootstrap.py [--cases 5000] [--classes 10] [--replicates 2000] [--loop 20]
-
-The loop is timed on `--loop` replicates and scaled up; the two are compared on those.
-"""
+"""The AUROC bootstrap beside a loop over scikit-learn; a part of `benchmarks/solvers.py`."""
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
+from solver_data import table, timed
 
 from bench.metrics.ranking import auroc
 from bench.metrics.resample import resample_counts
 
-
-def timed(work: Callable[[], np.ndarray], times: int = 3) -> tuple[float, np.ndarray]:
-    """Median seconds of `times` calls, and the result."""
-    seconds = []
-    for _ in range(times):
-        started = time.perf_counter()
-        result = work()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds), result
+REPLICATES, CASES, CLASSES = 2000, 5000, 10
+LOOP = 20
+"""Replicates on which the loop is timed; its time is scaled up."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("cases", 5000), ("classes", 10), ("replicates", 2000), ("loop", 20)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    a = parser.parse_args()
+def compare(args: argparse.Namespace) -> None:
+    """Seconds of every replicate of every class, and the largest difference."""
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, a.classes, a.cases)
-    scores = rng.random((a.cases, a.classes)).astype(np.float32)
-    scores[np.arange(a.cases), labels] += 0.3
-    positive = labels[:, None] == np.arange(a.classes)
-    counts = resample_counts("benchmark", "test", np.arange(a.cases).astype(str), replicates=a.replicates)
+    labels = rng.integers(0, CLASSES, CASES)
+    scores = rng.random((CASES, CLASSES)).astype(np.float32)
+    scores[np.arange(CASES), labels] += 0.3
+    positive = labels[:, None] == np.arange(CLASSES)
+    counts = resample_counts("benchmark", "test", np.arange(CASES).astype(str), replicates=REPLICATES)
 
     def loop() -> np.ndarray:
-        rows = [np.repeat(np.arange(a.cases), w) for w in counts[: a.loop]]
-        return np.array([[roc_auc_score(positive[r, c], scores[r, c]) for c in range(a.classes)] for r in rows])
+        rows = [np.repeat(np.arange(CASES), w) for w in counts[:LOOP]]
+        return np.array([[roc_auc_score(positive[r, c], scores[r, c]) for c in range(CLASSES)] for r in rows])
 
-    ours, found = timed(lambda: auroc(positive, scores, counts))
-    theirs, expected = timed(loop, times=1)
-    theirs *= a.replicates / a.loop
-    print(f"{a.replicates} replicates x {a.cases} cases x {a.classes} classes")
-    print(f"scikit-learn loop   {theirs:8.2f} s (from {a.loop} replicates)")
-    print(f"sorted counts       {ours:8.3f} s (median of 3)   {theirs / ours:.0f} x faster")
-    print(f"largest difference  {np.abs(found[: a.loop] - expected).max():.1e}")
-
-
-if __name__ == "__main__":
-    main()
+    mine, found = timed(lambda: auroc(positive, scores, counts), args)
+    theirs, expected = timed(loop, argparse.Namespace(**vars(args) | {"repeats": 1}))
+    theirs *= REPLICATES / LOOP
+    table(
+        f"AUROC bootstrap, {REPLICATES} replicates x {CASES} cases x {CLASSES} classes",
+        "method | seconds | ratio | largest difference",
+        [
+            ["ours", f"{mine:.2f}", "1", ""],
+            [f"scikit-learn loop (from {LOOP} replicates)", f"{theirs:.0f}", f"{theirs / mine:.0f}",
+             f"{np.abs(found[:LOOP] - expected).max():.0e}"],
+        ],
+    )  # fmt: skip

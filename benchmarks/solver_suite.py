@@ -1,0 +1,121 @@
+"""What the benchmark adds to the forward passes of an encoder: in extraction, and over a whole suite."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from solver_data import table
+
+from bench.data.dataset import TaskData
+from bench.data.load import load_task
+from bench.encoders.base import Encoded, Encoder
+from bench.encoders.card import EncoderCard
+from bench.encoders.preprocess import prepare
+from bench.features.allocator import freed_memory_kept
+from bench.features.cache import FeatureCache, feature_key
+from bench.features.extract import BATCH, extract
+from bench.runs.plan import make_plan
+from bench.runs.run import fingerprint_of
+from bench.runs.score_task import Setting, score_task
+
+TINY = {"img_size": 64, "patch_size": 8, "embed_dim": 96, "depth": 6}
+NETWORKS = {
+    "tiny ViT": ("vit_tiny_patch16_224", 64, 128, TINY),
+    "ResNet-18": ("resnet18", 128, 256, {}),
+    "ViT-S/16": ("vit_small_patch16_224", 224, 224, {}),
+}
+"""Name -> timm model (random weights: time does not depend on them), size, dense size, options."""
+Clock = Callable[[], float]
+
+
+class Network(Encoder):
+    """A timm network with random weights, as the adapters of the benchmark run it."""
+
+    def __init__(self, name: str, size: int, dense_size: int, options: dict[str, object]) -> None:
+        super().__init__(EncoderCard.parse({
+            "schema": 1, "name": name.replace("_", "-"), "version": "1", "title": name, "authors": ["-"],
+            "licence": "-", "paradigm": "reference", "objective": "random-init", "method": "none",
+            "architecture": "cnn" if "resnet" in name else "vit", "source": {"adapter": "timm"},
+            "preprocessing": {"size": size, "dense_size": dense_size, "mean": [0.5], "std": [0.25]},
+        }, where=name))  # fmt: skip
+        torch.manual_seed(0)
+        self.vit = "vit" in name
+        more = {"dynamic_img_size": True} if self.vit else {}
+        self.net = timm.create_model(name, num_classes=0, **more, **options).eval()
+
+    @property
+    def module(self) -> torch.nn.Module:
+        return self.net
+
+    def forward(self, x: torch.Tensor, dense: bool) -> Encoded:
+        if not dense:
+            return Encoded(self.net(x), None)
+        final, maps = self.net.forward_intermediates(x, indices=1 if self.vit else None)
+        return Encoded(self.net.forward_head(final), maps[-1 if self.vit else -2].permute(0, 2, 3, 1))
+
+
+def suite(args: argparse.Namespace) -> None:
+    """Extraction, and every protocol, budget and seed of phantom-v1, over the bare forward passes they need."""
+    clock = time.process_time if args.cpu else time.perf_counter
+    rows = []
+    for title, (model, size, dense_size, options) in NETWORKS.items():
+        encoder = Network(model, size, dense_size, options)
+        for name in args.tasks:
+            data = load_task(make_plan("phantom-mini").tasks[name])
+            n, pixels = sum(len(s) for s in data.splits.values()), dense_size if data.task.kind == "dense" else size
+            with tempfile.TemporaryDirectory() as folder:
+                cache = FeatureCache(Path(folder))
+                bare, extraction = _forward(encoder, data, clock), _extraction(encoder, data, cache, clock)
+                units, rest = _protocols(encoder, data, cache, clock)
+            whole = extraction + rest
+            speed = [f"{n / seconds:.0f}" for seconds in (bare, extraction)]
+            shares = [f"{v:.2f}" for v in (bare / extraction, whole / bare)]
+            costs = [str(units), f"{bare:.1f}", f"{rest:.1f}"]
+            rows.append([f"{title}, {pixels} px", data.task.kind, *speed, shares[0], *costs, shares[1]])
+    table(
+        "Extraction and the frozen protocols of phantom-v1 on one global and one dense task of 530 images",
+        "encoder | task | images/s, bare forward | images/s, extracted | share of bare speed | units | bare forward, s "
+        "| protocols and statistics, s | whole / bare",
+        rows,
+    )
+
+
+def _forward(encoder: Encoder, data: TaskData, clock: Clock) -> float:
+    """Seconds of the bare forward passes a task needs, on float tensors that are ready, in batches as extraction."""
+    dense, total = data.task.kind == "dense", 0.0
+    with freed_memory_kept(), torch.inference_mode():
+        for split in data.splits.values():
+            for start in range(0, len(split), BATCH):
+                images = torch.as_tensor(np.array(split.images[start : start + BATCH]))
+                x = prepare(images, encoder.card.preprocessing, dense=dense)
+                started = clock()
+                encoder.forward(x, dense)
+                total += clock() - started
+    return total
+
+
+def _extraction(encoder: Encoder, data: TaskData, cache: FeatureCache, clock: Clock) -> float:
+    """Seconds from the stored uint8 images to features; they are left in the cache, whose writing is not counted."""
+    dense, total = data.task.kind == "dense", 0.0
+    for name, split in data.splits.items():
+        started = clock()
+        features = extract(encoder, split.images, dense=dense)
+        total += clock() - started
+        cache.get(feature_key(encoder, data.sha256, name, dense), lambda features=features: features)
+    return total
+
+
+def _protocols(encoder: Encoder, data: TaskData, cache: FeatureCache, clock: Clock) -> tuple[int, float]:
+    """Number of units and seconds of solving, statistics and reading features back."""
+    plan = make_plan("phantom-v1")
+    setting = Setting("benchmark", "phantom-v1", fingerprint_of(plan), cache=cache)
+    started = clock()
+    results = list(score_task(encoder, data.task, None, plan.units(data.task), dict(plan.protocols), (), setting))
+    return len(results), clock() - started
