@@ -18,12 +18,13 @@ MAX_BYTES = 16 << 30
 SPLITS = ("train", "val", "test", "test-shift")
 
 
-def write_embeddings(path: Path, splits: Mapping[str, tuple[Sequence[str] | np.ndarray, Features]]) -> str:
+def write_embeddings(path: Path | str, splits: Mapping[str, tuple[Sequence[str] | np.ndarray, Features]]) -> str:
     """Write one task's features, atomically; `.npz` or `.parquet` by the path's ending. Returns the file's sha256.
 
     splits: split name -> (ids, features). The same features give the same bytes. Raises EncoderError for ids that
     repeat or do not fit the features, and for values that are not finite.
     """
+    path = Path(path)
     held = {name: (np.asarray(ids, dtype=np.str_), features) for name, (ids, features) in splits.items()}
     _check(held, path)
     if path.suffix == ".npz":

@@ -1,0 +1,63 @@
+"""The documentation as a reader would follow it: its fenced blocks and the commands between backticks, in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$|`(medssl [^`\n]+)`", re.MULTILINE | re.DOTALL)
+PROGRAMS = ("medssl ", "python ", "python3 ", "make ", "pip ")
+SKETCH = re.compile(r"\.\.\.|…|\||\b[A-Z]{4,}\b")
+"""A line that is only sketched: an ellipsis, a choice, a placeholder."""
+
+EXEMPT = {
+    "make demo": "installs packages; its command `medssl demo` runs here",
+    "make test": "is what runs this",
+    "python3 -m venv .venv && . .venv/bin/activate": "installs packages",
+    "pip install -c constraints.txt -e .": "installs packages",
+    "pip install -c constraints.txt -e '.[all,test]' && python -m pytest": "installs packages",
+    "pip download -d wheels -c constraints.txt 'medssl-bench[all]'": "network",
+    "pip install --no-index --find-links wheels medssl-bench": "installs packages",
+    "medssl data fetch medmnist2d-v1": "network; tests/data fetch from a local server",
+    "medssl data fetch medmnist2d-v1 --from-folder /media/stick": "gigabytes of files; tests/data use small ones",
+    "medssl data fetch breastmnist-28 kvasir-256": "network",
+    "medssl data prepare breastmnist-28 kvasir-256": "needs what the line above fetches",
+    "medssl data fetch medseg-v1 --from-folder /transfer": "gigabytes of files",
+    "medssl run my-encoder --suite phantom-v1 --executor processes --workers 4": "tests/runs/test_run.py runs a pool",
+    "medssl run my-encoder --suite phantom-v1 --executor ray --address auto": "tests/runs run a real cluster",
+    "medssl run my-encoder --suite phantom-v1 --executor slurm --workers 32": "tests/runs run its jobs",
+    "medssl pretrain --objective simclr": "trains for minutes; tests/pretrain train smaller",
+    "medssl pretrain --track": "trains for hours",
+    "medssl pretrain --objective mae --data my-images/ --recipe base --device cuda": "GPU",
+    "medssl pretrain --report docs/controlled-track.md": "needs the trained encoders",
+    "medssl analyze --board phantom-v1 --diagnostics diagnostics.csv --report docs/findings.md": "needs results",
+}
+"""Commands that cannot run in a test, each with its reason. They are parsed; a new one has to be added here by name."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block, or one command between backticks (language "inline")."""
+
+    page: str
+    language: str
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        """Command lines of the block without prompt and comment; [] for another kind of block."""
+        if self.language not in ("", "sh", "bash", "console", "inline"):
+            return []
+        lines = (re.sub(r"\s+#.*", "", line).strip().removeprefix("$ ") for line in self.text.splitlines())
+        return [line for line in lines if line.startswith(PROGRAMS) and not SKETCH.search(line)]
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Blocks of a page, in order."""
+    for language, text, inline in FENCE.findall(page.read_text(encoding="utf-8")):
+        name = str(page.relative_to(ROOT))
+        yield Block(name, "inline", inline) if inline else Block(name, language, text)

@@ -1,0 +1,70 @@
+"""The protocol and the objective of the docs are saved as the pages say, found, and run."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.discover import members
+from bench.pretrain.recipe import Recipe, read_recipe
+from bench.pretrain.toml import to_toml
+from benchmarks.hostile.base import write_tasks
+from tests.docs.pages import ROOT, blocks
+from tests.docs.reader import Reader
+
+Beside = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
+    """Saves a module beside those of a package, as if it lay in its folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def save(package: str, name: str, text: str) -> None:
+        folder = tmp_path / package
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(text)
+        home = importlib.import_module(package)
+        monkeypatch.setattr(home, "__path__", [*home.__path__, str(folder)])
+        monkeypatch.delitem(sys.modules, f"{package}.{name}", raising=False)
+        members.cache_clear()
+
+    yield save
+    members.cache_clear()
+
+
+def shown(page: str, language: str) -> str:
+    return next(b.text for b in blocks(ROOT / "docs" / page) if b.language == language)
+
+
+def test_the_protocol_runs(beside: Beside, tmp_path: Path) -> None:
+    squares = write_tasks(tmp_path / "squares", dark=150, bright=190)
+    beside("bench.protocols", "nearest_mean", shown("own-protocol.md", "python"))
+    head = 'schema = 1\nname = "mine"\ntitle = "Mine"\ntasks = ["which"]\n\n'
+    (tmp_path / "mine.toml").write_text(head + shown("own-protocol.md", "toml"))
+    reader = Reader(tmp_path, {})
+    reader.command(f"medssl run raw-pixels --suite mine.toml --tasks {squares}")
+    reader.command(f"medssl runs export scores.jsonl --tasks {squares}")
+    assert "nearest-mean-v1" in (tmp_path / "scores.jsonl").read_text()
+
+
+def test_the_objective_trains(beside: Beside, tmp_path: Path) -> None:
+    beside("bench.pretrain.objectives", "upright_or_not", shown("own-objective.md", "python"))
+    recipe = read_recipe("tiny").model_dump(by_alias=True)
+    vit = {"patch": 8, "dim": 16, "depth": 1, "heads": 2}
+    sizes = {"size": 32, "corpus_size": 40, "corpus_images": 32, "steps": 4, "views_per_step": 8, "learning_rates": {}}
+    small = Recipe.parse(
+        recipe | sizes | {"name": "mini", "evaluations": 1, "checkpoints": 1, "vit": vit}, where="mini"
+    )
+    (tmp_path / "mini.toml").write_text(to_toml(small.model_dump(by_alias=True)))
+    images = np.random.default_rng(0).integers(0, 256, (32, 40, 40), dtype=np.uint8)
+    np.savez(tmp_path / "scans.npz", images=images)
+    Reader(tmp_path, {}).command("medssl pretrain --objective upright-or-not --data scans.npz --recipe mini.toml")
+    (card,) = (tmp_path / "pretrained").glob("*/encoder.toml")
+    assert "Upright or not" in card.read_text()
+    Reader(tmp_path, {}).command(f"medssl check {card.parent}")
