@@ -52,9 +52,9 @@ def compute(data: TaskData) -> tuple[Anchor, ...]:
     if task.kind == "dense" and task.metric == "dice":
         if len(task.classes) == 2:
             blind = all_foreground(task, masks).value
-            found.append(_anchor(task, "floor", "Without looking: all is foreground", blind))
+            found.append(_anchor(task, "floor", "Floor: all foreground", blind))
         ceiling = grid_ceiling(task, masks, GRID).value
-        found.append(_anchor(task, "ceiling", f"Ceiling of a {GRID[0]} × {GRID[1]} patch grid", ceiling))
+        found.append(_anchor(task, "ceiling", f"Ceiling: {GRID[0]} × {GRID[1]} patches", ceiling))
     return tuple(found)
 
 

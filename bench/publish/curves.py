@@ -27,24 +27,31 @@ def label_curves(
     """The label curves of the frozen boards (see `bench.leaderboard.evidence.gather` for the arguments).
 
     A point is the score the board would show if all its results had that share of labels; its interval is that of
-    the mean over tasks, from paired replicates. An encoder has a point only where it has every task.
+    the mean over tasks, from paired replicates. A share that some tasks lack has no point, and an encoder has one only
+    where it has every task: all points of a curve are over the same tasks.
     """
     shares = sorted({float(f) for f in frame["fraction"].dropna().unique()})
+    recipes = [Recipe("Labels", FROZEN, (f"{100 * share:g}%",), "") for share in shares]
+    found = {
+        share: gather(frame, r, replicates_of, unfinished, replicates) for share, r in zip(shares, recipes, strict=True)
+    }
     curves: dict[tuple[str, ...], dict[str, list]] = {kinds: {} for kinds in KINDS}
-    for share in shares:
-        recipe = Recipe("Labels", FROZEN, (f"{100 * share:g}%",), "")
-        evidence = gather(frame, recipe, replicates_of, unfinished, replicates)
-        for kinds in KINDS if evidence else ():
-            for encoder, estimate in _scores(evidence, kinds):
-                curves[kinds].setdefault(encoder, []).append((share, estimate))
-    return {kinds: {e: tuple(points) for e, points in found.items()} for kinds, found in curves.items()}
+    for kinds in KINDS:
+        every = set().union(*(_tasks(evidence, kinds) for evidence in found.values()))
+        for share, evidence in found.items():
+            if every and _tasks(evidence, kinds) == every:
+                for encoder, estimate in _scores(evidence, kinds):
+                    curves[kinds].setdefault(encoder, []).append((share, estimate))
+    return {kinds: {e: tuple(points) for e, points in mine.items()} for kinds, mine in curves.items()}
+
+
+def _tasks(evidence: Evidence | None, kinds: tuple[str, ...]) -> set[str]:
+    return set() if evidence is None else set(evidence.tasks.names[np.isin(evidence.tasks.kinds, kinds)].tolist())
 
 
 def _scores(evidence: Evidence, kinds: tuple[str, ...]) -> list[tuple[str, Estimate]]:
     tasks = evidence.tasks
     mine = np.isin(tasks.kinds, kinds)
-    if not mine.any():
-        return []
     part = Tasks(tasks.names[mine], tasks.kinds[mine], tasks.modalities[mine], tasks.origins[mine])
     weights = task_weights(part, np.ones(mine.sum(), bool))[0]
     found = []

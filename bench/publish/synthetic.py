@@ -68,8 +68,8 @@ def _anchors(task: Task) -> tuple[Anchor, ...]:
     found = [Anchor(kind="chance", title="Chance", value=task.chance, score=0.0)]
     if task.kind == "dense":
         found += [
-            Anchor(kind="floor", title="Without looking: all is foreground", value=0.08, score=0.08),
-            Anchor(kind="ceiling", title="Ceiling of a 16 × 16 patch grid", value=0.97, score=0.97),
+            Anchor(kind="floor", title="Floor: all foreground", value=0.08, score=0.08),
+            Anchor(kind="ceiling", title="Ceiling: 16 × 16 patches", value=0.97, score=0.97),
         ]
     return tuple(found)
 

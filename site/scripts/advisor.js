@@ -17,10 +17,11 @@ addEventListener("DOMContentLoaded", () => {
   const between = (low, high) => (low === null ? "–" : `${number(low)} to ${number(high)}`);
   const share = (v) => `${Math.round(100 * v)} %`;
   const glyph = (paradigm) => document.querySelector(`[data-glyph="${paradigm}"]`);
+  const budgets = (a) => a.budgets.map((b) => b.replace("%", " %")).join(", ");
   const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
   const LEVELS = {
-    direct: (a) => `From ${plural(a.tasks, "task")} of this modality and kind, at ${a.budgets.join(", ")} of the labels.`,
-    borrowed: (a) => `No task of this modality has results: from ${plural(a.tasks, "task")} of the same kind in other modalities, at ${a.budgets.join(", ")} of the labels.`,
+    direct: (a) => `From ${plural(a.tasks, "task")} of this modality and kind, at ${budgets(a)} of the labels.`,
+    borrowed: (a) => `No task of this modality has results: from ${plural(a.tasks, "task")} of the same kind in other modalities, at ${budgets(a)} of the labels.`,
     none: () => "",
   };
 

@@ -70,7 +70,8 @@ def anchor_rows(suite: SuiteView, board: BoardView) -> list[AnchorRow]:
             found.setdefault(key, {})[j] = score
     if board.name in ("low-label", "fine-tune"):
         found = {key: cells for key, cells in found.items() if key[0] == "chance"}
-    return [_anchor_row(board, *key, cells) for key, cells in sorted(found.items())]
+    rows = [_anchor_row(board, *key, cells) for key, cells in found.items()]
+    return sorted(rows, key=lambda r: (-r.score, r.title))
 
 
 def _anchor_row(board: BoardView, kind: str, title: str, cells: dict[int, float]) -> AnchorRow:

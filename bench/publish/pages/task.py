@@ -48,13 +48,21 @@ def _context(view: SiteView, suite: SuiteView, task: TaskView, numbers: pd.DataF
 
 
 def _others(suite: SuiteView, task: TaskView, numbers: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """ "protocol budget" -> encoder -> value, for what is not the main number."""
+    """Heading -> encoder -> value, for what is not the main number: its other shares of labels first."""
     rest = numbers[(numbers["split"] == "test") & numbers["primary"]]
-    rest = rest[~((rest["protocol"] == suite.main.get(task.task.kind)) & (rest["budget"] == "100%"))]
-    found: dict[str, dict[str, float]] = {}
+    main = suite.main.get(task.task.kind)
+    rest = rest[~((rest["protocol"] == main) & (rest["budget"] == "100%"))]
+    found: dict[tuple, dict[str, float]] = {}
     for protocol, budget, encoder, value in rest[["protocol", "budget", "encoder", "value"]].itertuples(index=False):
-        found.setdefault(f"{protocol} {budget}", {})[encoder] = value
-    return found
+        found.setdefault((protocol != main, protocol, _size(budget), budget), {})[encoder] = value
+    return {
+        f"{budget.replace('%', ' %')} of labels" if not other else f"{protocol} {budget.replace('%', ' %')}": column
+        for (other, protocol, _, budget), column in sorted(found.items(), key=lambda item: item[0])
+    }
+
+
+def _size(budget: str) -> float:
+    return float(budget.rstrip("%").split("=")[-1])
 
 
 PAGE = Page("task", write, "Tasks", 20, "tasks.html")
