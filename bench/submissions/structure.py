@@ -54,12 +54,16 @@ def check_task(records: list[Record], data: TaskData, plan: Plan) -> Iterator[st
     without_grid = bool(refused_dense) and not any(
         r.status == "done" and plan.protocols[r.unit.protocol].kind == "dense" for r in records
     )
+    # Boards of their own (robustness, fine-tuning) need a network that is at hand; without any result there is no gain.
+    done = {r.unit.protocol for r in records if r.status == "done"}
+    apart = {name for name, p in plan.protocols.items() if p.board in ("robustness", "fine-tune")} - done
     for record in records:
         if record.data_sha256 != data.sha256:
             yield f"{record.unit.key}: was made on other images or labels"
             continue
         why = _refusal(record, data, plan)
-        if record.status == "refused" and why is None and not (record in refused_dense and without_grid):
+        excused = (record in refused_dense and without_grid) or record.unit.protocol in apart
+        if record.status == "refused" and why is None and not excused:
             yield f"{record.unit.key}: is refused ({record.reason[:60]!r}), but applies to {task.name}"
         elif record.status == "done" and isinstance(why, str):
             yield f"{record.unit.key}: is done, but does not apply: {why}"

@@ -26,6 +26,8 @@ from bench.submissions.intake import inspect, inspect_npz
 ROOT = Path(__file__).resolve().parents[2]
 SEPARATOR = b"\n--- next file ---\n"
 """Between card, records, predictions and badge in an input of the reader "bundle"."""
+MAX_MESSAGE = 10_000
+"""Characters: twenty problems of a card, each with its key and the valid ones."""
 FILES = ("encoder.toml", "local/records.jsonl", "local/predictions/which.npz", "badge.json")
 
 
@@ -108,7 +110,7 @@ def read(reader: str, data: bytes) -> bool:
     except UserError as error:
         message = str(error)
         assert message.isprintable(), ascii(message)[:200]
-        assert len(message) < 2000, len(message)
+        assert len(message) < MAX_MESSAGE, len(message)
         return False
     return True
 

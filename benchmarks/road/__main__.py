@@ -38,7 +38,7 @@ def main() -> None:
         author(shell, data, chosen.rows)
         rows = agreement(work / "runs", NAMES, SUITES)
         maintainer(shell)
-        chosen.out.write_text(page_of(shell.lines, rows), encoding="utf-8")
+        chosen.out.write_text(page_of(shell.lines, rows, chosen.rows), encoding="utf-8")
 
 
 def author(shell: Shell, data: Path, rows: int | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +68,15 @@ def test_without_its_suite_file_the_message_names_it(sent) -> None:
     folder, tasks, _ = sent
     with pytest.raises(CardError, match="unknown suite 'own'"):
         verify(folder, rescore=True, tasks=tasks)
+
+
+def test_an_encoder_that_is_features_alone_may_be_refused_by_robustness(sent, tmp_path: Path) -> None:
+    """It cannot encode changed images: no result, and no reason to turn the rest of the submission down."""
+    folder, tasks, suite = sent
+    again = Path(shutil.copytree(folder, tmp_path / folder.name))
+    path = again / "own" / "records.jsonl"
+    record = json.loads(path.read_text())
+    record |= {"status": "refused", "reason": "cannot encode changed images", "metrics": {}, "n_labels": 0}
+    record |= {"predictions": None, "predictions_sha256": None, "chosen": {}}
+    path.write_text(json.dumps(record) + "\n")
+    assert verify(again, rescore=True, tasks=tasks, suites=[suite]).problems == []
