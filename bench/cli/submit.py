@@ -12,14 +12,15 @@ import click
 @click.option("--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of your runs.")
 @click.option("--out", default="submissions", show_default=True, type=click.Path(path_type=Path))
 @click.option("--with-weights", is_flag=True, help="Also copy the weights, so that anyone can rerun the encoder.")
-def COMMAND(encoder: Path, runs: Path, out: Path, with_weights: bool) -> None:
+@click.option("--compact", is_flag=True, help="Keep predictions of the boards at all labels only; needs the weights.")
+def COMMAND(encoder: Path, runs: Path, out: Path, with_weights: bool, compact: bool) -> None:
     """Gather the finished runs of ENCODER (a folder with encoder.toml) into a submission."""
     from bench.submissions.bundle import bundle
 
-    made = bundle(encoder, runs, out, with_weights=with_weights)
+    made = bundle(encoder, runs, out, with_weights=with_weights, compact=compact)
     click.echo(f"{made.folder}: {made.n_records} records, {made.size / 1e6:.1f} MB, suites {', '.join(made.suites)}")
     click.echo(f"Weights: {'included' if made.weights else 'not included (the badge can be at most: rescored)'}")
     click.echo("Next:")
-    click.echo(f"  medssl verify {made.folder} --rescore")
+    click.echo(f"  medssl verify {made.folder} --rescore{' --sample 12' if compact else ''}")
     click.echo(f"  git switch -c submit-{made.card.name} && git add {made.folder}")
     click.echo(f"  git commit -m 'Submit {made.card.name}' && git push, then open a pull request")

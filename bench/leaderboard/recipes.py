@@ -20,15 +20,21 @@ class Recipe:
 
 # One protocol a kind, so that a score answers one question; kNN and retrieval stand beside it on the pages.
 FROZEN: dict[Kind, str] = {"global": "linear-v1", "dense": "dense-linear-v1"}
+FULL = "100%"
 LOW_BUDGETS = ("1%", "5%", "10%")
 
 RECIPES: tuple[Recipe, ...] = (
-    Recipe("Overall", FROZEN, ("100%",), "Mean of Global and Dense."),
-    Recipe("Global", {"global": FROZEN["global"]}, ("100%",), "Linear probe on the frozen global vector, all labels."),
-    Recipe("Dense", {"dense": FROZEN["dense"]}, ("100%",), "Linear probe on the frozen patch grid, all labels."),
+    Recipe("Overall", FROZEN, (FULL,), "Mean of Global and Dense."),
+    Recipe("Global", {"global": FROZEN["global"]}, (FULL,), "Linear probe on the frozen global vector, all labels."),
+    Recipe("Dense", {"dense": FROZEN["dense"]}, (FULL,), "Linear probe on the frozen patch grid, all labels."),
     Recipe(
         "Low-label", FROZEN, LOW_BUDGETS,
         "The probes of Overall with 1, 5 and 10 % of the labels: a task's score is the mean over the budgets.",
     ),
-    Recipe("Fine-tune", {"global": "fine-tune-v1"}, ("100%",), "The whole encoder is trained, all labels."),
+    Recipe("Fine-tune", {"global": "fine-tune-v1"}, (FULL,), "The whole encoder is trained, all labels."),
 )  # fmt: skip
+
+
+def feeds_full_board(protocol: str, budget: str) -> bool:
+    """Whether a unit counts on a board that uses all labels: what a compact submission keeps predictions of."""
+    return any(protocol in r.protocols.values() and budget in r.budgets for r in RECIPES if r.budgets == (FULL,))

@@ -88,7 +88,7 @@ def _recomputed(
     results: Results, task: Task, records: list[Record], folder: Path | None
 ) -> Iterator[tuple[UnitKey, np.ndarray]]:
     data = load_task(task, folder=folder)
-    for record, outputs in read_outputs(results.folder, records):
+    for record, outputs in read_outputs(results.folder, records, partial=True):
         yield _key(record), replicates(record, task, data, outputs["test"])
 
 

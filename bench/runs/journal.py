@@ -12,6 +12,7 @@ any instant: on restart every record that exists is complete, and units without 
 
 from __future__ import annotations
 
+import bz2
 import json
 import shutil
 from collections import defaultdict
@@ -27,6 +28,10 @@ from bench.errors import RunError, SubmissionError, UserError
 from bench.files import canonical_json, npz_bytes, read_npz, remove_leftovers, sha256_arrays, write_atomic
 from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.records import MAX_RECORD_BYTES, Record
+
+RECORDS = ("records.jsonl", "records.jsonl.bz2")
+MAX_RECORDS_BYTES = 256 * 1024**2
+"""Of a file of records, unpacked."""
 
 
 class Journal:
@@ -115,16 +120,28 @@ class Journal:
 
 def read_records(folder: Path) -> list[Record]:
     """Sealed records of a run or submission folder; [] when there are none. Raises SubmissionError, CardError."""
-    path = folder / "records.jsonl"
-    if not path.exists():
+    path = records_file(folder)
+    if path is None:
         return []
-    with open(path, "rb") as file:
-        return [Record.from_json(line, where=f"{path}:{n}") for n, line in enumerate(_lines(file, path), 1)]
+    try:
+        with bz2.open(path, "rb") if path.suffix == ".bz2" else open(path, "rb") as file:
+            return [Record.from_json(line, where=f"{path}:{n}") for n, line in enumerate(_lines(file, path), 1)]
+    except (OSError, EOFError) as error:
+        raise SubmissionError(f"cannot be read: {error}", where=path) from None
+
+
+def records_file(folder: Path) -> Path | None:
+    """`records.jsonl` of a folder, plain or (in a compact submission) `.bz2`; None when there is none."""
+    return next((p for name in RECORDS if (p := folder / name).is_file()), None)
 
 
 def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
-    """Lines of bounded length, as text. Raises SubmissionError."""
+    """Lines of bounded length, as text, of a file of bounded (unpacked) length. Raises SubmissionError."""
+    total = 0
     while line := file.readline(MAX_RECORD_BYTES + 1):
+        total += len(line)
+        if total > MAX_RECORDS_BYTES:
+            raise SubmissionError(f"unpacks to more than {MAX_RECORDS_BYTES:,} bytes", where=path)
         if len(line) > MAX_RECORD_BYTES:
             raise SubmissionError(f"a record is over the limit of {MAX_RECORD_BYTES:,} bytes", where=path)
         try:
@@ -133,10 +150,13 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
             raise SubmissionError(f"is not UTF-8 text (byte {error.start})", where=path) from None
 
 
-def read_outputs(folder: Path, records: list[Record]) -> Iterator[tuple[Record, dict[str, np.ndarray]]]:
+def read_outputs(
+    folder: Path, records: list[Record], *, partial: bool = False
+) -> Iterator[tuple[Record, dict[str, np.ndarray]]]:
     """Each done record with its predictions by test split, one predictions file in memory at a time.
 
-    Raises UserError when predictions are missing or their hash is not the record's.
+    partial: pass over records without predictions. Raises UserError when predictions are missing or their hash is not
+    the record's.
     """
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in records:
@@ -148,6 +168,8 @@ def read_outputs(folder: Path, records: list[Record]) -> Iterator[tuple[Record, 
         for record in members:
             prefix = f"{record.unit.key}/"
             outputs = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            if not outputs and partial:
+                continue
             if not outputs:
                 raise UserError(f"has no predictions of unit {record.unit.key}", where=path)
             if sha256_arrays(outputs) != record.predictions_sha256:

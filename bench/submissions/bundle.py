@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.encoders.card import EncoderCard, read_card
 from bench.errors import SubmissionError
+from bench.files import write_atomic
+from bench.leaderboard.recipes import feeds_full_board
 from bench.runs.journal import read_outputs, read_records
 from bench.runs.plan import make_plan
+from bench.runs.predictions import predictions_bytes, read_predictions
+from bench.runs.records import Record
 
 MAX_BUNDLE_BYTES = 20 * 1024**2
 
@@ -26,8 +31,11 @@ class Bundle:
     weights: bool
 
 
-def bundle(card_path: Path, run_root: Path, out: Path, *, with_weights: bool = False) -> Bundle:
+def bundle(card_path: Path, run_root: Path, out: Path, *, with_weights: bool = False, compact: bool = False) -> Bundle:
     """Gather the sealed runs of an encoder into `out`/<encoder>. All or nothing.
+
+    compact: pack the records and keep only the predictions of units that feed a board at all labels. The rest can be
+    checked by rerunning only, so it needs the weights.
 
     Raises SubmissionError when no run is complete, a unit is missing, or the folder is over 20 MB without weights.
     """
@@ -48,7 +56,11 @@ def bundle(card_path: Path, run_root: Path, out: Path, *, with_weights: bool = F
         for extra in ("training.json", "README.md"):
             if (source / extra).is_file():
                 shutil.copyfile(source / extra, partial / extra)
+        for run in (p for p in partial.iterdir() if compact and p.is_dir()):
+            _compact(run)
         weights = with_weights and _copy_weights(card, source, partial)
+        if compact and not weights and card.source.get("weights"):
+            raise SubmissionError("a compact submission carries its weights", where=card.name, fix="add --with-weights")
         size = sum(p.stat().st_size for p in partial.rglob("*") if p.is_file())
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
@@ -74,6 +86,22 @@ def _copy_run(card: EncoderCard, run: Path, target: Path) -> int:
         pass
     shutil.copytree(run, target, ignore=shutil.ignore_patterns("units", ".lock", "run.json", "suite.json"))
     return len(records)
+
+
+def _compact(run: Path) -> None:
+    plain = run / "records.jsonl"
+    records = read_records(run)
+    write_atomic(run / "records.jsonl.bz2", bz2.compress(plain.read_bytes()))
+    plain.unlink()
+    kept = {record.unit.key for record in records if keeps_predictions(record)}
+    for path in (run / "predictions").glob("*.npz"):
+        arrays = {name: a for name, a in read_predictions(path).items() if name.rpartition("/")[0] in kept}
+        write_atomic(path, predictions_bytes(arrays))
+
+
+def keeps_predictions(record: Record) -> bool:
+    """Whether a compact submission must hold the predictions of this unit."""
+    return record.status == "done" and feeds_full_board(record.unit.protocol, record.unit.budget)
 
 
 def missing_units(suite: str, present: set[str]) -> list[str]:

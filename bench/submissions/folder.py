@@ -3,8 +3,8 @@
 submissions/<encoder>/
     encoder.toml
     weights.safetensors         optional
-    <suite>/records.jsonl       every unit of the suite
-    <suite>/predictions/<task>.npz
+    <suite>/records.jsonl       every unit of the suite (.bz2 in a compact submission)
+    <suite>/predictions/<task>.npz  of every unit (of those that feed a board at all labels in a compact one)
     badge.json                  written by `medssl verify`, never by the author
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.encoders.card import EncoderCard, read_card
 from bench.errors import SubmissionError
-from bench.runs.journal import read_records
+from bench.runs.journal import RECORDS, read_records
 from bench.runs.records import Record
 
 
@@ -33,7 +33,7 @@ class Results:
 def read_results(encoder_folder: Path) -> Iterator[Results]:
     """Results of each suite of a submission or run folder. Raises CardError, SubmissionError."""
     card = read_card(encoder_folder)
-    for path in sorted(encoder_folder.glob("*/records.jsonl")):
+    for path in sorted({p.parent: p for name in RECORDS for p in encoder_folder.glob(f"*/{name}")}.values()):
         yield Results(card, path.parent.name, path.parent, _own(read_records(path.parent), card, path))
 
 

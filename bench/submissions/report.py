@@ -22,6 +22,8 @@ class Report:
     problems: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     units: int = 0
+    unchecked: int = 0
+    """Units of a compact submission that carry no predictions: only a rerun can check them."""
     largest_difference: float = 0.0
 
     @property

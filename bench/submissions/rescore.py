@@ -15,9 +15,10 @@ from bench.metrics import score
 from bench.metrics.calibration import chosen_temperature
 from bench.metrics.resample import resample_counts
 from bench.protocols.base import base_split
-from bench.runs.journal import read_outputs
+from bench.runs.journal import read_outputs, records_file
 from bench.runs.plan import Plan
 from bench.runs.records import Interval, Record
+from bench.submissions.bundle import keeps_predictions
 from bench.submissions.folder import Results
 from bench.submissions.intake import inspect_npz
 from bench.submissions.report import Report
@@ -28,7 +29,11 @@ TOLERANCE = 1e-9
 
 
 def check_predictions(result: Results, plan: Plan, report: Report, *, rescore: bool) -> None:
-    """Hashes, shapes and ranges of all predictions; with `rescore` every number in the records."""
+    """Hashes, shapes and ranges of all predictions; with `rescore` every number in the records.
+
+    A compact submission (packed records) may leave out predictions of units that feed no board at all labels.
+    """
+    compact = records_file(result.folder) != result.folder / "records.jsonl"
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in result.records:
         by_task[record.unit.task].append(record)
@@ -39,13 +44,24 @@ def check_predictions(result: Results, plan: Plan, report: Report, *, rescore: b
         try:
             if any(record.status == "done" for record in records):
                 inspect_npz(result.folder / "predictions" / f"{name}.npz")
-            for record, outputs in read_outputs(result.folder, records):
+            seen = set()
+            for record, outputs in read_outputs(result.folder, records, partial=compact):
                 expected = plan.protocols[record.unit.protocol].outputs(list(data.tests))
                 _check_unit(record, outputs, expected, data, counts, report)
+                seen.add(record.unit.key)
+            _check_absent([r for r in records if r.status == "done" and r.unit.key not in seen], report)
         except UserError as error:
             report.problems.append(str(error))
     what = "every metric and interval recomputed from predictions" if rescore else "ids, hashes, shapes of predictions"
+    what += f"; {report.unchecked} units carry none" if report.unchecked else ""
     report.checked.append(f"{result.suite}: {what}")
+
+
+def _check_absent(records: list[Record], report: Report) -> None:
+    """Units without predictions: refused where they feed a board, counted where a compact submission may lack them."""
+    report.unchecked += len(records)
+    if lacking := [record.unit.key for record in records if keeps_predictions(record)]:
+        report.problems.append(f"has no predictions of {len(lacking)} units that feed a board, e.g. {lacking[0]}")
 
 
 def _check_unit(

@@ -61,9 +61,12 @@ def verify(
             rescoring.check_predictions(result, plan, report, rescore=rescore)
         if (rerun or sample) and report.accepted:
             rerunning.check_rerun(folder, result, plan, report, sample=sample, seed=seed, trust_code=trust_code)
-    if report.accepted and (rescore or rerun or sample):
-        report.badge = "reproduced" if rerun or sample else "rescored"
+    rerun_too = rerun or sample is not None
+    if report.accepted and (rerun_too or (rescore and not report.unchecked)):
+        report.badge = "reproduced" if rerun_too else "rescored"
         _sign(report)
+    elif report.accepted and rescore:
+        report.checked.append("no badge: units without predictions ask for --rerun or --sample")
     if _RANK.index(report.badge) < _RANK.index(came):
         report.alarms.append(f"came with the badge {came!r}, of which this verification shows only {report.badge!r}")
     if not report.accepted:
