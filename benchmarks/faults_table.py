@@ -86,7 +86,7 @@ def kinds(arena: Arena, reference: State, points: list[str], seconds: float, eve
         "clock jumps by ten years": lambda: trials.clock_jumps(arena, reference, range(60, n + 1, 29 * every)),
     }
     if _may_mount():
-        found["disk of 64 to 1,344 KiB"] = lambda: trials.disk_of(arena, reference, range(64, 1345, 80 * every))
+        found["disk of 0.5 to 8 MiB"] = lambda: trials.disk_of(arena, reference, range(512, 8193, 480 * every))
     return found
 
 
@@ -136,8 +136,8 @@ PAGE = """# Faults
 
 What is left of a run that is broken off, and what the same command makes of it when it is given again. Made by
 `python benchmarks/faults_table.py --out docs/faults.md`, which breaks one small run ({units} units: two tasks, three
-protocols) {trials} times, {kills} of them by SIGKILL of the process that writes. After each, the command is repeated
-and its results are compared with those of a run that nothing disturbed.
+protocols) in {trials} trials, with {kills} SIGKILLs of a process that writes. After each trial the command is repeated and its
+results are compared with those of a run that nothing disturbed.
 
 A *write point* is an operation that changes the file system below the results or the cache, as the interpreter's audit
 events show them; the run has {points}: {what}.

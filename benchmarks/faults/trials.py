@@ -207,7 +207,7 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in found]
 
 
-def _gone(children: list[int], seconds: float = 10) -> bool:
+def _gone(children: list[int], seconds: float = 90) -> bool:
     """Whether the processes end by themselves within some seconds; those that do not are ended."""
     until = time.monotonic() + seconds
     left = children

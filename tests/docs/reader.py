@@ -96,7 +96,7 @@ class Reader:
         elif block.language == "toml":
             self._card(tomllib.loads(block.text), block.text)
         for line in block.commands:
-            if line not in EXEMPT and not _is_a_name(line):
+            if line not in EXEMPT and not (block.language == "inline" and _is_a_name(line)):
                 self.command(line)
 
     def command(self, line: str) -> None:
@@ -166,7 +166,7 @@ def _is_a_name(line: str) -> bool:
     words, command = shlex.split(line)[1:], medssl
     while words and hasattr(command, "get_command"):
         command = command.get_command(None, words.pop(0))
-    if hasattr(command, "get_command"):
+    if hasattr(command, "get_command") or not words:
         return True
     return all(word.startswith("-") for word in words) and any(p.required for p in command.params)
 

@@ -20,6 +20,7 @@ def package(tmp_path_factory: pytest.TempPathFactory, private_home: Path) -> Pat
     return small_suites(tmp_path_factory.mktemp("package"))
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_a_page_runs(page: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = str(page.relative_to(ROOT))
