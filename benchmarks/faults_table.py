@@ -2,9 +2,9 @@
 
     python benchmarks/faults_table.py [--every 1] [--only TEXT] [--rows rows.json] [--out docs/faults.md]
 
---every N: only every N-th write point. --only: kinds of fault whose name holds this text. --rows: keep finished rows in
-this file, and take those that are in it as they are. The disk of a fixed size needs the right to mount; without it that row is
-left out.
+--every N: only every N-th write point. --only: kinds of fault whose name holds this text. --rows: keep finished rows
+in this file, and take those that are in it as they are. The disk of a fixed size needs the right to mount; without it
+that row is left out.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ PAGE = """# Faults
 
 What is left of a run that is broken off, and what the same command makes of it when it is given again. Made by
 `python benchmarks/faults_table.py --out docs/faults.md`, which breaks one small run ({units} units: two tasks, three
-protocols) in {trials} trials, with {kills} SIGKILLs of a process that writes. After each trial the command is repeated and its
-results are compared with those of a run that nothing disturbed.
+protocols) in {trials} trials, with {kills} SIGKILLs of a process that writes. After each trial the command is
+repeated and its results are compared with those of a run that nothing disturbed.
 
 A *write point* is an operation that changes the file system below the results or the cache, as the interpreter's audit
 events show them; the run has {points}: {what}.
