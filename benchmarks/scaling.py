@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the page's text is filled in, and its lines are wrapped after that
 """How a run grows: measured with one and two processes, and simulated for 500 encoders x 100 tasks on up to 256 GPUs.
 
     python benchmarks/scaling.py [--skip-measured] [--out docs/scaling.md]
