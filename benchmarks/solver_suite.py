@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
+import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import timm
@@ -19,7 +18,6 @@ from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard
 from bench.encoders.preprocess import prepare
 from bench.features.allocator import freed_memory_kept
-from bench.features.cache import FeatureCache, feature_key
 from bench.features.extract import BATCH, extract
 from bench.runs.plan import make_plan
 from bench.runs.run import fingerprint_of
@@ -65,57 +63,49 @@ def suite(args: argparse.Namespace) -> None:
     """Extraction, and every protocol, budget and seed of phantom-v1, over the bare forward passes they need."""
     clock = time.process_time if args.cpu else time.perf_counter
     rows = []
-    for title, (model, size, dense_size, options) in NETWORKS.items():
+    for title in args.networks:
+        model, size, dense_size, options = NETWORKS[title]
         encoder = Network(model, size, dense_size, options)
         for name in args.tasks:
             data = load_task(make_plan("phantom-mini").tasks[name])
             n, pixels = sum(len(s) for s in data.splits.values()), dense_size if data.task.kind == "dense" else size
-            with tempfile.TemporaryDirectory() as folder:
-                cache = FeatureCache(Path(folder))
-                bare, extraction = _forward(encoder, data, clock), _extraction(encoder, data, cache, clock)
-                units, rest = _protocols(encoder, data, cache, clock)
-            whole = extraction + rest
-            speed = [f"{n / seconds:.0f}" for seconds in (bare, extraction)]
-            shares = [f"{v:.2f}" for v in (bare / extraction, whole / bare)]
-            costs = [str(units), f"{bare:.1f}", f"{rest:.1f}"]
-            rows.append([f"{title}, {pixels} px", data.task.kind, *speed, shares[0], *costs, shares[1]])
+            bare, extraction = _paces(encoder, data, args.repeats, clock)
+            units, whole = _protocols(encoder, data, clock)
+            cells = [f"{1 / bare:.0f}", f"{1 / extraction:.0f}", f"{bare / extraction:.2f}", str(units)]
+            cells += [f"{n * bare:.1f}", f"{whole:.1f}", f"{whole / (n * bare):.2f}"]
+            rows.append([f"{title}, {pixels} px", data.task.kind, *cells])
     table(
         "Extraction and the frozen protocols of phantom-v1 on one global and one dense task of 530 images",
         "encoder | task | images/s, bare forward | images/s, extracted | share of bare speed | units | bare forward, s "
-        "| protocols and statistics, s | whole / bare",
+        "| whole, s | whole / bare",
         rows,
     )
 
 
-def _forward(encoder: Encoder, data: TaskData, clock: Clock) -> float:
-    """Seconds of the bare forward passes a task needs, on float tensors that are ready, in batches as extraction."""
-    dense, total = data.task.kind == "dense", 0.0
-    with freed_memory_kept(), torch.inference_mode():
-        for split in data.splits.values():
-            for start in range(0, len(split), BATCH):
-                images = torch.as_tensor(np.array(split.images[start : start + BATCH]))
-                x = prepare(images, encoder.card.preprocessing, dense=dense)
-                started = clock()
-                encoder.forward(x, dense)
-                total += clock() - started
-    return total
+def _paces(encoder: Encoder, data: TaskData, repeats: int, clock: Clock) -> tuple[float, float]:
+    """Median seconds an image of the bare forward on ready float tensors, and of extraction from stored images.
 
-
-def _extraction(encoder: Encoder, data: TaskData, cache: FeatureCache, clock: Clock) -> float:
-    """Seconds from the stored uint8 images to features; they are left in the cache, whose writing is not counted."""
-    dense, total = data.task.kind == "dense", 0.0
-    for name, split in data.splits.items():
+    Both see two batches of training images, in turn.
+    """
+    dense, images = data.task.kind == "dense", data.train.images[: 2 * BATCH]
+    ready = prepare(torch.as_tensor(np.array(images)), encoder.card.preprocessing, dense=dense)
+    bare, extraction = [], []
+    for _ in range(repeats):
         started = clock()
-        features = extract(encoder, split.images, dense=dense)
-        total += clock() - started
-        cache.get(feature_key(encoder, data.sha256, name, dense), lambda features=features: features)
-    return total
+        with freed_memory_kept(), torch.inference_mode():
+            for x in ready.split(BATCH):
+                encoder.forward(x, dense)
+        between = clock()
+        extract(encoder, images, dense=dense)
+        bare.append((between - started) / len(images))
+        extraction.append((clock() - between) / len(images))
+    return statistics.median(bare), statistics.median(extraction)
 
 
-def _protocols(encoder: Encoder, data: TaskData, cache: FeatureCache, clock: Clock) -> tuple[int, float]:
-    """Number of units and seconds of solving, statistics and reading features back."""
+def _protocols(encoder: Encoder, data: TaskData, clock: Clock) -> tuple[int, float]:
+    """Number of units and seconds of encoding, solving and statistics."""
     plan = make_plan("phantom-v1")
-    setting = Setting("benchmark", "phantom-v1", fingerprint_of(plan), cache=cache)
+    setting = Setting("benchmark", "phantom-v1", fingerprint_of(plan))
     started = clock()
     results = list(score_task(encoder, data.task, None, plan.units(data.task), dict(plan.protocols), (), setting))
     return len(results), clock() - started

@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument(
         "--tasks", nargs="+", default=["phantom-ultrasound-diffuse-mini", "phantom-ultrasound-dense-mini"]
     )
+    parser.add_argument("--networks", nargs="+", default=list(solver_suite.NETWORKS), choices=solver_suite.NETWORKS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     faiss.omp_set_num_threads(args.threads)
