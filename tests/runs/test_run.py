@@ -50,6 +50,20 @@ def test_the_learnable_task_is_learnt(spec: RunSpec) -> None:
     assert scores["where.dense-linear-v1.100pct.0"] > 0.3
 
 
+def test_batch_size_and_threads_leave_scores_alone(spec: RunSpec, tmp_path: Path) -> None:
+    other = replace(spec, out=str(tmp_path / "b"), cache=False, batch_size=7, threads=2)
+    first, second = (
+        {
+            (r.unit.key, split, name): m.value
+            for r in run(s)
+            for split, ms in r.metrics.items()
+            for name, m in ms.items()
+        }
+        for s in (spec, other)
+    )
+    assert first == pytest.approx(second, abs=1e-4)
+
+
 def test_processes_give_the_same_records(spec: RunSpec, tmp_path: Path) -> None:
     pool = replace(spec, out=str(tmp_path / "b"), executor="processes", resources=Resources(workers=2))
     assert comparable(run(spec)) == comparable(run(pool))
