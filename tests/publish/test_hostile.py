@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from bench.encoders.card import EncoderCard
 from bench.publish.export import tex
+from bench.publish.snapshots import Withdrawal
 from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 
@@ -48,8 +50,9 @@ def hostile(tmp_path_factory) -> Path:
         }
         tasks[name] = replace(t, task=t.task.model_copy(update=changed))
     suite = replace(suite, title=PAYLOAD, description=PAYLOAD, tasks=tasks)
+    back = Withdrawal(encoder="x", version=PAYLOAD, date=date(2026, 1, 1), reason=PAYLOAD)
     out = tmp_path_factory.mktemp("hostile") / "public"
-    write_site(replace(view, encoders=encoders, suites=(suite,), version=PAYLOAD, withdrawn={"x": PAYLOAD}), out)
+    write_site(replace(view, encoders=encoders, suites=(suite,), version=PAYLOAD, withdrawn=[back]), out)
     return out
 
 
