@@ -5,7 +5,7 @@
 
 ENCODER is a folder with `encoder.toml` or a reference name; default: everything in `submissions/`. Features are those
 of the test images of the dense phantom tasks, diagnosed task by task and averaged over tasks; CKA between the encoders
-is computed over all tasks together, each centred, and written beside the table (`*.cka.csv`).
+is computed over all tasks together, each centred, and written and drawn beside the table (`*.cka.csv`, `*.cka.svg`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import pandas as pd
 
 from bench.analysis.diagnostics import diagnose
 from bench.analysis.diagnostics.similarity import cka_matrix
+from bench.analysis.pictures import similarity_map
+from bench.analysis.style import save
 from bench.data.load import load_task
 from bench.data.task import Task, shipped_tasks
 from bench.encoders.load import load_encoder
@@ -64,7 +66,9 @@ def main() -> None:
         print(card, {k: round(v, 3) for k, v in rows_of.items() if v == v}, flush=True)
     table = pd.DataFrame(rows).T.rename_axis("encoder")
     write_atomic(options.out, table.to_csv())
-    write_atomic(options.out.with_suffix(".cka.csv"), cka_matrix(features).rename_axis("encoder").to_csv())
+    similarity = cka_matrix(features)
+    write_atomic(options.out.with_suffix(".cka.csv"), similarity.rename_axis("encoder").to_csv())
+    save(similarity_map(similarity), options.out.with_suffix(".cka.svg"))
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ PAGE = ROOT / "docs/headroom.md"
 ENCODERS = {
     "raw pixels": "raw-pixels",
     "colour histogram": "colour-histogram",
-    "random ViT": "random-init-vit",
-    "random CNN": "random-init-cnn",
+    "random ViT": str(ROOT / "submissions/tiny-vit-random-init"),
+    "random CNN": str(ROOT / "submissions/tiny-cnn-random-init"),
     "ImageNet": str(ROOT / "bench/encoders/examples/imagenet-efficientnet-lite0.toml"),
 }
 COLUMNS = [*ENCODERS, "oracle", "oracle, site 2"]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from bench.submissions.bundle import Bundle
 
 
 @click.command("submit")
@@ -19,8 +23,14 @@ def COMMAND(encoder: Path, runs: Path, out: Path, with_weights: bool, compact: b
 
     made = bundle(encoder, runs, out, with_weights=with_weights, compact=compact)
     click.echo(f"{made.folder}: {made.n_records} records, {made.size / 1e6:.1f} MB, suites {', '.join(made.suites)}")
-    click.echo(f"Weights: {'included' if made.weights else 'not included (the badge can be at most: rescored)'}")
+    click.echo(f"Weights: {_weights(made)}")
     click.echo("Next:")
     click.echo(f"  medssl verify {made.folder} --rescore{' --sample 12' if compact else ''}")
     click.echo(f"  git switch -c submit-{made.card.name} && git add {made.folder}")
     click.echo(f"  git commit -m 'Submit {made.card.name}' && git push, then open a pull request")
+
+
+def _weights(made: Bundle) -> str:
+    if made.weights:
+        return "included"
+    return "not included (the badge can be at most: rescored)" if made.card.source.get("weights") else "none needed"
