@@ -42,7 +42,7 @@ def of_encoder(name: str, tasks: list[Task], images: int) -> tuple[str, dict[str
         some = np.arange(len(split))[:: max(1, len(split) // images)][:images]
         shown = np.asarray(split.images[some])
         features = extract(encoder, shown, dense=True)
-        mirrored = extract(encoder, np.ascontiguousarray(shown[:, :, ::-1]), dense=False)
+        mirrored = extract(encoder, np.ascontiguousarray(shown[:, :, ::-1]), dense=True)
         masks = np.asarray(split.labels[some])
         found.append(diagnose(features.pooled, features.grid, views=mirrored.pooled, masks=masks))
         pooled.append(features.pooled - features.pooled.mean(axis=0))

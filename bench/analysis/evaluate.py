@@ -75,8 +75,8 @@ def _sensitivity(
     out = []
     for choice, frame, changes in variants(claim, everything, main):
         found = _measure(claim, frame, effort, diagnostics, **changes)
-        if isinstance(found, str):
-            out.append(Variant(choice=choice, note=found))
+        if isinstance(found, str) or not np.isfinite(found.effect):
+            out.append(Variant(choice=choice, note=found if isinstance(found, str) else "no effect can be computed"))
         else:
             out.append(
                 Variant(

@@ -125,7 +125,7 @@ def _collection(
     folder: Path | None,
 ) -> Collection:
     prints = {name: _fingerprint(result) for name, result in results.items()}
-    official = _official(suite)
+    official = _official(suite, folder, set(prints.values()))
     verified = {name for name in results if badges[name] != "declared"} or set(results)
     counts = official or _most_common(prints[name] for name in verified)
     why = f"not {counts[:12]}" + (", that of the suite as it is now; run it again" if official else "")
@@ -146,9 +146,15 @@ def _collection(
     )
 
 
-def _official(suite: str) -> str | None:
-    """Fingerprint of a suite as it is shipped with this version, or None for one that is not shipped."""
-    return fingerprint_of(make_plan(suite)) if suite in suite_names() else None
+def _official(suite: str, folder: Path | None, found: set[str]) -> str | None:
+    """Fingerprint of a suite as it is shipped with this version, or None for one that is not shipped.
+
+    Without a result on the shipped suite it is that of the suite's protocols on the task cards in `folder`.
+    """
+    if suite not in suite_names():
+        return None
+    shipped_print = fingerprint_of(make_plan(suite))
+    return shipped_print if folder is None or shipped_print in found else fingerprint_of(make_plan(suite, folder))
 
 
 def _other_data(results: Mapping[str, Results], verified: frozenset[str] | set[str]) -> dict[str, str]:

@@ -34,6 +34,8 @@ EXEMPT = {
     "medssl pretrain --track": "trains for hours",
     "medssl pretrain --objective mae --data my-images/ --recipe base --device cuda": "GPU",
     "medssl pretrain --report docs/controlled-track.md": "needs the trained encoders",
+    "python benchmarks/diagnostics.py --out diagnostics.csv": "needs minutes; tests/analysis check the parts",
+    "python -m benchmarks.fuzz --seconds 25 --examples 500": "minutes; tests/submissions fuzz for moments",
     "medssl analyze --board phantom-v1 --diagnostics diagnostics.csv --report docs/findings.md": "needs results",
 }
 """Commands that cannot run in a test, each with its reason. They are parsed; a new one has to be added here by name."""
