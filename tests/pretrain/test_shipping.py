@@ -214,6 +214,9 @@ def mini_recipe(recipe, tmp_path) -> str:
 
 
 def test_the_command_on_ones_own_images_with_wandb_offline(recipe, tmp_path, monkeypatch):
+    import wandb
+
+    wandb.teardown()  # its session keeps the folder of whoever used it first in this process
     monkeypatch.chdir(tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (32, 40, 40), dtype=np.uint8)
     np.savez(tmp_path / "Own scans.npz", images=images)

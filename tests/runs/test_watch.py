@@ -44,6 +44,7 @@ def test_tensorboard_holds_every_score(spec: RunSpec) -> None:
 def test_wandb_offline_holds_config_scores_tables_and_curves(spec: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     import wandb
 
+    wandb.teardown()  # its session keeps the folder of whoever used it first in this process
     monkeypatch.setenv("WANDB_DIR", ".")
     made = {}
     for encoder in ("raw-pixels", "colour-histogram"):
