@@ -1,10 +1,11 @@
-"""Tables inside a hand-written Markdown page, each between `<!-- table NAME -->` and `<!-- end NAME -->`."""
+"""Markdown tables, and their places in a hand-written page: between `<!-- table NAME -->` and `<!-- end NAME -->`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UserError
 from bench.files import write_atomic
@@ -31,3 +32,16 @@ def replaced(text: str, name: str, table: str, *, where: object = None) -> str:
     if not pattern.search(text):
         raise UserError(f"has no table {name!r}", where=where, fix=f"add the lines '{begin}' and '{end}'")
     return pattern.sub(lambda _: f"{begin}\n{table}\n{end}", text)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Collection[int] = ()) -> str:
+    """A Markdown table; cells are shown by `str`, the columns numbered in `right` stand flush right.
+
+    >>> print(table(["a", "b"], [["x|y", 1]], right=[1]))
+    | a | b |
+    |---|--:|
+    | x/y | 1 |
+    """
+    rule = "|" + "|".join("--:" if i in right else "---" for i in range(len(head))) + "|"
+    lines = [f"| {' | '.join(str(cell).replace('|', '/') for cell in row)} |" for row in (head, *rows)]
+    return "\n".join([lines[0], rule, *lines[1:]])

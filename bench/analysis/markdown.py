@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
+
+from bench.markers import table
 
 
 def tables(found: Mapping[str, Any]) -> dict[str, str]:
@@ -129,9 +131,5 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None else f"{value:{form}}"
 
 
-def _table(head: list[str], rows: list[list[Any]], right: Any = ()) -> str:
-    if not rows:
-        return "Nothing to show with these results."
-    rule = "|" + "|".join("--:" if i in set(right) else "---" for i in range(len(head))) + "|"
-    lines = [f"| {' | '.join(str(cell).replace('|', '/') for cell in row)} |" for row in (head, *rows)]
-    return "\n".join([lines[0], rule, *lines[1:]])
+def _table(head: list[str], rows: list[list[Any]], right: Collection[int] = ()) -> str:
+    return table(head, rows, right=right) if rows else "Nothing to show with these results."

@@ -78,7 +78,7 @@ def lacking(claim: Claim, found: Measurement) -> str | None:
             short.append(f"{n} {name} encoders of at least {least.per_group}")
     if found.n_tasks < least.tasks:
         short.append(f"{found.n_tasks} source data sets of at least {least.tasks}")
-    if 1 < least.modalities > found.n_modalities:
+    if found.n_modalities < least.modalities:
         short.append(f"{found.n_modalities} modalities of at least {least.modalities}")
     return "; ".join(short) or None
 

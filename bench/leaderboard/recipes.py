@@ -37,4 +37,4 @@ RECIPES: tuple[Recipe, ...] = (
 
 def feeds_full_board(protocol: str, budget: str) -> bool:
     """Whether a unit counts on a board that uses all labels: what a compact submission keeps predictions of."""
-    return any(protocol in r.protocols.values() and budget in r.budgets for r in RECIPES if r.budgets == (FULL,))
+    return budget == FULL and any(protocol in r.protocols.values() for r in RECIPES if FULL in r.budgets)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from bench import markers
 from bench.leaderboard import Board, boards
 from bench.leaderboard.collect import collect
+from bench.markers import table
 from bench.pretrain import standings
 from bench.pretrain.job import objectives
 from bench.pretrain.recipe import Recipe
@@ -53,15 +55,14 @@ def stories_in(submissions: Path, recipe: Recipe) -> list[Story]:
 
 def runs_table(stories: list[Story]) -> str:
     """One row a run: compute, loss, diagnostics and whether it collapsed."""
-    head = (
-        "| encoder | paradigm | gradient views | teacher views | PFLOP | parameters | loss, first to last tenth "
-        "| RankMe | centred rank | feature std | kNN | linear | state |"
-    )
-    rows = [head, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"]
-    return "\n".join([*rows, *map(_run_row, stories)])
+    head = [
+        "encoder", "paradigm", "gradient views", "teacher views", "PFLOP", "parameters", "loss, first to last tenth",
+        "RankMe", "centred rank", "feature std", "kNN", "linear", "state",
+    ]  # fmt: skip
+    return table(head, map(_run_row, stories), right=range(2, 12))
 
 
-def _run_row(story: Story) -> str:
+def _run_row(story: Story) -> list[str]:
     compute, final = story["compute"], story["final"]
     kind = objectives()[story["objective"]]
     loss = [row["loss"] for row in story["loss"]]
@@ -69,12 +70,11 @@ def _run_row(story: Story) -> str:
     change = f"{sum(loss[:tenth]) / tenth:.3f} to {sum(loss[-tenth:]) / tenth:.3f}" if loss else "-"
     state = "**collapsed**" if story["collapsed"] else "untrained" if not kind.trains else "trained"
     numbers = [_shown(final.get(name), digits) for name, digits in _SHOWN]
-    cells = [
+    return [
         _label(story), PARADIGM_TITLES[kind.paradigm],
         f"{compute['gradient_views']:,}", f"{compute['teacher_views']:,}",
         f"{compute['flops'] / 1e15:.4f}", f"{compute['parameters']:,}", change, *numbers, state,
     ]  # fmt: skip
-    return f"| {' | '.join(cells)} |"
 
 
 _SHOWN = (("rankme", 1), ("centred_rank", 1), ("feature_std", 3), ("knn", 3), ("linear", 3))
@@ -82,16 +82,16 @@ _SHOWN = (("rankme", 1), ("centred_rank", 1), ("feature_std", 3), ("knn", 3), ("
 
 def seeds_table(stories: list[Story]) -> str:
     """kNN of each pretraining seed beside its spread, and the spread between the objectives at seed 0."""
-    rows = ["| objective | seeds | kNN, mean | kNN, standard deviation |", "|---|--:|--:|--:|"]
+    rows = []
     vit = [s for s in stories if s["backbone"] == "vit" and "knn" in s["final"]]
     for name in dict.fromkeys(s["objective"] for s in vit):
         values = [s["final"]["knn"] for s in vit if s["objective"] == name]
         if len(values) > 1:
-            rows.append(f"| {name} | {len(values)} | {_mean(values):.4f} | {_deviation(values):.4f} |")
+            rows.append([name, len(values), f"{fmean(values):.4f}", f"{stdev(values):.4f}"])
     first = [s["final"]["knn"] for s in vit if s["seed"] == 0 and objectives()[s["objective"]].paradigm != "reference"]
     if len(first) > 1:
-        rows.append(f"| between objectives, seed 0 | {len(first)} | {_mean(first):.4f} | {_deviation(first):.4f} |")
-    return "\n".join(rows)
+        rows.append(["between objectives, seed 0", len(first), f"{fmean(first):.4f}", f"{stdev(first):.4f}"])
+    return table(["objective", "seeds", "kNN, mean", "kNN, standard deviation"], rows, right=(1, 2, 3))
 
 
 def tuning_table(recipe: Recipe) -> str:
@@ -99,12 +99,11 @@ def tuning_table(recipe: Recipe) -> str:
     rates = [f"{rate:g}" for rate in recipe.tuning.learning_rates]
     best, trials = best_rates(read_trials(recipe)), read_trials(recipe)
     rows = [
-        f"| objective | {' | '.join(f'kNN at {r}' for r in rates)} | taken |",
-        "|---" + "|--:" * (len(rates) + 1) + "|",
+        [name, *(_shown(found.get(rate), 4) for rate in rates), f"{best[name]:g}"]
+        for name, found in sorted(trials.items())
     ]
-    for name, found in sorted(trials.items()):
-        rows.append(f"| {name} | {' | '.join(_shown(found.get(r), 4) for r in rates)} | {best[name]:g} |")
-    return "\n".join(rows)
+    head = ["objective", *(f"kNN at {rate}" for rate in rates), "taken"]
+    return table(head, rows, right=range(1, len(head)))
 
 
 def _label(story: Story) -> str:
@@ -113,13 +112,3 @@ def _label(story: Story) -> str:
 
 def _shown(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _deviation(values: list[float]) -> float:
-    """Sample standard deviation."""
-    mean = _mean(values)
-    return (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5

@@ -8,6 +8,7 @@ from statistics import fmean, stdev, variance
 from typing import Any
 
 from bench.leaderboard.board import Board
+from bench.markers import table
 from bench.metrics.uncertainty import Difference
 from bench.pretrain.job import objectives
 from bench.words import PARADIGM_TITLES
@@ -20,11 +21,7 @@ REFERENCE = "reference"
 def against_random(stories: list[Story], boards: Mapping[str, Board]) -> str:
     """One row a scored encoder: Global and Dense in points, and each less that of the untrained network of the same
     backbone with the paired 95 % interval."""
-    rows = [
-        "| encoder | paradigm | Global | less random init | Dense | less random init |",
-        "|---|---|--:|--:|--:|--:|",
-    ]
-    scores = {board: _scores(boards[board]) for board in BOARDS if board in boards}
+    rows, scores = [], _scores(boards)
     untrained = {s["backbone"]: s["name"] for s in stories if s["objective"] == "random-init"}
     differences = {
         (board, backbone): boards[board].against(name)
@@ -42,15 +39,15 @@ def against_random(stories: list[Story], boards: Mapping[str, Board]) -> str:
                     _difference(differences.get((board, story["backbone"]), {}).get(story["name"])),
                 )
             ]
-            rows.append(f"| {story['name']} | {_paradigm(story)} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+            rows.append([story["name"], _paradigm(story), *cells])
+    head = ["encoder", "paradigm", "Global", "less random init", "Dense", "less random init"]
+    return table(head, rows, right=range(2, 6))
 
 
 def spread(stories: list[Story], boards: Mapping[str, Board]) -> str:
     """Standard deviation in points of Global and Dense: between pretraining seeds of one objective, between the
     objectives of one paradigm, and between the means of paradigms (transformers, seed 0 for the last two)."""
-    rows = ["| spread, points | Global | Dense | from |", "|---|--:|--:|---|"]
-    scores = {board: _scores(boards[board]) for board in BOARDS if board in boards}
+    rows, scores = [], _scores(boards)
     vit = [s for s in stories if s["backbone"] == "vit"]
     for words, groups, of_means in (
         ("between pretraining seeds of one objective", _by_seed(vit), False),
@@ -60,24 +57,27 @@ def spread(stories: list[Story], boards: Mapping[str, Board]) -> str:
         by_board = [_values(groups, found, of_means) for found in scores.values()]
         cells = [f"{_pooled(values):.2f}" if values else "-" for values in by_board]
         basis = [f"{sum(map(len, v))} values, {len(v)} group{'s' * (len(v) != 1)}" for v in by_board[:1]]
-        rows.append(f"| {words} | {' | '.join([*cells, *basis])} |")
-    return "\n".join(rows)
+        rows.append([words, *cells, *basis])
+    return table(["spread, points", "Global", "Dense", "from"], rows, right=(1, 2))
 
 
 def seeds(stories: list[Story], boards: Mapping[str, Board]) -> str:
     """Global and Dense of each objective that was pretrained with several seeds: mean and standard deviation."""
-    rows = ["| objective | seeds | Global, mean and sd | Dense, mean and sd |", "|---|--:|--:|--:|"]
-    scores = {board: _scores(boards[board]) for board in BOARDS if board in boards}
+    rows, scores = [], _scores(boards)
     for group in _by_seed([s for s in stories if s["backbone"] == "vit"]):
         values = [[found[s["name"]] for s in group if s["name"] in found] for found in scores.values()]
         if values and all(len(v) > 1 for v in values):
-            cells = " | ".join(f"{fmean(v):.2f}, {stdev(v):.2f}" for v in values)
-            rows.append(f"| {group[0]['objective']} | {len(values[0])} | {cells} |")
-    return "\n".join(rows)
+            rows.append([group[0]["objective"], len(values[0]), *(f"{fmean(v):.2f}, {stdev(v):.2f}" for v in values)])
+    return table(["objective", "seeds", "Global, mean and sd", "Dense, mean and sd"], rows, right=(1, 2, 3))
 
 
-def _scores(board: Board) -> dict[str, float]:
-    return {row.encoder: 100 * row.score for row in board.rows if row.score is not None}
+def _scores(boards: Mapping[str, Board]) -> dict[str, dict[str, float]]:
+    """Global and Dense, as far as they are there -> encoder -> score in points."""
+    return {
+        name: {row.encoder: 100 * row.score for row in boards[name].rows if row.score is not None}
+        for name in BOARDS
+        if name in boards
+    }
 
 
 def _difference(found: Difference | None) -> str:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench.data.task import Task
 from bench.files import canonical_json, sha256_text, write_atomic
+from bench.leaderboard.frame import normalised
 from bench.locate import home
 from bench.strict import Strict
 
@@ -59,7 +60,7 @@ def compute(data: TaskData) -> tuple[Anchor, ...]:
 
 
 def _anchor(task: Task, kind: Kind, title: str, value: float) -> Anchor:
-    return Anchor(kind=kind, title=title, value=value, score=max(0.0, (value - task.chance) / (1 - task.chance)))
+    return Anchor(kind=kind, title=title, value=value, score=normalised(value, task.chance))
 
 
 def cell_anchors(tasks: Iterable[tuple[Anchor, ...]]) -> dict[tuple[Kind, str], float]:

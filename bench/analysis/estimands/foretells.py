@@ -55,6 +55,7 @@ class Foretells(Estimand):
             p=bootstrap.p_from(draws),
             n_encoders=len(data),
             n_tasks=table.n_origins,
+            n_modalities=table.columns["modality"].nunique(),
             groups={"self-supervised": len(data)},
             details={"tau": float(kendalltau(data["x"], data["more"]).statistic)},
             chart=[{"encoder": e, "x": float(r.x), "y": float(r.more)} for e, r in data.iterrows()],
