@@ -168,6 +168,7 @@ def test_a_busy_server_is_asked_again_when_it_says(server, monkeypatch):
 
 
 def test_nobody_answers(server):
+    server.shutdown()  # first: while its loop still waits, a closed server takes connections and resets them
     server.server_close()
     with pytest.raises(DataError, match=r"refused|no connection can be made"):
         quick(attempts=2).fetch(wanted(server))
