@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
+from bench import markers
 from bench.metrics.ranking import auroc
 from bench.metrics.resample import resample_counts, weighted_sums
 from bench.metrics.uncertainty import nest_seeds, seed_draws
@@ -110,15 +111,14 @@ def chunks(simulations: int) -> list[slice]:
 
 def table(rows: list[tuple[str, str, float]]) -> str:
     """Markdown; a mark stands where coverage leaves 93 to 97 %."""
-    lines = ["| interval | setting | coverage of 95 % | within 93-97 |", "|---|---|---|---|"]
-    lines += [f"| {n} | {s} | {100 * c:.1f} % | {'yes' if 0.93 <= c <= 0.97 else '**no**'} |" for n, s, c in rows]
-    return "\n".join(lines) + "\n"
+    cells = [(n, s, f"{100 * c:.1f} %", "yes" if 0.93 <= c <= 0.97 else "**no**") for n, s, c in rows]
+    return markers.table(["interval", "setting", "coverage of 95 %", "within 93-97"], cells)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simulations", type=int, default=2000)
-    parser.add_argument("--write", type=Path, help="Markdown file in which the table after the marker is replaced.")
+    parser.add_argument("--write", type=Path, help="page whose table of coverage is replaced")
     arguments = parser.parse_args()
     rows: list[tuple[str, str, float]] = []
     for family in (auroc_rows, auroc_difference_rows, dice_rows, patient_rows, seed_rows):
@@ -126,10 +126,7 @@ def main() -> None:
             print(f"{row[0]:36} {row[1]:48} {100 * row[2]:.1f} %", flush=True)
             rows.append(row)
     if arguments.write:
-        head = (
-            arguments.write.read_text(encoding="utf-8").split("<!-- table -->")[0] if arguments.write.exists() else ""
-        )
-        arguments.write.write_text(f"{head}<!-- table -->\n{table(rows)}", encoding="utf-8")
+        markers.refresh(arguments.write, {"coverage": table(rows)})
 
 
 if __name__ == "__main__":

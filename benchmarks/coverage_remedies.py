@@ -20,12 +20,12 @@ import numpy as np
 from coverage import chunks, counts_for
 from scipy.stats import norm, rankdata, t
 
+from bench import markers
 from bench.metrics.ranking import auroc
 from bench.metrics.resample import weighted_sums
 from bench.metrics.uncertainty import nest_seeds, seed_draws
 
 KINDS = ("percentile, as used", "BCa", "widened percentile", "t interval")
-MARKER = "<!-- remedies -->"
 
 
 @dataclass(frozen=True)
@@ -134,14 +134,14 @@ def seed_settings(simulations: int) -> Iterator[tuple[str, np.ndarray]]:
 
 def table(rows: list[tuple[str, np.ndarray]]) -> str:
     """Markdown: coverage of each kind in each setting; a star marks 93-97 %."""
-    lines = [f"| setting | {' | '.join(KINDS)} |", "|---|---|---|---|---|"]
+    lines = []
     for name, hits in rows:
         shares = hits.mean(1)
         cells = [f"{100 * c:.1f} %{' *' if 0.93 <= c <= 0.97 else ''}" for c in shares]
         if name.startswith("Nested"):
             cells[1] = "-"
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append([name, *cells])
+    return markers.table(["setting", *KINDS], lines)
 
 
 def main() -> None:
@@ -156,8 +156,7 @@ def main() -> None:
             rows.append(row)
     print(table(rows))
     if arguments.write:
-        head, _, rest = arguments.write.read_text(encoding="utf-8").split(MARKER)
-        arguments.write.write_text(f"{head}{MARKER}\n{table(rows)}{MARKER}{rest}", encoding="utf-8")
+        markers.refresh(arguments.write, {"remedies": table(rows)})
 
 
 if __name__ == "__main__":
