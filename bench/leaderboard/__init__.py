@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from bench.leaderboard.board import Board, make_board
-from bench.leaderboard.evidence import ReplicatesOf, UnitKey, gather
+from bench.leaderboard.evidence import Known, ReplicatesOf, UnitKey, gather
 from bench.leaderboard.recipes import RECIPES
 from bench.metrics.resample import REPLICATES
 
@@ -50,28 +50,22 @@ def boards(collection: Collection, *, drop_contaminated: bool = False) -> dict[s
 
     Replicates are recomputed from predictions (cached); where that cannot be done a note says so.
     """
-    known, notes = known_replicates(collection)
+    known = known_replicates(collection)
     made = boards_of(
-        collection.frame, known.get, drop_contaminated=drop_contaminated, unfinished=collection.unfinished
-    )  # fmt: skip
-    return {name: replace(board, notes=notes) for name, board in made.items()}
+        collection.frame, known.draws.get, drop_contaminated=drop_contaminated, unfinished=collection.unfinished
+    )
+    return {r.name: replace(made[r.name], notes=known.notes(r)) for r in RECIPES if r.name in made}
 
 
-def known_replicates(collection: Collection) -> tuple[dict[UnitKey, np.ndarray], tuple[str, ...]]:
-    """Replicates of every unit a board can be made of, and a note where some had to be approximated."""
+def known_replicates(collection: Collection) -> Known:
+    """Replicates of every unit a board can be made of."""
     from bench.leaderboard.replicates import all_replicates
 
     protocols = {protocol for recipe in RECIPES for protocol in recipe.protocols.values()}
-    known: dict[UnitKey, np.ndarray] = {}
-    approximated = 0
+    draws: dict[UnitKey, np.ndarray] = {}
+    approximated: frozenset[UnitKey] = frozenset()
     for results in collection.results.values():
         found, left = all_replicates(results, dict(collection.tasks), protocols, collection.folder)
-        known |= found
-        approximated += left
-    if not approximated:
-        return known, ()
-    note = (
-        f"{approximated} of {len(known)} results could not be resampled (data or predictions not at hand): their "
-        "intervals are approximated from the records, without pairing."
-    )
-    return known, (note,)
+        draws |= found
+        approximated |= left
+    return Known(draws, approximated)

@@ -22,6 +22,27 @@ ReplicatesOf = Callable[[UnitKey], "np.ndarray | None"]
 """Replicates of a unit's primary metric on "test", float64 (b,), the same b for every unit; None where unknown."""
 
 
+@dataclass(frozen=True)
+class Known:
+    """Bootstrap replicates of units.
+
+    draws: float64 (b,) each. approximated: the units whose draws stand in for predictions or data not at hand.
+    """
+
+    draws: dict[UnitKey, np.ndarray]
+    approximated: frozenset[UnitKey]
+
+    def notes(self, recipe: Recipe) -> tuple[str, ...]:
+        """What must be told on the board of a recipe: how many of the units that feed it are approximated."""
+        mine = {key for key in self.draws if key[2] in recipe.protocols.values() and key[3] in recipe.budgets}
+        if not (left := len(mine & self.approximated)):
+            return ()
+        return (
+            f"{left} of {len(mine)} results could not be resampled (data or predictions not at hand): their intervals "
+            "are approximated from the records, without pairing.",
+        )
+
+
 class Result(NamedTuple):
     """One unit's primary metric on "test", with what a board must know of its encoder and task."""
 

@@ -54,8 +54,8 @@ def cached(record: Record, task: Task) -> np.ndarray | None:
 
 def all_replicates(
     results: Results, tasks: dict[str, Task], protocols: set[str], folder: Path | None = None
-) -> tuple[dict[UnitKey, np.ndarray], int]:
-    """Replicates of every done unit of `protocols`, and how many of them had to be approximated.
+) -> tuple[dict[UnitKey, np.ndarray], frozenset[UnitKey]]:
+    """Replicates of every done unit of `protocols`, and which of them had to be approximated.
 
     Where a task's data is not at hand (folder: where cards of one's own start), or predictions are missing, the
     interval in the record stands in: normal draws, independent between encoders, which makes differences wider.
@@ -71,8 +71,8 @@ def all_replicates(
             found |= dict(_recomputed(results, tasks[name], records, folder))
         except UserError:
             continue
-    left = [r for r in wanted if _key(r) not in found]
-    return found | {_key(r): approximate(r) for r in left}, len(left)
+    left = {_key(r): approximate(r) for r in wanted if _key(r) not in found}
+    return found | left, frozenset(left)
 
 
 def approximate(record: Record) -> np.ndarray:

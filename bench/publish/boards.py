@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from bench.leaderboard import Board, boards_of
 from bench.leaderboard.board import Row as BoardRow
 from bench.leaderboard.collect import Collection
-from bench.leaderboard.evidence import UnitKey, gather
+from bench.leaderboard.evidence import Known, UnitKey, gather
 from bench.leaderboard.recipes import RECIPES
 from bench.publish.curves import Curves, label_curves
 from bench.publish.model import BoardView, Column, Estimate, Pairs, Row, Variant
@@ -18,13 +18,17 @@ Replicates = Mapping[UnitKey, np.ndarray]
 NAMES = {"Overall": "overall", "Global": "global", "Dense": "dense", "Low-label": "low-label", "Fine-tune": "fine-tune"}
 
 
-def board_views(collection: Collection, known: Replicates, notes: Sequence[str]) -> tuple[BoardView, ...]:
+def board_views(collection: Collection, known: Known) -> tuple[BoardView, ...]:
     """Every board that has results, Overall first, each also without contaminated cells."""
     frame, unfinished = collection.frame, collection.unfinished
-    made, clean = (boards_of(frame, known.get, drop_contaminated=c, unfinished=unfinished) for c in (False, True))
-    curves = label_curves(frame, known.get, unfinished)
-    note = " ".join(notes)
-    return tuple(_view(collection.suite, board, clean[name], curves, note) for name, board in made.items())
+    of = known.draws.get
+    made, clean = (boards_of(frame, of, drop_contaminated=c, unfinished=unfinished) for c in (False, True))
+    curves = label_curves(frame, of, unfinished)
+    return tuple(
+        _view(collection.suite, made[r.name], clean[r.name], curves, " ".join(known.notes(r)))
+        for r in RECIPES
+        if r.name in made
+    )
 
 
 def _view(suite: str, board: Board, clean: Board, every: Curves, note: str) -> BoardView:

@@ -35,7 +35,7 @@ def suite_view(collection: Collection, files: Files) -> SuiteParts:
     frame = collection.frame
     main = dict(FROZEN)
     card = _card(collection.suite)
-    known, notes = known_replicates(collection)
+    known = known_replicates(collection)
     view = SuiteView(
         name=collection.suite,
         title=card.title if card else collection.suite,
@@ -43,10 +43,10 @@ def suite_view(collection: Collection, files: Files) -> SuiteParts:
         synthetic=all(t.synthetic for t in collection.tasks.values()),
         fingerprint=collection.fingerprint,
         tasks={name: _task(collection, name, main, files) for name in collection.tasks},
-        boards=board_views(collection, known, notes),
+        boards=board_views(collection, known),
         results=mean_over_seeds(frame),
         main=main,
-        pairs=pairs(collection, known),
+        pairs=pairs(collection, known.draws),
         left_out=dict(collection.left_out),
     )
     ledger = {claim.id: claim for claim in read_ledger()}

@@ -4,6 +4,8 @@ import pytest
 from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
 from bench.errors import UserError
+from bench.leaderboard.evidence import Known
+from bench.leaderboard.recipes import RECIPES
 from bench.leaderboard.replicates import approximate, cached, replicates
 from bench.metrics import primary_replicates, resample_counts
 from bench.runs.records import Interval, Provenance, Record, Unit
@@ -68,3 +70,12 @@ def test_an_approximation_has_the_records_width_and_is_unpaired():
     np.testing.assert_array_equal(first, approximate(record("a")))
     bare = record(metrics={"test": {"auroc": Interval(value=0.8)}})
     assert np.isnan(approximate(bare)).all()
+
+
+def test_a_board_tells_only_of_its_own_approximated_units():
+    full, few = ("a", "t", "linear-v1", "100%", 0), ("a", "t", "linear-v1", "10%", 0)
+    known = Known(dict.fromkeys((full, few), np.zeros(3)), frozenset({few}))
+    told = {recipe.name: known.notes(recipe) for recipe in RECIPES}
+    assert [name for name, notes in told.items() if notes] == ["Low-label"]
+    assert told["Low-label"][0].startswith("1 of 1 results could not be resampled")
+    assert Known(known.draws, frozenset()).notes(RECIPES[0]) == ()
