@@ -19,9 +19,11 @@ MAX_NESTING = 32
 MAX_PROBLEMS = 20
 """How many problems of one file a message lists: a stranger's file may have thousands."""
 
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+SHA256 = r"^[0-9a-f]{64}$"
 SPOKEN = {
-    r"^[a-z0-9][a-z0-9._-]{0,63}$": "a name of lower-case letters, digits, '.', '_' and '-', at most 64 of them",
-    r"^[0-9a-f]{64}$": "a SHA-256 (64 lower-case hexadecimal digits)",
+    NAME: "a name of lower-case letters, digits, '.', '_' and '-', at most 64 of them",
+    SHA256: "a SHA-256 (64 lower-case hexadecimal digits)",
 }
 """What the patterns of the schemas mean."""
 

@@ -90,11 +90,11 @@ class Encoder(ABC):
     def execution(self) -> dict[str, str | bool]:
         """What departs from plain float32 and can change the last bits of a feature: part of a feature's address."""
         ways = {
-            "precision": self.autocast and self.precision,
+            "precision": self.precision if self.autocast else "",
             "layout": self._channels_last,
-            "compiled": self._compiled,
+            "compiled": self._compiled is not None,
         }
-        return {name: str(way) if name == "precision" else True for name, way in ways.items() if way}
+        return {name: way for name, way in ways.items() if way}
 
     def encode(self, images: Tensor, dense: bool = False, preprocessing: Preprocessing | None = None) -> Encoded:
         """Features of `images`: uint8 (n, h, w, c), c in {1, 3}. Raises EncoderError on NaN or a wrong shape.

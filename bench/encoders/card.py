@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from bench.files import canonical_json, sha256_text
-from bench.strict import Strict, read_toml
+from bench.strict import NAME, SHA256, Strict, read_toml
 from bench.words import Grey, Objective, Paradigm, Pooling
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Prose = Annotated[str, StringConstraints(max_length=4000)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
 Ratio = Annotated[float, Field(gt=0, le=1000)]
 
 

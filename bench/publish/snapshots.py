@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from bench.encoders.card import Line, Name, Prose
+from bench.encoders.card import Line, Name, Prose, Sha256
 from bench.errors import UserError
 from bench.strict import Strict, read_toml
 
@@ -46,7 +46,7 @@ class BoardSnapshot(Strict):
 class Snapshot(Strict):
     """Every board under one fingerprint of the data."""
 
-    data: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    data: Sha256
     date: Line
     medssl: Line
     boards: list[BoardSnapshot]

@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 
 from bench.errors import SubmissionError, UserError
+from bench.strict import NAME
 from bench.submissions.badge import contents_sha256
 from bench.submissions.intake import inspect
-
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def changed(base: Path, incoming: Path) -> list[str]:
@@ -27,7 +26,7 @@ def changed(base: Path, incoming: Path) -> list[str]:
     for folder in sorted(incoming.iterdir()) if incoming.is_dir() else []:
         if folder.name == "README.md" and folder.is_file() and not folder.is_symlink():
             continue
-        if not NAME.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
+        if not re.fullmatch(NAME, folder.name) or folder.is_symlink() or not folder.is_dir():
             shown = ascii(folder.name)[1:-1][:100]
             raise SubmissionError(f"{shown!r} is not a folder named like an encoder", where="submissions")
         inspect(folder)
