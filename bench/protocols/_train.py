@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from timm.layers import DropPath
 from torch import Tensor, nn
 
 from bench.data.task import Task
@@ -81,3 +82,26 @@ def layer_groups(model: nn.Module, rate: float, decay: float, weight_decay: floa
         }
         for name, parameter in model.named_parameters()
     ]
+
+
+def with_drop_path(network: nn.Module, rate: float) -> None:
+    """Drop residual branches in training (Huang et al. 2016), with a rate that grows from 0 to `rate` over the blocks.
+
+    Blocks are those of timm, which keep a place for it (`drop_path`, `drop_path1`, ...); other networks stay as
+    they are.
+    """
+    places = [
+        (
+            block,
+            [
+                name
+                for name in ("drop_path", "drop_path1", "drop_path2")
+                if isinstance(getattr(block, name, 0), nn.Identity | DropPath | None)
+            ],
+        )
+        for block in network.modules()
+    ]
+    blocks = [(block, names) for block, names in places if names]
+    for i, (block, names) in enumerate(blocks):
+        for name in names:
+            setattr(block, name, DropPath(rate * i / max(1, len(blocks) - 1)))

@@ -1,9 +1,10 @@
 """fine-tune-v1: the whole network is trained with a linear head; a board of its own.
 
 AdamW, weight decay 0.05, batches of 64, layer decay 0.75, 10 % warm-up, cosine, 50 epochs but at least 2,000 and
-at most 10,000 steps; flips by modality, small changes of brightness and contrast. At 100 % the learning rate is one of
-2e-5, 1e-4, 5e-4 and the epoch is the best one, both by the primary metric on the validation split; inside a label
-budget nothing is tuned: 1e-4, last epoch. Not comparable with the frozen boards: rankings differ (docs/protocols.md).
+at most 10,000 steps, drop-path 0.1; flips and rotations by modality, small changes of brightness and contrast. At 100 %
+the learning rate is one of 2e-5, 1e-4, 5e-4 and the epoch is the best one, both by the primary metric on the validation
+split; inside a label budget nothing is tuned: 1e-4, last epoch. Not comparable with the frozen boards: rankings differ
+(docs/protocols.md).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.data.task import Task
@@ -22,11 +24,13 @@ from bench.encoders.base import Encoder
 from bench.encoders.preprocess import prepare
 from bench.errors import NotForThisEncoderError
 from bench.protocols._select import calibrated, one_hot, primary, probabilities
-from bench.protocols._train import cosine_steps, layer_groups, loss_of, torch_seed
+from bench.protocols._train import cosine_steps, layer_groups, loss_of, torch_seed, with_drop_path
 from bench.protocols.base import Prediction, Problem, Protocol, Subset
 
 UPRIGHT = ("xray", "oct", "ultrasound", "photo", "ct", "mri")
-"""Modalities whose images have a top: flipped left to right only."""
+"""Modalities whose images have a top: flipped left to right only, and turned a little."""
+TURNED = 10.0
+"""Degrees by which an upright image is turned at most; others by any angle."""
 SCALED_BY = 256
 """Training images whose features set the scale of what the head sees."""
 
@@ -52,8 +56,10 @@ class FineTune(Protocol):
             "layer_decay": 0.75,
             "warm_up": 0.1,
             "schedule": "cosine",
-            "augment": "flips, brightness and contrast 0.1",
+            "drop_path": 0.1,
+            "augment": "flips, rotation, brightness and contrast 0.1",
             "upright": list(UPRIGHT),
+            "turned": TURNED,
             "scaled_by": SCALED_BY,
         }
 
@@ -67,7 +73,8 @@ class FineTune(Protocol):
         task, tuned = problem.task, subset.full and len(problem.val.labels) > 0
         found: tuple[float, float, _Model] | None = None
         for rate in self.params["lr"] if tuned else [self.params["lr_few"]]:
-            value, model = self._train(problem, encoder, subset, rate, tuned)
+            with torch.random.fork_rng():
+                value, model = self._train(problem, encoder, subset, rate, tuned)
             if found is None or value > found[0]:
                 found = value, rate, model
         assert found is not None
@@ -86,9 +93,11 @@ class FineTune(Protocol):
         """The model of the best epoch and its validation metric; without validation the last one, and NaN."""
         p, task = self.params, problem.task
         generator = torch.Generator().manual_seed(torch_seed(task, subset.seed))
+        torch.manual_seed(torch_seed(task, subset.seed))  # drop-path and dropout draw from torch's own generator
         y = torch.as_tensor(one_hot(task, problem.train.labels[subset.rows]), dtype=torch.float32)
         images = problem.train.images[subset.rows]
         model = _Model(encoder, y.shape[1], images[:SCALED_BY])
+        with_drop_path(model.network, p["drop_path"])
         optimiser = torch.optim.AdamW(layer_groups(model, rate, p["layer_decay"], p["weight_decay"]))
         per_epoch = math.ceil(len(y) / p["batch"])
         epochs = math.ceil(min(max(p["epochs"] * per_epoch, p["steps"][0]), p["steps"][1]) / per_epoch)
@@ -156,15 +165,30 @@ def _step(
 
 
 def _augmented(images: np.ndarray, task: Task, generator: torch.Generator) -> Tensor:
-    """uint8 (n, h, w, c): each image flipped at random, brightness and contrast changed by up to a tenth."""
-    x = torch.as_tensor(np.array(images))
-    for axis in (-2,) if task.modality in UPRIGHT else (-2, -3):
-        turn = torch.rand(len(x), generator=generator) < 0.5
-        x[turn] = x[turn].flip(axis)
+    """uint8 (n, ..., h, w, c): each image flipped and turned, brightness and contrast changed by up to a tenth."""
+    x, upright = torch.as_tensor(np.array(images)), task.modality in UPRIGHT
+    for axis in (-2,) if upright else (-2, -3):
+        mirrored = torch.rand(len(x), generator=generator) < 0.5
+        x[mirrored] = x[mirrored].flip(axis)
+    degrees = (2 * torch.rand(len(x), generator=generator) - 1) * (TURNED if upright else 180.0)
     gain, shift = (0.2 * torch.rand(2, len(x), *[1] * (x.ndim - 1), generator=generator) - 0.1).unbind(0)
-    values = x.float()
+    values = _turned(x.float(), degrees)
     mean = values.flatten(1).mean(1).reshape_as(gain)
     return ((values - mean) * (1 + gain) + mean + 255 * shift).round().clamp(0, 255).to(torch.uint8)
+
+
+def _turned(x: Tensor, degrees: Tensor) -> Tensor:
+    """float32 (n, ..., h, w, c): image i (every slice of a volume) turned by degrees[i]; corners repeat the border."""
+    h, w = x.shape[-3:-1]
+    slices = x.flatten(1, -4) if x.ndim > 4 else x[:, None]
+    flat = slices.flatten(0, 1).permute(0, 3, 1, 2)
+    cos, sin = torch.deg2rad(degrees).cos(), torch.deg2rad(degrees).sin()
+    # The grid counts in half widths and half heights: h / w keeps the angle true in images that are not square.
+    rows = [torch.stack([cos, -sin * h / w, 0 * cos], 1), torch.stack([sin * w / h, cos, 0 * cos], 1)]
+    turns = torch.stack(rows, 1).repeat_interleave(slices.shape[1], 0)
+    grid = F.affine_grid(turns, list(flat.shape), align_corners=False)
+    turned = F.grid_sample(flat, grid, padding_mode="border", align_corners=False)
+    return turned.permute(0, 2, 3, 1).reshape(x.shape)
 
 
 PROTOCOL = FineTune()

@@ -6,16 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import timm
 import torch
+from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
 from bench.errors import EncoderError
 from bench.protocols import _corrupt
-from bench.protocols._train import cosine_steps, layer_groups
+from bench.protocols._train import cosine_steps, layer_groups, with_drop_path
 from bench.protocols.attentive import PROTOCOL as FROZEN_ATTENTIVE
 from bench.protocols.attentive import Attentive, AttentiveHead
 from bench.protocols.base import Subset, base_split
-from bench.protocols.fine_tune import FineTune, _augmented
+from bench.protocols.fine_tune import FineTune, _augmented, _turned
 from bench.protocols.robustness import Robustness
 
 MODALITIES = ("mri", "ultrasound", "xray", "histology")
@@ -113,6 +115,40 @@ def test_augmentation_keeps_type_range_and_upright_images(task_of):
     assert got.dtype == torch.uint8
     assert (got[:, 0].float().mean((1, 2)) > got[:, 3].float().mean((1, 2))).all()  # MRI is not turned upside down
     assert (images[:, 0] == 255).all()
+
+
+def test_a_turn_is_that_of_scipy_also_where_images_are_not_square():
+    rng = np.random.default_rng(0)
+    smooth = ndimage.gaussian_filter(rng.uniform(0, 255, (2, 40, 30, 1)), (0, 3, 3, 0)).astype(np.float32)
+    got = _turned(torch.as_tensor(smooth), torch.tensor([8.0, -37.0])).numpy()
+    for image, turned, angle in zip(smooth, got, (8.0, -37.0), strict=True):
+        reference = ndimage.rotate(image[..., 0], angle, reshape=False, order=1, mode="nearest")
+        inside = np.s_[8:-8, 8:-8]
+        assert abs(reference[inside] - turned[inside][..., 0]).max() < 0.05
+    volume = torch.as_tensor(smooth).unsqueeze(1).expand(-1, 3, -1, -1, -1)
+    np.testing.assert_array_equal(_turned(volume, torch.tensor([8.0, -37.0]))[:, 2], got)
+
+
+def test_drop_path_grows_over_the_blocks_and_rests_in_evaluation():
+    network = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=24, depth=3, num_classes=0)
+    with_drop_path(network, 0.1)
+    rates = [block.drop_path1.drop_prob for block in network.blocks]
+    assert rates == pytest.approx([0.0, 0.05, 0.1])
+    image = torch.zeros(1, 3, 32, 32)
+    network.eval()
+    assert torch.equal(network(image), network(image))
+
+
+def test_fine_tuning_twice_is_the_same_and_leaves_the_state_of_chance(problem_of):
+    problem = problem_of("binary")
+    tuned = FineTune(rates=(1e-2,), epochs=1, steps=(2, 3), batch=16)
+    torch.manual_seed(5)
+    first = next(iter(tuned.predict(problem, [whole(problem)]))).outputs["test"]
+    drawn = torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(torch.rand(1), drawn)
+    torch.manual_seed(6)
+    np.testing.assert_array_equal(next(iter(tuned.predict(problem, [whole(problem)]))).outputs["test"], first)
 
 
 @pytest.mark.parametrize("name", _corrupt.CORRUPTIONS)
