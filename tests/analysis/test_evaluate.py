@@ -156,6 +156,13 @@ def test_diagnostics_are_judged_against_both_sides():
     assert found["H7"].details["tau"] == pytest.approx(1.0)
 
 
+def test_a_diagnostic_alike_for_all_orders_nothing():
+    frame = counted(plant(Plan(encoders=8)))
+    alike = pd.DataFrame({"rankme": 1.0}, index=frame["encoder"].unique())
+    with pytest.raises(NotEnough, match="rankme is the same for all"):
+        estimand_of(LEDGER["H7"]).measure(frame, QUICK, alike)
+
+
 def test_weights_count_cells_then_origins_alike():
     columns = pd.DataFrame({
         "task": list("abcd"), "origin": ["o", "o", "p", "q"], "kind": "global", "side": "",

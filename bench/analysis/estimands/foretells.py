@@ -45,6 +45,9 @@ class Foretells(Estimand):
         data = data.dropna()
         if len(data) < 4:
             raise NotEnough("fewer than four encoders have both the diagnostic and the scores")
+        for column, what in (("x", self.diagnostic), ("baseline", self.baseline)):
+            if what and data[column].nunique() < 2:
+                raise NotEnough(f"{what} is the same for all encoders: nothing to order them by")
         drawn = bootstrap_rows(len(data), effort.resamples, effort.rng(2))
         estimate, draws = self._difference(data, np.arange(len(data))[None])[0], self._difference(data, drawn)
         low, high = bootstrap.expanded(float(estimate), draws, [len(data)])
