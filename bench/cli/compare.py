@@ -59,14 +59,16 @@ def _print(suite: str, first: str, second: str, rows: list) -> None:
             "task": row.task,
             "protocol": row.protocol,
             "metric": row.metric,
-            first: f"{row.first:.3f}",
-            second: f"{row.second:.3f}",
+            "first": f"{row.first:.3f}",
+            "second": f"{row.second:.3f}",
             "difference [95 %]": interval_text(row.difference, row.low, row.high),
             "": "better" if row.low > 0 else "worse" if row.high < 0 else "",
         }
         for row in rows
     ]
-    print_table(f"{suite}: {first} minus {second}", table, right=[first, second, "difference [95 %]"])
+    # Names of encoders are long: as column headings they would leave no room for the task.
+    title = f"{suite}: {first} (first) minus {second} (second)"
+    print_table(title, table, right=["first", "second", "difference [95 %]"])
     better, worse = sum(row.low > 0 for row in rows), sum(row.high < 0 for row in rows)
     out.print(
         f"{first} is better on {better} and worse on {worse} of {len(rows)}; the intervals of the rest cover 0. "
