@@ -60,5 +60,6 @@ def test_it_does_not_run_as_root_and_has_both_variants() -> None:
     order = [instruction for instruction, _ in instructions()]
     assert order.index("USER") > max(i for i, name in enumerate(order) if name == "RUN")
     assert "TORCH=cpu" in arguments("ARG")
-    assert "whl/${TORCH}" in " ".join(arguments("RUN"))
+    assert "TORCH_INDEX=https://download.pytorch.org/whl/${TORCH}" in arguments("ARG")
+    assert '--index-url "${TORCH_INDEX}"' in " ".join(arguments("RUN"))
     assert "TORCH=cu128" in (ROOT / "Dockerfile").read_text()
