@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -10,13 +12,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
-out = Console(highlight=False)
+WIDE = 400
+"""Columns where the output is no terminal: a row stays one line, for grep and for logs."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
 err = Console(stderr=True, highlight=False)
 
 
-def print_table(title: str, rows: Sequence[Mapping[str, object]], right: Sequence[str] = ()) -> None:
-    """Print rows as one table; the columns are the keys of the first row, `right` names those aligned right."""
+def print_table(
+    title: str, rows: Sequence[Mapping[str, object]], right: Sequence[str] = (), cut: Sequence[str] = ()
+) -> None:
+    """Print rows as one table whose columns are the keys of the first row.
+
+    right: columns aligned right. cut: columns that end in an ellipsis where the terminal is too narrow; others wrap.
+    """
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column in rows[0] if rows else ():
         numeric = column in right
@@ -27,7 +38,10 @@ def print_table(title: str, rows: Sequence[Mapping[str, object]], right: Sequenc
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*(escape("" if v is None else str(v)) for v in row.values()))
+        texts = {column: "" if value is None else str(value) for column, value in row.items()}
+        table.add_row(
+            *(Text(t, no_wrap=True, overflow="ellipsis") if c in cut else escape(t) for c, t in texts.items())
+        )
     out.print(table)
 
 

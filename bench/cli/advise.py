@@ -1,4 +1,4 @@
-"""`medssl advise`: which encoder for a modality, a task and a number of labelled images."""
+"""`medssl advise`: Say which encoder suits a modality, a task and a number of labelled images."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from bench.words import MODALITIES
+
+SCORE = "score [95 % interval]"
 
 
 @click.command()
@@ -38,12 +40,21 @@ def COMMAND(modality, task, labels, commercial, max_gflops, records, suite, as_j
     if as_json:
         click.echo(json.dumps(answer.model_dump(mode="json"), indent=1))
         return
-    for choice in answer.encoders[:10]:
-        span = "" if choice.low is None else f"  [{choice.low:5.1f}, {choice.high:5.1f}]"
-        click.echo(f"{choice.score:5.1f}{span}  best in {choice.p_best:4.0%}  {choice.name} ({choice.paradigm})")
-    for choice in answer.paradigms:
-        span = "" if choice.low is None else f" [{choice.low:.1f}, {choice.high:.1f}]"
-        click.echo(f"paradigm {choice.name}: {choice.score:.1f}{span} from {choice.n_encoders} encoders")
+    _print(answer)
+
+
+def _print(answer) -> None:
+    from bench.cli._print import print_table
+
+    encoders = [
+        {"encoder": c.name, "paradigm": c.paradigm, SCORE: _span(c), "best in": f"{c.p_best:.0%}"}
+        for c in answer.encoders[:10]
+    ]
+    paradigms = [{"paradigm": c.name, "encoders": c.n_encoders, SCORE: _span(c)} for c in answer.paradigms]
+    if encoders:
+        print_table("Encoders, best first", encoders, right=[SCORE, "best in"])
+    if paradigms:
+        print_table("Paradigms", paradigms, right=["encoders", SCORE])
     if answer.tasks:
         click.echo(f"Evidence ({answer.level}): {', '.join(answer.tasks)} at {', '.join(answer.budgets)} labels")
     for note in answer.extrapolated:
@@ -51,3 +62,7 @@ def COMMAND(modality, task, labels, commercial, max_gflops, records, suite, as_j
     for name, why in sorted(answer.excluded.items()):
         click.echo(f"Not considered: {name} ({why})")
     click.echo(f"Confidence: {answer.confidence}")
+
+
+def _span(choice) -> str:
+    return f"{choice.score:.1f}" + ("" if choice.low is None else f" [{choice.low:.1f}, {choice.high:.1f}]")

@@ -1,4 +1,4 @@
-"""`medssl analyze`: the claims of the ledger, judged on any set of results."""
+"""`medssl analyze`: Judge every claim of the ledger on the results at hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 @click.command()
 @click.option("--records", type=click.Path(exists=True, path_type=Path), help="A run folder, submissions, or a table.")
-@click.option("--board", "suite", help="Only the results of this suite.")
+@click.option("--suite", "--board", "suite", help="Only the results of this suite.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write analysis.json and pictures here.")
 @click.option("--diagnostics", type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -62,7 +62,7 @@ def _print(finding) -> None:
     row.add_column(overflow="fold")
     word = Text(WORDS[finding.level], style=STYLES[finding.level])
     row.add_row(word, Text(finding.check), Text(finding.message))
-    out.print(Padding(row, (0, 0, 0, 1)))
+    out.print(Padding(row, (0, 0, 0, 1), expand=False))
 
 
 def _verdict(report) -> None:

@@ -37,13 +37,16 @@ def COMMAND(
     from bench.leaderboard.compare import compare
 
     roots, local = (records, ()) if records else default_roots()
+    collections = {n: c for n, c in collect(roots, local=local, tasks=tasks).items() if suite in (None, n)}
     found = {
         name: compare(collection, first, second, budget=budget)
-        for name, collection in collect(roots, local=local, tasks=tasks).items()
-        if suite in (None, name) and {first, second} <= set(collection.results)
+        for name, collection in collections.items()
+        if {first, second} <= set(collection.results)
     }
     if not any(found.values()):
-        raise UserError(f"no results of both {first!r} and {second!r}", fix="medssl runs list shows what there is")
+        of = ", ".join(sorted({n for c in collections.values() for n in c.results})) or "no encoder"
+        where = f"suite {suite}" if suite else None
+        raise UserError(f"no results of both {first!r} and {second!r}", where=where, fix=f"there are results of: {of}")
     if as_json:
         click.echo(json.dumps({name: [asdict(row) for row in rows] for name, rows in found.items()}, indent=2))
         return

@@ -1,4 +1,4 @@
-"""`medssl list`: List encoders, tasks, protocols or suites."""
+"""`medssl list`: List encoders, tasks, protocols, suites or objectives."""
 
 from __future__ import annotations
 
@@ -21,14 +21,20 @@ Row = dict[str, str]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def COMMAND(what: str, folder: Path | None, as_json: bool) -> None:
-    """List encoders, tasks, protocols or suites."""
+    """List encoders, tasks, protocols, suites or objectives."""
     rows = _LISTS[what](folder)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
-        return
+    else:
+        show(what, rows)
+
+
+def show(what: str, rows: list[Row] | None = None) -> None:
+    """Print a list as one table, a line each; texts that find no room in a terminal are cut."""
     from bench.cli._print import print_table
 
-    print_table(f"{len(rows)} {what}", rows)
+    rows = _LISTS[what](None) if rows is None else rows
+    print_table(f"{len(rows)} {what}", rows, cut=("title", "licence"))
 
 
 def _encoders(folder: Path | None) -> list[Row]:
@@ -57,8 +63,8 @@ def _tasks(folder: Path | None) -> list[Row]:
             "modality": t.modality,
             "target": t.target,
             "metric": t.metric,
-            "licence": t.licence,
             "title": t.title,
+            "licence": t.licence,
         }
         for t in known.values()
     ]
@@ -83,12 +89,10 @@ def _suites(folder: Path | None) -> list[Row]:
 
 
 def _objectives(folder: Path | None) -> list[Row]:
-    from bench.discover import members
+    from bench.pretrain.job import objectives
 
-    return [
-        {"name": o.name, "paradigm": o.paradigm, "objective": o.objective}
-        for o in members("bench.pretrain.objectives", "OBJECTIVE").values()
-    ]
+    found = sorted(objectives().values(), key=lambda o: (o.paradigm, o.name))
+    return [{"name": o.name, "paradigm": o.paradigm, "title": o.method} for o in found]
 
 
 _LISTS: dict[str, Callable[[Path | None], list[Row]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -51,7 +52,7 @@ def COMMAND(name: str, out: Path | None, title: str | None, weights: Path | None
     if weights is None and said["adapter"] != "huggingface":
         what = "files of features" if said["adapter"] == "embeddings" else "weights"
         click.echo(f"Put the {what} beside it and name them with their sha256 under [source].")
-    click.echo(f"Next: medssl check {folder}")
+    click.echo(f"Next: medssl check {quote(str(folder))}")
 
 
 def _interactive() -> bool:

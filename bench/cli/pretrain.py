@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -10,7 +11,7 @@ from bench.pretrain.recipe import read_recipe
 
 
 @click.command()
-@click.option("--objective", help="What to learn from; `--objective list` names them all.")
+@click.option("--objective", help="What to learn from; 'list' names them all.")
 @click.option(
     "--corpus", default="phantom-v1", show_default=True, help="phantom-v1, or a task whose training images to use."
 )
@@ -21,11 +22,11 @@ from bench.pretrain.recipe import read_recipe
     "--recipe", "recipe_name", default="tiny", show_default=True, help="tiny, base, or a TOML file of your own."
 )
 @click.option("--backbone", default="vit", show_default=True, help="vit or cnn.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="Seed of weights and draws.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the encoder. [default: pretrained/<name>]",
+    help="Folder of the encoder [default: pretrained/NAME; with --track: submissions].",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 ...")
 @click.option(
@@ -59,9 +60,10 @@ def pretrain(
     medssl pretrain --objective mae --data my-images/ --recipe base --device cuda
     medssl pretrain --track
     """
+    from bench.cli.list import show
     from bench.pretrain import report as tables
     from bench.pretrain.corpus import open_corpus
-    from bench.pretrain.job import Job, objectives
+    from bench.pretrain.job import Job
     from bench.pretrain.ship import encoder_name
     from bench.pretrain.track import run_job, run_track, runs
     from bench.pretrain.tuning import tune_all
@@ -71,8 +73,7 @@ def pretrain(
         tables.refresh(report, recipe, out or Path("submissions"))
         return
     if objective == "list":
-        for name, kind in sorted(objectives().items(), key=lambda item: (item[1].paradigm, item[0])):
-            click.echo(f"{name:18} {kind.paradigm:12} {kind.method}")
+        show("objectives")
         return
     if objective is None and not (track or tune):
         raise click.UsageError("give --objective NAME, or --track, or --tune")
@@ -89,7 +90,7 @@ def pretrain(
         card = run_job(
             job, images, folder, folder / "run", threads=threads, device=device, command=command, wandb_mode=wandb_mode
         )
-        click.echo(f"{card}: try `medssl check {card.parent}`")
+        click.echo(f"Wrote {card}\nNext: medssl check {quote(str(card.parent))}")
 
 
 def _command(job, corpus: str, data: Path | None, recipe: str, threads: int, device: str) -> str:

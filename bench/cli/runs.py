@@ -37,9 +37,9 @@ def list_runs(root: Path) -> None:
             }
         )
     if rows:
-        print_table(f"{len(rows)} runs in {root}", rows, right=["units", "refused"])
+        print_table(f"Runs in {root}", rows, right=["units", "refused"])
     else:
-        click.echo(f"No runs in {root}. Start one: medssl run raw-pixels --suite phantom-mini")
+        click.echo(f"No runs in {root}/. Start one: medssl run raw-pixels --suite phantom-mini")
 
 
 @COMMAND.command("show")

@@ -44,7 +44,7 @@ def _build(out: Path, **inputs: object) -> None:
 @_inputs
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
 def _serve(out: Path, port: int, **inputs: object) -> None:
-    """Build the site, serve it on this machine, and build again when records or templates change."""
+    """Serve the site on this machine; build it again when records or templates change."""
     from bench.publish.serve import serve
 
     serve(out, port, inputs, click.echo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -12,9 +13,11 @@ if TYPE_CHECKING:
 
 
 @click.command("submit")
-@click.argument("encoder", type=click.Path(exists=True, path_type=Path))
+@click.argument("encoder", type=click.Path(path_type=Path))
 @click.option("--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of your runs.")
-@click.option("--out", default="submissions", show_default=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", default="submissions", show_default=True, type=click.Path(path_type=Path), help="Folder of submissions."
+)
 @click.option("--with-weights", is_flag=True, help="Also copy the weights, so that anyone can rerun the encoder.")
 @click.option("--compact", is_flag=True, help="Keep predictions of the boards at all labels only; needs the weights.")
 def COMMAND(encoder: Path, runs: Path, out: Path, with_weights: bool, compact: bool) -> None:
@@ -24,9 +27,10 @@ def COMMAND(encoder: Path, runs: Path, out: Path, with_weights: bool, compact: b
     made = bundle(encoder, runs, out, with_weights=with_weights, compact=compact)
     click.echo(f"{made.folder}: {made.n_records} records, {made.size / 1e6:.1f} MB, suites {', '.join(made.suites)}")
     click.echo(f"Weights: {_weights(made)}")
+    folder = quote(str(made.folder))
     click.echo("Next:")
-    click.echo(f"  medssl verify {made.folder} --rescore{' --sample 12' if compact else ''}")
-    click.echo(f"  git switch -c submit-{made.card.name} && git add {made.folder}")
+    click.echo(f"  medssl verify {folder} --rescore{' --sample 12' if compact else ''}")
+    click.echo(f"  git switch -c submit-{made.card.name} && git add {folder}")
     click.echo(f"  git commit -m 'Submit {made.card.name}' && git push, then open a pull request")
 
 

@@ -44,6 +44,8 @@ def card_path(path_or_name: str | Path) -> Path:
     """The TOML file of a path, a folder, or a reference encoder's name. Raises CardError with the nearest name."""
     path = Path(path_or_name)
     if path.is_dir():
+        if not (path / "encoder.toml").is_file():
+            raise CardError("holds no encoder.toml", where=path, fix="'medssl new' writes one")
         return path / "encoder.toml"
     if path.suffix == ".toml" or path.exists() or len(path.parts) > 1:
         return path

@@ -141,10 +141,11 @@ def _refuse_compressed(path: Path, where: str) -> None:
 def _regular(path: Path, where: str) -> Path:
     try:
         status = os.stat(path)
+    except FileNotFoundError:
+        fix = "put it beside the card, or name another under [source]"
+        raise EncoderError(f"no such file: {path.name}", where=where, fix=fix) from None
     except OSError as error:
-        raise EncoderError(
-            f"no such file: {path.name}" if error.errno == 2 else f"{path.name}: {error.strerror}", where=where
-        ) from None
+        raise EncoderError(f"{path.name}: {error.strerror}", where=where) from None
     if not stat.S_ISREG(status.st_mode):
         raise EncoderError(f"{path.name} is not a regular file", where=where)
     if status.st_size > MAX_BYTES:

@@ -6,6 +6,7 @@ import bz2
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from bench.encoders.card import EncoderCard, read_card
 from bench.errors import SubmissionError
@@ -39,12 +40,15 @@ def bundle(card_path: Path, run_root: Path, out: Path, *, with_weights: bool = F
 
     Raises SubmissionError when no run is complete, a unit is missing, or the folder is over 20 MB without weights.
     """
+    if not card_path.exists():
+        fix = "give the folder with its encoder.toml; reference encoders come with the package"
+        raise SubmissionError("no such folder or card", where=card_path, fix=fix)
     card = read_card(card_path)
     source = card_path if card_path.is_dir() else card_path.parent
     runs = sorted(p.parent for p in (run_root / card.name).glob("*/records.jsonl"))
     if not runs:
         raise SubmissionError(
-            f"no finished run of {card.name!r}", where=run_root, fix=f"run it first: medssl run {card_path} --suite ..."
+            f"no finished run of {card.name!r}", where=run_root, fix=f"run it first: medssl run {quote(str(card_path))}"
         )
     target, partial = out / card.name, out / f".{card.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)

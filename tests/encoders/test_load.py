@@ -22,7 +22,7 @@ def test_misspelt_name():
 
 
 def test_missing_files(tmp_path):
-    with pytest.raises(CardError, match="no such file"):
+    with pytest.raises(CardError, match=r"holds no encoder\.toml"):
         load_encoder(tmp_path)
     with pytest.raises(CardError, match="no such file"):
         load_encoder(tmp_path / "card.toml")

@@ -1,0 +1,56 @@
+"""What the commands print: one line a row outside a terminal, names that exist, commands that can be pasted."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.discover import members
+from bench.encoders.load import card_path
+
+
+@pytest.mark.parametrize("what", ["encoders", "tasks", "protocols", "suites", "objectives"])
+def test_a_list_has_one_line_for_each_name(medssl: Callable, what: str) -> None:
+    names = [row["name"] for row in json.loads(medssl("list", what, "--json").out)]
+    printed = medssl("list", what).out
+    assert f"{len(names)} {what}" in printed
+    assert [line.split()[0] for line in printed.splitlines()[4:] if line.strip()] == names
+
+
+def test_every_objective_is_listed(medssl: Callable) -> None:
+    rows = json.loads(medssl("list", "objectives", "--json").out)
+    assert {row["name"] for row in rows} == set(members("bench.pretrain.objectives", "OBJECTIVE"))
+    assert medssl("pretrain", "--objective", "list").out == medssl("list", "objectives").out
+
+
+def test_the_next_command_can_be_pasted(medssl: Callable, tmp_path: Path) -> None:
+    folder = tmp_path / "my räw folder"
+    printed = medssl("new", "mine", "--out", folder, "--yes").out
+    command = next(line for line in printed.splitlines() if line.startswith("Next: ")).removeprefix("Next: ")
+    assert shlex.split(command) == ["medssl", "check", str(folder)]
+    assert card_path(folder).is_file()
+
+
+@pytest.mark.parametrize("verb", ["run", "submit"])
+def test_a_folder_without_a_card_is_told_where_one_comes_from(medssl: Callable, tmp_path: Path, verb: str) -> None:
+    (tmp_path / "empty").mkdir()
+    done = medssl(verb, tmp_path / "empty")
+    assert done.code == 2
+    assert "encoder.toml" in done.err
+
+
+def test_submitting_a_name_that_is_no_folder_says_what_to_give(medssl: Callable) -> None:
+    done = medssl("submit", "colour-histogram")
+    assert done.code == 2
+    assert "give the folder with its encoder.toml" in done.err
+
+
+def test_comparing_with_an_unknown_encoder_names_those_with_results(medssl: Callable, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    done = medssl("compare", "a", "b", "--records", tmp_path / "none")
+    assert done.code == 2
+    assert "there are results of: no encoder" in done.err
