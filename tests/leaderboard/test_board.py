@@ -115,6 +115,7 @@ def test_sensitivity_by_hand(make_table, make_replicates):
     assert (a.encoder, a.rank, b.rank) == ("a", 1, 2)
     assert a.weight_first == pytest.approx(0.6, abs=0.04)  # uniform on [0, 1]
     assert a.weight_first + b.weight_first == pytest.approx(1)
+    assert (a.weight_low, a.weight_high, b.weight_low, b.weight_high) == (1, 2, 1, 2)
     assert (a.loo_low, a.loo_high, b.loo_low, b.loo_high) == (1, 2, 1, 2)
     assert a.win_rate == b.win_rate == 0.5
     assert a.iqm == pytest.approx(0.6)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace as Has
 
 import pytest
 
 from bench.encoders.card import read_card
 from bench.errors import SubmissionError
 from bench.leaderboard import boards
-from bench.leaderboard.collect import collect
+from bench.leaderboard.collect import Collection, collect
 from bench.runs.plan import make_plan
 from bench.runs.run import fingerprint_of
 from bench.submissions.verify import verify
@@ -100,3 +101,30 @@ def test_verified_results_decide_about_the_data(made, tmp_path: Path) -> None:
     (collection,) = collect([tmp_path], tasks=tasks).values()
     assert list(collection.results) == ["honest"]
     assert set(collection.left_out) == {"liar0", "liar1", "liar2"}
+
+
+def test_withdrawn_results_stand_on_no_board_and_ones_own_runs_stay(made, tmp_path: Path) -> None:
+    work, tasks = made
+    shutil.copytree(work / "submissions", tmp_path / "submissions")
+    version = read_card(tmp_path / "submissions" / "honest").version
+    entry = (
+        f'schema = 1\n[[withdrawn]]\nencoder = "honest"\nversion = "{version}"\ndate = 2026-02-03\nreason = "Why."\n'
+    )
+    (tmp_path / "submissions" / "withdrawn.toml").write_text(entry)
+    (collection,) = collect([tmp_path / "submissions"], tasks=tasks).values()
+    assert not collection.results
+    assert collection.left_out == {"honest": "withdrawn: Why. (2026-02-03)"}
+    (own,) = collect([], local=[tmp_path / "submissions"], tasks=tasks).values()
+    assert list(own.results) == ["honest"]
+    (tmp_path / "submissions" / "withdrawn.toml").write_text(entry.replace(f'"{version}"', f'"{version}.1"'))
+    (later,) = collect([tmp_path / "submissions"], tasks=tasks).values()
+    assert list(later.results) == ["honest"]
+
+
+def test_refused_units_are_finished_and_failed_or_absent_ones_are_not() -> None:
+    plan = make_plan("phantom-mini")
+    units = [unit for task in plan.tasks.values() for unit in plan.units(task)]
+    state = ["refused", "failed"] + ["done"] * (len(units) - 3)
+    records = [Has(unit=unit, status=status) for unit, status in zip(units, state, strict=False)]
+    found = Collection("phantom-mini", "", {"a": Has(records=records)}, {}, {}, {}).unfinished
+    assert found == {("a", u.task, u.protocol, u.budget) for u in (units[1], units[-1])}

@@ -51,3 +51,13 @@ def test_weightings_are_the_same_each_time_and_lie_on_the_simplex():
     np.testing.assert_array_equal(first, random_weightings(5))
     np.testing.assert_allclose(first.sum(1), 1)
     assert first.shape == (1000, 5)
+
+
+def test_a_rank_range_leaves_out_a_fortieth_on_each_side():
+    # 1,000 resamples: the first encoder is second in 20 of them (2 %), the third is second in 50 (5 %).
+    draws = np.tile(np.array([[0.9], [0.5], [0.1]]), 1000)
+    draws[:2, :20] = draws[1::-1, :20]
+    draws[1:, -50:] = draws[:0:-1, -50:]
+    low, high = rank_range(draws)
+    assert low.tolist() == [1, 2, 2]
+    assert high.tolist() == [1, 3, 3]
