@@ -75,8 +75,8 @@ def run_plan(encoder: Encoder, plan: Plan, spec: RunSpec, report: Report) -> lis
     executor = pick(members("bench.runs.executors", "EXECUTOR"), spec.executor, what="executor")
     spec = replace(spec, fingerprint=spec.fingerprint or fingerprint_of(plan))
     with Journal(run_folder(spec.out, encoder, plan)) as journal:
-        begin(journal, encoder, plan, spec)
         with watching(spec.watches, encoder.card, plan.suite.name, spec.fingerprint, report) as watched:
+            begin(journal, encoder, plan, spec)  # after a wrong --watch was refused: that leaves no run behind
             if executor.name == "serial":
                 for name in plan.selected:
                     run_task(encoder, plan, name, spec, journal, watched)

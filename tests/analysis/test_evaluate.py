@@ -156,6 +156,12 @@ def test_diagnostics_are_judged_against_both_sides():
     assert found["H7"].details["tau"] == pytest.approx(1.0)
 
 
+def test_a_group_that_is_missing_is_named_in_words():
+    frame = plant(Plan(encoders=8)).assign(in_domain=True)
+    with pytest.raises(NotEnough, match="no natural-corpus encoder"):
+        estimand_of(LEDGER["H5"]).measure(counted(frame), QUICK, None)
+
+
 def test_a_diagnostic_alike_for_all_orders_nothing():
     frame = counted(plant(Plan(encoders=8)))
     alike = pd.DataFrame({"rankme": 1.0}, index=frame["encoder"].unique())

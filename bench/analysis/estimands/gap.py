@@ -149,8 +149,12 @@ def _points(table: Table, y: np.ndarray, blocks: np.ndarray) -> list[dict]:
     ]
 
 
+SPOKEN = {"True": "medical-corpus", "False": "natural-corpus"}
+"""How the values of `in_domain` are called."""
+
+
 def _title(words: list[str]) -> str:
-    return "other" if words == ["*"] or len(words) > 2 else " or ".join(words)
+    return "other" if words == ["*"] or len(words) > 2 else " or ".join(SPOKEN.get(word, word) for word in words)
 
 
 def _why_not(sizes: dict[str, int]) -> str:
