@@ -74,17 +74,19 @@ def run_plan(encoder: Encoder, plan: Plan, spec: RunSpec, report: Report) -> lis
     """As `run`, with an encoder and a plan already in hand."""
     executor = pick(members("bench.runs.executors", "EXECUTOR"), spec.executor, what="executor")
     spec = replace(spec, fingerprint=spec.fingerprint or fingerprint_of(plan))
-    with Journal(run_folder(spec.out, encoder, plan)) as journal:
-        with watching(spec.watches, encoder.card, plan.suite.name, spec.fingerprint, report) as watched:
-            begin(journal, encoder, plan, spec)  # after a wrong --watch was refused: that leaves no run behind
-            if executor.name == "serial":
-                for name in plan.selected:
-                    run_task(encoder, plan, name, spec, journal, watched)
-            else:
-                jobs = [TaskJob(spec, name) for name in plan.selected]
-                known = journal.records()
-                executor.run(work, jobs, lambda job, n: _tell(journal, job.task, known, watched), spec.resources)
-            return watched.finish(journal.seal())
+    with (
+        Journal(run_folder(spec.out, encoder, plan)) as journal,
+        watching(spec.watches, encoder.card, plan.suite.name, spec.fingerprint, report) as watched,
+    ):
+        begin(journal, encoder, plan, spec)  # after a wrong --watch was refused: that leaves no run behind
+        if executor.name == "serial":
+            for name in plan.selected:
+                run_task(encoder, plan, name, spec, journal, watched)
+        else:
+            jobs = [TaskJob(spec, name) for name in plan.selected]
+            known = journal.records()
+            executor.run(work, jobs, lambda job, n: _tell(journal, job.task, known, watched), spec.resources)
+        return watched.finish(journal.seal())
 
 
 def _tell(journal: Journal, task: str, known: dict[str, Record], report: Report) -> None:
