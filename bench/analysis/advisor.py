@@ -124,13 +124,13 @@ def excluded(rows: pd.DataFrame, question: Question) -> dict[str, str]:
 
 def _nearest_budget(rows: pd.DataFrame, labels: int | None) -> pd.DataFrame:
     """The rows of each task at the budget whose label count is nearest to `labels` on a log scale."""
-    per = rows.groupby(["task", "budget"], observed=True)["n_labels"].mean().reset_index()
+    groups = rows.groupby(["task", "budget"], observed=True)
+    per = groups["n_labels"].mean().reset_index()
     wanted = np.inf if labels is None else max(1, labels)
     n = per["n_labels"].clip(lower=1)
     per["far"] = -n if labels is None else np.abs(np.log(n / wanted))
-    best = per.sort_values(["far", "budget"]).drop_duplicates("task")[["task", "budget"]].astype(str)
-    keys = set(best["task"] + "|" + best["budget"])
-    return rows[(rows["task"].astype(str) + "|" + rows["budget"].astype(str)).isin(keys)]
+    best = per.sort_values(["far", "budget"]).drop_duplicates("task").index
+    return rows[groups.ngroup().isin(best)]
 
 
 def _complete(table: Table) -> Table:

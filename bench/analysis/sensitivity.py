@@ -56,14 +56,14 @@ def _subsets(main: pd.DataFrame) -> Iterator[Change]:
         if here.any() and not here.all():
             yield f"{name} encoders only", main[here | (main["paradigm"] == "reference")], {}
     if "pooling" in main:
-        for name in sorted(set(main["pooling"].dropna())):
+        for name in sorted(main["pooling"].dropna().unique()):
             here = main["pooling"] == name
             if not here.all():
                 yield f"encoders with {name} pooling only", main[here | (main["paradigm"] == "reference")], {}
 
 
 def _settings(claim: Claim, main: pd.DataFrame) -> Iterator[Change]:
-    settings, there = claim.settings, set(main["protocol"].astype(str))
+    settings, there = claim.settings, set(main["protocol"].unique())
     if claim.test == "gap":
         yield "labels shuffled over all strata", main, {"pooled_strata": True}
     swap = {"linear-v1": "knn-v1", "dense-linear-v1": "dense-retrieval-v1"}

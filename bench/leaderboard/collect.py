@@ -14,6 +14,7 @@ from bench.discover import members
 from bench.encoders.card import EncoderCard
 from bench.errors import SubmissionError
 from bench.leaderboard.frame import to_frame
+from bench.leaderboard.withdrawn import read_withdrawals
 from bench.locate import shipped
 from bench.protocols.base import Protocol
 from bench.runs.plan import make_plan
@@ -40,7 +41,7 @@ class Collection:
     local: frozenset[str] = frozenset()
     """Encoders whose results come from a run folder of one's own, not from `submissions/`."""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Encoder -> why its results on this suite cannot be compared (another fingerprint)."""
+    """Encoder -> why its results on this suite are not counted (another fingerprint, withdrawn)."""
 
     folder: Path | None = None
     """Where relative paths of task cards of one's own start."""
@@ -94,9 +95,9 @@ def collect(roots: Sequence[Path], *, local: Sequence[Path] = (), tasks: Path | 
     """Suite name -> collection, from submission folders (`roots`) and run folders of one's own (`local`).
 
     Results whose fingerprint is not that of the suite as it is shipped here are set aside with the reason, never
-    mixed in, however many they are. For a suite that is not shipped the most common fingerprint counts, among
-    verified results where there are any. Raises CardError, SubmissionError (also when two folders claim one
-    encoder name).
+    mixed in, however many they are; so are those that a `withdrawn.toml` of `roots` takes back, though not one's own
+    runs. For a suite that is not shipped the most common fingerprint counts, among verified results where there are
+    any. Raises CardError, SubmissionError (also when two folders claim one encoder name).
     """
     known = {**shipped_tasks(), **(tasks_in(tasks) if tasks else {})}
     by_suite: dict[str, dict[str, Results]] = {}
@@ -113,7 +114,10 @@ def collect(roots: Sequence[Path], *, local: Sequence[Path] = (), tasks: Path | 
                 suite[result.card.name] = result
                 badges[result.card.name] = badge_of(folder)
                 own.update({result.card.name} if root in local else ())
-    return {name: _collection(name, results, known, badges, own, tasks) for name, results in sorted(by_suite.items())}
+    back = {(w.encoder, w.version): w.text for w in read_withdrawals(roots) if w.encoder not in own}
+    return {
+        name: _collection(name, results, known, badges, own, tasks, back) for name, results in sorted(by_suite.items())
+    }
 
 
 def _collection(
@@ -123,13 +127,18 @@ def _collection(
     badges: Mapping[str, str],
     own: set[str],
     folder: Path | None,
+    back: Mapping[tuple[str, str], str],
 ) -> Collection:
+    versions = {name: (name, result.card.version) for name, result in results.items()}
+    gone = {name: f"withdrawn: {back[key]}" for name, key in versions.items() if key in back}
     prints = {name: _fingerprint(result) for name, result in results.items()}
     official = _official(suite, folder, set(prints.values()))
-    verified = {name for name in results if badges[name] != "declared"} or set(results)
+    standing = set(results) - set(gone) or set(results)
+    verified = {name for name in standing if badges[name] != "declared"} or standing
     counts = official or _most_common(prints[name] for name in verified)
     why = f"not {counts[:12]}" + (", that of the suite as it is now; run it again" if official else "")
     left_out = {name: f"suite fingerprint {found[:12]}, {why}" for name, found in prints.items() if found != counts}
+    left_out |= gone
     left_out |= _other_data({name: result for name, result in results.items() if name not in left_out}, verified)
     kept = {name: result for name, result in sorted(results.items()) if name not in left_out}
     used = {record.unit.task for result in kept.values() for record in result.records}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from bench.data.dataset import Split
 from bench.data.task import Task
 from bench.metrics.overlap import dice_per_image
 
@@ -16,22 +14,10 @@ SHOWABLE = ("cc0", "cc-by-4", "cc-by-3", "cc-by-2", "cc-by-sa", "public domain",
 SHOWN = 12
 SIDE = 256
 """Pixels of an outline: finer than the image, so that it covers little of it."""
+WIDTH = 2
+"""Pixels of an outline that its line is wide."""
 OUTLINES = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0))
 """Okabe-Ito, one colour a class."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One test image with what was predicted for it. Pictures are PNG; the outlines lie over the image."""
-
-    id: str
-    value: float
-    """Dice (dense) or the probability of the truth (global), in [0, 1]."""
-    image: bytes
-    truth: str = ""
-    predicted: str = ""
-    truth_outline: bytes | None = None
-    predicted_outline: bytes | None = None
 
 
 def may_show(task: Task) -> bool:
@@ -60,18 +46,11 @@ def quality(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return output[np.arange(len(labels)), labels].astype(float)
 
 
-def worst(task: Task, output: np.ndarray, split: Split, count: int = SHOWN) -> list[Case]:
-    """The `count` worst predicted test images, worst first, ties by position."""
-    values = quality(task, output, split.labels)
+def worst(task: Task, output: np.ndarray, labels: np.ndarray, count: int = SHOWN) -> list[tuple[int, float]]:
+    """(position, quality) of the `count` worst predicted test images, worst first, ties by position."""
+    values = quality(task, output, labels)
     order = np.argsort(values, kind="stable")[:count]
-    return [_case(task, output[i], split, int(i), float(values[i])) for i in order if values[i] == values[i]]
-
-
-def _case(task: Task, output: np.ndarray, split: Split, i: int, value: float) -> Case:
-    image, label, name = picture(split.images[i]), split.labels[i], str(split.ids[i])
-    if task.kind == "dense":
-        return Case(name, value, image, truth_outline=outline(label), predicted_outline=outline(output))
-    return Case(name, value, image, said(task, label), _answer(task, output))
+    return [(int(i), float(values[i])) for i in order if values[i] == values[i]]
 
 
 def said(task: Task, label: np.ndarray | int) -> str:
@@ -81,7 +60,8 @@ def said(task: Task, label: np.ndarray | int) -> str:
     return task.classes[int(label)]
 
 
-def _answer(task: Task, output: np.ndarray) -> str:
+def answered(task: Task, output: np.ndarray) -> str:
+    """The prediction in words, with its probability."""
     if task.target == "multi-label":
         return ", ".join(f"{c} {p:.2f}" for c, p in zip(task.classes, output, strict=True) if p >= 0.5) or "none"
     best = int(np.argmax(output))
@@ -99,18 +79,18 @@ def picture(image: np.ndarray) -> bytes:
 def outline(mask: np.ndarray) -> bytes:
     """The borders of each class of a mask (h, w) as a transparent PNG of SIDE pixels, one colour a class."""
     scaled = np.asarray(Image.fromarray(mask.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.NEAREST))
-    around = np.pad(scaled, 1)
-    inner = np.ones(scaled.shape, bool)
-    for dy, dx in ((0, 1), (2, 1), (1, 0), (1, 2)):
-        inner &= around[dy : dy + SIDE, dx : dx + SIDE] == scaled
-    border = np.where(inner | (scaled == 0), 0, (scaled - 1) % len(OUTLINES) + 1).astype(np.uint8)
+    around = np.pad(scaled, WIDTH)
+    border = np.zeros_like(scaled)
+    for dy, dx in ((0, WIDTH), (2 * WIDTH, WIDTH), (WIDTH, 0), (WIDTH, 2 * WIDTH)):
+        border |= around[dy : dy + SIDE, dx : dx + SIDE] ^ scaled
+    border = np.where((border == 0) | (scaled == 0), 0, (scaled - 1) % len(OUTLINES) + 1).astype(np.uint8)
     image = Image.fromarray(border, mode="P")
     image.putpalette([0, 0, 0, *(channel for colour in OUTLINES for channel in colour)])
-    return _png(image, transparency=0)
+    return _png(image, transparency=0, bits=4)
 
 
 def _png(image: Image.Image, **options: int) -> bytes:
     """PNG without dates: same image, same bytes."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True, **options)
+    image.save(buffer, "PNG", **options)
     return buffer.getvalue()

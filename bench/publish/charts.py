@@ -21,10 +21,10 @@ CONFIG: dict[str, Any] = {
     "axis": {
         "labelColor": "currentColor", "titleColor": "currentColor", "domainColor": "var(--rule)",
         "tickColor": "var(--rule)", "gridColor": "var(--line)", "labelFontSize": 12, "titleFontSize": 12,
-        "titleFontWeight": 500, "labelLimit": 220, "titlePadding": 10,
+        "titleFontWeight": 500, "labelLimit": 220, "titlePadding": 10, "labelOverlap": "greedy", "labelSeparation": 10,
     },
     "legend": {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12, "title": None,
-               "orient": "top", "symbolSize": 90},
+               "orient": "top", "symbolSize": 90, "labelLimit": 0, "columnPadding": 28},
     "header": {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12},
 }  # fmt: skip
 

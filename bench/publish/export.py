@@ -99,7 +99,7 @@ def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFr
                 "tier": row.tier,
                 "encoder": row.encoder,
                 "version": e.card.version,
-                "title": e.card.title,
+                "title": e.title,
                 "paradigm": e.card.paradigm,
                 "objective": e.card.objective,
                 "badge": e.badge,

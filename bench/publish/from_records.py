@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from bench import __version__
 from bench.files import canonical_json, sha256_text
 from bench.leaderboard.collect import Collection
+from bench.leaderboard.withdrawn import Withdrawal
 from bench.protocols.base import Protocol
 from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
-from bench.publish.snapshots import History, Withdrawal
+from bench.publish.snapshots import History
 from bench.runs.journal import records_file
 from bench.runs.records import Record
 from bench.submissions.contamination import contamination

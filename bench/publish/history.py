@@ -53,7 +53,7 @@ def _standing(view: SiteView, row: Row) -> Standing:
     e = view.encoders[row.encoder]
     score, low, high = (v if v == v else None for v in (row.score.value, row.score.low, row.score.high))
     return Standing(
-        encoder=row.encoder, version=e.card.version, title=e.card.title, badge=e.badge, score=score,
+        encoder=row.encoder, version=e.card.version, title=e.title, badge=e.badge, score=score,
         low=low, high=high, rank=row.rank, rank_low=row.rank_low, rank_high=row.rank_high, tier=row.tier,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ Nothing here computes a score: every number arrives from records, boards and ana
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,8 +18,9 @@ from bench.analysis.claim import Claim
 from bench.analysis.verdict import Verdict
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
+from bench.leaderboard.withdrawn import Withdrawal
 from bench.publish.anchors import Anchor
-from bench.publish.snapshots import History, Withdrawal
+from bench.publish.snapshots import History
 from bench.words import Badge
 
 BoardName = Literal["overall", "global", "dense", "low-label", "fine-tune"]
@@ -29,6 +31,7 @@ BOARD_TITLES: dict[str, str] = {
     "low-label": "Low-label",
     "fine-tune": "Fine-tune",
 }
+ARCHITECTURE_TITLES = {"vit": "ViT", "cnn": "CNN"}
 Contaminated = Literal["yes", "no", "unknown"]
 
 
@@ -94,6 +97,12 @@ class EncoderView:
     def name(self) -> str:
         """Name on the card."""
         return self.card.name
+
+    @property
+    def title(self) -> str:
+        """Title on the card with its architecture as people write it: "MAE, VIT, tiny" -> "MAE, ViT, tiny"."""
+        spelled = ARCHITECTURE_TITLES.get(self.card.architecture)
+        return re.sub(rf"\b{spelled}\b", spelled, self.card.title, flags=re.IGNORECASE) if spelled else self.card.title
 
     @property
     def reference(self) -> bool:
@@ -195,8 +204,8 @@ class CaseView:
     id: str
     value: float
     """Dice (dense) or the probability given to the truth (global)."""
-    truth: str
-    predicted: str
+    truth: str = ""
+    predicted: str = ""
     truth_outline: str | None = None
     predicted_outline: str | None = None
 

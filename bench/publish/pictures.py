@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from bench.data.task import Task
 from bench.errors import UserError
 from bench.leaderboard.collect import Collection
 from bench.publish.anchors import Anchor, anchors
-from bench.publish.cases import Case, may_show, outline, picture, said, worst
+from bench.publish.cases import answered, may_show, outline, picture, said, worst
 from bench.publish.model import CaseView, Sample
 from bench.runs.predictions import read_predictions
 from bench.runs.records import Record
@@ -98,18 +98,29 @@ def _cases(
 ) -> tuple[CaseView, ...]:
     if len(output) != len(test):
         return ()
-    return tuple(_placed(f"pictures/{suite}/{task.name}", encoder, case, files) for case in worst(task, output, test))
+    folder, chosen = f"pictures/{suite}/{task.name}", worst(task, output, test.labels)
+    return tuple(_case(folder, encoder, task, test, i, output[i], value, files) for i, value in chosen)
 
 
-def _placed(folder: str, encoder: str, case: Case, files: dict[str, bytes]) -> CaseView:
-    # Image and truth are the same for every encoder and stored once; only the predicted outline is its own.
-    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in case.id)
-    parts = {f"{folder}/{name}.png": case.image}
-    view = CaseView(f"{folder}/{name}.png", case.id, case.value, case.truth, case.predicted)
-    if case.truth_outline and case.predicted_outline:
-        truth, predicted = f"{folder}/{name}-truth.png", f"{folder}/{encoder}/{name}.png"
-        parts |= {truth: case.truth_outline, predicted: case.predicted_outline}
-        view = replace(view, truth_outline=truth, predicted_outline=predicted)
-    for address, data in parts.items():
-        files.setdefault(address, data)
-    return view
+def _case(
+    folder: str,
+    encoder: str,
+    task: Task,
+    test: Split,
+    i: int,
+    output: np.ndarray,
+    value: float,
+    files: dict[str, bytes],
+) -> CaseView:
+    """Image and truth are the same for every encoder, drawn and stored once; only the predicted outline is its own."""
+    case, label = str(test.ids[i]), test.labels[i]
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in case)
+    image, truth, predicted = f"{folder}/{name}.png", f"{folder}/{name}-truth.png", f"{folder}/{encoder}/{name}.png"
+    if image not in files:
+        files[image] = picture(test.images[i])
+    if task.kind == "global":
+        return CaseView(image, case, value, said(task, label), answered(task, output))
+    if truth not in files:
+        files[truth] = outline(label)
+    files[predicted] = outline(output)
+    return CaseView(image, case, value, truth_outline=truth, predicted_outline=predicted)

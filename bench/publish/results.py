@@ -44,3 +44,12 @@ def addresses(suite: str, frame: pd.DataFrame) -> pd.Series:
     primary = "encoders/" + frame["encoder"] + ".html#"
     other = f"numbers/{suite}/" + frame["encoder"] + ".html#"
     return primary.where(frame["primary"].astype(bool), other) + anchors(suite, frame)
+
+
+def size_of(budget: str) -> float:
+    """The number in a label budget, to sort by.
+
+    >>> size_of("10%"), size_of("k=16")
+    (10.0, 16.0)
+    """
+    return float(budget.rstrip("%").split("=")[-1])

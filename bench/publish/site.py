@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from bench.leaderboard.collect import Collection, collect, default_roots
+from bench.leaderboard.withdrawn import Withdrawal, read_withdrawals
 from bench.publish.from_records import Files, site_view
-from bench.publish.snapshots import History, Withdrawal, read_history, read_withdrawals
+from bench.publish.snapshots import History, read_history
 from bench.publish.writer import write_site
 
 
@@ -23,26 +23,12 @@ def build(
     """Write the site of some collections to the folder `out`, whole or not at all; returns its front page.
 
     history: earlier versions of the boards, which stay in the archive. base: address the site will have. withdrawn:
-    what was taken back; it is told, and kept off the boards. Raises RunError when `out` holds something else than a
-    site.
+    what was taken back, to be told. Raises RunError when `out` holds something else than a site.
     """
     files = Files()
-    standing = {name: _standing(c, withdrawn) for name, c in collections.items()}
-    view = site_view(standing, files, history=history, base=base, withdrawn=withdrawn)
+    view = site_view(collections, files, history=history, base=base, withdrawn=withdrawn)
     write_site(view, out, files=files.bytes)
     return out / "index.html"
-
-
-def _standing(collection: Collection, withdrawn: Sequence[Withdrawal]) -> Collection:
-    """The collection without withdrawn results, should their folder still be there; one's own runs stay."""
-    back = {(w.encoder, w.version): w.text for w in withdrawn}
-    gone = {
-        name: f"withdrawn: {back[name, result.card.version]}"
-        for name, result in collection.results.items()
-        if (name, result.card.version) in back and name not in collection.local
-    }
-    kept = {name: result for name, result in collection.results.items() if name not in gone}
-    return replace(collection, results=kept, left_out={**collection.left_out, **gone}) if gone else collection
 
 
 def build_from(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
 from bench.encoders.card import Line, Name, Prose, Sha256
 from bench.errors import UserError
-from bench.strict import Strict, read_toml
+from bench.strict import Strict
 
 MAX_BYTES = 64 * 1024**2
 
@@ -57,35 +55,6 @@ class History(Strict):
     """Every version, oldest first."""
 
     versions: list[Snapshot] = []
-
-
-class Withdrawal(Strict):
-    """Results that were taken back, and why."""
-
-    encoder: Name
-    version: Line
-    """Version of the card; a later version may stand on the boards."""
-    date: date
-    reason: Annotated[str, Field(min_length=1, max_length=1000)]
-
-    @property
-    def text(self) -> str:
-        """The reason with its date, as the change log tells it."""
-        return f"{self.reason} ({self.date.isoformat()})"
-
-
-class Withdrawals(Strict):
-    """`withdrawn.toml` of a submissions folder: `schema = 1`, then a `[[withdrawn]]` table each."""
-
-    schema_: Literal[1] = Field(alias="schema")
-    withdrawn: Annotated[list[Withdrawal], Field(max_length=10_000)] = []
-
-
-def read_withdrawals(roots: Iterable[Path]) -> list[Withdrawal]:
-    """Everything withdrawn from some submissions folders, newest first. Raises CardError."""
-    paths = [p for p in (root / "withdrawn.toml" for root in roots) if p.is_file()]
-    found = [w for p in paths for w in Withdrawals.parse(read_toml(p), where=p).withdrawn]
-    return sorted(found, key=lambda w: (w.date, w.encoder, w.version), reverse=True)
 
 
 def read_history(path: Path) -> History:

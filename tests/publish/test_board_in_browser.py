@@ -81,7 +81,7 @@ def test_search_hides_rows_and_keeps_ranks(board):
 def test_a_view_is_shared_by_its_address(board, browser):
     tick(board, "Filter", "p", "predictive")
     tick(board, "Filter", "b", "declared")
-    board.locator("thead th", has_text="FLOPs").locator("button").click()
+    board.locator("thead th", has_text="Parameters").locator("button").click()
     board.wait_for_selector('#board[data-view="filtered"]')
     other = browser.new_page()
     other.goto(board.url)

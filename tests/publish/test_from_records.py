@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ from bench.cli.site import COMMAND
 from bench.files import canonical_json
 from bench.leaderboard import boards
 from bench.leaderboard.collect import collect
-from bench.publish.from_records import Files, site_view
+from bench.publish.from_records import Files, encoder_views, site_view
 from bench.publish.rerank import standings, totals
 from bench.publish.site import build_from
 from bench.runs.journal import read_records
@@ -157,3 +158,17 @@ def test_the_fingerprint_is_of_the_numbers_not_of_the_clock(collection):
     ]
     assert fingerprint(records) == fingerprint(later[::-1])
     assert canonical_json(records[0].without_times()) != canonical_json(records[1].without_times())
+
+
+def test_titles_spell_the_architecture_as_people_do(collection):
+    view = next(iter(encoder_views({"s": collection}, Files()).values()))
+
+    def titled(title: str, architecture: str) -> str:
+        card = view.card.model_copy(update={"title": title, "architecture": architecture})
+        return replace(view, card=card).title
+
+    assert titled("MAE, VIT, tiny", "vit") == "MAE, ViT, tiny"
+    assert titled("MAE, cnn, tiny, seed 1", "cnn") == "MAE, CNN, tiny, seed 1"
+    assert titled("Vital signs, ViT-B/16", "vit") == "Vital signs, ViT-B/16"
+    assert titled("Vit of another kind", "other") == "Vit of another kind"
+    assert titled("None of these", "none") == "None of these"

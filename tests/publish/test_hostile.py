@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.encoders.card import EncoderCard
+from bench.leaderboard.withdrawn import Withdrawal
 from bench.publish.export import tex
-from bench.publish.snapshots import Withdrawal
 from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 

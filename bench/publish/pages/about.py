@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from bench.publish.cite import ADDRESS, view_bibtex
+from bench.publish.cite import view_bibtex
 from bench.publish.writer import Page, Site
 
 
 def write(site: Site) -> None:
     """One page."""
     view = site.view
-    bibtex = view_bibtex(view).replace(ADDRESS, f"{view.base or 'https://'}archive/{view.fingerprint[:12]}.html")
+    address = f"{view.base}archive/{view.fingerprint[:12]}.html" if view.base else ""
+    bibtex = view_bibtex(view, address)
     site.page("about.html", "pages/about.html", bibtex=bibtex)
 
 

@@ -82,7 +82,7 @@ def _rounded(choice: Any) -> list[float | None]:
 
 def _encoder(view: SiteView, name: str) -> dict[str, Any]:
     e = view.encoders[name]
-    return {"title": e.card.title, "paradigm": e.card.paradigm, "licence": e.card.licence, "flops": e.flops}
+    return {"title": e.title, "paradigm": e.card.paradigm, "licence": e.card.licence, "flops": e.flops}
 
 
 PAGE = Page("advisor", write, "Advisor", 50, "advisor.html")

@@ -29,7 +29,7 @@ def _write_data(site: Site, suite: SuiteView, pairs: Pairs) -> None:
     r = min(pairs.replicates.shape[2], MOST, max(FEWEST, BUDGET // max(1, len(pairs.tasks))))
     cards = [suite.tasks[n].task for n in pairs.tasks]
     tasks = [{"name": t.name, "title": t.title, "modality": modality(t.modality), "kind": t.kind} for t in cards]
-    titles = [{"name": n, "title": site.view.encoders[n].card.title} for n in pairs.encoders]
+    titles = [{"name": n, "title": site.view.encoders[n].title} for n in pairs.encoders]
     name = f"pairs/{suite.name}"
     site.script(f"data/{name}.js", "receive", {"name": name, "tasks": tasks, "encoders": titles, "replicates": r})
     for encoder, points, draws in zip(pairs.encoders, pairs.points, pairs.replicates, strict=True):

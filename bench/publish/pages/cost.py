@@ -34,7 +34,7 @@ def _rows(view: SiteView, board: BoardView) -> list[dict]:
     for row in board.rows:
         e = view.encoders[row.encoder]
         rows.append({
-            "encoder": row.encoder, "title": e.card.title, "paradigm": PARADIGM_TITLES[e.card.paradigm],
+            "encoder": row.encoder, "title": e.title, "paradigm": PARADIGM_TITLES[e.card.paradigm],
             "word": e.card.paradigm, "score": row.score.value, "low": row.score.low, "high": row.score.high,
             "parameters": e.parameters, "flops": e.flops, "seconds": e.seconds, "memory": e.peak_memory_mb,
         })  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from bench.publish.model import BoardView, EncoderView, Row, SiteView, SuiteView
-from bench.publish.results import anchors
+from bench.publish.results import anchors, size_of
 from bench.publish.svg import ticks
 from bench.publish.writer import Page, Site
 
@@ -61,6 +61,7 @@ def _numbers(suite: SuiteView) -> Iterator[tuple[str, tuple[list[tuple], list[tu
     main &= frame["protocol"].isin(suite.main.values())
     pairs = zip(frame["encoder"], frame["task"], main, strict=True)
     frame = frame.assign(anchor=anchors(suite.name, frame), cases=[m and (e, t) in shown for e, t, m in pairs])
+    frame = frame.assign(share=frame["budget"].map(size_of)).sort_values(["task", "protocol", "share"], kind="stable")
     for name, rows in frame.groupby("encoder", sort=False):
         primary = rows["primary"].astype(bool)
         yield name, tuple(list(part.itertuples(index=False)) for part in (rows[primary], rows[~primary]))

@@ -6,6 +6,7 @@ import pandas as pd
 
 from bench.publish.model import SiteView, SuiteView, TaskView
 from bench.publish.pages.board import axis
+from bench.publish.results import size_of
 from bench.publish.writer import Page, Site
 
 
@@ -54,15 +55,11 @@ def _others(suite: SuiteView, task: TaskView, numbers: pd.DataFrame) -> dict[str
     rest = rest[~((rest["protocol"] == main) & (rest["budget"] == "100%"))]
     found: dict[tuple, dict[str, float]] = {}
     for protocol, budget, encoder, value in rest[["protocol", "budget", "encoder", "value"]].itertuples(index=False):
-        found.setdefault((protocol != main, protocol, _size(budget), budget), {})[encoder] = value
+        found.setdefault((protocol != main, protocol, size_of(budget), budget), {})[encoder] = value
     return {
         f"{budget.replace('%', ' %')} of labels" if not other else f"{protocol} {budget.replace('%', ' %')}": column
         for (other, protocol, _, budget), column in sorted(found.items(), key=lambda item: item[0])
     }
-
-
-def _size(budget: str) -> float:
-    return float(budget.rstrip("%").split("=")[-1])
 
 
 PAGE = Page("task", write, "Tasks", 20, "tasks.html")
