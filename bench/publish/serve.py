@@ -106,7 +106,7 @@ def watch_list(inputs: Mapping[str, Any]) -> list[Path]:
 
 def stamps(folders: Iterable[Path]) -> frozenset[tuple[str, int, int]]:
     """(path, size, time) of every card, record, badge, template, style and script below the folders."""
-    kinds = {".toml", ".jsonl", ".json", ".html", ".css", ".js"}
+    kinds = {".toml", ".jsonl", ".bz2", ".json", ".html", ".css", ".js"}
     found = set()
     for folder in folders:
         for path in folder.rglob("*"):

@@ -54,7 +54,8 @@ def test_served_pages_reload_and_stored_ones_do_not(built):
     assert b"reload.js" not in (built / "index.html").read_bytes()
 
 
-def test_a_new_record_is_noticed(tmp_path):
+@pytest.mark.parametrize("name", ["records.jsonl", "records.jsonl.bz2"])
+def test_a_new_record_is_noticed(tmp_path, name):
     before = stamps([tmp_path])
-    (tmp_path / "records.jsonl").write_text("{}\n")
+    (tmp_path / name).write_bytes(b"{}\n")
     assert stamps([tmp_path]) != before
