@@ -87,7 +87,7 @@ def anchor_table(suite: SuiteView) -> pd.DataFrame:
 def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFrame:
     """A board as a table with the columns of BOARD_COLUMNS and one for each cell."""
     rows = []
-    for row in board.rows:
+    for row, cells in zip(board.rows, board.points, strict=True):
         e = view.encoders[row.encoder]
         rows.append(
             {
@@ -104,9 +104,9 @@ def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFr
                 "objective": e.card.objective,
                 "badge": e.badge,
                 "local": e.local,
-                "score": row.score.value,
-                "low": row.score.low,
-                "high": row.score.high,
+                "score": row.score,
+                "low": row.low,
+                "high": row.high,
                 "weighting_rank_low": row.weight_low,
                 "weighting_rank_high": row.weight_high,
                 "weighting_first": row.weight_first,
@@ -116,7 +116,7 @@ def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFr
                 "flops": e.flops,
                 "licence": e.card.licence,
                 "data": view.fingerprint,
-                **{f"cell:{c.key}": v for c, v in zip(board.columns, row.cells, strict=True)},
+                **{f"cell:{c.key}": v for c, v in zip(board.columns, cells, strict=True)},
             }
         )
     frame = pd.DataFrame(rows, columns=[*BOARD_COLUMNS, *(f"cell:{c.key}" for c in board.columns)])

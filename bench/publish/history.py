@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.sax.saxutils import escape
 
-from bench.publish.model import Row, SiteView
+from bench.leaderboard.board import Row
+from bench.publish.model import SiteView
 from bench.publish.snapshots import BoardSnapshot, History, Snapshot, Standing
 
 
@@ -51,10 +52,9 @@ def _reasons(view: SiteView) -> dict[str, str]:
 
 def _standing(view: SiteView, row: Row) -> Standing:
     e = view.encoders[row.encoder]
-    score, low, high = (v if v == v else None for v in (row.score.value, row.score.low, row.score.high))
     return Standing(
-        encoder=row.encoder, version=e.card.version, title=e.title, badge=e.badge, score=score,
-        low=low, high=high, rank=row.rank, rank_low=row.rank_low, rank_high=row.rank_high, tier=row.tier,
+        encoder=row.encoder, version=e.card.version, title=e.title, badge=e.badge, score=row.score,
+        low=row.low, high=row.high, rank=row.rank, rank_low=row.rank_low, rank_high=row.rank_high, tier=row.tier,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from bench.analysis.claim import Claim
 from bench.analysis.verdict import Verdict
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
+from bench.leaderboard.board import Cell, Row
 from bench.leaderboard.withdrawn import Withdrawal
 from bench.publish.anchors import Anchor
 from bench.publish.snapshots import History
@@ -42,6 +44,11 @@ class Estimate:
     value: float
     low: float = float("nan")
     high: float = float("nan")
+
+    @classmethod
+    def of(cls, row: Row) -> Estimate:
+        """The score of a row of a board."""
+        return cls(*(float("nan") if v is None else v for v in (row.score, row.low, row.high)))
 
 
 Curve = tuple[tuple[float, Estimate], ...]
@@ -110,46 +117,6 @@ class EncoderView:
         return self.card.paradigm == "reference"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One encoder on one board. Ranks and tier are None for reference rows."""
-
-    encoder: str
-    score: Estimate
-    rank: int | None
-    rank_low: int | None
-    rank_high: int | None
-    tier: int | None
-    cells: tuple[float, ...]
-    """Score in each cell of the board, NaN where it has none."""
-    weight_low: int | None = None
-    weight_high: int | None = None
-    """Ranks in 95 % of random weightings of the cells."""
-    weight_first: float | None = None
-    """Share of weightings at which this encoder ranks first."""
-    loo_low: int | None = None
-    loo_high: int | None = None
-    """Best and worst rank when any one task is left out."""
-    iqm: float | None = None
-    win_rate: float | None = None
-    curve: Curve = ()
-    """Score of the board at each share of labels, where the suite has several."""
-    contaminated: tuple[int, int, int] = (0, 0, 0)
-    """Tasks of the board known to be clean, of unknown state, and contaminated."""
-    unranked: str = ""
-    """Why a row that is no reference has no rank."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One cell of a board: the mean of the tasks of one modality and kind."""
-
-    key: str
-    modality: str
-    kind: str
-    tasks: tuple[str, ...]
-
-
 @dataclass(frozen=True)
 class Variant:
     """A board under the contamination switch, rows in the order of the board.
@@ -168,15 +135,17 @@ class BoardView:
     """One ranked table, best first.
 
     replicates: float32 (r, rows, columns), bootstrap replicates of the cells in the order of `rows`, NaN where
-    unknown. clean: the board without contaminated cells.
+    unknown. clean: the board without contaminated cells. curves: encoder -> score of the board at each share of
+    labels, where the suite has several.
     """
 
     suite: str
     name: BoardName
-    columns: tuple[Column, ...]
+    columns: tuple[Cell, ...]
     rows: tuple[Row, ...]
     replicates: np.ndarray
     clean: Variant | None = None
+    curves: Mapping[str, Curve] = field(default_factory=dict)
     definition: str = ""
     note: str = ""
 
@@ -184,6 +153,17 @@ class BoardView:
     def title(self) -> str:
         """Title of the tab."""
         return BOARD_TITLES[self.name]
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """float64 (rows, columns), the scores in the cells, NaN where a row has none."""
+        return cell_points(self.rows, self.columns)
+
+
+def cell_points(rows: Sequence[Row], columns: Sequence[Cell]) -> np.ndarray:
+    """float64 (rows, columns), the scores of `rows` in the cells `columns`, NaN where a row has none."""
+    found = [[r.cells[c.key].value if c.key in r.cells else np.nan for c in columns] for r in rows]
+    return np.array(found, float).reshape(len(rows), len(columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite, log10
 
 from markupsafe import Markup
@@ -106,17 +106,17 @@ def contamination(state: str) -> Markup:
     return _STATES[state]
 
 
-def state(tasks: tuple[int, int, int]) -> str:
-    """What a row says of contamination, from its tasks (clean, unknown, contaminated): the worst that is known.
+def state(tasks: Mapping[str, str]) -> str:
+    """What a row says of contamination, from the states of its tasks: the worst that is known.
 
-    >>> state((24, 0, 0)), state((20, 0, 4)), state((0, 24, 0)), state((20, 2, 2))
-    ('no', 'yes', 'unknown', 'yes')
+    >>> state({"a": "no"}), state({"a": "no", "b": "yes"}), state({"a": "unknown", "b": "no"}), state({})
+    ('no', 'yes', 'unknown', 'no')
     """
-    _, unknown, contaminated = tasks
-    return "yes" if contaminated else "unknown" if unknown else "no"
+    return next((word for word in ("yes", "unknown") if word in tasks.values()), "no")
 
 
-def seen(tasks: tuple[int, int, int]) -> Markup:
+def seen(tasks: Mapping[str, str]) -> Markup:
     """The state of a row as a small label, with the number of contaminated tasks."""
-    word = {"no": "clean", "unknown": "not disclosed", "yes": f"{tasks[2]} of {sum(tasks)} tasks"}[state(tasks)]
-    return Markup(f'<span class="contam {state(tasks)}">{word}</span>')
+    worst, contaminated = state(tasks), sum(word == "yes" for word in tasks.values())
+    word = {"no": "clean", "unknown": "not disclosed", "yes": f"{contaminated} of {len(tasks)} tasks"}[worst]
+    return Markup(f'<span class="contam {worst}">{word}</span>')

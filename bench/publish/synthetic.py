@@ -7,20 +7,20 @@ import pandas as pd
 
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
+from bench.leaderboard.board import Cell, Row
 from bench.publish.anchors import Anchor
 from bench.publish.model import (
     BoardView,
-    Column,
     EncoderView,
     Estimate,
     Evidence,
     Pairs,
     ProtocolView,
-    Row,
     SiteView,
     SuiteView,
     TaskView,
 )
+from bench.runs.records import Interval
 
 MODALITIES = ("xray", "ct", "mri", "ultrasound", "histology", "fundus", "oct", "dermoscopy")
 KINDS = (
@@ -133,12 +133,11 @@ def _task(i: int) -> Task:
     )
 
 
-def _states(encoder: EncoderView, tasks: int) -> tuple[int, int, int]:
-    """Tasks that are clean, of unknown state, and contaminated."""
-    if encoder.card.pretraining is None:
-        return 0, tasks, 0
-    seen = sum(c.corpus == "corpus-0" for c in encoder.card.pretraining)
-    return tasks - seen, 0, seen
+def _states(encoder: EncoderView, tasks: list[str]) -> dict[str, str]:
+    """Task -> whether its images were seen in pretraining."""
+    corpora = encoder.card.pretraining
+    seen = corpora and any(c.corpus == "corpus-0" for c in corpora)
+    return {t: "unknown" if corpora is None else "yes" if seen and i == 0 else "no" for i, t in enumerate(tasks)}
 
 
 def _board(
@@ -146,7 +145,12 @@ def _board(
 ) -> BoardView:
     kinds = {"global": ("global",), "dense": ("dense",)}.get(name, ("global", "dense"))
     columns = [
-        Column(f"{m}/{k}", m, k, tuple(t.name for t in cards.values() if (t.modality, t.kind) == (m, k)))
+        Cell(
+            key=f"{m}/{k}",
+            modality=m,
+            kind=k,
+            tasks=tuple(t.name for t in cards.values() if (t.modality, t.kind) == (m, k)),
+        )
         for k in kinds
         for m in MODALITIES
     ]
@@ -163,7 +167,7 @@ def _board(
     place = np.argsort(np.argsort(-spread[:, ranked], axis=1, kind="stable"), axis=1) + 1
     bounds = np.quantile(place, [0.025, 0.975], axis=0, method="nearest").astype(int)
     at = {e: k for k, e in enumerate(ranked)}
-    rows, tier, head = [], 0, None
+    rows, curves, tier, head = [], {}, 0, None
     for i in order:
         rank = None
         if i in at:
@@ -171,29 +175,25 @@ def _board(
                 tier, head = tier + 1, i
             rank = at[i]
         half = (total[i] - low[i], high[i] - total[i])
-        curve = tuple(
+        curves[names[i]] = tuple(
             (f, Estimate(s := float(total[i] - 0.12 * (1 - f) ** 2), s - half[0], s + half[1]))
             for f in (0.01, 0.05, 0.1, 0.25, 1.0)
         )
+        standing = {} if rank is None else {
+            "rank": rank + 1, "rank_low": int(bounds[0, rank]), "rank_high": int(bounds[1, rank]), "tier": tier,
+            "weight_low": max(1, rank - 1), "weight_high": rank + 3,
+        }  # fmt: skip
+        e, used = views[names[i]], [t for c in columns for t in c.tasks]
         rows.append(
             Row(
-                names[i],
-                Estimate(float(total[i]), float(low[i]), float(high[i])),
-                None if rank is None else rank + 1,
-                None if rank is None else int(bounds[0, rank]),
-                None if rank is None else int(bounds[1, rank]),
-                None if rank is None else tier,
-                tuple(float(v) for v in cells[i]),
-                weight_low=None if rank is None else max(1, rank - 1),
-                weight_high=None if rank is None else rank + 3,
-                weight_first=0.0,
-                iqm=float(total[i]),
-                win_rate=0.5,
-                curve=curve,
-                contaminated=_states(views[names[i]], sum(map(len, pick))),
+                encoder=e.name, paradigm=e.card.paradigm, badge=e.badge, reference=e.reference,
+                score=float(total[i]), low=float(low[i]), high=float(high[i]),
+                cells={c.key: Interval(value=float(v)) for c, v in zip(columns, cells[i], strict=True)},
+                weight_first=0.0, iqm=float(total[i]), win_rate=0.5, contamination=_states(e, used), **standing,
             )
-        )
-    return BoardView("synthetic-v0", name, tuple(columns), tuple(rows), reps[:, order].astype(np.float32))
+        )  # fmt: skip
+    spread = reps[:, order].astype(np.float32)
+    return BoardView("synthetic-v0", name, tuple(columns), tuple(rows), spread, curves=curves)
 
 
 def _results(names: tuple[str, ...], cards: dict, truth: np.ndarray, draws: np.ndarray) -> pd.DataFrame:

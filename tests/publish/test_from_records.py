@@ -74,11 +74,11 @@ def test_boards_on_the_page_are_those_of_the_leaderboard(collection):
     suite = site_view({collection.suite: collection}, Files()).suites[0]
     assert [b.title for b in suite.boards] == list(made)
     for shown, board in zip(suite.boards, made.values(), strict=True):
-        assert [(r.encoder, r.score.value, r.rank, r.tier) for r in shown.rows] == [
+        assert [(r.encoder, r.score, r.rank, r.tier) for r in shown.rows] == [
             (r.encoder, r.score, r.rank, r.tier) for r in board.rows
         ]
         points, draws = totals(
-            [r.cells for r in shown.rows], shown.replicates.transpose(1, 2, 0), [c.kind for c in shown.columns],
+            shown.points, shown.replicates.transpose(1, 2, 0), [c.kind for c in shown.columns],
             [1] * len(shown.columns),
         )  # fmt: skip
         assert points == pytest.approx([r.score for r in board.rows], abs=1e-12)

@@ -28,7 +28,7 @@ def test_on_paper_the_intervals_are_in_figures_and_the_controls_are_gone(page, b
     page.emulate_media(media="print")
     assert page.locator("#controls").is_hidden()
     assert page.locator("header nav").is_hidden()
-    first = view.suites[0].boards[0].rows[0].score
+    first = view.suites[0].boards[0].rows[0]
     text = page.locator("#board tbody tr .bar .sr").first
     assert text.inner_text() == f"{first.low:.3f} to {first.high:.3f}"
     assert text.bounding_box()["width"] > 30

@@ -48,7 +48,7 @@ def test_default_view_is_the_board(view):
     for board in view.suites[0].boards:
         _, kinds, cells, spread = shipped(view, board)
         points, draws = totals(cells, spread, kinds, np.ones(len(kinds)))
-        np.testing.assert_allclose(points, [r.score.value for r in board.rows], atol=1e-5)
+        np.testing.assert_allclose(points, [r.score for r in board.rows], atol=1e-5)
         pool = [i for i, r in enumerate(board.rows) if r.rank is not None]
         for place in standings(points, draws, pool):
             row = board.rows[place.encoder]

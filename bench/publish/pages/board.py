@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.leaderboard.board import Row
 from bench.publish.anchors import cell_anchors
 from bench.publish.cite import view_bibtex
-from bench.publish.model import BoardView, Row, SiteView, SuiteView
+from bench.publish.model import BoardView, SiteView, SuiteView
 from bench.publish.writer import Page, Site
 
 
@@ -42,7 +43,7 @@ def _context(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
         "encoders": view.encoders,
         "facets": _facets(encoders),
         "parts": _parts(suite, board),
-        "has_curves": any(len(r.curve) > 1 for r in board.rows),
+        "has_curves": any(len(points) > 1 for points in board.curves.values()),
         "tiers": _tier_starts(board.rows),
         "bibtex": view_bibtex(view),
         "anchors": anchor_rows(suite, board),
@@ -85,7 +86,7 @@ def _anchor_row(board: BoardView, kind: str, title: str, cells: dict[int, float]
 
 def board_axis(board: BoardView) -> dict[str, float]:
     """Ends of the axis of a board's intervals."""
-    low, high = axis([v for r in board.rows for v in (r.score.low, r.score.high, r.score.value) if v == v])
+    low, high = axis([v for r in board.rows for v in (r.low, r.high, r.score) if v is not None])
     return {"low": low, "high": high}
 
 

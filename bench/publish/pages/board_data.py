@@ -33,9 +33,8 @@ def shipped_count(board: BoardView) -> int:
 def replicates(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
     """What site/scripts/board.js needs to rank again: cells as shown, and quantised replicates of them."""
     r = shipped_count(board)
-    ranked = [not row.unranked and not view.encoders[row.encoder].reference for row in board.rows]
-    cells = np.array([row.cells for row in board.rows], float).reshape(len(board.rows), -1)
-    variants = {"all": _variant(cells, board.replicates[:r], ranked)}
+    ranked = [not row.why_unranked and not view.encoders[row.encoder].reference for row in board.rows]
+    variants = {"all": _variant(board.points, board.replicates[:r], ranked)}
     if board.clean is not None:
         left = [
             not why and not view.encoders[row.encoder].reference

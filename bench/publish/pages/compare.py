@@ -41,9 +41,8 @@ def _write_data(site: Site, suite: SuiteView, pairs: Pairs) -> None:
 def leaders(board: BoardView) -> tuple[list[str], list[list[Estimate | None]]]:
     """The first encoders of a board against each other: row less column, with the paired 95 % interval."""
     rows = [i for i, row in enumerate(board.rows) if row.rank is not None][:TOP]
-    cells = np.array([board.rows[i].cells for i in rows], float).reshape(len(rows), len(board.columns))
     spread = board.replicates[:, rows].transpose(1, 2, 0)
-    _, draws = totals(cells, spread, [c.kind for c in board.columns], np.ones(len(board.columns)))
+    _, draws = totals(board.points[rows], spread, [c.kind for c in board.columns], np.ones(len(board.columns)))
     table = [
         [None if i == j else _difference(board, rows, draws, i, j) for j in range(len(rows))] for i in range(len(rows))
     ]
@@ -51,7 +50,7 @@ def leaders(board: BoardView) -> tuple[list[str], list[list[Estimate | None]]]:
 
 
 def _difference(board: BoardView, rows: list[int], draws: np.ndarray, i: int, j: int) -> Estimate:
-    value = board.rows[rows[i]].score.value - board.rows[rows[j]].score.value
+    value = board.rows[rows[i]].score - board.rows[rows[j]].score
     low, high = np.quantile(draws[i] - draws[j], LEVEL)  # NaN where replicates are unknown
     return Estimate(value, float(low), float(high))
 

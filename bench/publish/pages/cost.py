@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.publish.charts import cost_chart
-from bench.publish.model import BoardView, SiteView, SuiteView
+from bench.publish.model import BoardView, Estimate, SiteView, SuiteView
 from bench.publish.writer import Page, Site
 from bench.words import PARADIGM_TITLES
 
@@ -32,10 +32,10 @@ def address(suite: SuiteView) -> str:
 def _rows(view: SiteView, board: BoardView) -> list[dict]:
     rows = []
     for row in board.rows:
-        e = view.encoders[row.encoder]
+        e, score = view.encoders[row.encoder], Estimate.of(row)
         rows.append({
             "encoder": row.encoder, "title": e.title, "paradigm": PARADIGM_TITLES[e.card.paradigm],
-            "word": e.card.paradigm, "score": row.score.value, "low": row.score.low, "high": row.score.high,
+            "word": e.card.paradigm, "score": score.value, "low": score.low, "high": score.high,
             "parameters": e.parameters, "flops": e.flops, "seconds": e.seconds, "memory": e.peak_memory_mb,
         })  # fmt: skip
     return rows

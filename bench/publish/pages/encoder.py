@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from bench.publish.model import BoardView, EncoderView, Row, SiteView, SuiteView
+from bench.leaderboard.board import Row
+from bench.publish.model import BoardView, EncoderView, SiteView, SuiteView
 from bench.publish.results import anchors, size_of
 from bench.publish.svg import ticks
 from bench.publish.writer import Page, Site
@@ -93,8 +94,8 @@ def fields(suite: SuiteView) -> list[Field]:
     found = []
     for board in suite.boards:
         if board.name in ("global", "dense"):
-            for j, column in enumerate(board.columns):
-                scores = {r.encoder: r.cells[j] for r in board.rows if r.cells[j] == r.cells[j]}
+            for column in board.columns:
+                scores = {r.encoder: r.cells[column.key].value for r in board.rows if column.key in r.cells}
                 if scores:
                     middle = float(np.median(list(scores.values())))
                     found.append(Field(column.modality, column.kind, scores, middle, ticks(scores.values(), 0, 1)))
