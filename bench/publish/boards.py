@@ -24,13 +24,14 @@ def board_views(collection: Collection, known: Known) -> tuple[BoardView, ...]:
     made, clean = (boards_of(frame, of, drop_contaminated=c, unfinished=unfinished) for c in (False, True))
     curves = label_curves(frame, of, unfinished)
     return tuple(
-        _view(collection.suite, made[r.name], clean[r.name], curves, " ".join(known.notes(r)))
+        board_view(collection.suite, made[r.name], clean[r.name], curves, " ".join(known.notes(r)))
         for r in RECIPES
         if r.name in made
     )
 
 
-def _view(suite: str, board: Board, clean: Board, every: Curves, note: str) -> BoardView:
+def board_view(suite: str, board: Board, clean: Board, every: Curves, note: str) -> BoardView:
+    """A board beside the same board without contaminated cells, with its label curves."""
     kinds = tuple(sorted({c.kind for c in board.cells}))
     curves = every.get(kinds, {}) if board.name != "Fine-tune" else {}
     order = {row.encoder: i for i, row in enumerate(clean.rows)}

@@ -74,11 +74,13 @@ addEventListener("DOMContentLoaded", () => {
   const number = (v) => (v === v ? v.toFixed(3) : "–");
   const place = (v) => 4 + 112 * Math.min(1, Math.max(0, (v - data.axis.low) / (data.axis.high - data.axis.low)));
   function bar(cell, value, low, high) {
-    const x = place;
-    cell.querySelector("path")?.setAttribute("d", `M${x(low).toFixed(1)} 7H${x(high).toFixed(1)}`);
-    cell.querySelector("circle")?.setAttribute("cx", x(value).toFixed(1));
-    cell.querySelector(".sr").textContent = `${number(low)} to ${number(high)}`;
-    cell.title = `${number(low)} to ${number(high)}`;
+    const has = value === value, text = has ? `${number(low)} to ${number(high)}` : "";
+    cell.querySelector("svg")?.setAttribute("visibility", has ? "visible" : "hidden");
+    if (has) {
+      cell.querySelector("path")?.setAttribute("d", `M${place(low).toFixed(1)} 7H${place(high).toFixed(1)}`);
+      cell.querySelector("circle")?.setAttribute("cx", place(value).toFixed(1));
+    }
+    cell.querySelector(".sr").textContent = cell.title = text;
   }
 
   // What a row says is kept for every row (`next`) and written only into the rows that are on the page.
