@@ -38,7 +38,7 @@ class Known:
         if not (left := len(mine & self.approximated)):
             return ()
         return (
-            f"{left} of {len(mine)} results could not be resampled (data or predictions not at hand): their intervals "
+            f"{left:,} of {len(mine):,} results could not be resampled (data or predictions not at hand): their intervals "
             "are approximated from the records, without pairing.",
         )
 

@@ -76,7 +76,7 @@ def dots_chart(rows: Sequence[dict[str, Any]], *, value: str, group: str, title:
     base = alt.Chart(alt.Data(values=list(rows)))
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="var(--rule)").encode(x="zero:Q")
     dots = base.mark_point(filled=True, size=64, opacity=0.75, color="var(--link)").encode(
-        x=alt.X(f"{value}:Q", title=title, scale=alt.Scale(zero=False)),
+        x=alt.X(f"{value}:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6)),
         y=alt.Y(f"{group}:N", title=None),
     )  # fmt: skip
     means = base.mark_tick(thickness=2.5, size=22, color="currentColor").encode(x=f"mean({value}):Q", y=f"{group}:N")

@@ -76,10 +76,16 @@ def _protocols(collections: Mapping[str, Collection]) -> list[Protocol]:
 
 def protocol_view(protocol: Protocol) -> ProtocolView:
     """A protocol with its numbers and the prose of its module."""
-    about = sys.modules[type(protocol).__module__].__doc__ or ""
-    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in about.strip().split("\n\n"))
+    about = (sys.modules[type(protocol).__module__].__doc__ or "").strip().removeprefix(f"{protocol.name}: ")
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in about.split("\n\n"))
     return ProtocolView(
-        protocol.name, protocol.title, protocol.kind, protocol.board, dict(protocol.params), protocol.sha256, text
+        protocol.name,
+        protocol.title,
+        protocol.kind,
+        protocol.board,
+        dict(protocol.params),
+        protocol.sha256,
+        text[:1].upper() + text[1:],
     )
 
 

@@ -15,6 +15,9 @@ from bench.leaderboard.board import Row
 from bench.publish.model import SiteView
 from bench.publish.snapshots import BoardSnapshot, History, Snapshot, Standing
 
+EVERY = "every board"
+"""In place of a board: a change of the whole suite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -73,8 +76,8 @@ def changes(old: Snapshot, new: Snapshot) -> list[Change]:
     for key in sorted(before.keys() | after.keys()):
         if key in before and key in after and before[key].fingerprint != after[key].fingerprint:
             prints = f"{before[key].fingerprint[:12]} to {after[key].fingerprint[:12]}"
-            text = f"The suite changed ({prints}); scores are not comparable."
-            found.append(Change("suite", *key, "", text))
+            moved = Change("suite", key[0], EVERY, "", f"The suite changed ({prints}); scores are not comparable.")
+            found += [moved] if moved not in found else []
             continue
         found += _board_changes(key, _rows(before.get(key)), _rows(after.get(key)), new.withdrawn)
     return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite, log10
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from bench.publish.cases import OUTLINES
 from bench.publish.model import Estimate
 
 WIDTH = 120
@@ -94,6 +95,16 @@ _STATES = {
 def glyph(paradigm: str) -> Markup:
     """The shape of a paradigm: colour never stands alone."""
     return _GLYPHS[paradigm]
+
+
+def outline_key(classes: Sequence[str]) -> Markup:
+    """The colour of each class of a mask, as `bench.publish.cases.outline` draws it; the background has none."""
+    colours = (OUTLINES[k % len(OUTLINES)] for k in range(len(classes) - 1))
+    return Markup("").join(
+        Markup('<span><svg class="glyph" viewBox="0 0 16 16" aria-hidden="true">'
+               '<path fill="#{:02x}{:02x}{:02x}" d="M2 2h12v12H2z"/></svg>{}</span> ').format(*colour, escape(name))
+        for name, colour in zip(classes[1:], colours, strict=True)
+    )  # fmt: skip
 
 
 def badge(word: str) -> Markup:

@@ -100,6 +100,19 @@ def test_every_published_value_is_the_mean_of_its_records(real, runs, collection
         assert row.value == pytest.approx(sum(values) / len(values), abs=1e-12)
 
 
+def test_the_address_of_a_number_shows_it_even_where_its_table_is_folded(real, collection, page):
+    table = pd.read_csv(real / f"data/results/{collection.suite}.csv")
+    table = table[table["encoder"] == "small-a"]
+    for row in (table[~table["primary"]].iloc[-1], table[table["primary"] & (table["budget"] != "100%")].iloc[0]):
+        path, _, anchor = row["address"].partition("#")
+        page.goto((real / path).as_uri())
+        cells = page.locator(f'[id="{anchor}"]')
+        assert cells.is_hidden()
+        page.goto(f"{(real / path).as_uri()}#{anchor}")
+        cells.wait_for(state="visible")
+        assert f"{row['value']:.3f}" in cells.inner_text().replace("\N{MINUS SIGN}", "-")
+
+
 def test_own_runs_are_marked_local_on_every_table(real, collection):
     page = (real / f"boards/{collection.suite}/overall.html").read_text(encoding="utf-8")
     assert page.count("data-local") == 3
@@ -141,6 +154,12 @@ def test_the_command_builds_and_says_where(runs, tasks, nothing, tmp_path):
     result = CliRunner().invoke(COMMAND, [str(a) for a in arguments])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "public/index.html").as_uri() in result.output
+
+
+def test_colours_of_outlines_are_named(real, collection):
+    dense = next(t for t in collection.tasks.values() if t.kind == "dense")
+    text = (real / f"tasks/{collection.suite}/{dense.name}.html").read_text()
+    assert re.search(rf'fill="#56b4e9"[^<]*/></svg>{dense.classes[1]}</span>', text)
 
 
 def test_no_results_give_a_page_that_says_what_to_do(nothing, tmp_path):

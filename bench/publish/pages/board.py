@@ -43,6 +43,7 @@ def _context(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
         "encoders": view.encoders,
         "facets": _facets(encoders),
         "parts": _parts(suite, board),
+        "top": max((e.value for points in board.curves.values() for _, e in points), default=high),
         "has_curves": any(len(points) > 1 for points in board.curves.values()),
         "tiers": _tier_starts(board.rows),
         "bibtex": view_bibtex(view),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.publish.history import atom, changes, extended, snapshot
+from bench.publish.history import EVERY, atom, changes, extended, snapshot
 from bench.publish.snapshots import History, Snapshot
 from bench.publish.writer import Page, Site
 
@@ -28,6 +28,7 @@ def address(version: Snapshot) -> str:
 
 def _grouped(version: Snapshot, found: list) -> list[tuple[str, list]]:
     titles = {(b.suite, b.board): f"{b.suite_title}, {b.board}" for b in version.boards}
+    titles |= {(b.suite, EVERY): f"{b.suite_title}, {EVERY}" for b in version.boards}
     groups: dict[str, list] = {}
     for change in found:
         groups.setdefault(titles.get((change.suite, change.board), f"{change.suite}, {change.board}"), []).append(

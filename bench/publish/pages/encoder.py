@@ -55,13 +55,15 @@ def _write_others(site: Site, encoder: EncoderView, suite: SuiteView, rows: list
 
 
 def _numbers(suite: SuiteView) -> Iterator[tuple[str, tuple[list[tuple], list[tuple]]]]:
-    """(encoder, its rows of primary and of other metrics, each with its anchor and whether it has cases to show)."""
+    """(encoder, its rows of primary and of other metrics); each row with its anchor, whether it is the number that the
+    boards use (`main`), and whether it has cases to show."""
     frame = suite.results
     shown = {(e, t) for t, task in suite.tasks.items() for e in task.cases}
     main = frame["primary"] & (frame["budget"] == "100%") & (frame["split"] == "test")
     main &= frame["protocol"].isin(suite.main.values())
     pairs = zip(frame["encoder"], frame["task"], main, strict=True)
-    frame = frame.assign(anchor=anchors(suite.name, frame), cases=[m and (e, t) in shown for e, t, m in pairs])
+    cases = [m and (e, t) in shown for e, t, m in pairs]
+    frame = frame.assign(anchor=anchors(suite.name, frame), main=main, cases=cases)
     frame = frame.assign(share=frame["budget"].map(size_of)).sort_values(["task", "protocol", "share"], kind="stable")
     for name, rows in frame.groupby("encoder", sort=False):
         primary = rows["primary"].astype(bool)
