@@ -3,9 +3,10 @@
     python benchmarks/diagnostics.py --out diagnostics.csv [--images 64] [ENCODER ...]
     medssl analyze --diagnostics diagnostics.csv
 
-ENCODER is a folder with `encoder.toml` or a reference name; default: everything in `submissions/`. Features are those
-of the test images of the dense phantom tasks, diagnosed task by task and averaged over tasks; CKA between the encoders
-is computed over all tasks together, each centred, and written and drawn beside the table (`*.cka.csv`, `*.cka.svg`).
+ENCODER is a folder with `encoder.toml` or a reference name; default: everything in `submissions/` but further seeds.
+Features are those of the test images of the dense phantom tasks, diagnosed task by task and averaged over tasks; CKA
+between the encoders is computed over all tasks together, each centred, and written and drawn beside the table
+(`*.cka.csv`, `*.cka.svg`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bench.analysis.pictures import similarity_map
 from bench.analysis.style import save
 from bench.data.load import load_task
 from bench.data.task import Task, shipped_tasks
+from bench.encoders.card import read_card
 from bench.encoders.load import load_encoder
 from bench.features.extract import extract
 from bench.files import write_atomic
@@ -57,7 +59,8 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", help="names of dense tasks; default: every dense phantom")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    names = options.encoders or sorted(str(p.parent) for p in shipped("submissions").glob("*/encoder.toml"))
+    cards = sorted(shipped("submissions").glob("*/encoder.toml"))
+    names = options.encoders or [str(card.parent) for card in cards if not read_card(card).repeat_of]
     tasks = [shipped_tasks()[n] for n in options.tasks] if options.tasks else dense_phantoms()
     rows, features = {}, {}
     for name in names:

@@ -42,10 +42,10 @@ GPU_FLOPS = 40e12
 """Sustained bfloat16 throughput of one GPU."""
 STORAGE, STREAM = 4e9, 1e9
 """Bytes a second of the shared storage, and of one reader at most."""
-WIDTH = 192
+WIDTH = 96
 """Feature width of the encoders in the records."""
-SLOPE = 2.2 * 4.85 / (4000 * 384)
-"""Seconds of the linear probe per training image and feature: docs/solvers.md measures 4.85 s for one seed of five
+SLOPE = 2.2 * 3.41 / (4000 * 384)
+"""Seconds of the linear probe per training image and feature: docs/solvers.md measures 3.41 s for one seed of five
 budgets (4,000 images, 384 features); five seeds hold 2.2 times as many images, since 100 % has one seed only."""
 START_SECONDS = 20.0
 """A worker begins: imports, encoder from disk. Once for each encoder and worker."""
@@ -295,7 +295,8 @@ Made by `python benchmarks/scaling.py --out docs/scaling.md`.
 
 {jobs} jobs (one encoder x task each), {units} units, simulated event by event.
 
-- Measured: seconds of solvers and statistics, from the records in `submissions/` (one CPU core); how the linear probe
+- Measured: seconds of solvers and statistics, from the records in `submissions/` (wall-clock on one CPU core,
+  so an upper bound); how the linear probe
   grows, from [solvers.md](solvers.md); image counts, from the clinical cards; {write} ms to store a unit safely. Dense
   solvers and statistics are taken in proportion to the test images.
 - Assumed: GPUs that sustain {tflops} TFLOP/s in bfloat16; storage of {bandwidth} GB/s, {stream} GB/s a reader; {start} s for a

@@ -98,11 +98,12 @@ def test_pathology_contrast_by_size_and_blindness():
     grid = np.zeros((2, 8, 8, 4))
     grid[..., 0] = 1
     grid[0, 3:5, 3:5] = [-1, 0, 0, 0]
-    seen = pathology_contrast(grid, masks)
+    seen = pathology_contrast(np.tile(grid, (4, 1, 1, 1)), np.tile(masks, (4, 1, 1)))
     assert seen["2-10%"] == pytest.approx(2)
+    assert pathology_contrast(grid, masks)["2-10%"] is None  # one image says nothing
     assert seen[">10%"] is None
     assert seen["<0.5%"] is None  # the small lesion is a single patch
-    blind = pathology_contrast(RNG.normal(size=(1, 8, 8, 512)), masks[:1])["2-10%"]
+    blind = pathology_contrast(RNG.normal(size=(4, 8, 8, 512)), np.tile(masks[:1], (4, 1, 1)))["2-10%"]
     assert blind == pytest.approx(0, abs=0.1)
 
 

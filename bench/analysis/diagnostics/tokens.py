@@ -56,13 +56,17 @@ def dense_structure(grid: np.ndarray, *, clusters: int = 8, weight: float = 1.0,
     return float((distance[:, 1] - distance[:, 0]).mean() + weight * dimension)
 
 
+FEWEST = 4
+"""Images of a size bin whose mean says anything about an encoder."""
+
+
 def pathology_contrast(grid: np.ndarray, masks: np.ndarray) -> dict[str, float | None]:
     """Size bin of the lesions -> mean cosine of lesion patches with each other less with the ring around them.
 
     grid: float (n, gh, gw, c); masks: (n, h, w), nonzero is lesion. A patch is a lesion patch when at least half of it
     is lesion (or it is the most covered one); the ring is the patches within two of a lesion patch that hold none.
     Above 0 when the encoder tells the lesion from its surroundings. A lesion of a single patch has no pair and is left
-    out: on a coarse grid the smallest bin may be None.
+    out, and so is a bin of fewer than `FEWEST` images: on a coarse grid the smallest bin may be None.
     """
     found: dict[str, list[float]] = {name: [] for name in SIZES}
     names = list(SIZES)
@@ -78,7 +82,7 @@ def pathology_contrast(grid: np.ndarray, masks: np.ndarray) -> dict[str, float |
         inside, outside = z[lesion], z[ring]
         bin_name = names[int(size_bin(np.array([(np.asarray(mask) > 0).mean()]))[0])]
         found[bin_name].append(_mean_cosine(inside) - float((inside @ outside.T).mean()))
-    return {name: float(np.mean(values)) if values else None for name, values in found.items()}
+    return {name: float(np.mean(values)) if len(values) >= FEWEST else None for name, values in found.items()}
 
 
 def _mean_cosine(z: np.ndarray) -> float:
