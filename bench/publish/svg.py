@@ -21,7 +21,7 @@ def interval(e: Estimate, low: float = 0.0, high: float = 1.0, *, marks: Sequenc
     bar = f'<path d="M{_x(e.low, low, high)} 7H{_x(e.high, low, high)}"/>' if isfinite(e.low) else ""
     return Markup(
         f'<svg class="iv" viewBox="0 0 {WIDTH} 14" aria-hidden="true">{lines}{bar}'
-        f'<circle cx="{_x(e.value, low, high)}" cy="7" r="3"/></svg>'
+        f'<circle cx="{_x(e.value, low, high)}" cy="7" r="2.5"/></svg>'
     )
 
 

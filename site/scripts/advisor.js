@@ -55,7 +55,7 @@ addEventListener("DOMContentLoaded", () => {
       const e = data.encoders[name];
       const title = make("th", "", { scope: "row" }, glyph(e.paradigm).firstElementChild.cloneNode(true), " ", make("a", e.title, { href: `${root}encoders/${name}.html` }));
       const flops = e.flops === null ? "–" : e.flops ? `${(e.flops / 1e9).toPrecision(2)} G` : "0";
-      return make("tr", "", { "data-p": e.paradigm }, title, make("td", number(score), { class: "n" }), make("td", between(low, high)), make("td", share(best), { class: "n" }), make("td", flops, { class: "n" }), make("td", e.licence));
+      return make("tr", "", { "data-p": e.paradigm }, title, make("td", number(score), { class: "n" }), make("td", between(low, high), { class: "whole" }), make("td", share(best), { class: "n" }), make("td", flops, { class: "n" }), make("td", e.licence));
     });
     return table("Encoders, points with 95 % intervals for a new task like these", [["Encoder"], ["Points", "n"], ["95 % interval"], ["Best in", "n"], ["FLOPs", "n"], ["Licence"]], rows);
   }
@@ -63,7 +63,7 @@ addEventListener("DOMContentLoaded", () => {
   function paradigms(a) {
     const rows = a.paradigms.map(([name, score, low, high, best, n]) => make("tr", "", { "data-p": name },
       make("th", "", { scope: "row" }, glyph(name).firstElementChild.cloneNode(true), ` ${glyph(name).dataset.title}`),
-      make("td", number(score), { class: "n" }), make("td", between(low, high)), make("td", share(best), { class: "n" }), make("td", String(n), { class: "n" })));
+      make("td", number(score), { class: "n" }), make("td", between(low, high), { class: "whole" }), make("td", share(best), { class: "n" }), make("td", String(n), { class: "n" })));
     return table("Paradigms, the mean of their encoders", [["Paradigm"], ["Points", "n"], ["95 % interval"], ["Best in", "n"], ["Encoders", "n"]], rows);
   }
 

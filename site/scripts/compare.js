@@ -95,7 +95,7 @@ addEventListener("DOMContentLoaded", () => {
       return el;
     };
     const svg = part("svg", { class: "iv", viewBox: "0 0 120 14", "aria-hidden": "true" });
-    svg.append(part("path", { class: "zero", d: "M60 1v12" }), part("path", { d: `M${x(d.low)} 7H${x(d.high)}` }), part("circle", { cx: x(d.value), cy: 7, r: 3 }));
+    svg.append(part("path", { class: "zero", d: "M60 1v12" }), part("path", { d: `M${x(d.low)} 7H${x(d.high)}` }), part("circle", { cx: x(d.value), cy: 7, r: 2.5 }));
     return svg;
   }
 

@@ -1,4 +1,5 @@
-// Theme: the reader's choice, else the system's. Runs before the page is drawn so that nothing flashes.
+// Theme: the reader's choice, else the system's. Runs before the page is drawn so that nothing flashes. On narrow
+// screens the navigation scrolls to the page one is on.
 window.medssl = window.medssl || {};
 (() => {
   const root = document.documentElement;
@@ -9,6 +10,8 @@ window.medssl = window.medssl || {};
   const dark = () => root.dataset.theme === "dark"
     || (root.dataset.theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
   addEventListener("DOMContentLoaded", () => {
+    const here = document.querySelector(".top [aria-current]"), nav = here?.closest("nav");
+    if (nav) nav.scrollLeft = here.offsetLeft - nav.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
     const button = document.getElementById("theme");
     button?.addEventListener("click", () => {
       root.dataset.theme = dark() ? "light" : "dark";
