@@ -41,13 +41,14 @@ addEventListener("DOMContentLoaded", () => {
 
   // Paired difference to the first encoder for each task; null where one of them has no score.
   function differences(data) {
-    const r = index.replicates, { MISSING, SCALE, quantile } = medssl.rank;
+    const r = index.replicates, { SCALE, quantile } = medssl.rank;
     const counts = data.slice(1).map(() => ({ above: 0, below: 0, open: 0 }));
     const rows = index.tasks.map((task, t) => data.slice(1).map((d, k) => {
       if (data[0].values[t] === null || d.values[t] === null) return null;
       const gaps = [];
       for (let b = t * r; b < (t + 1) * r; b++) {
-        if (data[0].spread[b] !== MISSING && d.spread[b] !== MISSING) gaps.push((d.spread[b] - data[0].spread[b]) / SCALE);
+        const gap = d.spread[b] - data[0].spread[b];
+        if (gap === gap) gaps.push(gap / SCALE);
       }
       const sorted = Float64Array.from(gaps).sort();
       const found = { value: d.values[t] - data[0].values[t], low: quantile(sorted, 0.025), high: quantile(sorted, 0.975) };

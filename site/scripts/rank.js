@@ -1,7 +1,7 @@
 // The only arithmetic done in a page: ranks, tiers and means under the reader's filters and weights, from bootstrap
 // replicates made in Python. Mirrors bench/publish/rerank.py and is tested against it on the same numbers.
 medssl.rank = (() => {
-  const MISSING = 65535, SCALE = 65534;
+  const SCALE = 65534;
 
   // Mean over cells with weights, kinds weighted alike; cells without a value are left out. NaN when none is left.
   function mean(kinds, weights, at) {
@@ -23,7 +23,7 @@ medssl.rank = (() => {
     return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
   }
 
-  // data: {cells: E x C numbers, shorts: Uint16Array (E, C, R), kinds: [[column, ...], ...], replicates: R}
+  // data: {cells: E x C numbers, shorts: Float32Array (E, C, R) of whole numbers 0 to SCALE or NaN, kinds: [[column, ...], ...], replicates: R}
   // -> Float64Array (E, R) of means and Float64Array (E) of points.
   function totals(data, weights) {
     const encoders = data.cells.length, columns = weights.length, r = data.replicates;
@@ -40,10 +40,7 @@ medssl.rank = (() => {
   }
 
   function add(spread, to, shorts, from, r, factor) {
-    for (let b = 0; b < r; b++) {
-      const q = shorts[from + b];
-      spread[to + b] += q === MISSING ? NaN : q * factor;
-    }
+    for (let b = 0; b < r; b++) spread[to + b] += shorts[from + b] * factor;
   }
 
   // Share of each cell in the mean of an encoder, given which of its cells hold a value.
@@ -116,5 +113,5 @@ medssl.rank = (() => {
     const sorted = spread.slice(e * r, (e + 1) * r).sort();
     return [quantile(sorted, 0.025), quantile(sorted, 0.975)];
   }
-  return { mean, totals, standings, interval, quantile, gaps, MISSING, SCALE };
+  return { mean, totals, standings, interval, quantile, gaps, SCALE };
 })();

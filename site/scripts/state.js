@@ -37,11 +37,16 @@ medssl.state = (() => {
   medssl.data = {};
   medssl.receive = (value) => { medssl.data[value.name] = value; };
 
-  // Little-endian unsigned 16-bit numbers from base64.
+  // Little-endian unsigned 16-bit numbers from base64, as floats (which sum faster) with NaN for the missing 65535.
   function shorts(base64) {
     const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
     const view = new DataView(bytes.buffer);
-    return Uint16Array.from({ length: bytes.length / 2 }, (_, i) => view.getUint16(2 * i, true));
+    const out = new Float32Array(bytes.length / 2);
+    for (let i = 0; i < out.length; i++) {
+      const q = view.getUint16(2 * i, true);
+      out[i] = q === 65535 ? NaN : q;
+    }
+    return out;
   }
   return { read, write, text, load, shorts };
 })();
