@@ -247,7 +247,7 @@ def measured_table() -> str:
 
 
 def worker_seconds(work: Callable[[], object]) -> list[float]:
-    """Processor seconds of each worker process that `work` starts (those that only watch over resources left out)."""
+    """Processor seconds of each worker process that `work` starts (helpers of multiprocessing left out)."""
     used: dict[int, float] = {}
     over = threading.Event()
 
@@ -262,7 +262,7 @@ def worker_seconds(work: Callable[[], object]) -> list[float]:
     work()
     over.set()
     watcher.join()
-    return [seconds for seconds in used.values() if seconds > 1]
+    return [seconds for seconds in used.values() if seconds > 0.2 * max(used.values())]
 
 
 def write_seconds() -> float:
