@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from math import isfinite
 
@@ -32,7 +33,11 @@ METRIC_TITLES = {
     "dice": "Dice",
     "accuracy": "Accuracy",
     "nsd": "NSD",
-    "hd95": "HD95",
+    "hd95": "HD95, pixels",
+    "lesion_f1": "Lesion F1",
+    "auprc": "AUPRC",
+    "mae": "MAE",
+    "mcc": "MCC",
     "ece": "ECE",
     "brier": "Brier",
     "iou": "IoU",
@@ -95,9 +100,15 @@ def modality(word: str) -> str:
 
 
 def metric(word: str) -> str:
-    """Title of a metric; a stratum in brackets is kept."""
+    """Title of a metric, with its stratum in brackets.
+
+    >>> metric("auroc"), metric("lesion_f1"), metric("dice[0.5-2%]"), metric("dice[contrast=low]")
+    ('AUROC', 'Lesion F1', 'Dice (0.5–2 %)', 'Dice (contrast low)')
+    """
     name, bracket, stratum = word.partition("[")
-    return METRIC_TITLES.get(name, name.replace("_", " ")) + (f" ({stratum[:-1]})" if bracket else "")
+    title = METRIC_TITLES.get(name, name[:1].upper() + name[1:].replace("_", " "))
+    stratum = re.sub(r"(?<=\d)-(?=\d)", DASH, stratum).replace("%", " %").replace("=", " ")
+    return f"{title} ({stratum[:-1]})" if bracket else title
 
 
 def paradigm(word: str) -> str:
