@@ -113,6 +113,12 @@ def test_the_address_of_a_number_shows_it_even_where_its_table_is_folded(real, c
         assert f"{row['value']:.3f}" in cells.inner_text().replace("\N{MINUS SIGN}", "-")
 
 
+def test_every_table_of_a_page_has_a_name_of_its_own(real):
+    for page in real.rglob("*.html"):
+        named = re.findall(r'role="region" aria-label="([^"]+)"', page.read_text())
+        assert len(named) == len(set(named)), page
+
+
 def test_own_runs_are_marked_local_on_every_table(real, collection):
     page = (real / f"boards/{collection.suite}/overall.html").read_text(encoding="utf-8")
     assert page.count("data-local") == 3
