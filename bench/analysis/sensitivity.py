@@ -51,10 +51,12 @@ def _subsets(main: pd.DataFrame) -> Iterator[Change]:
     if tracked.any() and not tracked.all():
         yield "controlled track only", main[tracked | (main["paradigm"] == "reference")], {}
         yield "without the controlled track", main[~tracked | (main["paradigm"] == "reference")], {}
-    for name in ("vit", "cnn"):
+    networks = ("vit", "cnn")
+    no_network = (main["paradigm"] == "reference") & ~main["architecture"].isin(networks)
+    for name in networks:
         here = main["architecture"] == name
         if here.any() and not here.all():
-            yield f"{name} encoders only", main[here | (main["paradigm"] == "reference")], {}
+            yield f"{name} encoders only", main[here | no_network], {}
     if "pooling" in main:
         for name in sorted(main["pooling"].dropna().unique()):
             here = main["pooling"] == name

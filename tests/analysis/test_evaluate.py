@@ -11,6 +11,7 @@ from bench.analysis.estimands.dispersion import component
 from bench.analysis.evaluate import estimand_of
 from bench.analysis.measurement import Effort, Measurement, NotEnough
 from bench.analysis.planted import Plan, plant, redraw, with_shift
+from bench.analysis.sensitivity import variants
 from bench.analysis.table import centred, counted, pick, tabulate, weights
 from bench.analysis.verdict import judge
 from bench.errors import CardError, UserError
@@ -183,6 +184,7 @@ def test_table_centring_and_shape():
     assert np.nanmean(table.values, axis=(0, 2)) == pytest.approx(np.zeros(16), abs=1e-9)
 
 
+NETWORKS = ("vit", "cnn")
 ENOUGH = {"n_encoders": 20, "n_tasks": 20, "n_modalities": 8, "groups": {"a": 10, "b": 10}}
 
 
@@ -243,3 +245,12 @@ def test_variance_component_of_many_tables_is_that_of_each():
     assert component(z, onehot) == pytest.approx([component(one, onehot) for one in z])
     planted = [component(rng.normal(0, 2, (3, 1))[labels] + rng.normal(size=(12, 1)), onehot) for _ in range(2000)]
     assert np.mean(planted) == pytest.approx(4, rel=0.1)
+
+
+def test_one_network_alone_is_compared_with_its_own_reference():
+    frame = counted(plant(Plan(encoders=16, references=8)))
+    alone = [(words[:3], chosen) for words, chosen, _ in variants(LEDGER["H2"], frame, frame) if words[:3] in NETWORKS]
+    assert [name for name, _ in alone] == list(NETWORKS)
+    for name, chosen in alone:
+        assert set(chosen["architecture"]) == {name}
+        assert (chosen["paradigm"] == "reference").any()
