@@ -4,7 +4,6 @@ addEventListener("DOMContentLoaded", () => {
   if (!form) return;
   const answer = document.getElementById("answer"), root = form.dataset.root;
   const fields = ["modality", "task", "labels", "gflops"];
-  document.querySelectorAll(".plain").forEach((section) => { section.hidden = true; });
 
   const make = (tag, text, attributes = {}, ...children) => {
     const node = document.createElement(tag);
@@ -30,7 +29,6 @@ addEventListener("DOMContentLoaded", () => {
     const data = await medssl.state.load(`advice/${suite}`, `${root}data/advice/${suite}.js`);
     const asked = [...fields.slice(0, 3).map((f) => form.elements[f].value), form.elements.commercial.checked ? "commercial" : "", form.elements.gflops.value];
     answer.replaceChildren(...parts(data, data.answers[data.index[asked.join("|")]]));
-    answer.hidden = false;
   }
 
   function parts(data, a) {
