@@ -249,11 +249,14 @@ def measured_table() -> str:
 def worker_seconds(work: Callable[[], object]) -> list[float]:
     """Processor seconds of each worker process that `work` starts (helpers of multiprocessing left out)."""
     used: dict[int, float] = {}
+    before = {child.pid for child in psutil.Process().children()}
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(0.2):
             for child in psutil.Process().children():
+                if child.pid in before:
+                    continue
                 with contextlib.suppress(psutil.Error):
                     used[child.pid] = sum(child.cpu_times()[:2])
 
