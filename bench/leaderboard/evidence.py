@@ -38,8 +38,8 @@ class Known:
         if not (left := len(mine & self.approximated)):
             return ()
         return (
-            f"{left:,} of {len(mine):,} results could not be resampled (data or predictions not at hand): their intervals "
-            "are approximated from the records, without pairing.",
+            f"{left:,} of {len(mine):,} results could not be resampled (data or predictions not at hand): their "
+            "intervals are approximated from the records, without pairing.",
         )
 
 
