@@ -55,9 +55,10 @@ def _one_world(frame: pd.DataFrame) -> pd.DataFrame:
 def _measure(claim: Claim, frame: pd.DataFrame, effort: Effort, diagnostics, **changes) -> Measurement | str:
     estimand = estimand_of(claim, **changes)
     try:
-        return estimand.measure(frame, effort, diagnostics)
+        found = estimand.measure(frame, effort, diagnostics)
     except NotEnough as lack:
         return str(lack)
+    return found if np.isfinite(found.effect) else "no effect can be computed"
 
 
 def _holm(found: dict[str, Measurement | str]) -> dict[str, float]:
@@ -75,8 +76,8 @@ def _sensitivity(
     out = []
     for choice, frame, changes in variants(claim, everything, main):
         found = _measure(claim, frame, effort, diagnostics, **changes)
-        if isinstance(found, str) or not np.isfinite(found.effect):
-            out.append(Variant(choice=choice, note=found if isinstance(found, str) else "no effect can be computed"))
+        if isinstance(found, str):
+            out.append(Variant(choice=choice, note=found))
         else:
             out.append(
                 Variant(

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from timm.layers import DropPath
 from torch import Tensor, nn
 
 from bench.data.task import Task
@@ -87,21 +86,15 @@ def layer_groups(model: nn.Module, rate: float, decay: float, weight_decay: floa
 def with_drop_path(network: nn.Module, rate: float) -> None:
     """Drop residual branches in training (Huang et al. 2016), with a rate that grows from 0 to `rate` over the blocks.
 
-    Blocks are those of timm, which keep a place for it (`drop_path`, `drop_path1`, ...); other networks stay as
-    they are.
+    rate: share of images in [0, 1) whose branch is dropped in the last block. Blocks are those of timm, which keep a
+    place for it (`drop_path`, `drop_path1`, `drop_path2`); other networks stay as they are.
     """
-    places = [
-        (
-            block,
-            [
-                name
-                for name in ("drop_path", "drop_path1", "drop_path2")
-                if isinstance(getattr(block, name, 0), nn.Identity | DropPath | None)
-            ],
-        )
-        for block in network.modules()
-    ]
-    blocks = [(block, names) for block, names in places if names]
-    for i, (block, names) in enumerate(blocks):
-        for name in names:
+    from timm.layers import DropPath  # slow to import, and only fine-tuning needs it
+
+    names, empty = ("drop_path", "drop_path1", "drop_path2"), (nn.Identity, DropPath, type(None))
+    places = {block: [n for n in names if hasattr(block, n) and isinstance(getattr(block, n), empty)]
+              for block in network.modules()}  # fmt: skip
+    blocks = [block for block, found in places.items() if found]
+    for i, block in enumerate(blocks):
+        for name in places[block]:
             setattr(block, name, DropPath(rate * i / max(1, len(blocks) - 1)))

@@ -92,8 +92,9 @@ class FineTune(Protocol):
     ) -> tuple[float, _Model]:
         """The model of the best epoch and its validation metric; without validation the last one, and NaN."""
         p, task = self.params, problem.task
-        generator = torch.Generator().manual_seed(torch_seed(task, subset.seed))
-        torch.manual_seed(torch_seed(task, subset.seed))  # drop-path and dropout draw from torch's own generator
+        seed = torch_seed(task, subset.seed)
+        generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)  # drop-path and dropout draw from torch's own generator
         y = torch.as_tensor(one_hot(task, problem.train.labels[subset.rows]), dtype=torch.float32)
         images = problem.train.images[subset.rows]
         model = _Model(encoder, y.shape[1], images[:SCALED_BY])

@@ -16,7 +16,7 @@ from bench.encoders.load import card_path
 
 @pytest.mark.parametrize("what", ["encoders", "tasks", "protocols", "suites", "objectives"])
 def test_a_list_has_one_line_for_each_name(medssl: Callable, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_print.out, "_width", _print.WIDE)  # as in a pipe, also where COLUMNS is set
+    monkeypatch.setattr(_print.out, "width", _print.WIDE)  # as in a pipe, also where COLUMNS is set
     names = [row["name"] for row in json.loads(medssl("list", what, "--json").out)]
     printed = medssl("list", what).out
     assert f"{len(names)} {what}" in printed
