@@ -298,10 +298,9 @@ Made by `python benchmarks/scaling.py --out docs/scaling.md`.
 
 {jobs} jobs (one encoder x task each), {units} units, simulated event by event.
 
-- Measured: seconds of solvers and statistics, from the records in `submissions/` (wall-clock on one CPU core,
-  so an upper bound); how the linear probe
-  grows, from [solvers.md](solvers.md); image counts, from the clinical cards; {write} ms to store a unit safely. Dense
-  solvers and statistics are taken in proportion to the test images.
+- Measured: seconds of solvers and statistics, from the records in `submissions/` (wall-clock on one CPU core, so
+  an upper bound); how the linear probe grows, from [solvers.md](solvers.md); image counts, from the clinical cards;
+  {write} ms to store a unit safely. Dense solvers and statistics are taken in proportion to the test images.
 - Assumed: GPUs that sustain {tflops} TFLOP/s in bfloat16; storage of {bandwidth} GB/s, {stream} GB/s a reader; {start} s for a
   worker to take up another encoder; encoders in equal parts
   {sizes}.
