@@ -48,6 +48,16 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path, Pa
     return small.folder, whole.folder, tasks, suite
 
 
+def test_a_run_made_with_another_version_of_the_card_is_not_sent(sent, tmp_path: Path) -> None:
+    runs, changed = sent[0].parents[1] / "runs", tmp_path / "encoder.toml"
+    text = (REFERENCE / "colour-histogram.toml").read_text()
+    changed.write_text(text.replace('version = "1"', 'version = "2"'))
+    assert changed.read_text() != text
+    with pytest.raises(SubmissionError, match="another version of the card"):
+        bundle(changed, runs, tmp_path / "out")
+    assert not any((tmp_path / "out").iterdir())
+
+
 def test_records_are_the_same_and_predictions_are_those_of_the_board(sent) -> None:
     small, whole, tasks, _ = sent
     assert not (small / "own" / "records.jsonl").exists()
