@@ -1,12 +1,11 @@
 """Label-free diagnostics of encoders, and how well they foretell the boards.
 
-    python benchmarks/diagnostics.py --out diagnostics.csv [--images 64] [ENCODER ...]
-    medssl analyze --diagnostics diagnostics.csv
+    python benchmarks/diagnostics.py [--images 64] [--out diagnostics.csv] [--cka FOLDER] [ENCODER ...]
 
-ENCODER is a folder with `encoder.toml` or a reference name; default: everything in `submissions/` but further seeds.
-Features are those of the test images of the dense phantom tasks, diagnosed task by task and averaged over tasks; CKA
-between the encoders is computed over all tasks together, each centred, and written and drawn beside the table
-(`*.cka.csv`, `*.cka.svg`).
+ENCODER is a folder with `encoder.toml` or a reference name; default: everything in `submissions/` but further seeds,
+written to `submissions/diagnostics-phantom-v1.csv`, where `medssl analyze` and the site find it. A row belongs to the
+card whose hash it carries. Features are those of the test images of the dense phantom tasks, diagnosed task by task
+and averaged over tasks. --cka writes and draws the CKA between the encoders, over all tasks together, each centred.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from bench.analysis.pictures import similarity_map
 from bench.analysis.style import save
 from bench.data.load import load_task
 from bench.data.task import Task, shipped_tasks
-from bench.encoders.card import read_card
+from bench.encoders.card import EncoderCard, read_card
 from bench.encoders.load import load_encoder
 from bench.features.extract import extract
 from bench.files import write_atomic
@@ -36,8 +35,8 @@ def dense_phantoms() -> list[Task]:
     return [t for t in tasks if t.synthetic and t.kind == "dense" and not t.left_out and not t.name.endswith("-mini")]
 
 
-def of_encoder(name: str, tasks: list[Task], images: int) -> tuple[str, dict[str, float], np.ndarray]:
-    """Name on the card, mean of each diagnostic over tasks, and the global vectors of all images."""
+def of_encoder(name: str, tasks: list[Task], images: int) -> tuple[EncoderCard, dict[str, float], np.ndarray]:
+    """The card, mean of each diagnostic over tasks, and the global vectors of all images."""
     encoder, found, pooled = load_encoder(name), [], []
     for task in tasks:
         split = load_task(task).tests["test"]
@@ -48,16 +47,17 @@ def of_encoder(name: str, tasks: list[Task], images: int) -> tuple[str, dict[str
         masks = np.asarray(split.labels[some])
         found.append(diagnose(features.pooled, features.grid, views=mirrored.pooled, masks=masks))
         pooled.append(features.pooled - features.pooled.mean(axis=0))
-    return encoder.card.name, pd.DataFrame(found).astype(float).mean().to_dict(), np.concatenate(pooled)
+    return encoder.card, pd.DataFrame(found).astype(float).mean().to_dict(), np.concatenate(pooled)
 
 
 def main() -> None:
-    """Write the table and the CKA matrix."""
+    """Write the table, and the CKA matrix if asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("encoders", nargs="*")
     parser.add_argument("--images", type=int, default=64, help="test images of each task")
     parser.add_argument("--tasks", nargs="*", help="names of dense tasks; default: every dense phantom")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=shipped("submissions") / "diagnostics-phantom-v1.csv")
+    parser.add_argument("--cka", type=Path, help="folder for the table and picture of CKA")
     options = parser.parse_args()
     cards = sorted(shipped("submissions").glob("*/encoder.toml"))
     names = options.encoders or [str(card.parent) for card in cards if not read_card(card).repeat_of]
@@ -65,13 +65,14 @@ def main() -> None:
     rows, features = {}, {}
     for name in names:
         card, rows_of, pooled = of_encoder(name, tasks, options.images)
-        rows[card], features[card] = rows_of, pooled
-        print(card, {k: round(v, 3) for k, v in rows_of.items() if v == v}, flush=True)
+        rows[card.name], features[card.name] = {"card_sha256": card.sha256, **rows_of}, pooled
+        print(card.name, {k: round(v, 3) for k, v in rows_of.items() if v == v}, flush=True)
     table = pd.DataFrame(rows).T.rename_axis("encoder")
     write_atomic(options.out, table.to_csv())
-    similarity = cka_matrix(features)
-    write_atomic(options.out.with_suffix(".cka.csv"), similarity.rename_axis("encoder").to_csv())
-    save(similarity_map(similarity), options.out.with_suffix(".cka.svg"))
+    if options.cka:
+        similarity = cka_matrix(features)
+        write_atomic(options.cka / "cka.csv", similarity.rename_axis("encoder").to_csv())
+        save(similarity_map(similarity), options.cka / "cka.svg")
 
 
 if __name__ == "__main__":

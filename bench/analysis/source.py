@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
+from bench.encoders.card import EncoderCard
 from bench.errors import UserError
 from bench.leaderboard.frame import COLUMNS
+from bench.locate import shipped
 from bench.strict import nearest
 
 
-def read_results_table(path: Path | None = None, suite: str | None = None) -> pd.DataFrame:
-    """The long table of a saved table (.parquet, .csv), a folder of results, or by default the shipped submissions.
+class ResultsTable(NamedTuple):
+    """The long table, and the shipped diagnostics of its encoders where there are any."""
+
+    frame: pd.DataFrame
+    diagnostics: pd.DataFrame | None
+
+
+def read_results_table(path: Path | None = None, suite: str | None = None) -> ResultsTable:
+    """The results of a saved table (.parquet, .csv), of a folder, or by default of the shipped submissions.
 
     Raises UserError when there is nothing, when the suite is unknown, or when several suites are there and none is
     chosen (their results do not compare).
     """
     if path is not None and path.suffix in (".parquet", ".csv"):
-        return _saved(path)
+        return ResultsTable(_saved(path), None)
     from bench.leaderboard.collect import collect, default_roots
 
     roots, local = ([path], []) if path is not None else default_roots()
@@ -32,7 +43,7 @@ def read_results_table(path: Path | None = None, suite: str | None = None) -> pd
         near = nearest(name, list(found))
         fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(found)}"
         raise UserError(f"no results on the suite {name!r}", fix=fix)
-    return found[name].frame
+    return ResultsTable(found[name].frame, shipped_diagnostics(name, found[name].cards))
 
 
 def _saved(path: Path) -> pd.DataFrame:
@@ -49,6 +60,21 @@ def _saved(path: Path) -> pd.DataFrame:
 
 def read_diagnostics(path: Path) -> pd.DataFrame:
     """A CSV of label-free diagnostics: a column "encoder", then one column a diagnostic. Raises UserError."""
+    frame = _diagnosed(path)
+    return frame.drop(columns="card_sha256", errors="ignore")
+
+
+def shipped_diagnostics(suite: str, cards: Mapping[str, EncoderCard]) -> pd.DataFrame | None:
+    """Those of `submissions/diagnostics-SUITE.csv` that were measured with these very cards; None without any."""
+    path = shipped("submissions") / f"diagnostics-{suite}.csv"
+    if not path.is_file():
+        return None
+    frame = _diagnosed(path)
+    same = [name in cards and cards[name].sha256 == row.card_sha256 for name, row in frame.iterrows()]
+    return frame[same].drop(columns="card_sha256") if any(same) else None
+
+
+def _diagnosed(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:

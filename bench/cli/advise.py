@@ -30,7 +30,7 @@ def COMMAND(modality, task, labels, commercial, max_gflops, records, suite, as_j
     from bench.analysis.regret import regret_table
     from bench.analysis.source import read_results_table
 
-    frame = read_results_table(records, suite)
+    frame = read_results_table(records, suite).frame
     if validate:
         click.echo(regret(asdict(row) for row in regret_table(frame)))
         return

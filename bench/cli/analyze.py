@@ -14,7 +14,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write analysis.json and pictures here.")
 @click.option("--diagnostics", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="CSV with one row an encoder and one column a label-free diagnostic.")  # fmt: skip
+              help="CSV of label-free diagnostics, one row an encoder [default: the shipped ones].")  # fmt: skip
 @click.option("--report", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Markdown page whose marked tables are written anew.")  # fmt: skip
 def COMMAND(records, suite, as_json, out, diagnostics, report) -> None:
@@ -27,8 +27,8 @@ def COMMAND(records, suite, as_json, out, diagnostics, report) -> None:
     from bench.analysis.verdict import Verdict
     from bench.files import write_atomic
 
-    frame = read_results_table(records, suite)
-    found = analyse(frame, diagnostics=read_diagnostics(diagnostics) if diagnostics else None)
+    frame, measured = read_results_table(records, suite)
+    found = analyse(frame, diagnostics=read_diagnostics(diagnostics) if diagnostics else measured)
     text = json.dumps(found, indent=1, sort_keys=True, allow_nan=False)
     if out:
         write_atomic(out / "analysis.json", text + "\n")

@@ -71,6 +71,20 @@ def cost_chart(rows: Sequence[dict[str, Any]], *, x: str, x_title: str, score_ti
     return to_svg((bars + dots).properties(width=760, height=380), text)
 
 
+def paradigm_chart(rows: Sequence[dict[str, Any]], *, title: str, label: str) -> Markup:
+    """One mark a paradigm, in its colour and shape, in each part; rows: title (of the paradigm), part, value."""
+    base = alt.Chart(alt.Data(values=[{**r, "paradigm": r["title"]} for r in rows]))
+    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="var(--rule)").encode(x="zero:Q")
+    parts = len({r["part"] for r in rows})
+    axis = alt.Axis(grid=True) if parts > 1 else None
+    dots = base.mark_point(filled=True, size=80, opacity=1).encode(
+        x=alt.X("value:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6)),
+        y=alt.Y("part:N", title=None, axis=axis),
+        **paradigm_encodings(),
+    )
+    return to_svg((zero + dots).properties(width=560, height=30 * parts), label)
+
+
 def dots_chart(rows: Sequence[dict[str, Any]], *, value: str, group: str, title: str, label: str) -> Markup:
     """One dot an encoder or data set, by group, with a line at zero."""
     base = alt.Chart(alt.Data(values=list(rows)))

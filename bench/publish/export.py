@@ -74,6 +74,20 @@ ANCHOR_COLUMNS: dict[str, str] = {
 }
 """Columns of anchors.csv: what scores are to be read against."""
 
+DIAGNOSTIC_COLUMNS: dict[str, str] = {
+    "suite": "name of the suite",
+    "encoder": "name on the card",
+    "rankme": "effective rank of the global vectors: exp of the entropy of their singular values",
+    "alpha_req": "decay exponent of the spectrum of their covariance",
+    "uniformity": "log mean Gaussian potential of their pairs on the unit sphere; lower is more even",
+    "alignment": "mean squared distance of an image's vector to that of its mirror image, on the unit sphere",
+    "token_locality": "rank correlation of the likeness of two patches with their nearness",
+    "high_norm_share": "share of patches of outlying norm",
+    "dse": "dense structure estimate: distance of patch clusters less spread inside, plus effective dimension",
+    "pathology_contrast[...]": "likeness of lesion patches to each other less to their surroundings, by size of lesion",
+}
+"""Columns of diagnostics.csv: means over the dense tasks, measured without labels but for the last ones (masks)."""
+
 
 def anchor_table(suite: SuiteView) -> pd.DataFrame:
     """The anchors of a suite's tasks with the columns of ANCHOR_COLUMNS."""
@@ -82,6 +96,15 @@ def anchor_table(suite: SuiteView) -> pd.DataFrame:
         for name, t in suite.tasks.items() for a in t.anchors
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(ANCHOR_COLUMNS))
+
+
+def diagnostics_table(suite: SuiteView) -> pd.DataFrame | None:
+    """The label-free diagnostics of a suite's encoders with the columns of DIAGNOSTIC_COLUMNS, where there are any."""
+    if suite.diagnostics is None:
+        return None
+    table = suite.diagnostics.rename_axis("encoder").reset_index()
+    table.insert(0, "suite", suite.name)
+    return table
 
 
 def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFrame:

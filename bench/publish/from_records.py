@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from bench import __version__
 from bench.files import canonical_json, sha256_text
 from bench.leaderboard.collect import Collection
@@ -42,7 +44,7 @@ def site_view(
     suites = [suite_view(c, files) for c in _clinical_first(collections)]
     return SiteView(
         version=__version__,
-        fingerprint=fingerprint(records),
+        fingerprint=fingerprint(records, [s.suite.diagnostics for s in suites if s.suite.diagnostics is not None]),
         date=max((r.made_by.created for r in records), default="1970-01-01T00:00:00Z"),
         suites=tuple(s.suite for s in suites),
         encoders=encoder_views(collections, files),
@@ -55,9 +57,10 @@ def site_view(
     )
 
 
-def fingerprint(records: list[Record]) -> str:
-    """SHA-256 over every record, whatever the order of folders; seconds and dates do not enter."""
-    return sha256_text("\n".join(sorted(canonical_json(r.without_times()) for r in records)))
+def fingerprint(records: Sequence[Record], diagnostics: Sequence[pd.DataFrame] = ()) -> str:
+    """SHA-256 over every record and diagnostic, whatever the order of folders; seconds and dates do not enter."""
+    numbers = [canonical_json(r.without_times()) for r in records]
+    return sha256_text("\n".join(sorted(numbers + [table.to_csv() for table in diagnostics])))
 
 
 def _clinical_first(collections: Mapping[str, Collection]) -> list[Collection]:

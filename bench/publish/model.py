@@ -235,6 +235,8 @@ class SuiteView:
     pairs: Pairs | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Encoder -> why its results on this suite are not shown."""
+    diagnostics: pd.DataFrame | None = None
+    """Label-free diagnostics behind some claims, one row an encoder (bench.analysis.diagnostics)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,7 @@ class SiteView:
 
     version: str
     fingerprint: str
-    """SHA-256 over every record shown; the version of the data."""
+    """SHA-256 over every record and diagnostic shown; the version of the data."""
     date: str
     """Date of the newest record, ISO 8601: the site has no other clock."""
     suites: tuple[SuiteView, ...]

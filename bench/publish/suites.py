@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench.analysis.advisor import Answer
 from bench.analysis.claim import read_ledger
 from bench.analysis.evaluate import evaluate
+from bench.analysis.source import shipped_diagnostics
 from bench.data.task import Suite, read_suite, suite_names
 from bench.errors import CardError
 from bench.leaderboard import known_replicates
@@ -48,10 +49,11 @@ def suite_view(collection: Collection, files: Files) -> SuiteParts:
         main=main,
         pairs=pairs(collection, known.draws),
         left_out=dict(collection.left_out),
+        diagnostics=shipped_diagnostics(collection.suite, collection.cards),
     )
     ledger = {claim.id: claim for claim in read_ledger()}
-    claims = [ClaimView(ledger[v.id], v) for v in evaluate(frame)] if len(frame) else []
-    return SuiteParts(view, claims, answers(frame))
+    verdicts = evaluate(frame, diagnostics=view.diagnostics) if len(frame) else []
+    return SuiteParts(view, [ClaimView(ledger[v.id], v) for v in verdicts], answers(frame))
 
 
 def _card(name: str) -> Suite | None:

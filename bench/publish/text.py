@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from math import isfinite
 
+from markupsafe import Markup, escape
+
 from bench.publish.model import Estimate
 from bench.words import PARADIGM_TITLES
 
@@ -119,6 +121,15 @@ def paradigm(word: str) -> str:
 def words(word: str) -> str:
     """A hyphenated word as prose."""
     return word.replace("-", " ").replace("+", " + ")
+
+
+def quoted(words: str) -> Markup:
+    """Plain text with what stands between backticks as code.
+
+    >>> quoted("see `<x>` & more")
+    Markup('see <code>&lt;x&gt;</code> &amp; more')
+    """
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))
 
 
 def listing(items: Iterable[str]) -> str:

@@ -135,7 +135,8 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     for module in (svg, text):
-        helpers = {n: f for n, f in vars(module).items() if callable(f) and n[0] != "_" and n.islower()}
+        own = {n: f for n, f in vars(module).items() if getattr(f, "__module__", "") == module.__name__}
+        helpers = {n: f for n, f in own.items() if n[0] != "_" and n.islower()}
         environment.globals |= helpers
         environment.filters |= helpers  # long tables use these: a filter is called without Jinja's call context
     environment.globals["BOARD_TITLES"] = BOARD_TITLES

@@ -37,9 +37,9 @@ EXEMPT = {
     "medssl run pretrained/brainmri-npz-tiny-vit-simclr --tasks tasks": "needs what the line above trains",
     "medssl compare brainmri-npz-tiny-vit-simclr tiny-vit-random-init --tasks tasks": "needs both runs",
     "medssl pretrain --report docs/controlled-track.md": "needs the trained encoders",
-    "python benchmarks/diagnostics.py --out diagnostics.csv": "needs minutes; tests/analysis check the parts",
+    "python benchmarks/diagnostics.py": "needs minutes; tests/analysis check the parts",
     "python -m benchmarks.fuzz --seconds 25 --examples 500": "minutes; tests/submissions fuzz for moments",
-    "medssl analyze --board phantom-v1 --diagnostics diagnostics.csv --report docs/findings.md": "needs results",
+    "medssl analyze --suite phantom-v1 --report docs/findings.md": "needs results",
 }
 """Commands that cannot run in a test, each with its reason. They are parsed; a new one has to be added here by name."""
 

@@ -18,8 +18,10 @@ from bench.files import canonical_json
 from bench.leaderboard import boards
 from bench.leaderboard.collect import collect
 from bench.publish.from_records import Files, encoder_views, site_view
+from bench.publish.pages import data
 from bench.publish.rerank import standings, totals
 from bench.publish.site import build_from
+from bench.publish.writer import Site
 from bench.runs.journal import read_records
 
 CARDS = Path(__file__).parents[2] / "tasks" / "phantom"
@@ -183,6 +185,21 @@ def test_the_fingerprint_is_of_the_numbers_not_of_the_clock(collection):
     ]
     assert fingerprint(records) == fingerprint(later[::-1])
     assert canonical_json(records[0].without_times()) != canonical_json(records[1].without_times())
+    table = pd.DataFrame({"rankme": [1.0]}, index=["a"])
+    assert len({fingerprint(records), fingerprint(records, [table]), fingerprint(records, [table + 1])}) == 3
+
+
+def test_diagnostics_of_the_suite_can_be_taken_away(collection, tmp_path, monkeypatch):
+    name, card = next(iter(collection.cards.items()))
+    table = pd.DataFrame({"encoder": [name], "card_sha256": [card.sha256], "rankme": [2.5]})
+    table.to_csv(tmp_path / f"diagnostics-{collection.suite}.csv", index=False)
+    monkeypatch.setattr("bench.analysis.source.shipped", lambda folder: tmp_path)
+    view = site_view({collection.suite: collection}, Files())
+    site = Site(view, tmp_path / "site")
+    data.write(site)
+    taken = pd.read_parquet(tmp_path / f"site/data/diagnostics/{collection.suite}.parquet")
+    assert taken.to_dict("records") == [{"suite": collection.suite, "encoder": name, "rankme": 2.5}]
+    assert "Label-free diagnostics" in (tmp_path / "site/data.html").read_text()
 
 
 def test_titles_spell_the_architecture_as_people_do(collection):

@@ -45,7 +45,7 @@ class Agreement(Estimand):
             n_encoders=len(both),
             n_tasks=len(tasks),
             groups={"self-supervised": len(both)},
-            details={"tau": tau},
+            details={"tau": tau, "x": self.protocols[0], "y": self.protocols[1]},
             chart=[{"encoder": e, "x": float(a), "y": float(b)} for e, a, b in zip(both.index, x, y, strict=True)],
         )
 

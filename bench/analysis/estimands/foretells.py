@@ -60,9 +60,18 @@ class Foretells(Estimand):
             n_tasks=table.n_origins,
             n_modalities=table.columns["modality"].nunique(),
             groups={"self-supervised": len(data)},
-            details={"tau": float(kendalltau(data["x"], data["more"]).statistic)},
-            chart=[{"encoder": e, "x": float(r.x), "y": float(r.more)} for e, r in data.iterrows()],
+            details={"tau": float(kendalltau(data["x"], data["more"]).statistic), **self._axes()},
+            chart=[
+                {"encoder": e, "x": float(r.x), "y": float(r.more - r.less if self.as_gap else r.more)}
+                for e, r in data.iterrows()
+            ],
         )
+
+    def _axes(self) -> dict[str, str]:
+        """Titles of the picture."""
+        more, less = (str(side).partition("=")[2] or side for side in (self.more, self.less))
+        score = f"{more} less {less} score" if self.as_gap else f"{more} score"
+        return {"x": self.diagnostic, "y": f"{score}, points, centred"}
 
     def _difference(self, data: pd.DataFrame, drawn: np.ndarray) -> np.ndarray:
         x, more = data["x"].to_numpy()[drawn], data["more"].to_numpy()[drawn]

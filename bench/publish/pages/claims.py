@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import altair as alt
 from markupsafe import Markup
 
-from bench.publish.charts import dots_chart, to_svg
-from bench.publish.model import ClaimView, SiteView
+from bench.publish.charts import dots_chart, paradigm_chart, to_svg
+from bench.publish.model import ClaimView
+from bench.publish.text import modality
 from bench.publish.writer import Page, Site
+from bench.words import PARADIGM_TITLES
 
 
 def write(site: Site) -> None:
@@ -18,7 +21,7 @@ def write(site: Site) -> None:
     ledgers = [
         {
             "suite": titles[name],
-            "claims": [{"claim": c.claim, "v": c.verdict, "picture": picture(site.view, c)} for c in found],
+            "claims": [{"claim": c.claim, "v": c.verdict, "picture": picture(c)} for c in found],
         }
         for name, found in site.view.claims.items()
     ]
@@ -27,24 +30,40 @@ def write(site: Site) -> None:
     site.page("claims.html", "pages/claims.html", ledgers=ledgers)
 
 
-def picture(view: SiteView, claim: ClaimView) -> Markup | None:
+class Picture(NamedTuple):
+    """A drawing and what its marks are."""
+
+    svg: Markup
+    caption: str
+
+
+def picture(claim: ClaimView) -> Picture | None:
     """One mark for each observation the verdict rests on; None when there is nothing to draw."""
-    rows = [r for r in claim.verdict.chart if _finite(r)]
-    label = f"{claim.claim.title}: {len(rows)} observations, {claim.verdict.verdict}"
+    verdict = claim.verdict
+    rows = [r for r in verdict.chart if _finite(r)]
+    label, title = f"{verdict.title}: {len(rows)} observations, {verdict.verdict}", verdict.measured_in
     if len(rows) < 2:
         return None
     if {"x", "y"} <= rows[0].keys():
-        return _scatter(rows, label)
+        return Picture(_scatter(rows, verdict.details, label), "One mark an encoder.")
+    if "part" in rows[0]:
+        rows = [{**r, "title": PARADIGM_TITLES[r["paradigm"]], "part": modality(r["part"])} for r in rows]
+        parts = len({r["part"] for r in rows})
+        caption = "One mark the mean of a paradigm's encoders"
+        within = " in one modality, less their mean over modalities" if parts > 1 else ""
+        return Picture(paradigm_chart(rows, title=title, label=label), f"{caption}{within}.")
     if "value" not in rows[0]:
         return None
     group = next((k for k in ("group", "paradigm") if k in rows[0]), None)
     rows = [{**r, "group": str(r[group]) if group else "all"} for r in rows]
-    return dots_chart(rows, value="value", group="group", title=claim.claim.measured_in, label=label)
+    caption = f"One mark {'an encoder' if 'encoder' in rows[0] else 'a data set'}; the tick is the mean of its group."
+    return Picture(dots_chart(rows, value="value", group="group", title=title, label=label), caption)
 
 
-def _scatter(rows: list[dict[str, Any]], label: str) -> Markup:
+def _scatter(rows: list[dict[str, Any]], titles: Mapping[str, Any], label: str) -> Markup:
     chart = alt.Chart(alt.Data(values=rows)).mark_point(filled=True, size=64, color="var(--link)").encode(
-        x=alt.X("x:Q", scale=alt.Scale(zero=False)), y=alt.Y("y:Q", scale=alt.Scale(zero=False))
+        x=alt.X("x:Q", scale=alt.Scale(zero=False), title=titles["x"]),
+        y=alt.Y("y:Q", scale=alt.Scale(zero=False), title=titles["y"]),
     )  # fmt: skip
     return to_svg(chart.properties(width=420, height=260), label)
 

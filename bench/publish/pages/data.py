@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.publish.export import ANCHOR_COLUMNS, BOARD_COLUMNS, RESULT_COLUMNS, anchor_table, write_table
+from bench.publish.export import (
+    ANCHOR_COLUMNS,
+    BOARD_COLUMNS,
+    DIAGNOSTIC_COLUMNS,
+    RESULT_COLUMNS,
+    anchor_table,
+    diagnostics_table,
+    write_table,
+)
 from bench.publish.jsonld import dataset, site_dataset
 from bench.publish.model import SuiteView
 from bench.publish.results import addresses
@@ -16,9 +24,16 @@ def write(site: Site) -> None:
     for suite in site.view.suites:
         write_table(site, f"data/results/{suite.name}", results_table(suite))
         write_table(site, f"data/anchors/{suite.name}", anchor_table(suite))
+        if (diagnostics := diagnostics_table(suite)) is not None:
+            write_table(site, f"data/diagnostics/{suite.name}", diagnostics)
         for name, task in suite.tasks.items():
             site.json(f"data/tasks/{suite.name}/{name}.jsonld", dataset(task, suite, base=site.view.base))
-    schema = {"boards": BOARD_COLUMNS, "results": RESULT_COLUMNS, "anchors": ANCHOR_COLUMNS}
+    schema = {
+        "boards": BOARD_COLUMNS,
+        "results": RESULT_COLUMNS,
+        "anchors": ANCHOR_COLUMNS,
+        "diagnostics": DIAGNOSTIC_COLUMNS,
+    }
     site.json("data/schema.json", schema)
     site.page("data.html", "pages/data.html", schema=schema, about=site_dataset(site.view))
 
