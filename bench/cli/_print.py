@@ -16,6 +16,8 @@ from rich.text import Text
 
 WIDE = 400
 """Columns where the output is no terminal: a row stays one line, for grep and for logs."""
+FEWEST, GAP = 10, 3
+"""Letters that a column cut short still shows, and the room between columns."""
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
 err = Console(stderr=True, highlight=False)
@@ -26,23 +28,40 @@ def print_table(
 ) -> None:
     """Print rows as one table whose columns are the keys of the first row.
 
-    right: columns aligned right. cut: columns that end in an ellipsis where the terminal is too narrow; others wrap.
+    right: columns aligned right. cut: columns that end in an ellipsis where the terminal is too narrow, and are left
+    out, the last one first, where not even `FEWEST` letters of each would fit; others wrap.
     """
+    if not rows:
+        out.print(escape(title))
+        return
+    texts = [{c: "" if value is None else str(value) for c, value in row.items()} for row in rows]
+    columns = _fitting(texts, cut)
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in rows[0] if rows else ():
+    for column in columns:
         numeric = column in right
         table.add_column(
             column.replace("_", " "),
             justify="right" if numeric else "left",
-            no_wrap=numeric or column == "name",
+            no_wrap=numeric or column in ("name", "encoder"),
             overflow="fold",
         )
-    for row in rows:
-        texts = {column: "" if value is None else str(value) for column, value in row.items()}
+    for row in texts:
         table.add_row(
-            *(Text(t, no_wrap=True, overflow="ellipsis") if c in cut else escape(t) for c, t in texts.items())
+            *(Text(row[c], no_wrap=True, overflow="ellipsis") if c in cut else escape(row[c]) for c in columns)
         )
     out.print(table)
+
+
+def _fitting(texts: Sequence[Mapping[str, str]], cut: Sequence[str]) -> list[str]:
+    """The columns there is room for: those of `cut` go, the last one first, while the table is too wide."""
+    columns = list(texts[0])
+    widths = {c: max(len(c), *(len(row[c]) for row in texts)) for c in columns}
+    least = {c: min(w, FEWEST) if c in cut else w for c, w in widths.items()}
+    for column in reversed([c for c in columns if c in cut]):
+        if sum(least[c] for c in columns) + GAP * len(columns) <= out.width:
+            break
+        columns.remove(column)
+    return columns
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def COMMAND(
             for r in table.rows
         ]
         if rows:
-            print_table(f"{name}: {board}", rows, right=["rank", "score [95 % interval]"])
+            print_table(f"{name}: {board}", rows, right=["rank", "score [95 % interval]"], cut=["paradigm"])
         _print_left_out(collections[name].left_out)
 
 

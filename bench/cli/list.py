@@ -30,7 +30,7 @@ def COMMAND(what: str, folder: Path | None, as_json: bool) -> None:
 
 
 def show(what: str, rows: list[Row] | None = None) -> None:
-    """Print a list as one table, a line each; texts that find no room in a terminal are cut."""
+    """Print a list as one table, a line each; texts that find no room in a terminal are cut or left out."""
     from bench.cli._print import print_table
 
     rows = _LISTS[what](None) if rows is None else rows

@@ -1,0 +1,58 @@
+"""Tables in terminals of any width."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from bench.cli import _print
+
+ROWS = [
+    {
+        "name": "phantom-ultrasound-diffuse",
+        "kind": "global",
+        "title": "Liver ultrasound: echotexture",
+        "licence": "CC0",
+    },
+    {"name": "nuclei", "kind": "dense", "title": "Nuclei", "licence": "see [its] source"},
+]
+
+
+@pytest.fixture
+def printed(monkeypatch):
+    def at(width: int) -> list[str]:
+        screen = io.StringIO()
+        monkeypatch.setattr(_print, "out", Console(file=screen, width=width, highlight=False))
+        _print.print_table("2 tasks", ROWS, cut=("title", "licence"))
+        return [line.rstrip() for line in screen.getvalue().splitlines() if line.strip()]
+
+    return at
+
+
+def test_everything_is_shown_where_there_is_room(printed):
+    lines = printed(120)
+    assert len(lines) == 5
+    assert lines[1].split() == ["name", "kind", "title", "licence"]
+    assert lines[4].endswith("see [its] source")
+
+
+def test_long_texts_are_cut_and_rows_stay_one_line(printed):
+    lines = printed(66)
+    assert len(lines) == 5
+    assert "…" in lines[3]
+    assert "phantom-ultrasound-diffuse" in lines[3]
+
+
+@pytest.mark.parametrize(("width", "heads"), [(58, ["name", "kind", "title"]), (46, ["name", "kind"])])
+def test_columns_go_before_the_others_are_broken(printed, width, heads):
+    lines = printed(width)
+    assert lines[1].split() == heads
+    assert len(lines) == 5
+    assert max(map(len, lines)) <= width
+
+
+def test_no_rows_are_no_error(monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(_print, "out", Console(file=screen, width=40))
+    _print.print_table("0 tasks", [])
+    assert screen.getvalue() == "0 tasks\n"
