@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.encoders.card import read_card
+from bench.encoders.write_card import card_toml
 from bench.errors import RunError
 from bench.runs.executors._base import Resources
 from bench.runs.records import Record
@@ -42,6 +44,23 @@ def test_a_finished_run_does_nothing_again(spec: RunSpec) -> None:
     first, seen = run(spec), []
     assert run(spec, lambda message, record: seen.append(record)) == first
     assert not [record for record in seen if record is not None]
+
+
+def test_two_versions_of_a_card_do_not_share_a_folder(spec: RunSpec, tmp_path: Path) -> None:
+    run(spec)
+    kept = Path(spec.out) / "raw-pixels" / "encoder.toml"
+    before, other = kept.read_bytes(), tmp_path / "other"
+    other.mkdir()
+    (other / "encoder.toml").write_text(card_toml(read_card(kept).model_copy(update={"version": "2"})))
+    suite = tmp_path / "another.toml"
+    suite.write_text(
+        'schema = 1\nname = "another"\ntitle = "Another"\ntasks = ["which"]\n'
+        'protocols = [{ name = "knn-v1", budgets = ["100%"] }]\n'
+    )
+    with pytest.raises(RunError, match="another version of the card"):
+        run(replace(spec, encoder=str(other), suite=str(suite)))
+    assert kept.read_bytes() == before
+    assert not list((Path(spec.out) / "raw-pixels" / "another").rglob("*.jsonl"))
 
 
 def test_the_learnable_task_is_learnt(spec: RunSpec) -> None:
