@@ -1,6 +1,6 @@
 """Fine-tuning and the attentive probe at their frozen numbers, beside the frozen protocols of the same encoders.
 
-    python benchmarks/fine_tune.py [--task phantom-dermoscopy-diffuse] [--encoders tiny-vit-simclr ...] [--out runs]
+    python benchmarks/fine_tune.py [--task phantom-ct-diffuse] [--encoders tiny-vit-simclr ...] [--out runs]
                                    [--page docs/protocols.md]
 
 Shipped encoders see one phantom task at 48 pixels, the size of their pretraining views, with every label. Interrupted,
@@ -45,7 +45,7 @@ Scores = dict[str, Record]
 def main() -> None:
     """Run, print, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", default="phantom-dermoscopy-diffuse")
+    parser.add_argument("--task", default="phantom-ct-diffuse")
     parser.add_argument("--encoders", nargs="+", default=[f"tiny-vit-{name}" for name in ENCODERS])
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of cards and records")
     parser.add_argument("--page", type=Path, help="page whose table is written anew")

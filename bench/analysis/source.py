@@ -70,6 +70,8 @@ def shipped_diagnostics(suite: str, cards: Mapping[str, EncoderCard]) -> pd.Data
     if not path.is_file():
         return None
     frame = _diagnosed(path)
+    if "card_sha256" not in frame:
+        raise UserError("needs a column 'card_sha256'", where=path, fix="write it with benchmarks/diagnostics.py")
     same = [name in cards and cards[name].sha256 == row.card_sha256 for name, row in frame.iterrows()]
     return frame[same].drop(columns="card_sha256") if any(same) else None
 

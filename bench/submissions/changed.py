@@ -1,7 +1,7 @@
 """Which submissions a pull request brings: `python -m bench.submissions.changed submissions incoming/submissions`.
 
 Prints one folder name a line, for `medssl verify`. Anything else a pull request may not do to the folder of
-submissions is an error: a file beside the folders, a name that is none of an encoder's, a badge written by its author.
+submissions is an error: a new file beside the folders, a name that is none of an encoder's, a badge written by its author.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def changed(base: Path, incoming: Path) -> list[str]:
     """
     names = []
     for folder in sorted(incoming.iterdir()) if incoming.is_dir() else []:
-        if folder.name == "README.md" and folder.is_file() and not folder.is_symlink():
-            continue
+        if (base / folder.name).is_file() and folder.is_file() and not folder.is_symlink():
+            continue  # the maintainers' own; the comment names a pull request that changes it
         if not re.fullmatch(NAME, folder.name) or folder.is_symlink() or not folder.is_dir():
             shown = ascii(folder.name)[1:-1][:100]
             raise SubmissionError(f"{shown!r} is not a folder named like an encoder", where="submissions")

@@ -28,6 +28,9 @@ def test_a_diagnostic_counts_for_the_card_it_was_measured_with(tmp_path, monkeyp
     assert found.to_dict("index") == {"raw-pixels": {"rankme": 3.0}}
     assert shipped_diagnostics("s", {"colour-histogram": cards["colour-histogram"]}) is None
     assert shipped_diagnostics("another-suite", cards) is None
+    (tmp_path / "diagnostics-s.csv").write_text("encoder,rankme\nraw-pixels,1\n")
+    with pytest.raises(UserError, match="card_sha256"):
+        shipped_diagnostics("s", cards)
 
 
 def test_every_shipped_diagnostic_is_of_a_shipped_card():

@@ -66,6 +66,17 @@ def test_other_names_are_refused(roots, name: str) -> None:
     assert str(error.value).isprintable()
 
 
+def test_what_maintainers_keep_beside_the_folders_is_passed_over(roots) -> None:
+    base, incoming = roots
+    (base / "diagnostics-phantom-v1.csv").write_text("encoder,card_sha256,rankme\n")
+    (incoming / "diagnostics-phantom-v1.csv").write_text("an older one\n")
+    assert changed(base, incoming) == []
+    (incoming / "diagnostics-phantom-v1.csv").unlink()
+    (incoming / "diagnostics-phantom-v1.csv").symlink_to("/etc/passwd")
+    with pytest.raises(SubmissionError, match="not a folder"):
+        changed(base, incoming)
+
+
 def test_links_and_loose_files_are_refused(roots) -> None:
     base, incoming = roots
     (incoming / "linked").symlink_to("/etc")

@@ -124,7 +124,13 @@ def test_a_hostile_report_is_text_in_a_block(report: Path) -> None:
 
 
 def test_a_pull_request_that_changes_the_workflow_is_named(report: Path) -> None:
-    assert commented(report, file=".github/workflows/verify.yml")["body"].startswith("Caution: 1 files outside")
+    for file in (
+        ".github/workflows/verify.yml",
+        "submissions/diagnostics-phantom-v1.csv",
+        "submissions/withdrawn.toml",
+    ):
+        assert commented(report, file=file)["body"].startswith("Caution: 1 files outside")
+    assert "Caution" not in commented(report, file="submissions/mine/encoder.toml")["body"]
 
 
 def test_a_commit_no_open_pull_request_is_at_gets_no_comment(report: Path) -> None:
