@@ -67,15 +67,3 @@ def p_dispersion(
     z = within_strata(z, strata)
     null = between(z[shuffles(strata, permutations, rng)], onehot)
     return float((null >= null[0] * (1 - 1e-12)).mean())
-
-
-def p_sign_flip(y: np.ndarray, permutations: int, rng: np.random.Generator) -> float:
-    """Two-sided p of the mean of y (n,) when each sign is flipped at random: exact for n up to 13, else sampled."""
-    n = len(y)
-    if 2**n <= permutations:
-        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    else:
-        signs = rng.choice([-1, 1], size=(permutations, n))
-        signs[0] = 1
-    null = np.abs(signs @ y)
-    return float((null >= null[0] - 1e-12).mean())

@@ -5,7 +5,7 @@ Scores are built in points from named parts, so that every claim's true effect i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -260,19 +260,3 @@ def with_shift(frame: pd.DataFrame, loss: dict[str, float] | None = None, seed: 
     score = np.clip(moved["score"].to_numpy() - drop, 0, 1)
     moved = moved.assign(score=score, value=moved["chance"] + (1 - moved["chance"]) * score)
     return pd.concat([frame, moved], ignore_index=True)
-
-
-def board_sized(seed: int = 0) -> pd.DataFrame:
-    """A table of the size of the shipped board: 24 encoders x 24 tasks x 4 protocols x 21 budget-seeds."""
-    plan = Plan(
-        encoders=20,
-        references=4,
-        fractions=(0.01, 0.05, 0.1, 0.25, 1.0),
-        seeds=5,
-        kind=6.0,
-        slope=-2.0,
-        subtle=5.0,
-        modality=2.0,
-        protocols=("linear-v1", "knn-v1", "dense-linear-v1", "dense-retrieval-v1"),
-    )
-    return with_shift(plant(replace(plan), seed), seed=seed)

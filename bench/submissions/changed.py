@@ -1,7 +1,7 @@
 """Which submissions a pull request brings: `python -m bench.submissions.changed submissions incoming/submissions`.
 
 Prints one folder name a line, for `medssl verify`. Anything else a pull request may not do to the folder of
-submissions is an error: a new file beside the folders, a name that is none of an encoder's, a badge written by its author.
+submissions is an error: a new file beside the folders, a name that is none of an encoder's, a badge of its author.
 """
 
 from __future__ import annotations

@@ -59,14 +59,6 @@ def test_dispersion_p_matches_one_way_anova_in_its_limit():
     assert p == pytest.approx(stats.f_oneway(*groups).pvalue, rel=0.15)
 
 
-def test_sign_flip_is_exact_for_few_values():
-    y = np.array([1.0, 2.0, 3.0, -0.5])
-    expected = stats.permutation_test(
-        (y,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
-    ).pvalue
-    assert permutation.p_sign_flip(y, 10_000, np.random.default_rng(0)) == pytest.approx(expected)
-
-
 def test_kendall_w_is_friedmans_chi_squared_rescaled():
     scores = np.random.default_rng(4).normal(size=(12, 10))
     chi2 = stats.friedmanchisquare(*scores.T).statistic
