@@ -9,6 +9,7 @@ import lzma
 import os
 import struct
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -21,11 +22,12 @@ from bench.errors import RunError, UserError
 
 UNREADABLE = (
     OSError, EOFError, KeyError, ValueError, TypeError, SyntaxError, RuntimeError, OverflowError, MemoryError,
-    struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
+    struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tokenize.TokenError,
 )  # fmt: skip
 """What zipfile, its decompressors and numpy raise on damaged or forged files.
 
-RuntimeError: encrypted, or a method not known. MemoryError: a dictionary of gigabytes."""
+RuntimeError: encrypted, or a method not known. MemoryError: a dictionary of gigabytes. TokenError: the head of an
+array that breaks off."""
 
 
 PARTIAL = ".partial"
@@ -112,8 +114,12 @@ def read_npz(path: Path, *, max_bytes: int = 1 << 30) -> dict[str, np.ndarray]:
             if total > max_bytes:
                 raise UserError(f"unpacks to {total:,} bytes, over the limit of {max_bytes:,}", where=path)
         with np.load(path, allow_pickle=False) as loaded:
-            return {name: loaded[name] for name in loaded.files}
+            arrays = {name: loaded[name] for name in loaded.files}
     except FileNotFoundError:
         raise UserError("no such file", where=path) from None
     except UNREADABLE as error:
         raise UserError(f"is not a readable npz file: {str(error)[:200]}", where=path) from None
+    # numpy hands out the bare bytes of a member that does not begin as an array does
+    if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise UserError(f"holds {ascii(strange[0])[:80]}, which is no array", where=path)
+    return arrays

@@ -190,6 +190,8 @@ def _npz(path: Path) -> Iterator[Chunk]:
         if key is None:
             raise DataError(f"holds {', '.join(archive.files)[:200]}; expected 'train_images' or 'images'", where=path)
         images, labels = archive[key], _labels_of(archive, key)
+    if not isinstance(images, np.ndarray):
+        raise DataError(f"{key!r} is no array", where=path)
     for start in range(0, len(images), CHUNK):
         rows = slice(start, start + CHUNK)
         yield _uint8(images[rows], path), {} if labels is None else {"label": labels[rows]}

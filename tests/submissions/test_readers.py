@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -14,7 +15,7 @@ from bench.encoders.card import EncoderCard
 from bench.errors import CardError, SubmissionError
 from bench.runs.records import Record
 from bench.submissions.intake import inspect_npz
-from benchmarks.fuzz.readers import READERS, read, seeds
+from benchmarks.fuzz.readers import READERS, SEPARATOR, read, seeds
 from benchmarks.fuzz.spoilt import inputs
 
 
@@ -52,6 +53,25 @@ def test_a_damaged_lzma_member_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     with pytest.raises(SubmissionError, match=r"npz|header"):
         inspect_npz(path)
+
+
+HEAD = b"{'descr': '<f4', 'fortran_order': False, 'shape': (3,\n"
+BROKEN = {"no head": b"no array at all", "head breaks off": b"\x93NUMPY\x01\x00" + bytes([len(HEAD), 0]) + HEAD}
+
+
+@pytest.mark.parametrize("member", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("reader", ["embeddings", "npz", "bundle"])
+def test_a_member_without_the_head_of_an_array_is_refused(reader: str, member: bytes) -> None:
+    """numpy hands out bare bytes, or raises tokenize.TokenError; both were found by fuzzing."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in ("train/ids", "train/pooled"):
+            archive.writestr(f"{name}.npy", member)
+    data = packed.getvalue()
+    if reader == "bundle":
+        parts = seeds("bundle")[0].split(SEPARATOR)
+        data = SEPARATOR.join([*parts[:2], data, *parts[3:]])
+    assert not read(reader, data)
 
 
 def test_a_record_of_thousands_of_unknown_keys_is_refused_quickly() -> None:

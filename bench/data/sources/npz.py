@@ -25,6 +25,7 @@ from bench.data.space import require_space
 from bench.data.task import Task
 from bench.encoders.card import Line, Sha256
 from bench.errors import DataError
+from bench.files import UNREADABLE
 from bench.locate import home
 
 BLOCK_BYTES = 8 << 20
@@ -147,7 +148,7 @@ class _Member:
         except KeyError:
             _present([key], {info.filename.removesuffix(".npy") for info in archive.infolist()}, path)
             raise
-        except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise DataError(f"{key} cannot be read: {str(error)[:200]}", where=path) from None
         if self.dtype.hasobject:
             raise DataError(f"{key} holds Python objects", where=path, fix="save plain numbers")
