@@ -12,7 +12,8 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,19 +107,36 @@ def npz_bytes(arrays: Mapping[str, np.ndarray], method: int = zipfile.ZIP_DEFLAT
     return buffer.getvalue()
 
 
-def read_npz(path: Path, *, max_bytes: int = 1 << 30) -> dict[str, np.ndarray]:
-    """Read an npz without pickle, refusing one that would unpack to more than `max_bytes`. Raises UserError."""
+@contextmanager
+def readable(path: Path, kind: str = "npz") -> Iterator[None]:
+    """What a damaged or forged file raises when it is read in here becomes a UserError that names the file."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            total = sum(info.file_size for info in archive.infolist())
-            if total > max_bytes:
-                raise UserError(f"unpacks to {total:,} bytes, over the limit of {max_bytes:,}", where=path)
-        with np.load(path, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in loaded.files}
+        yield
     except FileNotFoundError:
         raise UserError("no such file", where=path) from None
     except UNREADABLE as error:
-        raise UserError(f"is not a readable npz file: {str(error)[:200]}", where=path) from None
+        raise UserError(f"is not a readable {kind} file: {str(error)[:200]}", where=path) from None
+
+
+def npz_names(path: Path) -> list[str]:
+    """Names of the arrays of an npz, none of which is read. Raises UserError."""
+    with readable(path), zipfile.ZipFile(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def read_npz(path: Path, *, max_bytes: int = 1 << 30, only: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Read an npz without pickle, refusing one that would unpack to more than `max_bytes`. Raises UserError.
+
+    only: names of the arrays to read, those that are there; all by default.
+    """
+    with readable(path):
+        with zipfile.ZipFile(path) as archive:
+            members = [m for m in archive.infolist() if only is None or m.filename.removesuffix(".npy") in only]
+            total = sum(info.file_size for info in members)
+            if total > max_bytes:
+                raise UserError(f"unpacks to {total:,} bytes, over the limit of {max_bytes:,}", where=path)
+        with np.load(path, allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files if only is None or name in only}
     # numpy hands out the bare bytes of a member that does not begin as an array does
     if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
         raise UserError(f"holds {ascii(strange[0])[:80]}, which is no array", where=path)

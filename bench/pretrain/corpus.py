@@ -19,7 +19,16 @@ from filelock import FileLock
 from torch import Tensor
 
 from bench.errors import DataError, RunError
-from bench.files import canonical_json, sha256_arrays, sha256_file, sha256_text, write_atomic
+from bench.files import (
+    canonical_json,
+    npz_names,
+    read_npz,
+    readable,
+    sha256_arrays,
+    sha256_file,
+    sha256_text,
+    write_atomic,
+)
 from bench.locate import home
 from bench.pretrain.recipe import Recipe
 
@@ -29,6 +38,8 @@ SEED = 0
 HELD = 1024
 """At most this many images, and at most an eighth, are kept from training for the diagnostics."""
 CHUNK = 256
+MAX_BYTES = 1 << 40
+"""Of a user's own npz: more than a machine holds."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 Chunk = tuple[np.ndarray, Mapping[str, np.ndarray]]
@@ -175,7 +186,9 @@ def _own(path: Path) -> Iterator[Chunk]:
     if path.suffix == ".npz":
         return _npz(path)
     if path.suffix == ".npy":
-        return ((_uint8(rows, path), {}) for rows in _rows(np.load(path, mmap_mode="r", allow_pickle=False)))
+        with readable(path, "npy"):
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return ((_uint8(rows, path), {}) for rows in _rows(array))
     raise DataError("is not a folder, an npz or an npy file", where=path)
 
 
@@ -185,21 +198,19 @@ def _rows(array: np.ndarray) -> Iterator[np.ndarray]:
 
 def _npz(path: Path) -> Iterator[Chunk]:
     """`train_images` (MedMNIST layout; validation and test images are left alone) or `images`, with labels."""
-    with np.load(path, allow_pickle=False) as archive:
-        key = next((k for k in ("train_images", "images") if k in archive.files), None)
-        if key is None:
-            raise DataError(f"holds {', '.join(archive.files)[:200]}; expected 'train_images' or 'images'", where=path)
-        images, labels = archive[key], _labels_of(archive, key)
-    if not isinstance(images, np.ndarray):
-        raise DataError(f"{key!r} is no array", where=path)
+    held = npz_names(path)
+    key = next((k for k in ("train_images", "images") if k in held), None)
+    if key is None:
+        raise DataError(f"holds {', '.join(held)[:200]}; expected 'train_images' or 'images'", where=path)
+    names = key.replace("images", "labels")
+    arrays = read_npz(path, max_bytes=MAX_BYTES, only=(key, names))
+    images, labels = arrays[key], _one_label(arrays.get(names))
     for start in range(0, len(images), CHUNK):
         rows = slice(start, start + CHUNK)
         yield _uint8(images[rows], path), {} if labels is None else {"label": labels[rows]}
 
 
-def _labels_of(archive, key: str) -> np.ndarray | None:
-    name = key.replace("images", "labels")
-    labels = archive[name] if name in archive.files else None
+def _one_label(labels: np.ndarray | None) -> np.ndarray | None:
     single = labels is not None and labels.size == len(labels) and labels.dtype.kind in "iu"
     return labels.reshape(-1).astype(np.int64) if single else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,27 @@ def test_a_folder_of_files_of_any_size(recipe, tmp_path):
 def test_what_cannot_be_pretrained_on_is_explained(arrays, message, recipe, tmp_path):
     np.savez(tmp_path / "own.npz", **arrays)
     with pytest.raises(DataError, match=message):
+        open_corpus("x", recipe, data=tmp_path / "own.npz")
+
+
+HEAD = b"{'descr': '<f4', 'fortran_order': False, 'shape': (3,\n"
+
+
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+def test_a_damaged_file_is_one_message(suffix, recipe, tmp_path):
+    path = tmp_path / f"own.{suffix}"
+    path.write_bytes(b"junk")
+    with pytest.raises(UserError, match=f"not a readable {suffix} file"):
+        open_corpus("x", recipe, data=path)
+
+
+@pytest.mark.parametrize("member", ["train_images", "train_labels"])
+@pytest.mark.parametrize("content", [b"junk", b"\x93NUMPY\x01\x00" + bytes([len(HEAD), 0]) + HEAD])
+def test_a_damaged_member_is_one_message(member, content, recipe, tmp_path):
+    np.savez(tmp_path / "own.npz", **({} if member == "train_images" else {"train_images": images()}))
+    with zipfile.ZipFile(tmp_path / "own.npz", "a") as archive:
+        archive.writestr(f"{member}.npy", content)
+    with pytest.raises(UserError, match=r"no array|not a readable npz"):
         open_corpus("x", recipe, data=tmp_path / "own.npz")
 
 
