@@ -18,13 +18,14 @@ from pathlib import Path
 
 from scipy.stats import kendalltau
 
+from bench.cli._print import interval_text
 from bench.encoders.card import read_card
 from bench.encoders.write_card import card_toml
 from bench.files import write_atomic
 from bench.leaderboard import boards
 from bench.leaderboard.collect import collect
 from bench.markers import refresh, table
-from bench.runs.records import Record
+from bench.runs.records import Interval, Record
 from bench.runs.run import RunSpec, run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,17 +87,22 @@ def tiers(records: Path, suite: str) -> dict[str, tuple[str, str]]:
 def scores(found: dict[str, Scores], standing: dict[str, tuple[str, str]]) -> str:
     """The table: primary metric with its interval under each protocol, and the place under fine-tuning."""
     head = ["encoder", *PROTOCOLS.values(), "rate", "rank", "tier"]
-    best_first = sorted(found, key=lambda name: -value(found[name]["fine-tune-v1"]))
+    best_first = sorted(found, key=lambda name: -primary(found[name]["fine-tune-v1"]).value)
     rows = [
         [
             name,
-            *(interval(found[name][protocol]) for protocol in PROTOCOLS),
+            *(told(primary(found[name][protocol])) for protocol in PROTOCOLS),
             f"{found[name]['fine-tune-v1'].chosen['lr']:g}",
             *standing[name],
         ]
         for name in best_first
     ]
     return table(head, rows)
+
+
+def told(metric: Interval) -> str:
+    """As the commands print it."""
+    return interval_text(metric.value, metric.low, metric.high)
 
 
 def agreement(found: dict[str, Scores]) -> str:
@@ -109,20 +115,14 @@ def agreement(found: dict[str, Scores]) -> str:
 
 def tau(found: Iterable[Scores], a: str, b: str) -> float:
     """Rank correlation of two protocols."""
-    values: Sequence[tuple[float, float]] = [(value(s[a]), value(s[b])) for s in found]
+    values: Sequence[tuple[float, float]] = [(primary(s[a]).value, primary(s[b]).value) for s in found]
     return float(kendalltau(*zip(*values, strict=True)).statistic)
 
 
-def value(record: Record) -> float:
-    """The primary metric of a unit that succeeded."""
+def primary(record: Record) -> Interval:
+    """The primary metric of a unit that succeeded, with its 95 % interval."""
     assert record.primary is not None, record.reason
-    return record.primary.value
-
-
-def interval(record: Record) -> str:
-    """Value with its 95 % interval."""
-    assert record.primary is not None, record.reason
-    return f"{record.primary.value:.3f} [{record.primary.low:.3f}, {record.primary.high:.3f}]"
+    return record.primary
 
 
 if __name__ == "__main__":

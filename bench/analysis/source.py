@@ -60,8 +60,7 @@ def _saved(path: Path) -> pd.DataFrame:
 
 def read_diagnostics(path: Path) -> pd.DataFrame:
     """A CSV of label-free diagnostics: a column "encoder", then one column a diagnostic. Raises UserError."""
-    frame = _diagnosed(path)
-    return frame.drop(columns="card_sha256", errors="ignore")
+    return _diagnosed(path).drop(columns="card_sha256", errors="ignore")
 
 
 def shipped_diagnostics(suite: str, cards: Mapping[str, EncoderCard]) -> pd.DataFrame | None:

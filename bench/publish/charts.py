@@ -72,27 +72,33 @@ def cost_chart(rows: Sequence[dict[str, Any]], *, x: str, x_title: str, score_ti
 
 
 def paradigm_chart(rows: Sequence[dict[str, Any]], *, title: str, label: str) -> Markup:
-    """One mark a paradigm, in its colour and shape, in each part; rows: title (of the paradigm), part, value."""
-    base = alt.Chart(alt.Data(values=[{**r, "paradigm": r["title"]} for r in rows]))
-    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="var(--rule)").encode(x="zero:Q")
+    """One mark a paradigm, in its colour and shape, in each part; rows: paradigm (title), part, value."""
+    base = alt.Chart(alt.Data(values=list(rows)))
     parts = len({r["part"] for r in rows})
     axis = alt.Axis(grid=True) if parts > 1 else None
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(
-        x=alt.X("value:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6)),
+        x=_points("value", title),
         y=alt.Y("part:N", title=None, axis=axis),
         **paradigm_encodings(),
     )
-    return to_svg((zero + dots).properties(width=560, height=30 * parts), label)
+    return to_svg((_zero() + dots).properties(width=560, height=30 * parts), label)
 
 
 def dots_chart(rows: Sequence[dict[str, Any]], *, value: str, group: str, title: str, label: str) -> Markup:
     """One dot an encoder or data set, by group, with a line at zero."""
     base = alt.Chart(alt.Data(values=list(rows)))
-    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="var(--rule)").encode(x="zero:Q")
     dots = base.mark_point(filled=True, size=64, opacity=0.75, color="var(--link)").encode(
-        x=alt.X(f"{value}:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6)),
+        x=_points(value, title),
         y=alt.Y(f"{group}:N", title=None),
     )  # fmt: skip
     means = base.mark_tick(thickness=2.5, size=22, color="currentColor").encode(x=f"mean({value}):Q", y=f"{group}:N")
     groups = len({r.get(group) for r in rows})
-    return to_svg((zero + dots + means).properties(width=560, height=36 * max(1, groups)), label)
+    return to_svg((_zero() + dots + means).properties(width=560, height=36 * max(1, groups)), label)
+
+
+def _points(value: str, title: str) -> alt.X:
+    return alt.X(f"{value}:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
+
+
+def _zero() -> alt.Chart:
+    return alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="var(--rule)").encode(x="zero:Q")

@@ -50,9 +50,8 @@ def guided(reader: str, seconds: int) -> tuple[str, str, str]:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds + 600)
     found = "none"
     if done.returncode:
-        told = (
-            done.stdout + done.stderr
-        ).splitlines()  # atheris prints the exception to the one, libFuzzer to the other
+        # atheris prints the exception to standard output, libFuzzer its own errors to the other
+        told = (done.stdout + done.stderr).splitlines()
         lines = [line for line in told if re.match(r"[\w.]*(Error|Exception|ERROR)", line)]
         found = (lines or [f"exit code {done.returncode}"])[0][:200]
     return _last(EXECUTED, done.stderr), _last(EDGES, done.stderr), found

@@ -69,9 +69,9 @@ class Foretells(Estimand):
 
     def _axes(self) -> dict[str, str]:
         """Titles of the picture."""
-        more, less = (str(side).partition("=")[2] or side for side in (self.more, self.less))
-        score = f"{more} less {less} score" if self.as_gap else f"{more} score"
-        return {"x": self.diagnostic, "y": f"{score}, points, centred"}
+        sides = [self.more, self.less] if self.as_gap and self.less else [self.more]
+        score = " less ".join(side.partition("=")[2] or side for side in sides)
+        return {"x": self.diagnostic, "y": f"{score} score, points, centred"}
 
     def _difference(self, data: pd.DataFrame, drawn: np.ndarray) -> np.ndarray:
         x, more = data["x"].to_numpy()[drawn], data["more"].to_numpy()[drawn]

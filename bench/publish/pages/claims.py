@@ -47,7 +47,7 @@ def picture(claim: ClaimView) -> Picture | None:
     if {"x", "y"} <= rows[0].keys():
         return Picture(_scatter(rows, verdict.details, label), "One mark an encoder.")
     if "part" in rows[0]:
-        rows = [{**r, "title": PARADIGM_TITLES[r["paradigm"]], "part": modality(r["part"])} for r in rows]
+        rows = [{**r, "paradigm": PARADIGM_TITLES[r["paradigm"]], "part": modality(r["part"])} for r in rows]
         parts = len({r["part"] for r in rows})
         caption = "One mark the mean of a paradigm's encoders"
         within = " in one modality, less their mean over modalities" if parts > 1 else ""
