@@ -105,7 +105,7 @@ def _paces(encoder: Encoder, data: TaskData, repeats: int, clock: Clock) -> tupl
 def _protocols(encoder: Encoder, data: TaskData, clock: Clock) -> tuple[int, float]:
     """Number of units and seconds of encoding, solving and statistics."""
     plan = make_plan("phantom-v1")
-    setting = Setting("benchmark", "phantom-v1", fingerprint_of(plan))
+    setting = Setting("benchmark", "phantom-v1", fingerprint_of(plan), scoring=plan.suite.scoring)
     started = clock()
     results = list(score_task(encoder, data.task, None, plan.units(data.task), dict(plan.protocols), (), setting))
     return len(results), clock() - started

@@ -19,13 +19,16 @@ def suite_fingerprint(
 ) -> str:
     """SHA-256 over all that decides a score of the suite, independent of the order of keys, tasks and protocols.
 
+    A suite under scoring 1 states no scoring version: its fingerprint is that of before there was one.
+
     tasks, protocols: by name, at least those of the suite. checksums: task name -> hash of its data, where known;
     the checksums of the cards count in any case. Raises CardError for a name that is not given.
     """
     uses = [use.model_dump(mode="json") | {"budgets": sorted(use.budgets)} for use in suite.protocols]
     named = sorted({use.name for use in suite.protocols})
+    unsaid = {"title", "description", "tasks", "protocols"} | ({"scoring"} if suite.scoring == 1 else set())
     meaning = {
-        "suite": suite.model_dump(mode="json", by_alias=True, exclude={"title", "description", "tasks", "protocols"}),
+        "suite": suite.model_dump(mode="json", by_alias=True, exclude=unsaid),
         "uses": sorted(uses, key=canonical_json),
         "tasks": {name: _task(_known(tasks, name, suite)) for name in suite.tasks},
         "protocols": {name: _known(protocols, name, suite).sha256 for name in named},

@@ -11,6 +11,7 @@ from bench.encoders.card import Line, Name, Prose
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
 from bench.locate import shipped
+from bench.metrics import SCORING, Scoring
 from bench.strict import Strict, nearest, read_toml
 from bench.words import Extent, Kind, Modality, Target
 
@@ -95,6 +96,8 @@ class Suite(Strict):
     title: Line
     description: Prose = ""
     synthetic: bool = False
+    scoring: Scoring = SCORING
+    """Version of the set of metrics its results are scored with: the current one unless the suite says another."""
     tasks: Annotated[list[Name], Field(min_length=1, max_length=1000)]
     protocols: Annotated[list[ProtocolUse], Field(min_length=1, max_length=50)]
 

@@ -48,6 +48,7 @@ COLUMNS: dict[str, str] = {
     "value": "the metric",
     "low": "lower end of its 95 % interval, or None",
     "high": "upper end, or None",
+    "scoring": "version of the set of metrics that scored it",
     "chance": "expected value of a guess",
     "score": "max(0, (value - chance) / (1 - chance)) for the primary metric, else NaN",
 }
@@ -95,6 +96,7 @@ def to_frame(
             "seed": record.unit.seed,
             "n_labels": record.n_labels,
             "labels_per_class": record.n_labels / len(task.classes),
+            "scoring": record.scoring,
         }
         for split, metrics in record.metrics.items():
             for name, interval in metrics.items():

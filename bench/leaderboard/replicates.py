@@ -17,14 +17,11 @@ from bench.errors import UserError
 from bench.files import canonical_json, sha256_text, write_atomic
 from bench.leaderboard.evidence import UnitKey
 from bench.locate import home
-from bench.metrics import primary_replicates
 from bench.metrics.resample import REPLICATES, resample_counts, seeded
+from bench.metrics.score import primary_replicates
 from bench.runs.journal import read_outputs
 from bench.runs.records import Interval, Record
 from bench.submissions.folder import Results
-
-VERSION = 1
-"""Raised whenever a primary metric or the resampling changes."""
 
 
 def replicates(record: Record, task: Task, data: TaskData, output: np.ndarray) -> np.ndarray:
@@ -36,7 +33,7 @@ def replicates(record: Record, task: Task, data: TaskData, output: np.ndarray) -
         raise UserError("results were made on other data than is at hand", where=f"{record.encoder}, {task.name}")
     split = data.tests["test"]
     counts = _counts(task.name, tuple(split.ids), None if split.groups is None else tuple(split.groups))
-    draws = primary_replicates(task, output, split, counts)
+    draws = primary_replicates(task, output, split, counts, scoring=record.scoring)
     buffer = io.BytesIO()
     np.save(buffer, draws, allow_pickle=False)
     write_atomic(_path(record, task), buffer.getvalue())
@@ -103,6 +100,6 @@ def _key(record: Record) -> UnitKey:
 
 
 def _path(record: Record, task: Task) -> Path:
-    about = [VERSION, REPLICATES, task.sha256, record.data_sha256, record.predictions_sha256]
+    about = [record.scoring, REPLICATES, task.sha256, record.data_sha256, record.predictions_sha256]
     digest = sha256_text(canonical_json(about))
     return home() / "replicates" / digest[:2] / f"{digest}.npy"

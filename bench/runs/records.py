@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from bench.encoders.card import Line, Name, Prose, Sha256
 from bench.errors import SubmissionError
 from bench.files import canonical_json
+from bench.metrics import Scoring
 from bench.strict import Strict
 
 MAX_RECORD_BYTES = 256 * 1024
@@ -81,6 +82,8 @@ class Record(Strict):
     unit: Unit
     data_sha256: Sha256
     protocol_sha256: Sha256
+    scoring: Scoring = 1
+    """Version of the set of metrics (`bench.metrics.SCORING`) that scored it; the first records do not state theirs."""
     n_labels: int
     """Labelled training images used."""
     metric: Line

@@ -125,6 +125,7 @@ def run_task(encoder: Encoder, plan: Plan, name: str, spec: RunSpec, journal: Jo
         command=spec.command,
         suite=plan.suite.name,
         fingerprint=spec.fingerprint,
+        scoring=plan.suite.scoring,
         accept_checksum=spec.accept_checksum,
         precision=encoder.precision,
         batch_size=spec.batch_size,

@@ -23,9 +23,10 @@ from bench.features.base import Features
 from bench.features.cache import FeatureCache, feature_key
 from bench.features.extract import extract
 from bench.files import sha256_arrays
-from bench.metrics import score
+from bench.metrics import SCORING
 from bench.metrics.calibration import chosen_temperature
 from bench.metrics.resample import resample_counts
+from bench.metrics.score import score
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Subset, Unlabelled, base_split
 from bench.runs.provenance import provenance
 from bench.runs.records import Cost, Interval, Record, Unit
@@ -40,6 +41,7 @@ class Setting:
     command: str
     suite: str
     fingerprint: str
+    scoring: int = SCORING
     accept_checksum: bool = False
     precision: str = "fp32"
     batch_size: int | None = None
@@ -197,7 +199,8 @@ class _Work:
 
     def _metrics(self, output: np.ndarray, split: str, temperature: float | None) -> dict[str, Interval]:
         test, resamples = self.data.tests[split], self.counts[split]
-        return score(self.task, output, test, resamples=resamples, temperature=temperature)
+        scoring = self.setting.scoring
+        return score(self.task, output, test, resamples=resamples, temperature=temperature, scoring=scoring)
 
     def _without_result(self, protocol: Protocol, unit: Unit, status: str, reason: str) -> Result:
         return self._record(protocol, unit, status=status, reason=reason, n_labels=0, cost=self._cost({})), {}
@@ -225,6 +228,7 @@ class _Work:
             unit=unit,
             data_sha256=self.data.sha256,
             protocol_sha256=protocol.sha256,
+            scoring=setting.scoring,
             metric=self.task.metric,
             made_by=provenance(
                 command=setting.command,

@@ -40,7 +40,7 @@ def check_rerun(
         encoder = load_encoder(folder, trust_code=trust_code).to(pick_device("auto"))
         if encoder.precomputed:
             raise EncoderError("holds features, not the network that made them", fix=ONLY_RESCORED)
-        setting = Setting(command="medssl verify", suite=result.suite, fingerprint=fingerprint_of(plan))
+        setting = Setting("medssl verify", result.suite, fingerprint_of(plan), scoring=plan.suite.scoring)
         for name, task in plan.tasks.items():
             units = [unit for unit in plan.units(task) if unit.key in wanted]
             for fresh, _ in score_task(encoder, task, plan.folders[name], units, dict(plan.protocols), (), setting):

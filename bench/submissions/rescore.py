@@ -11,9 +11,9 @@ from bench.data.dataset import Split, TaskData
 from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import UserError
-from bench.metrics import score
 from bench.metrics.calibration import chosen_temperature
 from bench.metrics.resample import resample_counts
+from bench.metrics.score import score
 from bench.protocols.base import base_split
 from bench.runs.journal import read_outputs, records_file
 from bench.runs.plan import Plan
@@ -82,9 +82,9 @@ def _check_unit(
         report.problems.append(f"{record.unit.key}: {wrong[0]}")
         return
     if counts:
-        temperature = chosen_temperature(record.chosen)
+        how = {"temperature": chosen_temperature(record.chosen), "scoring": record.scoring}
         fresh = {
-            name: score(data.task, output, labels[name], resamples=counts[base_split(name)], temperature=temperature)
+            name: score(data.task, output, labels[name], resamples=counts[base_split(name)], **how)
             for name, output in outputs.items()
         }
         compare(record, fresh, TOLERANCE, report)

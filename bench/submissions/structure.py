@@ -36,6 +36,8 @@ def _of_record(record: Record, plan: Plan, planned: set[str]) -> str | None:
         return f"is not a unit of {plan.suite.name}"
     if record.protocol_sha256 != plan.protocols[record.unit.protocol].sha256:
         return f"was made with another version of {record.unit.protocol}"
+    if record.scoring != plan.suite.scoring:
+        return f"was scored with version {record.scoring} of the metrics, {plan.suite.name} states {plan.suite.scoring}"
     if record.status == "failed":
         return f"failed ({record.reason[:80]!r}); run it again"
     if record.metric != plan.tasks[record.unit.task].metric:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bench.data.fingerprint import suite_fingerprint
 from bench.data.task import Suite, Task
 from bench.errors import CardError
+from bench.metrics import SCORING
 from bench.protocols.base import Protocol
 
 SUITE = {
@@ -93,6 +94,14 @@ def test_the_suite_counts(path, value):
 )
 def test_every_definition_and_checksum_of_a_card_counts(path, value):
     assert of(tasks={"t": changed(card("t"), path, value), "u": card("u")}) != of()
+
+
+def test_the_scoring_version_counts_and_the_first_one_is_not_spoken_of():
+    first = of(SUITE | {"scoring": 1})
+    assert first != of(SUITE | {"scoring": 2})
+    assert of() == of(SUITE | {"scoring": SCORING})
+    # The value of before suites stated a scoring version.
+    assert first == "66d17818cd3e2bb431d520cea188625ad40872eb790fd15029ea3ccf6fad6154"
 
 
 def test_parameters_and_data_count():

@@ -7,7 +7,8 @@ from bench.errors import UserError
 from bench.leaderboard.evidence import Known
 from bench.leaderboard.recipes import RECIPES
 from bench.leaderboard.replicates import approximate, cached, replicates
-from bench.metrics import primary_replicates, resample_counts
+from bench.metrics.resample import resample_counts
+from bench.metrics.score import primary_replicates
 from bench.runs.records import Interval, Provenance, Record, Unit
 
 TASK = Task.parse(

@@ -7,8 +7,9 @@ from sklearn.metrics import average_precision_score, cohen_kappa_score, roc_auc_
 from bench.data.dataset import Split
 from bench.data.task import Task
 from bench.errors import DataError
-from bench.metrics import primary_replicates, resample_counts, score
 from bench.metrics.calibration import fit_temperature
+from bench.metrics.resample import resample_counts
+from bench.metrics.score import primary_replicates, score
 
 
 def task(target, classes, metric="auroc", kind="global"):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import CardError, SubmissionError
+from bench.metrics import SCORING
 from bench.runs.records import Cost, Interval, Provenance, Record, Unit
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -45,6 +46,7 @@ records = st.builds(
     unit=units,
     data_sha256=digest,
     protocol_sha256=digest,
+    scoring=st.sampled_from([1, SCORING]),
     n_labels=st.integers(0, 10**6),
     metric=line,
     metrics=st.dictionaries(name, st.dictionaries(name, intervals, max_size=3), max_size=2),
@@ -106,3 +108,13 @@ def test_unit_keys_are_unique_file_names() -> None:
     }
     assert len(keys) == 32
     assert not any(set(key) & set("/\\%= ") for key in keys)
+
+
+@given(records)
+def test_a_record_states_the_version_that_scored_it_and_an_unknown_one_is_refused(record: Record) -> None:
+    values = json.loads(record.to_json())
+    del values["scoring"]
+    assert Record.parse(values, where="r").scoring == 1
+    values["scoring"] = SCORING + 1
+    with pytest.raises(CardError, match=r"scoring version \d+ is not known here .* newer medssl is needed"):
+        Record.parse(values, where="r")
