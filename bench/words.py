@@ -22,9 +22,10 @@ Modality = Literal[
 ]
 """Imaging modality. The first eight have phantoms."""
 
-Paradigm = Literal["contrastive", "predictive", "generative", "hybrid", "reference"]
+Paradigm = Literal["contrastive", "predictive", "generative", "hybrid", "reference", "unknown"]
 """The review's four classes (arXiv 2605.23995); `predictive` is its "non-contrastive and predictive",
-`generative` its "generative and reconstruction-based". `reference` is not self-supervised."""
+`generative` its "generative and reconstruction-based". `reference` is not self-supervised. `unknown`: nobody has said
+so, and it is not guessed; such an encoder counts in no claim."""
 
 PARADIGM_TITLES: dict[str, str] = {
     "contrastive": "Contrastive",
@@ -32,6 +33,7 @@ PARADIGM_TITLES: dict[str, str] = {
     "generative": "Generative and reconstruction-based",
     "hybrid": "Hybrid",
     "reference": "Reference",
+    "unknown": "Not stated",
 }
 
 Objective = Literal[
@@ -54,8 +56,16 @@ Objective = Literal[
     "raw-pixels",
     "colour-histogram",
     "other",
+    "unknown",
 ]
 """The finer kind of pretraining objective."""
+
+Access = Literal["open", "gated", "on-request"]
+"""Who gets an encoder's weights: anybody; whoever accepts terms with an account; whom the authors choose."""
+
+Domain = Literal["natural", "satellite", "radiology", "ultrasound", "histology", "ophthalmology", "dermatology",
+                 "endoscopy", "microscopy", "medical"]  # fmt: skip
+"""What an encoder was pretrained on, in one word; `medical` for several fields of medicine."""
 
 Kind = Literal["global", "dense"]
 """A global task predicts about the image; a dense task predicts a class for each pixel."""
@@ -76,5 +86,6 @@ Pooling = Literal["native", "cls", "mean", "cls+mean", "max"]
 """How tokens or the feature map become the global vector; `native` leaves it to the model."""
 
 MODALITIES: tuple[str, ...] = get_args(Modality)
-PARADIGMS: tuple[str, ...] = get_args(Paradigm)
+PARADIGMS: tuple[str, ...] = get_args(Paradigm)[:5]
+"""The paradigms a card can state."""
 SSL_PARADIGMS: tuple[str, ...] = PARADIGMS[:4]

@@ -11,8 +11,11 @@ SPARE_BYTES = 256 << 20
 """Left free for everybody else."""
 
 
-def require_space(folder: Path, needed: int) -> None:
-    """Raise RunError when `needed` bytes, and some to spare, are not free on the disk of `folder`."""
+def require_space(folder: Path, needed: int, setting: str = "MEDSSL_HOME") -> None:
+    """Raise RunError when `needed` bytes, and some to spare, are not free on the disk of `folder`.
+
+    setting: the environment variable that moves the folder.
+    """
     place = folder
     while not place.exists():
         place = place.parent
@@ -21,5 +24,5 @@ def require_space(folder: Path, needed: int) -> None:
         raise RunError(
             f"needs {needed / 1e9:.2f} GB more, {free / 1e9:.2f} GB are free",
             where=folder,
-            fix="free some space, or set MEDSSL_HOME to a larger disk",
+            fix=f"free some space, or set {setting} to a larger disk",
         )

@@ -9,12 +9,13 @@ from pydantic import Field, StringConstraints, model_validator
 
 from bench.files import canonical_json, sha256_text
 from bench.strict import NAME, SHA256, Strict, read_toml
-from bench.words import Grey, Objective, Paradigm, Pooling
+from bench.words import Access, Domain, Grey, Objective, Paradigm, Pooling
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Prose = Annotated[str, StringConstraints(max_length=4000)]
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
+Paper = Annotated[str, StringConstraints(pattern=r"^(arXiv:\d{4}\.\d{4,5}|doi:10\.[^\s<>\"']{1,200})$")]
 Ratio = Annotated[float, Field(gt=0, le=1000)]
 
 
@@ -63,7 +64,7 @@ class FeatureChoice(Strict):
         return self.dense_layer if dense and self.dense_layer is not None else self.layer
 
 
-LATER = ("repeat_of",)
+LATER = ("repeat_of", "access", "paper", "comparable", "domain", "family", "parameters")
 """Optional keys that the first cards did not have."""
 
 
@@ -87,6 +88,16 @@ class EncoderCard(Strict):
     """Name of the controlled comparison this encoder belongs to (same network, images, compute), if any."""
     repeat_of: Name | None = None
     """The encoder this is another pretraining seed of, if any: it gets no rank and does not count again in claims."""
+    access: Access | None = None
+    """Who gets the weights; None: not looked up."""
+    paper: Paper | None = None
+    comparable: Name | None = None
+    """Public set of encoders that differ in the objective alone (one network family, one corpus), if any."""
+    domain: Domain | None = None
+    family: Line | None = None
+    """Network family and size, e.g. "ViT-S/16" or "ResNet-50"."""
+    parameters: Annotated[int, Field(gt=0)] | None = None
+    """Of the network, about; the size of a download is told from it beforehand."""
     pretraining: Annotated[list[Corpus], Field(max_length=50)] | None = None
     """None: not disclosed. Empty list: none (random init, hand-made features)."""
     source: dict[str, Any]

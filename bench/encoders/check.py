@@ -9,7 +9,8 @@ from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard, read_card
 from bench.encoders.contract import contract
 from bench.encoders.finding import Finding, Report
-from bench.encoders.load import card_path, source_of
+from bench.encoders.load import CATALOGUE, card_path, open_card, source_of
+from bench.encoders.open_card import pinned
 from bench.encoders.source import Place
 from bench.encoders.sources.embeddings import EmbeddingsEncoder
 from bench.errors import MedsslError, UserError
@@ -31,16 +32,17 @@ def check(
 
     suite: name or file of the suite to forecast. images: for the alarms; 0 leaves them out.
     """
-    path = card_path(path_or_name)
+    opened = open_card(path_or_name)
+    path = CATALOGUE if opened else card_path(path_or_name)
     try:
-        card = read_card(path)
+        card = pinned(opened) if opened else read_card(path)
         source = source_of(card, where=path)
     except UserError as error:
         yield Finding("card", "problem", str(error))
         return
     yield _card(card)
     try:
-        encoder = source.load(card, Place(path.parent, trust_code, allow_outside)).to(device)
+        encoder = source.load(card, Place(path if opened else path.parent, trust_code, allow_outside)).to(device)
     except UserError as error:
         yield Finding("loads", "problem", str(error))
         return

@@ -5,26 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.discover import members, pick
+from bench.encoders import catalogue
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard, read_card
+from bench.encoders.names import named
+from bench.encoders.open_card import OpenCard, pinned
 from bench.encoders.source import EncoderSource, Place
 from bench.errors import CardError
 from bench.strict import nearest
 
+CATALOGUE = catalogue.FOLDER
 REFERENCE = Path(__file__).parent / "reference"
 EXAMPLES = Path(__file__).parent / "examples"
 """Cards that can be loaded by name too, but need a package or weights that do not come with this one."""
 
 
 def load_encoder(path_or_name: str | Path, *, trust_code: bool = False, allow_outside: bool = False) -> Encoder:
-    """The encoder of a card: a file, a folder with `encoder.toml`, or the name of a reference encoder.
+    """The encoder of a card: a file, a folder with `encoder.toml`, or a name.
 
+    A name is that of a reference encoder or of a card of the catalogue, `timm:TAG` or `hf:OWNER/NAME`; what it leaves
+    open is pinned first (`bench.encoders.lock`).
     trust_code: allow adapters that run code of the author (Python file, TorchScript).
     allow_outside: allow weights outside the card's folder (absolute paths, links that lead out).
     Raises CardError for the card, EncoderError when the encoder cannot be loaded.
     """
-    path = card_path(path_or_name)
-    return load_card(read_card(path), Place(path.parent, trust_code, allow_outside))
+    card, folder = find_card(path_or_name)
+    return load_card(card, Place(folder, trust_code, allow_outside))
 
 
 def load_card(card: EncoderCard, place: Place) -> Encoder:
@@ -40,8 +46,27 @@ def source_of(card: EncoderCard, *, where: object) -> EncoderSource:
     return pick(adapters, adapter, what="adapter", where=where).parse(card.source, where=f"{where} [source]")
 
 
+def find_card(path_or_name: str | Path) -> tuple[EncoderCard, Path]:
+    """The card of a path, a folder or a name, everything in it pinned, and the folder its files are relative to.
+
+    Raises CardError with the nearest name, EncoderError when what a name stands for cannot be had.
+    """
+    if (card := open_card(path_or_name)) is not None:
+        return pinned(card), CATALOGUE
+    path = card_path(path_or_name)
+    return read_card(path), path.parent
+
+
+def open_card(path_or_name: str | Path) -> OpenCard | None:
+    """The card of the catalogue, of a `timm:` or of an `hf:` name as it is before it is pinned; None for any other."""
+    name = str(path_or_name)
+    if Path(name).exists():
+        return None
+    return catalogue.cards()[name] if name in catalogue.paths() else named(name)
+
+
 def card_path(path_or_name: str | Path) -> Path:
-    """The TOML file of a path, a folder, or a reference encoder's name. Raises CardError with the nearest name."""
+    """The TOML file of a path, a folder, or a shipped encoder's name. Raises CardError with the nearest name."""
     path = Path(path_or_name)
     if path.is_dir():
         if not (path / "encoder.toml").is_file():
@@ -52,10 +77,9 @@ def card_path(path_or_name: str | Path) -> Path:
     shipped = {p.stem: p for folder in (EXAMPLES, REFERENCE) for p in sorted(folder.glob("*.toml"))}
     if str(path_or_name) in shipped:
         return shipped[str(path_or_name)]
-    names = list(shipped)
-    near = nearest(str(path_or_name), names)
-    fix = f"did you mean {near!r}?" if near else f"give a folder with encoder.toml, or one of: {', '.join(names)}"
-    raise CardError(f"no folder, card or reference encoder {str(path_or_name)[:80]!r}", fix=fix)
+    near = nearest(str(path_or_name), [*shipped, *catalogue.paths()])
+    fix = f"did you mean {near!r}?" if near else "give a folder with encoder.toml, or a name of 'medssl list encoders'"
+    raise CardError(f"no folder, card or known encoder {str(path_or_name)[:80]!r}", fix=fix)
 
 
 def reference_names() -> list[str]:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from bench.encoders.shards import joint_sha256
 from bench.encoders.source import Place
 from bench.errors import EncoderError
 from bench.files import sha256_file
@@ -62,12 +63,18 @@ def in_package(package: str, name: str, *, where: str) -> Path:
 
 def verify(path: Path, sha256: str | None, *, where: str) -> str:
     """The file's SHA-256, or EncoderError when the card states another or none."""
-    actual = sha256_file(path)
+    return verify_all([path], sha256, where=where)
+
+
+def verify_all(paths: list[Path], sha256: str | None, *, where: str) -> str:
+    """The same for weights in several files: their joint SHA-256 (`bench.encoders.shards`)."""
+    found = {path.name: sha256_file(path) for path in paths}
+    actual = joint_sha256(found) if len(paths) > 1 else found[paths[0].name]
     if sha256 is None:
         raise EncoderError("the card does not say the weights' sha256", where=where, fix=f'add sha256 = "{actual}"')
     if actual != sha256:
         raise EncoderError(
-            f"{path.name} has sha256 {actual}, the card says {sha256}",
+            f"{paths[0].name} has sha256 {actual}, the card says {sha256}",
             where=where,
             fix="the file is another version or damaged; never skip this check",
         )

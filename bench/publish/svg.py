@@ -80,6 +80,7 @@ _SHAPES = {
     "generative": '<path d="M3 3h10v10H3z"/>',
     "hybrid": '<path d="M8 1.5L14.5 8 8 14.5 1.5 8z"/>',
     "reference": '<path d="M3.5 3.5l9 9m0-9l-9 9"/>',
+    "unknown": '<circle cx="8" cy="8" r="2"/>',
 }
 _GLYPHS = {
     paradigm: Markup(f'<svg class="glyph {paradigm}" viewBox="0 0 16 16" aria-hidden="true">{shape}</svg>')

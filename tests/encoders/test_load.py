@@ -17,7 +17,7 @@ def test_by_name_file_and_folder(tmp_path):
 
 
 def test_misspelt_name():
-    with pytest.raises(CardError, match=r"reference encoder 'raw-pixel' \(did you mean 'raw-pixels'"):
+    with pytest.raises(CardError, match=r"known encoder 'raw-pixel' \(did you mean 'raw-pixels'"):
         load_encoder("raw-pixel")
 
 

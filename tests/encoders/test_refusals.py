@@ -18,6 +18,7 @@ from bench.encoders.sources.embeddings import write_embeddings
 from bench.errors import CardError, EncoderError, UserError
 from bench.features.base import Features
 from bench.files import npz_bytes, sha256_file
+from tests.encoders.hub_server import Repo
 
 
 @pytest.fixture
@@ -123,17 +124,10 @@ def test_hub_needs_a_pinned_revision(weights, load, tmp_path):
         load(weights(repository="owner/model", revision="main"), tmp_path)
 
 
-def test_hub_file_goes_through_the_same_checks(weights, load, tmp_path, monkeypatch):
+def test_hub_file_goes_through_the_same_checks(weights, load, tmp_path, hub):
     source = weights(repository="owner/model", revision="a" * 40)
-    asked = []
-
-    def download(repository, filename, revision):
-        asked.append((repository, filename, revision))
-        return str(tmp_path / "w.safetensors")
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    hub.repos["owner/model"] = Repo({"a" * 40: {"w.safetensors": (tmp_path / "w.safetensors").read_bytes()}}, "a" * 40)
     assert load(source, tmp_path / "elsewhere").weights_sha256 == source["sha256"]
-    assert asked == [("owner/model", "w.safetensors", "a" * 40)]
     with pytest.raises(EncoderError, match="the card says"):
         load({**source, "sha256": "0" * 64}, tmp_path)
 

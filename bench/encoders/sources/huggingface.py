@@ -15,8 +15,9 @@ from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard, Sha256
 from bench.encoders.hub import Repository, Revision, fetch
 from bench.encoders.outputs import encoded
+from bench.encoders.shards import shard_names
 from bench.encoders.source import EncoderSource, Place
-from bench.encoders.weights import inside, verify
+from bench.encoders.weights import inside, read_state, verify_all
 from bench.errors import EncoderError
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -29,25 +30,30 @@ FORBIDDEN = ("auto_map", "quantization_config", "custom_pipelines", "_attn_imple
 
 
 class HuggingFaceSource(EncoderSource):
-    """Either `repository` with `revision`, or `folder` below the card. The weights are `model.safetensors`."""
+    """Either `repository` with `revision`, or `folder` below the card."""
 
     name = "huggingface"
     adapter: Literal["huggingface"]
     repository: Repository | None = None
     revision: Revision | None = None
     folder: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    weights: Literal["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"] = WEIGHTS
+    """One file of safetensors, the index of several, or a pickle that torch reads with `weights_only`."""
     sha256: Sha256 | None = None
-    """Of `model.safetensors`."""
+    """Of the weights file; of several, their joint hash (bench/encoders/shards.py)."""
     part: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")] | None = None
     """Which part of a two-tower model is the image encoder, e.g. "vision_model"."""
 
     def load(self, card: EncoderCard, place: Place) -> Encoder:
         if (self.repository is None) == (self.folder is None):
             raise EncoderError("give either 'source.repository' or 'source.folder'", where=card.name)
-        config, weights = (self._file(name, card, place) for name in (CONFIG, WEIGHTS))
-        sha256 = verify(weights, self.sha256, where=card.name)
+        config, weights = (self._file(name, card, place) for name in (CONFIG, self.weights))
+        files = [weights]
+        if weights.name.endswith(".index.json"):
+            files = [self._file(name, card, place) for name in shard_names(weights, where=card.name)]
+        sha256 = verify_all(files, self.sha256, where=card.name)
         _check_config(config, card.name)
-        encoder = HuggingFaceEncoder(card, _read(config.parent, card, self.part))
+        encoder = HuggingFaceEncoder(card, _read(config.parent, card, self.part, files))
         encoder.weights_sha256 = sha256
         return encoder
 
@@ -146,35 +152,44 @@ def _too_deep(config: dict[str, Any]) -> str | None:
     return None
 
 
-def _refuse_oversized(folder: Path, where: str) -> None:
-    """EncoderError when the config describes a network far larger than the weights file, before it takes memory."""
-    from safetensors import SafetensorError, safe_open
+def _refuse_oversized(folder: Path, files: list[Path], where: str) -> None:
+    """EncoderError when the config describes a network far larger than the weights, before it takes memory."""
     from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     with torch.device("meta"):
         bones = AutoModel.from_config(config, trust_remote_code=False)
-    try:
-        with safe_open(folder / WEIGHTS, framework="pt") as file:
-            held = sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - not a mapping
-    except SafetensorError as error:
-        raise EncoderError(f"{WEIGHTS} is not a valid safetensors file: {str(error)[:200]}", where=where) from None
+    held = sum(_held(file, where) for file in files)
     asked = sum(p.numel() for p in bones.parameters())
     if asked > 1.5 * held + POOLER:
-        raise EncoderError(f"{CONFIG} describes {asked:,} parameters, {WEIGHTS} holds {held:,}", where=where)
+        raise EncoderError(f"{CONFIG} describes {asked:,} parameters, {files[0].name} holds {held:,}", where=where)
 
 
-def _read(folder: Path, card: EncoderCard, part: str | None) -> nn.Module:
+def _held(path: Path, where: str) -> int:
+    """Numbers in a weights file."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        return sum(value.numel() for value in read_state(path, where=where).values() if isinstance(value, Tensor))
+    try:
+        with safe_open(path, framework="pt") as file:
+            return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - not a mapping
+    except SafetensorError as error:
+        raise EncoderError(f"{path.name} is not a valid safetensors file: {str(error)[:200]}", where=where) from None
+
+
+def _read(folder: Path, card: EncoderCard, part: str | None, files: list[Path]) -> nn.Module:
     """The model of a folder, every weight of it from the file. Raises EncoderError."""
     try:
         from transformers import AutoModel
     except ImportError:
         raise EncoderError("needs transformers", where=card.name, fix="pip install 'medssl-bench[hf]'") from None
     try:
-        _refuse_oversized(folder, card.name)
+        _refuse_oversized(folder, files, card.name)
         network, info = AutoModel.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True,
-            dtype=torch.float32, attn_implementation="eager", output_loading_info=True,
+            str(folder), local_files_only=True, trust_remote_code=False,
+            use_safetensors=files[0].suffix == ".safetensors", weights_only=True, dtype=torch.float32,
+            attn_implementation="eager", output_loading_info=True,
         )  # fmt: skip
     except EncoderError:
         raise

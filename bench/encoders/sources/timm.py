@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bench.encoders.address import Url, fetch_url
 from bench.encoders.architectures import build
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard, Line, Sha256
@@ -26,13 +27,15 @@ class TimmSource(EncoderSource):
     name = "timm"
     adapter: Literal["timm"]
     model: Line
-    weights: Annotated[str, Field(min_length=1, max_length=500)]
+    weights: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     sha256: Sha256 | None = None
     package: Line | None = None
     """Installed Python distribution that holds the weights file; nothing of it is imported."""
     repository: Repository | None = None
     """Hugging Face repository that holds the weights file, at the commit `revision`."""
     revision: Revision | None = None
+    url: Url | None = None
+    """Address of the weights file, outside any hub; instead of `weights`."""
     entry: Line | None = None
     """Dotted path to the state dict inside the file."""
     prefix: Annotated[str, Field(max_length=200)] = ""
@@ -59,6 +62,10 @@ class TimmSource(EncoderSource):
     def _find(self, card: EncoderCard, place: Place) -> Path:
         if self.package is not None and self.repository is not None:
             raise EncoderError("give either 'source.package' or 'source.repository'", where=card.name)
+        if (self.url is None) == (self.weights is None):
+            raise EncoderError("give either 'source.weights' or 'source.url'", where=card.name)
+        if self.url is not None:
+            return fetch_url(self.url, where=card.name)
         if self.repository is not None:
             return fetch(self.repository, self.weights, self.revision, where=card.name)
         if self.package is not None:

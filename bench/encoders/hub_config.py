@@ -1,0 +1,91 @@
+"""What a hub repository says about its model in its JSON files."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bench.encoders.card import Preprocessing
+from bench.encoders.hub import fetch
+from bench.errors import EncoderError
+
+CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
+MAX_BYTES = 1 << 20
+RESAMPLE = {0: "nearest", 2: "bilinear", 3: "bicubic"}
+"""Pillow's numbers of its filters."""
+
+
+def read_json(repository: str, name: str, revision: str, *, where: str) -> dict[str, Any]:
+    """One JSON object of a repository. Raises EncoderError."""
+    path = fetch(repository, name, revision, where=where)
+    if path.stat().st_size > MAX_BYTES:
+        raise EncoderError(f"{name} of {repository} is over the limit of {MAX_BYTES:,} bytes", where=where)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise EncoderError(f"{name} of {repository} is not valid JSON: {str(error)[:100]}", where=where) from None
+    if not isinstance(values, dict):
+        raise EncoderError(f"{name} of {repository} is not an object", where=where)
+    return values
+
+
+def preprocessing_of(repository: str, revision: str, *, where: str) -> Preprocessing:
+    """From `preprocessor_config.json`: the side the network gets, mean, std and filter.
+
+    A resize to a longer side that is then cropped becomes a resize to the crop: nothing is cut off an image here.
+    Raises EncoderError when there is no such file, or it says what a card cannot.
+    """
+    try:
+        said = read_json(repository, PROCESSOR, revision, where=where)
+    except EncoderError as error:
+        if "holds no" not in error.what and "lacks a file" not in error.what:
+            raise
+        raise EncoderError(
+            f"{repository} does not say how images are prepared (no {PROCESSOR})",
+            where=where,
+            fix="write a card with 'medssl new' that says it",
+        ) from None
+    return preprocessing_from(said, where=where)
+
+
+def preprocessing_from(said: dict[str, Any], *, where: str) -> Preprocessing:
+    """The same from the object itself.
+
+    >>> preprocessing_from({"size": 224, "image_mean": [0.5], "image_std": [0.5]}, where="x").size
+    224
+    """
+    said = said.get("image_processor") if isinstance(said.get("image_processor"), dict) else said
+    factor = said.get("rescale_factor", 1 / 255)
+    if said.get("do_rescale") is False or not isinstance(factor, (int, float)) or abs(factor * 255 - 1) > 1e-3:
+        raise EncoderError(f"{PROCESSOR} does not scale images to [0, 1]", where=where, fix="write a card of your own")
+    if said.get("do_normalize") is False:
+        mean, std = [0.0], [1.0]
+    else:
+        mean, std = said.get("image_mean"), said.get("image_std")
+    return Preprocessing.parse(
+        {
+            "size": _side(said, where),
+            "mean": _numbers(mean),
+            "std": _numbers(std),
+            "interpolation": RESAMPLE.get(said.get("resample", 2), said.get("resample")),
+        },
+        where=f"{where}: {PROCESSOR}",
+    )
+
+
+def _numbers(value: Any) -> Any:
+    return (
+        [float(v) for v in value]
+        if isinstance(value, list) and all(isinstance(v, (int, float)) for v in value)
+        else value
+    )
+
+
+def _side(said: dict[str, Any], where: str) -> int:
+    cropped = said.get("do_center_crop") and said.get("crop_size") is not None
+    size = said.get("crop_size") if cropped else said.get("size")
+    if isinstance(size, dict):
+        size = size.get("shortest_edge") or (size.get("height") if size.get("height") == size.get("width") else None)
+    if not isinstance(size, int):
+        raise EncoderError(f"{PROCESSOR} states no square size", where=where, fix="write a card of your own")
+    return size

@@ -1,0 +1,86 @@
+"""A card that leaves open which commit and which bytes it means, and how it is pinned before anything is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.encoders import lock
+from bench.encoders.address import fetch_url
+from bench.encoders.card import EncoderCard, Preprocessing
+from bench.encoders.hub import Snapshot, fetch, snapshot
+from bench.encoders.hub_config import preprocessing_of
+from bench.encoders.lock import Pin
+from bench.encoders.shards import joint_sha256, shard_names
+from bench.errors import EncoderError
+from bench.files import sha256_file
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+"""Where a transformers repository keeps its weights; the first that is there is taken."""
+
+
+class OpenCard(EncoderCard):
+    """`encoder.toml` without `source.revision` and `source.sha256`; a repository may also say the preprocessing."""
+
+    preprocessing: Preprocessing | None = None
+
+
+def pinned(card: OpenCard) -> EncoderCard:
+    """The card with commit, weights file and hash filled in: those of the lock, else today's, written to the lock.
+
+    Raises EncoderError when the hub or the address does not give the file, or not to you.
+    """
+    source = dict(card.source)
+    if origin := origin_of(source):
+        pin = lock.find(origin) or lock.keep(origin, first_pin(source, card.name))
+        source |= {"sha256": pin.sha256}
+        if "repository" in source:
+            source |= {"revision": pin.revision, "weights": pin.weights}
+    values = card.model_dump(mode="json", by_alias=True, exclude_none=True) | {"source": source}
+    if card.pretraining is not None:
+        values["pretraining"] = [c.model_dump(exclude_none=True) for c in card.pretraining]
+    if card.preprocessing is None:
+        found = preprocessing_of(source["repository"], source["revision"], where=card.name)
+        values["preprocessing"] = found.model_dump(exclude_none=True)
+    return EncoderCard.parse(values, where=card.name)
+
+
+def origin_of(source: dict[str, Any]) -> str | None:
+    """What the lock calls the origin of a source's weights; None for a source that has none of its own."""
+    if repository := source.get("repository"):
+        return f"{repository}/{source['weights']}" if "weights" in source else repository
+    return source.get("url")
+
+
+def first_pin(source: dict[str, Any], where: str) -> Pin:
+    """What the source stands for today. Small files and addresses have to be fetched to be known."""
+    if "repository" not in source:
+        path = fetch_url(source["url"], where=where)
+        return Pin(weights=path.name, sha256=sha256_file(path))
+    found = snapshot(source["repository"], source.get("revision"), where=where)
+    weights = weights_file(found, source.get("weights"), where=where)
+    return Pin(revision=found.revision, weights=weights, sha256=_sha256(found, weights, where), licence=found.licence)
+
+
+def weights_file(found: Snapshot, asked: str | None, *, where: str) -> str:
+    """The weights file of a repository: the one asked for, else the first usual one. Raises EncoderError."""
+    names = (asked,) if asked else WEIGHTS
+    if (name := next((n for n in names if n in found.files), None)) is None:
+        held = ", ".join(sorted(found.files)[:8])
+        raise EncoderError(f"{found.repository} holds no {' or '.join(names)}", where=where, fix=f"it holds: {held}")
+    return name
+
+
+def weights_files(found: Snapshot, name: str, *, where: str) -> list[str]:
+    """`name`, or the files it lists when it is an index."""
+    if not name.endswith(".index.json"):
+        return [name]
+    return shard_names(fetch(found.repository, name, found.revision, where=where), where=where)
+
+
+def _sha256(found: Snapshot, name: str, where: str) -> str:
+    def of(file: str) -> str:
+        known = found.files[file].sha256 if file in found.files else None
+        return known or sha256_file(fetch(found.repository, file, found.revision, where=where))
+
+    files = weights_files(found, name, where=where)
+    return of(files[0]) if len(files) == 1 else joint_sha256({file: of(file) for file in files})
