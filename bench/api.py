@@ -76,7 +76,7 @@ def run(
     """
     loaded = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
     place(loaded, device, precision=precision, compiled=compiled, deterministic=deterministic)
-    plan = make_plan(suite, Path(tasks) if tasks else None, only)
+    plan = make_plan(suite, Path(tasks) if tasks else None, only, out=Path(out))
     spec = RunSpec(
         encoder=loaded.card.name,
         suite=str(suite) if suite else None,

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from bench.data.task import suite_names
+from bench.discover import pick
 from bench.encoders.card import EncoderCard
 from bench.errors import UserError
 from bench.leaderboard.frame import COLUMNS
 from bench.locate import shipped
-from bench.strict import nearest
 
 
 class ResultsTable(NamedTuple):
-    """The long table, and the shipped diagnostics of its encoders where there are any."""
+    """The long table of a suite, and the shipped diagnostics of its encoders where there are any.
+
+    others: suites with results that were not asked for. left_out: encoder or folder -> why it is not in the table.
+    """
 
     frame: pd.DataFrame
     diagnostics: pd.DataFrame | None
+    suite: str | None = None
+    others: Sequence[str] = ()
+    left_out: Mapping[str, str] = {}
 
 
 def read_results_table(path: Path | None = None, suite: str | None = None) -> ResultsTable:
@@ -29,21 +36,39 @@ def read_results_table(path: Path | None = None, suite: str | None = None) -> Re
     chosen (their results do not compare).
     """
     if path is not None and path.suffix in (".parquet", ".csv"):
-        return ResultsTable(_saved(path), None)
+        return _of_suite(_saved(path), suite)
     from bench.leaderboard.collect import collect, default_roots
 
     roots, local = ([path], []) if path is not None else default_roots()
-    found = {name: c for name, c in collect(roots, local=local).items() if len(c.frame)}
+    gathered = collect(roots, local=local)
+    found = {name: c for name, c in gathered.items() if len(c.frame)}
+    left_out = {str(folder): why for folder, why in gathered.left_out.items()}
     if not found:
         raise UserError("holds no results", where=path or "submissions", fix="run an encoder first: medssl run")
-    if suite is None and len(found) > 1:
-        raise UserError(f"results of {len(found)} suites", fix=f"choose one: {', '.join(sorted(found))}")
-    name = suite or next(iter(found))
-    if name not in found:
-        near = nearest(name, list(found))
-        fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(found)}"
-        raise UserError(f"no results on the suite {name!r}", fix=fix)
-    return ResultsTable(found[name].frame, shipped_diagnostics(name, found[name].cards))
+    name = _one_of(found, suite, default=path is None)
+    left_out |= found[name].left_out
+    others = [other for other in found if other != name] if suite is None else []
+    frame = found[name].frame
+    return ResultsTable(frame, shipped_diagnostics(name, found[name].cards), name, others, left_out)
+
+
+def _of_suite(frame: pd.DataFrame, suite: str | None) -> ResultsTable:
+    """A saved table, of one suite where it names several."""
+    if "suite" not in frame:
+        return ResultsTable(frame, None)
+    name = _one_of(list(dict.fromkeys(frame["suite"])), suite, default=False)
+    return ResultsTable(frame[frame["suite"] == name].drop(columns="suite"), None, name)
+
+
+def _one_of(found: Collection[str], suite: str | None, *, default: bool) -> str:
+    """The suite asked for, the only one, or (default) the only one that is shipped."""
+    if suite is not None:
+        pick(dict.fromkeys(found), suite, what="suite with results")
+        return suite
+    shipped_ones = [name for name in found if name in suite_names()]
+    if len(found) > 1 and not (default and len(shipped_ones) == 1):
+        raise UserError(f"results of {len(found)} suites", fix=f"choose one with --suite: {', '.join(sorted(found))}")
+    return shipped_ones[0] if len(found) > 1 else next(iter(found))
 
 
 def _saved(path: Path) -> pd.DataFrame:

@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,6 +15,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from bench.analysis.source import ResultsTable
 
 WIDE = 400
 """Columns where the output is no terminal: a row stays one line, for grep and for logs."""
@@ -62,6 +67,25 @@ def _fitting(texts: Sequence[Mapping[str, str]], cut: Sequence[str]) -> list[str
             break
         columns.remove(column)
     return columns
+
+
+def say_left_out(folders: Mapping[Path, str], encoders: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    """Say on standard error which folders of results were not used, and of which suite's encoders something was not."""
+    reasons = {str(folder): why.removeprefix(f"{folder}: ") for folder, why in folders.items()}
+    reasons |= {
+        f"{name} on {suite}": why for suite, by_name in (encoders or {}).items() for name, why in by_name.items()
+    }
+    for what, why in reasons.items():
+        err.print(f"Left out: {what}: {why}", markup=False, soft_wrap=True)
+
+
+def say_source(found: ResultsTable) -> None:
+    """Say on standard error what an answer rests on where that was not asked for: its suite, and what was left out."""
+    if found.others:
+        names = " or ".join(f"--suite {name}" for name in found.others)
+        err.print(f"On the results of {found.suite}; there are also those of {names}", markup=False, soft_wrap=True)
+    for what, why in found.left_out.items():
+        err.print(f"Left out: {what}: {why.removeprefix(f'{what}: ')}", markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -29,8 +29,11 @@ def COMMAND(modality, task, labels, commercial, max_gflops, records, suite, as_j
     from bench.analysis.markdown import regret
     from bench.analysis.regret import regret_table
     from bench.analysis.source import read_results_table
+    from bench.cli._print import say_source
 
-    frame = read_results_table(records, suite).frame
+    found = read_results_table(records, suite)
+    say_source(found)
+    frame = found.frame
     if validate:
         click.echo(regret(asdict(row) for row in regret_table(frame)))
         return

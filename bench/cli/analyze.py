@@ -25,10 +25,13 @@ def COMMAND(records, suite, as_json, out, diagnostics, report) -> None:
     from bench.analysis.source import read_diagnostics, read_results_table
     from bench.analysis.style import save
     from bench.analysis.verdict import Verdict
+    from bench.cli._print import say_source
     from bench.files import write_atomic
 
-    frame, measured = read_results_table(records, suite)
-    found = analyse(frame, diagnostics=read_diagnostics(diagnostics) if diagnostics else measured)
+    read = read_results_table(records, suite)
+    say_source(read)
+    frame = read.frame
+    found = analyse(frame, diagnostics=read_diagnostics(diagnostics) if diagnostics else read.diagnostics)
     text = json.dumps(found, indent=1, sort_keys=True, allow_nan=False)
     if out:
         write_atomic(out / "analysis.json", text + "\n")

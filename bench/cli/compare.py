@@ -20,7 +20,7 @@ import click
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of submissions or runs [default: submissions/ and runs/].",
 )
-@click.option("--tasks", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of task cards.")
+@click.option("--tasks", type=click.Path(exists=True, path_type=Path), help="Cards of results that kept none.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def COMMAND(
     first: str,
@@ -32,19 +32,25 @@ def COMMAND(
     as_json: bool,
 ) -> None:
     """Compare encoders FIRST and SECOND: the difference on each task, with its 95 % interval."""
+    from bench.cli._print import say_left_out
     from bench.errors import UserError
     from bench.leaderboard.collect import collect, default_roots
     from bench.leaderboard.compare import compare
+    from bench.submissions.folder import result_folders
 
     roots, local = (records, ()) if records else default_roots()
-    collections = {n: c for n, c in collect(roots, local=local, tasks=tasks).items() if suite in (None, n)}
+    folders = [folder for root in (*roots, *local) for folder in result_folders(root)]
+    both = {f.name for f in folders if f.parent.name == first} & {f.name for f in folders if f.parent.name == second}
+    collections = gathered = collect(roots, local=local, tasks=tasks, suites=both if suite is None else both & {suite})
+    mine = {name: {e: why for e, why in c.left_out.items() if e in (first, second)} for name, c in collections.items()}
+    say_left_out(gathered.left_out, mine)
     found = {
         name: compare(collection, first, second, budget=budget)
         for name, collection in collections.items()
         if {first, second} <= set(collection.results)
     }
     if not any(found.values()):
-        of = ", ".join(sorted({n for c in collections.values() for n in c.results})) or "no encoder"
+        of = ", ".join(sorted({f.parent.name for f in folders if suite in (None, f.name)})) or "no encoder"
         where = f"suite {suite}" if suite else None
         raise UserError(f"no results of both {first!r} and {second!r}", where=where, fix=f"there are results of: {of}")
     if as_json:

@@ -5,65 +5,98 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from bench.leaderboard.board import Board, Row
+    from bench.leaderboard.collect import Collection
+
+SCORE = "score [95 % interval]"
+
 
 @click.command("leaderboard")
-@click.option("--suite", default=None, help="Suite [default: every suite with results].")
-@click.option("--board", default="Overall", show_default=True, help="Overall, Global, Dense, Low-label, Fine-tune.")
+@click.option("--suite", default=None, help="Suite [default: those of your runs; every suite where you have none].")
+@click.option("--board", help="Overall, Global, Dense, Low-label, Fine-tune [default: the first that the suite has].")
 @click.option(
     "--records",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of submissions or runs [default: submissions/ and runs/].",
 )
-@click.option("--tasks", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of task cards.")
+@click.option("--tasks", type=click.Path(exists=True, path_type=Path), help="Cards of results that kept none.")
 @click.option("--drop-contaminated", is_flag=True, help="Rank without cells that are not known to be clean.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def COMMAND(
-    suite: str | None, board: str, records: tuple[Path, ...], tasks: Path | None, drop_contaminated: bool, as_json: bool
+    suite: str | None,
+    board: str | None,
+    records: tuple[Path, ...],
+    tasks: Path | None,
+    drop_contaminated: bool,
+    as_json: bool,
 ) -> None:
     """Rank the encoders whose results lie in submissions/ and runs/."""
-    from bench.cli._print import interval_text, out, print_table
+    from bench.cli._print import err, say_left_out
+    from bench.discover import pick
     from bench.leaderboard import boards
     from bench.leaderboard.collect import collect, default_roots
+    from bench.leaderboard.find import suites_in
 
     roots, local = (records, ()) if records else default_roots()
-    collections = collect(roots, local=local, tasks=tasks)
+    there = suites_in([*roots, *local])
     if suite:
-        from bench.discover import pick
-
-        collections = {suite: pick(collections, suite, what="suite with results")}
+        pick(dict.fromkeys(there), suite, what="suite with results")
+    wanted = [suite] if suite else suites_in(local) or there
+    collections = collect(roots, local=local, tasks=tasks, suites=wanted)
+    say_left_out(collections.left_out)
     made = {name: boards(c, drop_contaminated=drop_contaminated) for name, c in collections.items()}
     if as_json:
         click.echo(json.dumps({n: {b: t.to_dict() for b, t in m.items()} for n, m in made.items()}, indent=2))
         return
     if not made:
-        out.print("No results yet. Score an encoder first: medssl run raw-pixels --suite phantom-mini")
+        click.echo("No results yet. Score an encoder first: medssl run raw-pixels --suite phantom-mini")
     for name, tables in made.items():
-        from bench.discover import pick
-
-        table = pick(tables, board, what="board", where=name)
-        rows = [
-            {
-                "rank": r.rank_text,
-                "encoder": r.encoder,
-                "paradigm": r.paradigm,
-                "tier": r.tier,
-                "score [95 % interval]": interval_text(r.score, r.low, r.high),
-            }
-            for r in table.rows
-        ]
-        if rows:
-            print_table(f"{name}: {board}", rows, right=["rank", "score [95 % interval]"], cut=["paradigm"])
-        _print_left_out(collections[name].left_out)
+        _print(collections[name], tables, board)
+    if others := [name for name in there if name not in wanted]:
+        err.print(f"There are also results on {' and '.join(others)}: --suite NAME", markup=False, soft_wrap=True)
 
 
-def _print_left_out(reasons: Mapping[str, str]) -> None:
-    from bench.cli._print import out
+def _print(collection: Collection, tables: Mapping[str, Board], board: str | None) -> None:
+    from bench.cli._print import out, print_table
+    from bench.cli._references import hint
 
-    if reasons:
-        out.print(f"{len(reasons)} not shown:")
-    for encoder, why in reasons.items():
-        out.print(f"  {encoder}: {why}", markup=False)
+    name = board or next(iter(tables), None)
+    if name not in tables:
+        out.print(f"{collection.suite}: no results for a board{f' {name}' if name else ''}", markup=False)
+    elif (table := tables[name]).rows:
+        rows = [_row(row, table, collection) for row in sorted(table.rows, key=lambda row: bool(row.missing))]
+        right = ["rank", *(column for column in rows[0] if column == SCORE or column.startswith("over "))]
+        print_table(f"{collection.suite}: {name}", rows, right=right, cut=["paradigm"])
+        for row in table.rows:
+            if row.why_unranked:
+                out.print(f"  {row.encoder} has no rank: {row.why_unranked}", markup=False, soft_wrap=True)
+    for encoder, why in collection.left_out.items():
+        out.print(f"  Left out: {encoder}: {why}", markup=False, soft_wrap=True)
+    for line in hint(collection):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _row(row: Row, table: Board, collection: Collection) -> dict[str, object]:
+    from bench.cli._print import interval_text
+    from bench.cli._references import on_board
+
+    cells: dict[str, object] = {
+        "rank": row.rank_text,
+        "encoder": row.encoder,
+        "paradigm": row.paradigm,
+        "tier": row.tier,
+        SCORE: "" if row.score is None else interval_text(row.score, row.low, row.high),
+    }
+    over = {r.encoder: on_board(table, r.encoder, collection) for r in table.rows}
+    cells |= {column: over[row.encoder].get(column) for cells in over.values() for column in cells}
+    if any(r.missing for r in table.rows):
+        cells["tasks"] = f"{len(row.tasks)} of {len(row.missing) + len(row.tasks)}" + (
+            " (missing)" if row.missing else ""
+        )
+    return cells

@@ -12,8 +12,8 @@ import click
 @click.option("--suite", default=None, help="Suite by name or TOML file [default: phantom-v1, or your --tasks].")
 @click.option(
     "--tasks",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with your own task cards; alone, it is the suite.",
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder with your own task cards, or one card; alone, it is the suite.",
 )
 @click.option("--task", "only", multiple=True, help="Only this task of the suite (may be repeated).")
 @click.option("--out", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder for results.")
@@ -95,7 +95,7 @@ def COMMAND(
         for record in records:
             click.echo(record.to_json())
     else:
-        _summary(records, folder, spent)
+        _summary(records, folder, spent, plan)
     if any(r.status == "failed" for r in records):
         raise click.exceptions.Exit(1)
 
@@ -126,9 +126,12 @@ def _with_progress(loaded, plan, spec, folder: Path):
     return records, timing(made, time.perf_counter() - started, workers)
 
 
-def _summary(records, folder: Path, spent) -> None:
+def _summary(records, folder: Path, spent, plan) -> None:
     from bench.cli._print import interval_text, out, print_table
+    from bench.cli._references import hint, on_tasks
 
+    beside = _collected(folder) if plan.origin else None
+    over = on_tasks(beside, folder.parent.name) if beside else {}
     full = [r for r in records if r.status == "done" and r.unit.budget == "100%" and r.unit.seed == 0]
     rows = [
         {
@@ -136,11 +139,13 @@ def _summary(records, folder: Path, spent) -> None:
             "protocol": r.unit.protocol,
             "metric": r.metric,
             "score [95 % interval]": interval_text(r.primary.value, r.primary.low, r.primary.high),
+            "chance": f"{plan.tasks[r.unit.task].chance:.3f}",
+            **{h: over.get((r.unit.task, r.unit.protocol, h)) for _, _, h in over},
         }
         for r in full
     ]
     if rows:
-        print_table("All labels", rows, right=["score [95 % interval]"])
+        print_table("All labels", rows, right=["score [95 % interval]", "chance", *{h for _, _, h in over}])
     for status in ("refused", "failed"):
         reasons = sorted({f"{r.unit.task}, {r.unit.protocol}: {r.reason}" for r in records if r.status == status})
         if reasons:
@@ -152,6 +157,15 @@ def _summary(records, folder: Path, spent) -> None:
         out.print(f"Warnings: {'; '.join(warned[:5])}", markup=False)
     out.print(f"{len(records)} records in {folder}", markup=False, soft_wrap=True)
     out.print(f"Time: {spent}", markup=False, soft_wrap=True)
+    for line in hint(beside) if beside else ():
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _collected(folder: Path):
+    """The suite of a run folder, with every encoder's results on it."""
+    from bench.leaderboard.collect import collect
+
+    return collect([], local=[folder.parent.parent], suites=[folder.name]).get(folder.name)
 
 
 def _print_estimate(loaded, plan, as_json: bool) -> None:

@@ -22,20 +22,23 @@ def COMMAND() -> None:
 def list_runs(root: Path) -> None:
     """One line a run: encoder, suite, units done, whether it is finished."""
     from bench.cli._print import print_table
+    from bench.errors import UserError
     from bench.runs.journal import Journal
+    from bench.runs.kept import kept_plan
 
     rows = []
     for folder in _folders(root):
-        records = Journal(folder).records()
-        rows.append(
-            {
-                "encoder": folder.parent.name,
-                "suite": folder.name,
-                "units": len(records),
-                "refused": sum(r.status == "refused" for r in records.values()),
-                "state": "finished" if (folder / "records.jsonl").exists() else "interrupted",
-            }
-        )
+        row = {"encoder": folder.parent.name, "suite": folder.name, "units": None, "refused": None}
+        try:
+            records, kept = Journal(folder).records(), kept_plan(folder)
+        except UserError as error:
+            rows.append(row | {"state": f"unreadable: {error}", "own tasks": None})
+            continue
+        row |= {"units": len(records), "refused": sum(r.status == "refused" for r in records.values())}
+        state = "finished" if (folder / "records.jsonl").exists() else "interrupted"
+        rows.append(row | {"state": state, "own tasks": kept.origin if kept else None})
+    if not any(row["own tasks"] for row in rows):
+        rows = [{key: value for key, value in row.items() if key != "own tasks"} for row in rows]
     if rows:
         print_table(f"Runs in {root}", rows, right=["units", "refused"])
     else:
@@ -87,20 +90,25 @@ def clean(encoder: str, suite: str | None, yes: bool, root: Path) -> None:
 @COMMAND.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--encoder", help="Only this encoder.")
-@click.option("--tasks", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of task cards.")
+@click.option("--tasks", type=click.Path(exists=True, path_type=Path), help="Cards of results that kept none.")
 @_folder
 def export(file: Path, encoder: str | None, tasks: Path | None, root: Path) -> None:
     """Write every metric as one table: FILE ends in .csv, .parquet or .jsonl."""
     import pandas as pd
 
+    from bench.cli._print import say_left_out
     from bench.errors import UserError
     from bench.leaderboard.collect import collect
 
     writers = {".csv": pd.DataFrame.to_csv, ".parquet": pd.DataFrame.to_parquet}
     if file.suffix not in {*writers, ".jsonl"}:
         raise UserError(f"unknown ending {file.suffix!r}", where=file, fix="use .csv, .parquet or .jsonl")
-    frames = [c.frame.assign(suite=name) for name, c in collect([], local=[root], tasks=tasks).items()]
-    table = pd.concat(frames) if frames else pd.DataFrame()
+    found = collect([], local=[root], tasks=tasks)
+    say_left_out(found.left_out, {name: c.left_out for name, c in found.items()})
+    frames = [c.frame.assign(suite=name) for name, c in found.items() if encoder in (None, *c.results)]
+    if not frames:
+        raise UserError(f"no results{f' of {encoder!r}' if encoder else ''}", where=root, fix="see 'medssl runs list'")
+    table = pd.concat(frames)
     if encoder:
         table = table[table["encoder"] == encoder]
     if file.suffix == ".jsonl":

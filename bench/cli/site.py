@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_CARDS = click.Path(exists=True, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(path_type=Path)
 
@@ -16,7 +17,7 @@ def _inputs(command: Callable) -> Callable:
     for option in (
         click.option("--records", multiple=True, type=_FOLDER, help="Runs to show as local [default: runs/]."),
         click.option("--submissions", multiple=True, type=_FOLDER, help="Submissions [default: submissions/]."),
-        click.option("--tasks", type=_FOLDER, help="Folder of your own task cards."),
+        click.option("--tasks", type=_CARDS, help="Cards of results that kept none."),
         click.option("--history", type=_FILE, help="data/history.json of the site before this one."),
         click.option("--base", default="", help="Address the site will have, for the feed and JSON-LD."),
         click.option("--out", default="public", show_default=True, type=_OUT, help="Folder of the site."),
@@ -34,10 +35,16 @@ def COMMAND() -> None:
 @_inputs
 def _build(out: Path, **inputs: object) -> None:
     """Build the site from submissions/ and from runs of your own."""
+    from bench.cli._print import say_left_out
     from bench.publish.site import build_from
 
-    page = build_from(out, **inputs)
-    click.echo(f"The site is built: {page.resolve().as_uri()}")
+    built = build_from(out, **inputs)
+    say_left_out(built.left_out)
+    if built.local:
+        click.echo(
+            f"It shows runs of your own, on {', '.join(built.local)}; --submissions submissions leaves them out."
+        )
+    click.echo(f"The site is built: {built.page.resolve().as_uri()}")
 
 
 @COMMAND.command("serve")

@@ -18,15 +18,25 @@ if TYPE_CHECKING:
 @click.option(
     "--out", default="submissions", show_default=True, type=click.Path(path_type=Path), help="Folder of submissions."
 )
+@click.option(
+    "--suite", "suites", multiple=True, help="Send this run (may be repeated) [default: that of a shipped suite]."
+)
 @click.option("--with-weights", is_flag=True, help="Also copy the weights, so that anyone can rerun the encoder.")
 @click.option("--compact", is_flag=True, help="Keep predictions of the boards at all labels only; needs the weights.")
-def COMMAND(encoder: Path, runs: Path, out: Path, with_weights: bool, compact: bool) -> None:
+def COMMAND(encoder: Path, runs: Path, out: Path, suites: tuple[str, ...], with_weights: bool, compact: bool) -> None:
     """Gather the finished runs of ENCODER (a folder with encoder.toml) into a submission."""
     from bench.submissions.bundle import bundle
 
-    made = bundle(encoder, runs, out, with_weights=with_weights, compact=compact)
+    made = bundle(encoder, runs, out, suites, with_weights=with_weights, compact=compact)
     click.echo(f"{made.folder}: {made.n_records} records, {made.size / 1e6:.1f} MB, suites {', '.join(made.suites)}")
     click.echo(f"Weights: {_weights(made)}")
+    for name, tasks in made.own.items():
+        click.echo(
+            f"{name} is of tasks of your own. Sending it publishes their names ({', '.join(tasks)}), every score,"
+        )
+        click.echo("and what was predicted for each of their test images; only who has the data can verify it.")
+    if made.kept_back:
+        click.echo(f"Not sent: your runs on {', '.join(made.kept_back)}")
     folder = quote(str(made.folder))
     click.echo("Next:")
     click.echo(f"  medssl verify {folder} --rescore{' --sample 12' if compact else ''}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.data.task import Task, read_suite, read_task, shipped_tasks, suite_names, tasks_in
+from bench.data.task import Task, cards_in, read_suite, read_task, shipped_tasks, suite_names
 from bench.discover import pick
 from bench.errors import CardError
 
@@ -32,7 +32,7 @@ def _meant(name: str, shipped: dict[str, Task]) -> Chosen:
     if name in suite_names():
         return [(pick(shipped, task, what="task", where=name), None) for task in read_suite(name).tasks]
     if name not in shipped and path.is_dir():
-        if not (cards := tasks_in(path)):
+        if not (cards := cards_in(path)):
             raise CardError("holds no task cards (*.toml)", where=path)
-        return [(task, path) for task in cards.values()]
+        return list(cards.values())
     return [(pick({**shipped, **dict.fromkeys(suite_names())}, name, what="task or suite"), None)]

@@ -30,14 +30,15 @@ def suite_fingerprint(
     meaning = {
         "suite": suite.model_dump(mode="json", by_alias=True, exclude=unsaid),
         "uses": sorted(uses, key=canonical_json),
-        "tasks": {name: _task(_known(tasks, name, suite)) for name in suite.tasks},
+        "tasks": {name: meaning_of_task(_known(tasks, name, suite)) for name in suite.tasks},
         "protocols": {name: _known(protocols, name, suite).sha256 for name in named},
         "data": {name: checksums[name] for name in sorted(set(suite.tasks) & set(checksums))},
     }
     return sha256_text(canonical_json(meaning))
 
 
-def _task(task: Task) -> dict[str, Any]:
+def meaning_of_task(task: Task) -> dict[str, Any]:
+    """A task card less what explains and decides nothing."""
     values = task.model_dump(mode="json", by_alias=True, exclude=PROSE)
     values["source"] = {key: value for key, value in values["source"].items() if key != "url"}
     return values

@@ -102,22 +102,59 @@ class Suite(Strict):
     protocols: Annotated[list[ProtocolUse], Field(min_length=1, max_length=50)]
 
 
+OTHER_CARDS = {"preprocessing", "paradigm", "protocols", "withdrawn", "heads"}
+"""Keys of encoders, suites, withdrawals and recipes, none of which a task card has."""
+
+
 def read_task(path: Path) -> Task:
     """Read one task card. Raises CardError."""
     return Task.parse(read_toml(path), where=path)
 
 
-def tasks_in(folder: Path) -> dict[str, Task]:
-    """Name -> task for every card below `folder` (`suites/` aside), sorted. Raises CardError, also on a shared name."""
-    found: dict[str, Task] = {}
+def cards_in(folder: Path) -> dict[str, tuple[Task, Path]]:
+    """Name -> (task, folder of its card, where its relative paths start) for every task card below `folder`, sorted.
+
+    Passed over: cards of encoders and suites, tables of other programs, and whatever lies below `suites/`, a hidden
+    folder or a run. Raises CardError, also on a shared name.
+    """
+    found: dict[str, tuple[Task, Path]] = {}
     for path in sorted(folder.rglob("*.toml")):
-        if "suites" in path.relative_to(folder).parts:
+        if _passed_over(path.relative_to(folder)) or any(map(_is_run, _between(folder, path))):
             continue
-        task = read_task(path)
+        values = read_toml(path)
+        if not is_task(values):
+            continue
+        task = Task.parse(values, where=path)
         if task.name in found:
-            raise CardError(f"the name {task.name!r} is taken by another card", where=path)
-        found[task.name] = task
+            other = found[task.name][1]
+            raise CardError(f"the name {task.name!r} is taken by another card", where=path, fix=f"one is in {other}")
+        found[task.name] = task, path.parent
     return dict(sorted(found.items()))
+
+
+def tasks_in(folder: Path) -> dict[str, Task]:
+    """Name -> task for every task card below `folder`, as `cards_in`."""
+    return {name: task for name, (task, _) in cards_in(folder).items()}
+
+
+def is_task(values: dict[str, Any]) -> bool:
+    """Whether a TOML file is meant to be a task card: it shares a key with one, and none tells of another card."""
+    keys = {field.alias or name for name, field in Task.model_fields.items()}
+    return bool(keys & set(values)) and not OTHER_CARDS & set(values)
+
+
+def _passed_over(path: Path) -> bool:
+    return path.name == "encoder.toml" or any(part == "suites" or part.startswith(".") for part in path.parts)
+
+
+def _between(folder: Path, path: Path) -> list[Path]:
+    """The folders from that of `path` up to `folder`."""
+    inside = len(path.relative_to(folder).parts)
+    return list(path.parents[:inside])
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "run.json").is_file()
 
 
 def shipped_tasks() -> dict[str, Task]:

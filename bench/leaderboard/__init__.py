@@ -65,7 +65,7 @@ def known_replicates(collection: Collection) -> Known:
     draws: dict[UnitKey, np.ndarray] = {}
     approximated: frozenset[UnitKey] = frozenset()
     for results in collection.results.values():
-        found, left = all_replicates(results, dict(collection.tasks), protocols, collection.folder)
+        found, left = all_replicates(results, dict(collection.tasks), protocols, collection.folders)
         draws |= found
         approximated |= left
     return Known(draws, approximated)

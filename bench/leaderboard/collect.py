@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from bench.data.task import Task, shipped_tasks, suite_names, tasks_in
+from bench.data.task import Task
 from bench.discover import members
 from bench.encoders.card import EncoderCard
-from bench.errors import SubmissionError
+from bench.leaderboard import comparable
+from bench.leaderboard.find import Entry, find
 from bench.leaderboard.frame import to_frame
 from bench.leaderboard.withdrawn import read_withdrawals
 from bench.locate import shipped
 from bench.protocols.base import Protocol
-from bench.runs.plan import make_plan
-from bench.runs.records import Unit
-from bench.runs.run import fingerprint_of
-from bench.submissions.badge import badge_of
+from bench.runs.kept import kept_plan
+from bench.runs.plan import Plan, own_cards
 from bench.submissions.contamination import contamination
-from bench.submissions.folder import Results, encoder_folders, read_results
+from bench.submissions.folder import Results
+
+Cards = Mapping[str, tuple[Task, Path]]
+"""Task name -> its card, and the folder where the card's relative paths start."""
 
 
 @dataclass(frozen=True)
 class Collection:
     """All results of one suite.
 
-    results: encoder name -> its records and folder. fingerprint: of the suite, shared by every record.
+    results: encoder name -> its records and folder. fingerprint: of the suite, shared by every record of a shipped one.
     """
 
     suite: str
@@ -41,15 +43,21 @@ class Collection:
     local: frozenset[str] = frozenset()
     """Encoders whose results come from a run folder of one's own, not from `submissions/`."""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Encoder -> why its results on this suite are not counted (another fingerprint, withdrawn)."""
+    """Encoder -> why its results, or some of them, are not counted (another fingerprint, other data, withdrawn)."""
+    plan: Plan | None = None
+    """What the suite consists of; None where that is not known here."""
+    folders: Mapping[str, Path | None] = field(default_factory=dict)
+    """Task -> where the relative paths of its card start, for tasks of one's own."""
 
-    folder: Path | None = None
-    """Where relative paths of task cards of one's own start."""
+    @property
+    def origin(self) -> Path | None:
+        """Where one's own task cards lie; None for a suite of shipped tasks, and where it is not known."""
+        return self.plan.origin if self.plan else None
 
     @cached_property
     def unfinished(self) -> frozenset[tuple[str, str, str, str]]:
         """(encoder, task, protocol, budget) of the suite's units that are neither done nor refused."""
-        planned = _planned(self.suite, self.folder)
+        planned = [unit for task in self.plan.tasks.values() for unit in self.plan.units(task)] if self.plan else []
         over = {
             name: {r.unit.key for r in result.records if r.status != "failed"} for name, result in self.results.items()
         }
@@ -77,12 +85,12 @@ class Collection:
         return to_frame(records, self.cards, self.tasks, self.protocols, self.badges, cells)
 
 
-def _planned(suite: str, folder: Path | None) -> list[Unit]:
-    """Every unit of a shipped suite, or of the cards in `folder`; none where the suite is not known here."""
-    if suite not in suite_names() and folder is None:
-        return []
-    plan = make_plan(suite if suite in suite_names() else None, folder)
-    return [unit for task in plan.tasks.values() for unit in plan.units(task)]
+class Collections(dict[str, Collection]):
+    """Suite name -> collection. left_out: folder of results -> why nothing of it is in any collection."""
+
+    def __init__(self, found: Mapping[str, Collection], left_out: Mapping[Path, str]) -> None:
+        super().__init__(found)
+        self.left_out = dict(left_out)
 
 
 def default_roots() -> tuple[list[Path], list[Path]]:
@@ -91,115 +99,62 @@ def default_roots() -> tuple[list[Path], list[Path]]:
     return list(submissions), [p for p in [Path("runs")] if p.is_dir()]
 
 
-def collect(roots: Sequence[Path], *, local: Sequence[Path] = (), tasks: Path | None = None) -> dict[str, Collection]:
+def collect(
+    roots: Sequence[Path],
+    *,
+    local: Sequence[Path] = (),
+    tasks: Path | None = None,
+    suites: Container[str] | None = None,
+) -> Collections:
     """Suite name -> collection, from submission folders (`roots`) and run folders of one's own (`local`).
 
-    Results whose fingerprint is not that of the suite as it is shipped here are set aside with the reason, never
-    mixed in, however many they are; so are those that a `withdrawn.toml` of `roots` takes back, though not one's own
-    runs. For a suite that is not shipped the most common fingerprint counts, among verified results where there are
-    any. Raises CardError, SubmissionError (also when two folders claim one encoder name).
+    A folder that cannot be read is named in `left_out` and stops nothing. Results whose fingerprint is not that of the
+    suite as it is shipped here are set aside with the reason, never mixed in, however many they are; so are those that
+    a `withdrawn.toml` of `roots` takes back, though not one's own runs. A suite of one's own is what its newest run
+    kept; `tasks`, cards of one's own, tell of results that kept none. suites: read only these. Raises CardError for
+    the cards and for withdrawals.
     """
-    known = {**shipped_tasks(), **(tasks_in(tasks) if tasks else {})}
-    by_suite: dict[str, dict[str, Results]] = {}
-    own: set[str] = set()
-    badges: dict[str, str] = {}
-    for root in [*roots, *local]:
-        for folder in encoder_folders(root):
-            for result in read_results(folder):
-                suite = by_suite.setdefault(result.suite, {})
-                if result.card.name in suite:
-                    if root in local and suite[result.card.name].card.sha256 == result.card.sha256:
-                        continue  # one's own run of what has been submitted already
-                    raise SubmissionError(f"the encoder name {result.card.name!r} is taken", where=folder)
-                suite[result.card.name] = result
-                badges[result.card.name] = badge_of(folder)
-                own.update({result.card.name} if root in local else ())
-    back = {(w.encoder, w.version): w.text for w in read_withdrawals(roots) if w.encoder not in own}
-    return {
-        name: _collection(name, results, known, badges, own, tasks, back) for name, results in sorted(by_suite.items())
-    }
-
-
-def _collection(
-    suite: str,
-    results: dict[str, Results],
-    known: Mapping[str, Task],
-    badges: Mapping[str, str],
-    own: set[str],
-    folder: Path | None,
-    back: Mapping[tuple[str, str], str],
-) -> Collection:
-    versions = {name: (name, result.card.version) for name, result in results.items()}
-    gone = {name: f"withdrawn: {back[key]}" for name, key in versions.items() if key in back}
-    prints = {name: _fingerprint(result) for name, result in results.items()}
-    official = _official(suite, folder, set(prints.values()))
-    standing = set(results) - set(gone) or set(results)
-    verified = {name for name in standing if badges[name] != "declared"} or standing
-    counts = official or _most_common(prints[name] for name in verified)
-    why = f"not {counts[:12]}" + (", that of the suite as it is now; run it again" if official else "")
-    left_out = {name: f"suite fingerprint {found[:12]}, {why}" for name, found in prints.items() if found != counts}
-    left_out |= gone
-    left_out |= _other_data({name: result for name, result in results.items() if name not in left_out}, verified)
-    kept = {name: result for name, result in sorted(results.items()) if name not in left_out}
-    used = {record.unit.task for result in kept.values() for record in result.records}
-    return Collection(
-        suite,
-        counts,
-        kept,
-        {name: _known(known, name, suite) for name in sorted(used)},
-        members("bench.protocols", "PROTOCOL"),
-        {name: badges[name] for name in kept},
-        frozenset(own & set(kept)),
-        left_out,
-        folder,
+    cards = own_cards(tasks) if tasks else {}
+    back = {(w.encoder, w.version): w.text for w in read_withdrawals(roots)}
+    found = find(roots, local, suites)
+    return Collections(
+        {suite: _collection(suite, entries, cards, back) for suite, entries in sorted(found.suites.items())},
+        found.left_out,
     )
 
 
-def _official(suite: str, folder: Path | None, found: set[str]) -> str | None:
-    """Fingerprint of a suite as it is shipped with this version, or None for one that is not shipped.
-
-    Without a result on the shipped suite it is that of the suite's protocols on the task cards in `folder`.
-    """
-    if suite not in suite_names():
-        return None
-    shipped_print = fingerprint_of(make_plan(suite))
-    return shipped_print if folder is None or shipped_print in found else fingerprint_of(make_plan(suite, folder))
-
-
-def _other_data(results: Mapping[str, Results], verified: frozenset[str] | set[str]) -> dict[str, str]:
-    """Encoder -> reason, where a task's images or labels differ from those most encoders were scored on.
-
-    The `verified` ones decide where a task has any.
-    """
-    seen: dict[str, list[tuple[bool, str]]] = {}
-    for name, result in results.items():
-        for task, data in {(r.unit.task, r.data_sha256) for r in result.records}:
-            seen.setdefault(task, []).append((name in verified, data))
-    common = {
-        task: _most_common([data for sure, data in hashes if sure] or [data for _, data in hashes])
-        for task, hashes in seen.items()
+def _collection(
+    suite: str, entries: Mapping[str, Entry], cards: Cards, back: Mapping[tuple[str, str], str]
+) -> Collection:
+    results = {name: entry.result for name, entry in entries.items()}
+    gone = {
+        name: f"withdrawn: {back[key]}"
+        for name, entry in entries.items()
+        if not entry.local and (key := (name, entry.result.card.version)) in back
     }
-    return {
-        name: f"scored on other data of {record.unit.task}"
-        for name, result in results.items()
-        for record in result.records
-        if record.data_sha256 != common[record.unit.task]
-    }
+    verified = {name for name, entry in entries.items() if entry.badge != "declared"} - set(gone)
+    standing = {name: result for name, result in results.items() if name not in gone}
+    kept = comparable.of_suite(suite, standing, verified, {name: task for name, (task, _) in cards.items()})
+    protocols = members("bench.protocols", "PROTOCOL")
+    used = {record.unit.task for result in kept.results.values() for record in result.records}
+    tasks = {name: kept.tasks[name] for name in sorted(used)}
+    return Collection(
+        suite,
+        kept.fingerprint,
+        dict(sorted(kept.results.items())),
+        tasks,
+        protocols,
+        {name: entries[name].badge for name in kept.results},
+        frozenset(name for name in kept.results if entries[name].local),
+        gone | kept.left_out,
+        kept.plan,
+        _folders(tasks, results, cards),
+    )
 
 
-def _most_common(values: Iterable[str]) -> str:
-    values = list(values)
-    return max(sorted(set(values)), key=values.count)
-
-
-def _fingerprint(result: Results) -> str:
-    prints = {record.made_by.suite_fingerprint for record in result.records}
-    if len(prints) != 1:
-        raise SubmissionError(f"holds records of {len(prints)} suite fingerprints, expected one", where=result.folder)
-    return prints.pop()
-
-
-def _known(known: Mapping[str, Task], name: str, suite: str) -> Task:
-    if name not in known:
-        raise SubmissionError(f"results on the unknown task {name!r}", where=suite, fix="pass its folder with --tasks")
-    return known[name]
+def _folders(tasks: Mapping[str, Task], results: Mapping[str, Results], cards: Cards) -> dict[str, Path | None]:
+    """Where the data of tasks lie: beside the cards that were given, else where the runs found them."""
+    found: dict[str, Path | None] = {}
+    for plan in filter(None, (kept_plan(result.folder) for result in results.values())):
+        found |= {name: Path(f) for name, f in plan.folders.items() if tasks.get(name) == plan.tasks[name]}
+    return found | {name: folder for name, (task, folder) in cards.items() if tasks.get(name) == task}

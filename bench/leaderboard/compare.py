@@ -65,7 +65,7 @@ def _cells(collection: Collection, name: str, budget: str) -> dict[tuple[str, st
     """(task, protocol) -> values (seeds,) and replicates (seeds, B) of one encoder at one budget."""
     results = pick(dict(collection.results), name, what="encoder with results", where=collection.suite)
     protocols = {record.unit.protocol for record in results.records}
-    draws, _ = all_replicates(results, dict(collection.tasks), protocols, collection.folder)
+    draws, _ = all_replicates(results, dict(collection.tasks), protocols, collection.folders)
     found: dict[tuple[str, str], list[tuple[int, float, np.ndarray]]] = {}
     for record in results.records:
         unit = record.unit

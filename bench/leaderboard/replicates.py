@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -50,11 +50,11 @@ def cached(record: Record, task: Task) -> np.ndarray | None:
 
 
 def all_replicates(
-    results: Results, tasks: dict[str, Task], protocols: set[str], folder: Path | None = None
+    results: Results, tasks: dict[str, Task], protocols: set[str], folders: Mapping[str, Path | None] | None = None
 ) -> tuple[dict[UnitKey, np.ndarray], frozenset[UnitKey]]:
     """Replicates of every done unit of `protocols`, and which of them had to be approximated.
 
-    Where a task's data is not at hand (folder: where cards of one's own start), or predictions are missing, the
+    Where a task's data is not at hand (folders: where cards of one's own start), or predictions are missing, the
     interval in the record stands in: normal draws, independent between encoders, which makes differences wider.
     """
     wanted = [r for r in results.records if r.status == "done" and r.unit.protocol in protocols and r.primary]
@@ -65,7 +65,7 @@ def all_replicates(
             by_task[record.unit.task].append(record)
     for name, records in by_task.items():
         try:
-            found |= dict(_recomputed(results, tasks[name], records, folder))
+            found |= dict(_recomputed(results, tasks[name], records, (folders or {}).get(name)))
         except UserError:
             continue
     left = {_key(r): approximate(r) for r in wanted if _key(r) not in found}

@@ -39,7 +39,7 @@ def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictur
     if not may_show(task):
         return None
     try:
-        data = load_task(task, folder=collection.folder)
+        data = load_task(task, folder=collection.folders.get(task.name))
     except UserError:
         return None
     test = data.tests["test"]

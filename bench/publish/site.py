@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.leaderboard.collect import Collection, collect, default_roots
 from bench.leaderboard.withdrawn import Withdrawal, read_withdrawals
 from bench.publish.from_records import Files, site_view
 from bench.publish.snapshots import History, read_history
 from bench.publish.writer import write_site
+
+
+class Built(NamedTuple):
+    """A site. page: its front. local: suites with results of one's own on it. left_out: folder of results -> why."""
+
+    page: Path
+    local: tuple[str, ...]
+    left_out: Mapping[Path, str]
 
 
 def build(
@@ -39,13 +48,14 @@ def build_from(
     tasks: Path | None = None,
     history: Path | None = None,
     base: str = "",
-) -> Path:
+) -> Built:
     """`build` from folders: `submissions` (default: submissions/), and runs shown as local (`records`, default: runs/).
 
-    Raises CardError, SubmissionError, UserError (history), RunError.
+    A folder of results that cannot be used is left out. Raises CardError, UserError (history), RunError.
     """
     roots, local = default_roots()
     found = collect(submissions or roots, local=records or ([] if submissions else local), tasks=tasks)
     base = base if not base or base.endswith("/") else base + "/"
     earlier = read_history(history) if history else None
-    return build(found, out, history=earlier, base=base, withdrawn=read_withdrawals(submissions or roots))
+    page = build(found, out, history=earlier, base=base, withdrawn=read_withdrawals(submissions or roots))
+    return Built(page, tuple(name for name, c in found.items() if c.local), found.left_out)

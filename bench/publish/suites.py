@@ -9,8 +9,6 @@ from bench.analysis.advisor import Answer
 from bench.analysis.claim import read_ledger
 from bench.analysis.evaluate import evaluate
 from bench.analysis.source import shipped_diagnostics
-from bench.data.task import Suite, read_suite, suite_names
-from bench.errors import CardError
 from bench.leaderboard import known_replicates
 from bench.leaderboard.collect import Collection
 from bench.leaderboard.recipes import FROZEN
@@ -35,7 +33,7 @@ def suite_view(collection: Collection, files: Files) -> SuiteParts:
     """Everything the site shows of one collection; pictures are added to `files`."""
     frame = collection.frame
     main = dict(FROZEN)
-    card = _card(collection.suite)
+    card = collection.plan.suite if collection.plan else None
     known = known_replicates(collection)
     view = SuiteView(
         name=collection.suite,
@@ -54,14 +52,6 @@ def suite_view(collection: Collection, files: Files) -> SuiteParts:
     ledger = {claim.id: claim for claim in read_ledger()}
     verdicts = evaluate(frame, diagnostics=view.diagnostics) if len(frame) else []
     return SuiteParts(view, [ClaimView(ledger[v.id], v) for v in verdicts], answers(frame))
-
-
-def _card(name: str) -> Suite | None:
-    """The suite's own card, or None for a suite that is not shipped."""
-    try:
-        return read_suite(name) if name in suite_names() else None
-    except CardError:
-        return None
 
 
 def _task(collection: Collection, name: str, main: dict[str, str], files: Files) -> TaskView:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data.task import ProtocolUse, Suite, Task, read_suite, shipped_tasks, tasks_in
+from bench.data.task import ProtocolUse, Suite, Task, cards_in, read_suite, read_task, shipped_tasks, suite_names
 from bench.discover import members, pick
 from bench.errors import CardError
 from bench.protocols.base import Protocol
+from bench.runs.kept import FILE, KeptPlan, holders
+from bench.runs.own_name import own_names
 from bench.runs.records import Unit
 
 
@@ -17,7 +19,8 @@ from bench.runs.records import Unit
 class Plan:
     """A suite with its tasks, the folder their relative paths start from, and its protocols.
 
-    selected: names of the tasks to run, all of them unless some were asked for.
+    selected: names of the tasks to run, all of them unless some were asked for. origin: where one's own cards lie, a
+    folder or one card; None for a suite of shipped tasks. base: the suite whose protocols are used on them, if any.
     """
 
     suite: Suite
@@ -25,6 +28,8 @@ class Plan:
     folders: Mapping[str, Path | None]
     protocols: Mapping[str, Protocol]
     selected: tuple[str, ...]
+    origin: Path | None = None
+    base: str = ""
 
     def units(self, task: Task) -> list[Unit]:
         """Every unit of one task, in the order of the suite; protocols of the other kind have none."""
@@ -41,6 +46,18 @@ class Plan:
         ]
 
     @property
+    def keys(self) -> set[str]:
+        """Keys of every unit of every task, also of tasks that are not selected."""
+        return {unit.key for task in self.tasks.values() for unit in self.units(task)}
+
+    def kept(self) -> KeptPlan:
+        """What a run folder keeps of it."""
+        folders = {name: str(folder.resolve()) for name, folder in self.folders.items() if folder is not None}
+        return KeptPlan(
+            suite=self.suite, tasks=dict(self.tasks), folders=folders, origin=str(self.origin or ""), base=self.base
+        )
+
+    @property
     def n_units(self) -> int:
         """Number of units of the whole run."""
         return sum(len(self.units(self.tasks[name])) for name in self.selected)
@@ -53,38 +70,99 @@ LOCAL_PROTOCOLS = {
 }
 
 
-def make_plan(suite: str | Path | None, tasks: Path | None = None, only: tuple[str, ...] = ()) -> Plan:
-    """The plan of a suite, of a folder of one's own task cards, or of a suite whose tasks lie in that folder.
+def make_plan(
+    suite: str | Path | None, tasks: Path | None = None, only: tuple[str, ...] = (), *, out: Path | None = None
+) -> Plan:
+    """The plan of a suite, of one's own task cards, or of a suite's protocols on one's own cards.
 
-    only: names of tasks to run; all of the suite when empty.
-    Raises CardError for unknown names and for a folder without cards.
+    tasks: a folder of cards, or one card. only: names of tasks to run; all of the suite when empty. out: folder of
+    runs, in which a suite of one's own gets a name that no other has.
+    Raises CardError for unknown names, for a folder without cards, and for a suite file whose name is another's.
     """
-    own = tasks_in(tasks) if tasks else {}
-    if tasks and not own:
-        raise CardError("holds no task cards (*.toml)", where=tasks)
-    known = {**shipped_tasks(), **own}
-    chosen = read_suite(suite) if suite else _local_suite(own)
-    if tasks and suite is not None and not set(own) & set(chosen.tasks):
-        chosen = chosen.model_copy(update={"tasks": sorted(own)})
+    own = own_cards(tasks) if tasks else {}
+    chosen = _suite(suite, tasks, {name: task for name, (task, _) in own.items()}, out)
+    known = {**shipped_tasks(), **{name: task for name, (task, _) in own.items()}}
     for name in only:
         pick(dict.fromkeys(chosen.tasks), name, what="task", where=chosen.name)
     available = members("bench.protocols", "PROTOCOL")
     return Plan(
         chosen,
         {name: pick(known, name, what="task", where=chosen.name) for name in chosen.tasks},
-        {name: tasks if name in own else None for name in chosen.tasks},
+        {name: own[name][1] if name in own else None for name in chosen.tasks},
         {use.name: pick(available, use.name, what="protocol", where=chosen.name) for use in chosen.protocols},
         tuple(name for name in chosen.tasks if not only or name in only),
+        None if tasks is None or chosen.name in suite_names() else tasks.resolve(),
+        str(suite or ""),
     )
 
 
-def _local_suite(own: Mapping[str, Task]) -> Suite:
-    """A suite of one's own tasks under the common frozen protocols."""
+def plan_of(kept: KeptPlan) -> Plan:
+    """The plan a run folder was made with, as far as its protocols are installed here."""
+    available = members("bench.protocols", "PROTOCOL")
+    uses = [use for use in kept.suite.protocols if use.name in available]
+    folders = {name: Path(kept.folders[name]) if name in kept.folders else None for name in kept.tasks}
+    return Plan(
+        kept.suite.model_copy(update={"protocols": uses}),
+        kept.tasks,
+        folders,
+        {use.name: available[use.name] for use in uses},
+        tuple(kept.suite.tasks),
+        Path(kept.origin) if kept.origin else None,
+        kept.base,
+    )
+
+
+def own_cards(place: Path) -> dict[str, tuple[Task, Path]]:
+    """Name -> (task, folder of its card) of one's own cards: a folder, or one card. Raises CardError without any."""
+    if place.suffix == ".toml" and not place.is_dir():
+        task = read_task(place)
+        return {task.name: (task, place.parent)}
+    if not (found := cards_in(place)):
+        raise CardError("holds no task cards (*.toml)", where=place)
+    return found
+
+
+def _suite(suite: str | Path | None, tasks: Path | None, own: Mapping[str, Task], out: Path | None) -> Suite:
+    """The suite a user means; one of own tasks is named after their folder, also under a shipped suite's protocols."""
+    chosen = read_suite(suite) if suite else _own_suite(own)
+    is_file = suite is not None and Path(suite).suffix == ".toml"
+    if is_file and chosen.name in suite_names():
+        raise CardError(
+            f"{chosen.name!r} is a suite that comes with medssl", where=suite, fix="give yours another name"
+        )
+    if tasks is None:
+        return chosen
+    if suite is not None and not set(own) & set(chosen.tasks):
+        chosen = chosen.model_copy(update={"tasks": sorted(own)})
+    if suite is not None and not is_file and _as_shipped(chosen, own):
+        return chosen
+    held = holders(out, tasks.resolve(), str(suite or ""), own)
+    if is_file:
+        if chosen.name in held.others and (held.others[chosen.name] / FILE).exists():
+            what = f"{held.others[chosen.name]} holds results of another suite {chosen.name!r}"
+            raise CardError(what, where=suite, fix="give yours another name, or choose another --out")
+        return chosen
+    return chosen.model_copy(update={"name": held.name or _free_name(tasks, str(suite or ""), held.others)})
+
+
+def _as_shipped(suite: Suite, own: Mapping[str, Task]) -> bool:
+    """Whether one's own cards are the shipped ones of the suite: copies that lie beside the data."""
+    shipped = shipped_tasks()
+    return set(own) <= set(suite.tasks) and all(shipped.get(name) == task for name, task in own.items())
+
+
+def _free_name(tasks: Path, base: str, others: Mapping[str, Path]) -> str:
+    names = (f"{name}-{base}" if base else name for name in own_names(tasks))
+    return next(name for name in names if name not in others and name not in suite_names())
+
+
+def _own_suite(own: Mapping[str, Task]) -> Suite:
+    """A suite of one's own tasks under the common frozen protocols; it is named after their folder."""
     uses = [ProtocolUse(name=n, budgets=budgets, seeds=seeds) for n, (budgets, seeds) in LOCAL_PROTOCOLS.items()]
     return Suite.parse(
         {
             "schema": 1,
-            "name": "local",
+            "name": "own",
             "title": "Own tasks",
             "tasks": sorted(own),
             "protocols": [use.model_dump() for use in uses],

@@ -17,9 +17,10 @@ from bench.encoders.write_card import card_toml
 from bench.errors import RunError
 from bench.features.cache import FeatureCache
 from bench.features.device import place
-from bench.files import canonical_json, write_atomic
+from bench.files import write_atomic
 from bench.runs.executors._base import Resources
 from bench.runs.journal import Journal
+from bench.runs.kept import keep_plan
 from bench.runs.plan import Plan, make_plan
 from bench.runs.records import Record
 from bench.runs.score_task import Setting, score_task
@@ -105,9 +106,9 @@ def work(job: TaskJob) -> int:
 
 
 def begin(journal: Journal, encoder: Encoder, plan: Plan, spec: RunSpec) -> None:
-    """Bind the folder to this encoder and suite, and keep the card beside the results."""
+    """Bind the folder to this encoder and suite, and keep the cards beside the results."""
     journal.claim({"encoder_card": encoder.card.sha256, "suite_fingerprint": spec.fingerprint})
-    write_atomic(journal.folder / "suite.json", canonical_json(plan.suite.model_dump(mode="json", by_alias=True)))
+    keep_plan(journal.folder, plan.kept())
     kept = journal.folder.parent / "encoder.toml"
     if not kept.exists():
         write_atomic(kept, card_toml(encoder.card), through=journal.folder)
@@ -148,7 +149,7 @@ def session(spec: RunSpec) -> tuple[Encoder, Plan]:
     """The encoder on its device and the plan of a spec, kept for the next task of the same spec."""
     if spec.threads:
         torch.set_num_threads(spec.threads)
-    plan = make_plan(spec.suite, Path(spec.tasks) if spec.tasks else None, spec.only)
+    plan = make_plan(spec.suite, Path(spec.tasks) if spec.tasks else None, spec.only, out=Path(spec.out))
     encoder = load_encoder(spec.encoder, trust_code=spec.trust_code, allow_outside=spec.allow_outside)
     placed = place(
         encoder, spec.device, precision=spec.precision, compiled=spec.compiled, deterministic=spec.deterministic

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import bz2
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from bench.data.task import suite_names
+from bench.discover import pick
 from bench.encoders.card import EncoderCard, read_card
 from bench.errors import SubmissionError
-from bench.files import write_atomic
+from bench.files import npz_names, write_atomic
 from bench.leaderboard.recipes import feeds_full_board
 from bench.runs.journal import read_outputs, read_records
-from bench.runs.plan import make_plan
+from bench.runs.kept import kept_plan
+from bench.runs.plan import Plan, make_plan, plan_of
 from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.records import Record
 
@@ -22,39 +26,57 @@ MAX_BUNDLE_BYTES = 20 * 1024**2
 
 @dataclass(frozen=True)
 class Bundle:
-    """A submission folder that is ready to be sent. `weights` says whether it carries the weights."""
+    """A submission folder that is ready to be sent.
+
+    own: suite of one's own -> names of its tasks, which are thereby published. kept_back: finished runs that were not
+    asked for. weights: whether it carries them.
+    """
 
     card: EncoderCard
     folder: Path
     suites: tuple[str, ...]
+    own: Mapping[str, tuple[str, ...]]
+    kept_back: tuple[str, ...]
     n_records: int
     size: int
     weights: bool
 
 
-def bundle(card_path: Path, run_root: Path, out: Path, *, with_weights: bool = False, compact: bool = False) -> Bundle:
-    """Gather the sealed runs of an encoder into `out`/<encoder>. All or nothing.
+def bundle(
+    card_path: Path,
+    run_root: Path,
+    out: Path,
+    suites: Sequence[str] = (),
+    *,
+    with_weights: bool = False,
+    compact: bool = False,
+) -> Bundle:
+    """Gather sealed runs of an encoder into `out`/<encoder>. All or nothing.
 
-    compact: pack the records and keep only the predictions of units that feed a board at all labels. The rest can be
-    checked by rerunning only, so it needs the weights.
+    suites: the runs to send; may be left out where there is one of a shipped suite. One of one's own is sent only when
+    it is named. compact: pack the records and keep only the predictions of units that feed a board at all labels. The
+    rest can be checked by rerunning only, so it needs the weights.
 
-    Raises SubmissionError when no run is complete, a unit is missing, or the folder is over 20 MB without weights.
+    Raises SubmissionError when it is not clear which run is meant or none is complete, a unit is missing, or the
+    folder is over 20 MB without weights.
     """
     if not card_path.exists():
         fix = "give the folder with its encoder.toml; reference encoders come with the package"
         raise SubmissionError("no such folder or card", where=card_path, fix=fix)
     card = read_card(card_path)
     source = card_path if card_path.is_dir() else card_path.parent
-    runs = sorted(p.parent for p in (run_root / card.name).glob("*/records.jsonl"))
-    if not runs:
+    finished = {p.parent.name: p.parent for p in sorted((run_root / card.name).glob("*/records.jsonl"))}
+    if not finished:
         raise SubmissionError(
             f"no finished run of {card.name!r}", where=run_root, fix=f"run it first: medssl run {quote(str(card_path))}"
         )
+    runs = [finished[name] for name in _chosen(finished, suites, where=run_root / card.name)]
+    plans = {run.name: plan_of_run(run) for run in runs}
     target, partial = out / card.name, out / f".{card.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        n_records = sum(_copy_run(card, run, partial / run.name) for run in runs)
+        n_records = sum(_copy_run(card, run, plans[run.name], partial / run.name) for run in runs)
         shutil.copyfile(source / "encoder.toml" if card_path.is_dir() else card_path, partial / "encoder.toml")
         _bounded(partial)
         for extra in ("training.json", "README.md"):
@@ -70,25 +92,62 @@ def bundle(card_path: Path, run_root: Path, out: Path, *, with_weights: bool = F
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Bundle(card, target, tuple(r.name for r in runs), n_records, size, weights)
+    own = {name: tuple(plan.tasks) for name, plan in plans.items() if name not in suite_names()}
+    kept_back = tuple(name for name in finished if name not in plans)
+    return Bundle(card, target, tuple(plans), own, kept_back, n_records, size, weights)
 
 
-def _copy_run(card: EncoderCard, run: Path, target: Path) -> int:
-    records = read_records(run)
+def _chosen(finished: Mapping[str, Path], suites: Sequence[str], where: Path) -> list[str]:
+    """The runs to send: those named, else the only one of a shipped suite. Raises SubmissionError, UserError."""
+    if suites:
+        return [name for name in dict.fromkeys(suites) if pick(dict(finished), name, what="finished run", where=where)]
+    public = [name for name in finished if name in suite_names()]
+    if len(public) == 1:
+        return public
+    if public:
+        names = " ".join(f"--suite {name}" for name in public)
+        raise SubmissionError(f"finished runs of {len(public)} suites", where=where, fix=f"name those to send: {names}")
+    names = ", ".join(finished)
+    raise SubmissionError(
+        f"the finished runs are on tasks of your own ({names}), which only those who have the data can verify",
+        where=where,
+        fix="share the scores with 'medssl runs export scores.csv'; to publish one all the same, name it with --suite",
+    )
+
+
+def plan_of_run(run: Path) -> Plan:
+    """The plan of a run folder: of the shipped suite, or as the run kept it. Raises SubmissionError without one."""
+    if run.name in suite_names():
+        return make_plan(run.name)
+    if kept := kept_plan(run):
+        return plan_of(kept)
+    raise SubmissionError("does not tell what its suite consists of", where=run, fix="run the same command again")
+
+
+def _copy_run(card: EncoderCard, run: Path, plan: Plan, target: Path) -> int:
+    """Copy the records of the plan's units and their predictions, and nothing else of the run; returns their number."""
+    wanted = plan.keys
+    records = [record for record in read_records(run) if record.unit.key in wanted]
     foreign = [r for r in records if r.card_sha256 != card.sha256]
     if foreign:
         raise SubmissionError(
             "the run was made with another version of the card", where=run, fix="run it again with this card"
         )
-    if missing := missing_units(run.name, {r.unit.key for r in records}):
+    if missing := sorted(wanted - {r.unit.key for r in records}):
         raise SubmissionError(
             f"{len(missing)} units are missing, e.g. {missing[0]}",
             where=run,
             fix="run the same command again to finish",
         )
     for _ in read_outputs(run, records):
-        pass
-    shutil.copytree(run, target, ignore=shutil.ignore_patterns("units", ".lock", "run.json", "suite.json"))
+        pass  # their hashes are those of the records
+    (target / "predictions").mkdir(parents=True)
+    for task in sorted({record.unit.task for record in records if record.status == "done"}):
+        path = target / "predictions" / f"{task}.npz"
+        shutil.copyfile(run / "predictions" / path.name, path)
+        if {name.rpartition("/")[0] for name in npz_names(path)} - wanted:
+            _keep_only(path, wanted)
+    write_atomic(target / "records.jsonl", "".join(record.to_json() + "\n" for record in records))
     return len(records)
 
 
@@ -99,24 +158,18 @@ def _compact(run: Path) -> None:
     plain.unlink()
     kept = {record.unit.key for record in records if keeps_predictions(record)}
     for path in (run / "predictions").glob("*.npz"):
-        arrays = {name: a for name, a in read_predictions(path).items() if name.rpartition("/")[0] in kept}
-        write_atomic(path, predictions_bytes(arrays))
+        _keep_only(path, kept)
+
+
+def _keep_only(path: Path, units: set[str]) -> None:
+    """Leave only the predictions of some units in a file."""
+    arrays = {name: a for name, a in read_predictions(path).items() if name.rpartition("/")[0] in units}
+    write_atomic(path, predictions_bytes(arrays))
 
 
 def keeps_predictions(record: Record) -> bool:
     """Whether a compact submission must hold the predictions of this unit."""
     return record.status == "done" and feeds_full_board(record.unit.protocol, record.unit.budget)
-
-
-def missing_units(suite: str, present: set[str]) -> list[str]:
-    """Units of a shipped suite that have no record; [] for a suite that is not shipped."""
-    from bench.data.task import suite_names
-
-    if suite not in suite_names():
-        return []
-    plan = make_plan(suite)
-    wanted = [unit.key for task in plan.tasks.values() for unit in plan.units(task)]
-    return [key for key in wanted if key not in present]
 
 
 def _copy_weights(card: EncoderCard, source: Path, target: Path) -> bool:

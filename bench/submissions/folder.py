@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.encoders.card import EncoderCard, read_card
-from bench.errors import SubmissionError
-from bench.runs.journal import RECORDS, read_records
+from bench.errors import SubmissionError, UserError
+from bench.runs.journal import RECORDS, read_records, records_file
 from bench.runs.records import Record
 
 
@@ -32,9 +32,14 @@ class Results:
 
 def read_results(encoder_folder: Path) -> Iterator[Results]:
     """Results of each suite of a submission or run folder. Raises CardError, SubmissionError."""
-    card = read_card(encoder_folder)
-    for path in sorted({p.parent: p for name in RECORDS for p in encoder_folder.glob(f"*/{name}")}.values()):
-        yield Results(card, path.parent.name, path.parent, _own(read_records(path.parent), card, path))
+    read_card(encoder_folder)
+    yield from map(read_result, _suites(encoder_folder))
+
+
+def read_result(folder: Path) -> Results:
+    """Results of one suite, <encoder>/<suite>. Raises CardError, SubmissionError."""
+    card = read_card(folder.parent)
+    return Results(card, folder.name, folder, _own(read_records(folder), card, folder))
 
 
 def encoder_folders(root: Path) -> list[Path]:
@@ -42,6 +47,33 @@ def encoder_folders(root: Path) -> list[Path]:
     if (root / "encoder.toml").is_file():
         return [root]
     return sorted(p.parent for p in root.glob("*/encoder.toml"))
+
+
+def result_folders(root: Path) -> list[Path]:
+    """Folders <encoder>/<suite> with results below `root`, which may be one of them or an encoder's.
+
+    Folders that are not named like their encoder come last, so that they take no other's name.
+    """
+    if records_file(root) and (root.parent / "encoder.toml").is_file():
+        return [root]
+    return [suite for folder in sorted(encoder_folders(root), key=_is_named_otherwise) for suite in _suites(folder)]
+
+
+def unsealed_folders(root: Path) -> list[Path]:
+    """Folders below `root` of runs that were interrupted before any result was sealed."""
+    runs = {path.parent for pattern in ("run.json", "*/run.json", "*/*/run.json") for path in root.glob(pattern)}
+    return sorted(folder for folder in runs if not records_file(folder))
+
+
+def _suites(encoder_folder: Path) -> list[Path]:
+    return sorted({path.parent for name in RECORDS for path in encoder_folder.glob(f"*/{name}")})
+
+
+def _is_named_otherwise(folder: Path) -> bool:
+    try:
+        return read_card(folder).name != folder.name
+    except UserError:
+        return True
 
 
 def _own(records: list[Record], card: EncoderCard, path: Path) -> list[Record]:

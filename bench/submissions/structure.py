@@ -18,7 +18,7 @@ from bench.submissions.report import Report
 def check_structure(result: Results, plan: Plan, report: Report) -> None:
     """Suite fingerprint, protocol versions, and no unit missing, foreign or failed."""
     fingerprint = fingerprint_of(plan)
-    planned = {unit.key for task in plan.tasks.values() for unit in plan.units(task)}
+    planned = plan.keys
     found = {record.unit.key for record in result.records}
     other = [r for r in result.records if r.made_by.suite_fingerprint != fingerprint]
     if other:

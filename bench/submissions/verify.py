@@ -10,12 +10,12 @@ from typing import get_args
 from bench import __version__
 from bench.data.task import read_suite
 from bench.errors import SubmissionError, UserError
-from bench.runs.plan import make_plan
 from bench.submissions import rerun as rerunning
 from bench.submissions import rescore as rescoring
 from bench.submissions.badge import BadgeFile, badge_of, contents_sha256, write_badge
 from bench.submissions.folder import Results, encoder_folders, read_results
 from bench.submissions.intake import inspect
+from bench.submissions.plans import plan_for
 from bench.submissions.report import Report
 from bench.submissions.structure import check_copies, check_structure
 from bench.words import Badge
@@ -54,8 +54,7 @@ def verify(
     check_copies(results, _others(results[0].card.name, against), report)
     own = {read_suite(path).name: path for path in suites}
     for result in results:
-        local = tasks is not None and result.suite == "local"
-        plan = make_plan(None if local else own.get(result.suite, result.suite), tasks)
+        plan = plan_for(result, tasks, own)
         check_structure(result, plan, report)
         if report.accepted:
             rescoring.check_predictions(result, plan, report, rescore=rescore)

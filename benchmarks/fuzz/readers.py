@@ -28,7 +28,7 @@ SEPARATOR = b"\n--- next file ---\n"
 """Between card, records, predictions and badge in an input of the reader "bundle"."""
 MAX_MESSAGE = 10_000
 """Characters: twenty problems of a card, each with its key and the valid ones."""
-FILES = ("encoder.toml", "local/records.jsonl", "local/predictions/which.npz", "badge.json")
+FILES = ("encoder.toml", "tasks/records.jsonl", "tasks/predictions/which.npz", "badge.json")
 
 
 @cache
@@ -85,7 +85,7 @@ def _badge(data: bytes) -> None:
 def _bundle(data: bytes) -> None:
     """A whole folder: what `verify` reads before it looks at the numbers."""
     folder = scratch() / "honest"
-    (folder / "local" / "predictions").mkdir(parents=True, exist_ok=True)
+    (folder / "tasks" / "predictions").mkdir(parents=True, exist_ok=True)
     parts = data.split(SEPARATOR, len(FILES) - 1)
     for name, part in zip(FILES, parts + [b""] * len(FILES), strict=False):
         (folder / name).write_bytes(part)

@@ -77,7 +77,7 @@ def write_submission(work: Path, tasks: Path, name: str = "honest", seed: int = 
     digest = hashlib.sha256((source / "weights.safetensors").read_bytes()).hexdigest()
     (source / "encoder.toml").write_text(CARD.format(name=name, sha256=digest))
     run(RunSpec(encoder=str(source), suite=None, tasks=str(tasks), out=str(work / "runs"), command="medssl run"))
-    return bundle(source, work / "runs", work / "submissions", with_weights=True).folder
+    return bundle(source, work / "runs", work / "submissions", [tasks.name], with_weights=True).folder
 
 
 def copy(submission: Path, target: Path) -> Path:
@@ -87,7 +87,7 @@ def copy(submission: Path, target: Path) -> Path:
 
 def edit_records(folder: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
     """Rewrite records.jsonl after `change` has edited the list of records in place (or returned another)."""
-    path = folder / "local" / "records.jsonl"
+    path = folder / "tasks" / "records.jsonl"
     records = [json.loads(line) for line in path.read_text().splitlines()]
     changed = change(records)
     records = records if changed is None else changed
@@ -113,7 +113,7 @@ def edit_predictions(
     folder: Path, change: Callable[[dict[str, np.ndarray]], Any], *, task: str = "which", rehash: bool = False
 ) -> None:
     """Edit the predictions of a task in place; `rehash` also puts the new hashes into the records."""
-    path = folder / "local" / "predictions" / f"{task}.npz"
+    path = folder / "tasks" / "predictions" / f"{task}.npz"
     arrays = read_predictions(path)
     change(arrays)
     path.write_bytes(predictions_bytes(arrays))

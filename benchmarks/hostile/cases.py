@@ -36,11 +36,11 @@ def case(function: Case) -> Case:
 
 
 def _records(folder: Path) -> Path:
-    return folder / "local" / "records.jsonl"
+    return folder / "tasks" / "records.jsonl"
 
 
 def _predictions(folder: Path, task: str = "which") -> Path:
-    return folder / "local" / "predictions" / f"{task}.npz"
+    return folder / "tasks" / "predictions" / f"{task}.npz"
 
 
 # Numbers ---------------------------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ def npz_with_a_pickle(folder: Path, other: Path) -> None:
 @case
 def thousands_of_files(folder: Path, other: Path) -> None:
     for i in range(6000):
-        (folder / "local" / f"extra{i}.npz").touch()
+        (folder / "tasks" / f"extra{i}.npz").touch()
 
 
 @case
@@ -515,7 +515,7 @@ def code_in_a_card(folder: Path, other: Path) -> None:
 
 @case
 def control_characters_in_a_name(folder: Path, other: Path) -> None:
-    (folder / "local" / "predictions" / "x\x1b[31m.npz").touch()
+    (folder / "tasks" / "predictions" / "x\x1b[31m.npz").touch()
 
 
 @case

@@ -10,7 +10,6 @@ from types import SimpleNamespace as Has
 import pytest
 
 from bench.encoders.card import read_card
-from bench.errors import SubmissionError
 from bench.leaderboard import boards
 from bench.leaderboard.collect import Collection, collect
 from bench.runs.plan import make_plan
@@ -35,17 +34,14 @@ def test_a_submitted_run_stands_once(made) -> None:
     assert collection.local == frozenset()
 
 
-def test_another_card_under_the_same_name_is_refused(made, tmp_path: Path) -> None:
+def test_another_card_under_the_same_name_is_left_out_and_named(made, tmp_path: Path) -> None:
     work, tasks = made
-    shutil.copytree(work / "runs", tmp_path / "runs")
-    card = tmp_path / "runs" / "honest" / "encoder.toml"
-    card.write_text(card.read_text().replace("Seeded ResNet-10", "Another title"))
-    for path in (tmp_path / "runs").rglob("records.jsonl"):
-        path.unlink()
-    shutil.copytree(work / "runs" / "honest" / "local", tmp_path / "again" / "honest" / "local")
-    shutil.copy(card, tmp_path / "again" / "honest" / "encoder.toml")
-    with pytest.raises(SubmissionError, match=r"taken|another version of the card"):
-        collect([work / "submissions"], local=[tmp_path / "again"], tasks=tasks)
+    again = write_submission(tmp_path / "made", tasks, "honest", seed=1)
+    runs = tmp_path / "made" / "runs"
+    found = collect([work / "submissions"], local=[runs], tasks=tasks)
+    assert found["tasks"].results["honest"].folder == work / "submissions" / "honest" / "tasks"
+    assert "taken" in found.left_out[runs / "honest" / "tasks"]
+    assert read_card(again).sha256 != found["tasks"].cards["honest"].sha256
 
 
 def suite_results(folder: Path, source: Path, names: list[str], fingerprint: str) -> None:
@@ -53,7 +49,7 @@ def suite_results(folder: Path, source: Path, names: list[str], fingerprint: str
     for name in names:
         target = folder / name
         shutil.copytree(source, target)
-        (target / "local").rename(target / "phantom-mini")
+        (target / "tasks").rename(target / "phantom-mini")
         card = (target / "encoder.toml").read_text().replace('name = "honest"', f'name = "{name}"')
         (target / "encoder.toml").write_text(card)
         digest = read_card(target).sha256
@@ -93,7 +89,7 @@ def test_verified_results_decide_about_the_data(made, tmp_path: Path) -> None:
     verify(tmp_path / "honest", rescore=True, tasks=tasks)
     for n in range(3):
         folder = write_submission(tmp_path / "made", tasks, f"liar{n}", seed=n + 2)
-        path = folder / "local" / "records.jsonl"
+        path = folder / "tasks" / "records.jsonl"
         records = [json.loads(line) | {"data_sha256": "0" * 64} for line in path.read_text().splitlines()]
         path.write_text("".join(json.dumps(r) + "\n" for r in records))
         folder.rename(tmp_path / folder.name)
@@ -126,5 +122,5 @@ def test_refused_units_are_finished_and_failed_or_absent_ones_are_not() -> None:
     units = [unit for task in plan.tasks.values() for unit in plan.units(task)]
     state = ["refused", "failed"] + ["done"] * (len(units) - 3)
     records = [Has(unit=unit, status=status) for unit, status in zip(units, state, strict=False)]
-    found = Collection("phantom-mini", "", {"a": Has(records=records)}, {}, {}, {}).unfinished
+    found = Collection("phantom-mini", "", {"a": Has(records=records)}, {}, {}, {}, plan=plan).unfinished
     assert found == {("a", u.task, u.protocol, u.budget) for u in (units[1], units[-1])}

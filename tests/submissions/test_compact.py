@@ -43,8 +43,8 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path, Pa
     suite.write_text(SUITE)
     run(RunSpec(encoder="colour-histogram", suite=str(suite), tasks=str(tasks), out=str(work / "runs"), command="x"))
     card = REFERENCE / "colour-histogram.toml"
-    small = bundle(card, work / "runs", work / "small", compact=True)
-    whole = bundle(card, work / "runs", work / "whole")
+    small = bundle(card, work / "runs", work / "small", ["own"], compact=True)
+    whole = bundle(card, work / "runs", work / "whole", ["own"])
     return small.folder, whole.folder, tasks, suite
 
 
@@ -54,7 +54,7 @@ def test_a_run_made_with_another_version_of_the_card_is_not_sent(sent, tmp_path:
     changed.write_text(text.replace('version = "1"', 'version = "2"'))
     assert changed.read_text() != text
     with pytest.raises(SubmissionError, match="another version of the card"):
-        bundle(changed, runs, tmp_path / "out")
+        bundle(changed, runs, tmp_path / "out", ["own"])
     assert not any((tmp_path / "out").iterdir())
 
 

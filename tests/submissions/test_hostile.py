@@ -71,7 +71,7 @@ def test_the_temperature_travels_with_the_record(made, tmp_path: Path, monkeypat
     monkeypatch.setattr(calibration, "MIN_CASES", 20)
     _, tasks, _, _ = made
     folder = write_submission(tmp_path, tasks, "calibrated")
-    records = [Record.from_json(line) for line in (folder / "local" / "records.jsonl").read_text().splitlines()]
+    records = [Record.from_json(line) for line in (folder / "tasks" / "records.jsonl").read_text().splitlines()]
     scaled = {r.unit.key for r in records if "ece" in r.metrics.get("test", {})}
     assert scaled == {r.unit.key for r in records if "temperature" in r.chosen}
     assert {"which.knn-v1.100pct.0", "which.linear-v1.100pct.0", "which.linear-v1.10pct.0"} <= scaled
@@ -85,7 +85,7 @@ def test_a_badge_does_not_survive_a_changed_byte(made, tmp_path: Path) -> None:
     folder = copy(honest, tmp_path)
     verify(folder, rescore=True, tasks=tasks)
     assert badge_of(folder) == "rescored"
-    path = folder / "local" / "records.jsonl"
+    path = folder / "tasks" / "records.jsonl"
     path.write_text(path.read_text().replace("medssl run", "medssl  run", 1))
     assert badge_of(folder) == "declared"
 

@@ -37,7 +37,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     card.write_text(card.read_text().replace('modality = "mixed"', 'modality = "xray"'))
     suite.write_text(SUITE)
     run(RunSpec(encoder="colour-histogram", suite=str(suite), tasks=str(tasks), out=str(work / "runs"), command="x"))
-    made = bundle(REFERENCE / "colour-histogram.toml", work / "runs", work / "submissions")
+    made = bundle(REFERENCE / "colour-histogram.toml", work / "runs", work / "submissions", ["own"])
     return made.folder, tasks, suite
 
 

@@ -1,0 +1,95 @@
+"""Reasons against a record: why it may not stand beside the others of its suite."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from bench.data.fingerprint import meaning_of_task
+from bench.data.task import Task
+from bench.protocols.base import Protocol
+from bench.runs.kept import kept_plan
+from bench.runs.plan import Plan
+from bench.runs.records import Record
+from bench.submissions.folder import Results
+
+Why = Callable[[Results, Record], str | None]
+"""The reason against a record of some results, or None."""
+
+
+def unknown(tasks: Mapping[str, Task], protocols: Mapping[str, Protocol]) -> Why:
+    """Its task or protocol is not known here."""
+
+    def why(result: Results, record: Record) -> str | None:
+        if record.unit.protocol not in protocols:
+            return f"protocol {record.unit.protocol!r} is not installed here"
+        return None if record.unit.task in tasks else "an unknown task; pass the folder of its card with --tasks"
+
+    return why
+
+
+def other_plan(plan: Plan, results: Mapping[str, Results]) -> Why:
+    """It is not of a unit of the plan, or its task, protocol or metrics have come to mean something else."""
+    planned, now = plan.keys, _meanings(plan.tasks)
+    kept = {result.folder: kept_plan(result.folder) for result in results.values()}
+    then = {folder: _meanings(plan.tasks) if plan else now for folder, plan in kept.items()}
+
+    def why(result: Results, record: Record) -> str | None:
+        unit = record.unit
+        if unit.key not in planned:
+            return f"{unit.protocol} at {unit.budget} is no longer part of the suite"
+        if record.protocol_sha256 != plan.protocols[unit.protocol].sha256:
+            return f"another version of {unit.protocol}, {again(record)}"
+        if record.scoring != plan.suite.scoring:
+            return f"metrics of version {record.scoring}, not {plan.suite.scoring}, {again(record)}"
+        return None if then[result.folder].get(unit.task) == now[unit.task] else f"another card, {again(record)}"
+
+    return why
+
+
+def _meanings(tasks: Mapping[str, Task]) -> dict[str, object]:
+    return {name: meaning_of_task(task) for name, task in tasks.items()}
+
+
+def older_data(results: Mapping[str, Results]) -> Why:
+    """It was scored on other images or labels than the newest record of its task."""
+    stamped = [(record, age(result)) for result in results.values() for record in result.records]
+    newest = {r.unit.task: r for r, (_, sealed) in sorted(stamped, key=lambda s: (s[0].made_by.created, s[1][1]))}
+
+    def why(result: Results, record: Record) -> str | None:
+        last = newest[record.unit.task]
+        if record.data_sha256 == last.data_sha256:
+            return None
+        then, now = (f"{r.data_sha256[:8]} of {r.made_by.created[:10]}" for r in (record, last))
+        return f"an older version of the data ({then}; {last.encoder} has {now}), {again(record)}"
+
+    return why
+
+
+def minority_data(results: Mapping[str, Results], verified: set[str]) -> Why:
+    """Its images or labels differ from those most encoders were scored on; the `verified` ones decide."""
+    seen: dict[str, list[tuple[bool, str]]] = defaultdict(list)
+    for name, result in results.items():
+        for task, data in {(r.unit.task, r.data_sha256) for r in result.records}:
+            seen[task].append((name in verified, data))
+    common = {
+        task: most_common([data for sure, data in hashes if sure] or [data for _, data in hashes])
+        for task, hashes in seen.items()
+    }
+    return lambda result, record: "scored on other data" if record.data_sha256 != common[record.unit.task] else None
+
+
+def again(record: Record) -> str:
+    """What to do about it: the command that made the record."""
+    return f"run it again: {record.made_by.command}"
+
+
+def age(result: Results) -> tuple[str, int]:
+    """When results were made, to sort by: date of the newest record, and for equal dates the time of the file."""
+    created = max((record.made_by.created for record in result.records), default="")
+    return created, max((path.stat().st_mtime_ns for path in result.folder.glob("records.jsonl*")), default=0)
+
+
+def most_common(values: list[str]) -> str:
+    """The most frequent value; the first in their order of those that are equally frequent."""
+    return max(sorted(set(values)), key=values.count)

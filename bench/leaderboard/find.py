@@ -1,0 +1,63 @@
+"""Results on disk, suite by suite; what cannot be read is named and stops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.errors import UserError
+from bench.submissions.badge import badge_of
+from bench.submissions.folder import Results, read_result, result_folders, unsealed_folders
+from bench.words import Badge
+
+
+class Entry(NamedTuple):
+    """Results of one encoder on one suite. local: from a run folder of one's own, not submitted."""
+
+    result: Results
+    badge: Badge
+    local: bool
+
+
+@dataclass
+class Found:
+    """suites: suite -> encoder -> entry. left_out: folder -> why it is in none of them."""
+
+    suites: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    left_out: dict[Path, str] = field(default_factory=dict)
+
+    def add(self, result: Results, local: bool) -> None:
+        """Add the results of a folder, unless its encoder's name is taken."""
+        suite, name = self.suites.setdefault(result.suite, {}), result.card.name
+        if name not in suite:
+            suite[name] = Entry(result, badge_of(result.folder.parent), local)
+        elif not local or suite[name].result.card.sha256 != result.card.sha256:
+            # one's own run of what has been submitted already goes without a word
+            first = suite[name].result.folder
+            self.left_out[result.folder] = f"the encoder name {name!r} is taken by {first}"
+
+
+def suites_in(roots: Sequence[Path]) -> list[str]:
+    """Names of the suites with results below some folders."""
+    return sorted({folder.name for root in roots for folder in result_folders(root)})
+
+
+def find(roots: Sequence[Path], local: Sequence[Path], suites: Container[str] | None = None) -> Found:
+    """Results below submission folders (`roots`) and run folders of one's own (`local`), in this order.
+
+    suites: only those of these suites are read; all by default.
+    """
+    found = Found()
+    for root in [*roots, *local]:
+        for folder in unsealed_folders(root):
+            found.left_out[folder] = "is not finished; run the same command again"
+        for folder in result_folders(root):
+            if suites is not None and folder.name not in suites:
+                continue
+            try:
+                found.add(read_result(folder), root in local)
+            except UserError as error:
+                found.left_out[folder] = str(error)
+    return found
