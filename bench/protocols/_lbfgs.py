@@ -12,10 +12,14 @@ from bench.protocols._loss import Losses
 MEMORY = 8
 """Pairs kept."""
 ARMIJO = 1e-4
+FACTORS = (1e-6, 1.0)
+"""Range of a loss's curvature as a share of that at zero."""
 FLOOR = 1e-3
 """Objective below which the tolerance is absolute: separable rows can bring the loss to almost nothing."""
 LEAVE = 0.25
 """Problems leave the batch once this share of it is done."""
+BIAS_STEPS = 2
+"""Newton steps that settle a bias; each squares the error."""
 STALL = 4
 """Passes without progress after which a low-precision run gives a problem up."""
 
@@ -29,10 +33,6 @@ class Start:
     w: Tensor
     pairs: list[Pair] = field(default_factory=list)
 
-    @classmethod
-    def zero(cls, shape: tuple[int, ...]) -> Start:
-        return cls(torch.zeros(shape, dtype=torch.float64))
-
     def to(self, dtype: torch.dtype) -> Start:
         return Start(self.w.to(dtype), [tuple(t.to(dtype) for t in pair) for pair in self.pairs])
 
@@ -42,7 +42,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where a run ended; gap: half the estimated Newton decrement (m,), converged: bool (m,)."""
+    """Where a run ended; gap (m,): how far the objective is at most from its minimum; converged: bool (m,)."""
 
     start: Start
     gap: Tensor
@@ -50,12 +50,13 @@ class Outcome:
     iterations: int
 
 
-def minimise(losses: Losses, start: Start, tolerance: float, limit: int, stall: bool = False) -> Outcome:
-    """Run until the estimated gap is below `tolerance` times the objective (at least FLOOR), twice in a row.
+def minimise(losses: Losses, start: Start, tolerance: float, limit: int) -> Outcome:
+    """Run until the gap is certainly below `tolerance` times the objective (at least FLOOR).
 
-    stall: also stop a problem whose objective no longer falls (float32 at the end of its precision).
+    In float32, where rounding hides the gap, a run ends sooner: once half the Newton decrement, as L-BFGS estimates it,
+    is that small twice in a row, or the objective no longer falls.
     """
-    m = len(start.w)
+    m, certain = len(start.w), start.w.dtype == torch.float64
     end = Start(start.w.clone(), [tuple(t.clone() for t in pair) for pair in _room(start)])
     gap, converged = torch.full((m,), torch.inf, dtype=torch.float64), torch.zeros(m, dtype=torch.bool)
     live = torch.arange(m)
@@ -63,11 +64,8 @@ def minimise(losses: Losses, start: Start, tolerance: float, limit: int, stall: 
     iterations = 0
     while iterations < limit:
         iterations += 1
-        decrement = state.aim()
-        small = decrement / 2 <= tolerance * state.value.clamp(min=FLOOR)
-        state.quiet = torch.where(small, state.quiet + 1, 0)
-        done = (state.quiet >= 2) | ((state.stalled >= STALL) if stall else False)
-        gap[live], converged[live] = decrement / 2, done
+        found, done = state.certified(tolerance) if certain else state.estimated(tolerance)
+        gap[live], converged[live] = found, done
         if done.all():
             break
         if done.double().mean() >= LEAVE:
@@ -98,30 +96,55 @@ class _State:
     """The problems still running."""
 
     def __init__(self, losses: Losses, start: Start) -> None:
-        self.losses, self.w, self.pairs = losses, start.w, list(start.pairs)
+        self.losses, self.w, self.pairs = losses, start.w.clone(), list(start.pairs)
         self.logits = losses.logits(self.w)
         self.value, probability = losses.value(self.w, self.logits)
         self.gradient = losses.gradient(self.w, probability)
-        self.direction, self.slope = self.gradient, self.value
         self.quiet = self.stalled = torch.zeros(len(self.w), dtype=torch.int64)
 
     def keep(self, index: Tensor) -> None:
         self.losses = self.losses.part(index)
-        for name in ("w", "logits", "value", "gradient", "direction", "slope", "quiet", "stalled"):
+        for name in ("w", "logits", "value", "gradient", "quiet", "stalled"):
             setattr(self, name, getattr(self, name)[index])
         self.pairs = [tuple(t[index] for t in pair) for pair in self.pairs]
 
-    def aim(self) -> Tensor:
-        """Set the direction; returns the squared Newton decrement it implies, float64 (m,)."""
-        self.direction = _direction(self.gradient, self.pairs, self.losses.curvature)
-        self.slope = _dot(self.gradient, self.direction).double()
-        return -self.slope
+    def certified(self, tolerance: float) -> tuple[Tensor, Tensor]:
+        """The bound on the gap, and whether it is small enough, (m,) each; biases are settled where it is near."""
+        enough = tolerance * self.value.clamp(min=FLOOR)
+        near = (self.gradient.square() / self.losses.decay.clamp(min=1e-300))[..., 1:].sum((1, 2)) / 2 <= enough
+        if near.any():
+            self._settle(torch.nonzero(near)[:, 0])
+        gap = self.losses.gap(self.w, self.value, self.gradient)
+        return gap, gap <= enough
+
+    def estimated(self, tolerance: float) -> tuple[Tensor, Tensor]:
+        """Half the Newton decrement that L-BFGS implies, and whether to go no further in this precision, (m,) each."""
+        direction = _direction(self.gradient, self.pairs, self.losses)
+        half = -_dot(self.gradient, direction).double() / 2
+        small = half <= tolerance * self.value.clamp(min=FLOOR)
+        self.quiet = torch.where(small, self.quiet + 1, 0)
+        return half, (self.quiet >= 2) | (self.stalled >= STALL)
+
+    def _settle(self, index: Tensor) -> None:
+        """Bring the biases of some problems to their minimum, so that nothing but the weights separates from it."""
+        losses, w, logits = self.losses.part(index), self.w[index], self.logits[index]
+        for _ in range(BIAS_STEPS):
+            step = losses.bias_step(losses.value(w, logits)[1])
+            w[..., 0] += step
+            logits += step[..., None]
+        value, probability = losses.value(w, logits)
+        fine = value <= self.value[index] * (1 + 4 * torch.finfo(value.dtype).eps)
+        gradient = losses.gradient(w, probability)
+        better = index[fine]
+        self.w[better], self.logits[better] = w[fine], logits[fine]
+        self.value[better], self.gradient[better] = value[fine], gradient[fine]
 
     def step(self) -> None:
-        """Move along the direction and learn the curvature met."""
-        along = self.losses.logits(self.direction)
-        size, value, probability = self._search(along)
-        taken = self.direction * size
+        """Move along the L-BFGS direction and learn the curvature met."""
+        direction = _direction(self.gradient, self.pairs, self.losses)
+        along = self.losses.logits(direction)
+        size, value, probability = self._search(direction, along)
+        taken = direction * size
         self.w, self.logits = self.w + taken, self.logits.add_(along.mul_(size))
         fresh = self.losses.gradient(self.w, probability)
         change = fresh - self.gradient
@@ -132,38 +155,48 @@ class _State:
         self.stalled = torch.where(self.value - value <= 1e-6 * value, self.stalled + 1, 0)
         self.gradient, self.value = fresh, value
 
-    def _search(self, along: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _search(self, direction: Tensor, along: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Backtrack from 1 until the objective falls enough (Armijo); logits are linear, so no product is needed."""
         losses, slack = self.losses, 4 * torch.finfo(self.w.dtype).eps
+        slope = _dot(self.gradient, direction).double()
         step = torch.ones_like(self.value)
         for _ in range(30):
             t = step.to(self.w.dtype)[:, None, None]
-            value, probability = losses.value(self.w + t * self.direction, self.logits + t * along)
-            fine = value <= self.value + ARMIJO * step * self.slope + slack * self.value
+            value, probability = losses.value(self.w + t * direction, self.logits + t * along)
+            fine = value <= self.value + ARMIJO * step * slope + slack * self.value
             if fine.all():
                 break
             # The minimum of the parabola through both values and the slope, kept within [0.1, 0.5] of the step.
-            bend = 2 * (value - self.value - self.slope * step)
-            guess = (-self.slope * step**2 / bend).nan_to_num(0.0)
+            bend = 2 * (value - self.value - slope * step)
+            guess = (-slope * step**2 / bend).nan_to_num(0.0)
             step = torch.where(fine, step, guess.clamp(min=0.1 * step, max=0.5 * step))
         return t, value, probability
 
 
-def _direction(gradient: Tensor, pairs: list[Pair], curvature: Tensor) -> Tensor:
-    """Two-loop recursion (Nocedal & Wright 2006, algorithm 7.4), each problem for itself."""
+def _direction(gradient: Tensor, pairs: list[Pair], losses: Losses) -> Tensor:
+    """Two-loop recursion (Nocedal & Wright 2006, algorithm 7.4), each problem for itself.
+
+    It starts from the diagonal of the Hessian: the penalty's, which is known, and the loss's at zero times the factor
+    that fits the curvature met last. A factor on both would overshoot where the penalty is all there is.
+    """
     q, kept = gradient.clone(), []
     for step, change, rho in reversed(pairs):
         alpha = rho * _dot(step, q)
         q.sub_(alpha[:, None, None] * change)
         kept.append(alpha)
-    q.div_(curvature)
-    if pairs:
-        _, change, rho = pairs[-1]
-        scale = 1.0 / (rho * _dot(change, change / curvature))
-        q.mul_(torch.where(rho > 0, scale, 1.0).nan_to_num(1.0, posinf=1.0)[:, None, None])
+    q.div_(_factor(pairs, losses) * losses.spread + losses.decay)
     for (step, change, rho), alpha in zip(pairs, reversed(kept), strict=True):
         q.add_((alpha - rho * _dot(change, q))[:, None, None] * step)
     return q.neg_()
+
+
+def _factor(pairs: list[Pair], losses: Losses) -> Tensor:
+    """The loss's curvature along the last step as a share of that at zero, (m, 1, 1)."""
+    if not pairs:
+        return torch.ones_like(losses.decay[..., :1])
+    step, change, rho = pairs[-1]
+    met = _dot(step, change - losses.decay * step) / _dot(step, step * losses.spread)
+    return torch.where(rho > 0, met, 1.0).nan_to_num(1.0, posinf=1.0).clamp(*FACTORS)[:, None, None]
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

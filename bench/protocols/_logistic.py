@@ -7,8 +7,9 @@ objective (C times the summed loss plus ||w||^2 / 2) divided by C N. `link` "sof
 
 The matrix is turned to its principal axes, which leaves ||w|| alone. There the Hessian at w = 0 is diagonal, and
 L-BFGS started from that diagonal needs few passes. Float32 passes bring every problem near its minimum; float64
-passes, which take over the curvature learnt, finish it: what is returned is settled by the stopping rule in float64
-and not by rounding, so that it does not depend on the number of threads.
+passes, which take over the curvature learnt, finish it. A problem is solved when a dual feasible point proves that its
+objective is within the tolerance of the minimum: what is returned depends neither on an estimate nor on the
+number of threads.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from bench.protocols._lbfgs import Start, minimise
 from bench.protocols._loss import Losses
 
 TOLERANCE = 1e-10
-"""Relative gap of the objective, estimated by half the Newton decrement, at which a problem is solved."""
+"""Relative gap of the objective, proven, at which a problem is solved."""
 ROUGH = 1e-6
-"""The same for the float32 passes."""
+"""Relative gap, estimated, at which the float32 passes end."""
 MAX_ITERATIONS = 1000
 
 
@@ -34,8 +35,8 @@ MAX_ITERATIONS = 1000
 class Fit:
     """Solutions of m problems.
 
-    weights: float64 (m, k, d). bias: float64 (m, k). gap: float64 (m,), estimated distance of the objective from
-    its minimum. converged: bool (m,). iterations: float32 and float64 passes together.
+    weights: float64 (m, k, d). bias: float64 (m, k). gap: float64 (m,), a bound: the objective is at most this
+    far from its minimum. converged: bool (m,). iterations: float32 and float64 passes together.
     """
 
     weights: np.ndarray
@@ -86,8 +87,9 @@ class Design:
         if self.link == "sigmoid":
             rows, c, target = rows.repeat_interleave(k, 0), c.repeat_interleave(k), self.target.repeat(m, 1)[:, None]
         losses = Losses(self.rows, target, rows, c, self.link)
-        begin = Start(self._turned(start, m).reshape(losses.shape)) if start else Start.zero(losses.shape)
-        rough = minimise(losses.to(torch.float32), begin.to(torch.float32), ROUGH, max_iterations, stall=True)
+        begin = self._turned(start, m).reshape(losses.shape) if start else torch.zeros(losses.shape, dtype=rows.dtype)
+        begin = Start(losses.without_absent(begin))
+        rough = minimise(losses.to(torch.float32), begin.to(torch.float32), ROUGH, max_iterations)
         fine = minimise(losses, rough.start.to(torch.float64), tolerance, max_iterations)
         w = fine.start.w.reshape(m, k, -1)
         return Fit(
@@ -104,13 +106,14 @@ class Design:
 
 
 def _principal(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Axes (d, r) and the turned rows under a row of ones, (1 + r, n)."""
+    """Orthonormal axes (d, r), r = min(n, d), that span every row, and the turned rows under a row of ones, (1 + r, n).
+
+    No axis is left out, however little varies along it: a bound for some of them would be none for the whole.
+    """
     n, d = x.shape
-    values, vectors = torch.linalg.eigh(x.T @ x if d <= n else x @ x.T)
-    keep = values > values[-1].clamp(min=1e-300) * 1e-13
-    axes = vectors[:, keep]
-    if d > n:
-        axes = x.T @ axes / values[keep].sqrt()
+    span = torch.linalg.qr(x.T).Q if d > n else torch.eye(d, dtype=x.dtype)
+    within = x @ span
+    axes = span @ torch.linalg.eigh(within.T @ within).eigenvectors
     rows = torch.ones(1 + axes.shape[1], n, dtype=x.dtype)
     torch.mm(axes.T, x.T, out=rows[1:])
     return axes, rows

@@ -1,10 +1,13 @@
-"""Value and gradient of many penalised logistic losses on shared rows. Conventions are written in `_logistic`."""
+"""Value, gradient and a bound on the gap of many penalised logistic losses on shared rows; see `_logistic`."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+LIMIT = 1e4
+"""A bias whose probability is 0 or 1 in any precision."""
 
 
 class Losses:
@@ -21,9 +24,13 @@ class Losses:
         self.shape = (len(strengths), k, len(rows))
         self.decay = (1.0 / (strengths[:, None] * total))[:, :, None].repeat(1, 1, len(rows))
         self.decay[..., 0] = 0.0
-        spread = rows.square().mean(1) * ((1.0 / k) if link == "softmax" else 0.25)
-        self.curvature = spread + self.decay
-        """Diagonal of the Hessian at zero, float (m, 1, 1 + r)."""
+        self.spread = rows.square().mean(1) * ((1.0 / k) if link == "softmax" else 0.25)
+        """Diagonal of the Hessian of the loss at zero, float (1 + r,); that of the penalty is `decay`."""
+        self.mean = (self.weights @ rows.T)[:, None]
+        """Weighted mean of the rows, float (m, 1, 1 + r)."""
+        pull = (self.target * self.weights[:, None]).reshape(-1, rows.shape[1]) @ rows.T
+        self.pull = pull.view(self.shape)
+        """Weighted mean of target times row, float (m, k, 1 + r); its first entry is the share of the column."""
 
     def to(self, dtype: torch.dtype) -> Losses:
         """The same problems in another precision."""
@@ -36,8 +43,9 @@ class Losses:
 
     def _changed(self, change, rows: Tensor, target: Tensor) -> Losses:
         other = object.__new__(Losses)
-        other.rows, other.target, other.link = rows, target, self.link
-        other.weights, other.decay, other.curvature = map(change, (self.weights, self.decay, self.curvature))
+        other.rows, other.target, other.link, other.spread = rows, target, self.link, self.spread.to(rows.dtype)
+        for name in ("weights", "decay", "mean", "pull"):
+            setattr(other, name, change(getattr(self, name)))
         other.shape = (len(other.weights), *self.shape[1:])
         return other
 
@@ -66,3 +74,63 @@ class Losses:
         residual = probability.sub_(self.target).mul_(self.weights[:, None])
         flat = residual.view(-1, residual.shape[-1]) @ self.rows.T
         return flat.view_as(w) + self.decay * w
+
+    def without_absent(self, w: Tensor) -> Tensor:
+        """`w` with a bias of -LIMIT and no weights where no row shows the column; +LIMIT where every row is it alone.
+
+        The minimum lies at an infinite bias there, and exp(-LIMIT) is 0: the gradient vanishes and it stays.
+        """
+        shows = self.weights[:, None] > 0
+        never = ~(shows & (self.target > 0)).any(2, keepdim=True)
+        always = ~(shows & (self.target < 1)).any(2, keepdim=True) & (self.link == "sigmoid")
+        settled = torch.zeros_like(w)
+        settled[..., :1] = torch.where(never, -LIMIT, LIMIT).to(w.dtype)
+        return torch.where(never | always, settled, w)
+
+    def bias_step(self, probability: Tensor) -> Tensor:
+        """Newton step of the biases alone, (m, k)."""
+        weighed = probability * self.weights[:, None]
+        share = weighed.sum(2)
+        if self.link == "softmax":
+            bend = torch.diag_embed(share) - weighed @ probability.transpose(1, 2)
+        else:
+            bend = (weighed * (1 - probability)).sum(2, keepdim=True)
+        return -(torch.linalg.pinv(bend, hermitian=True) @ (share - self.pull[..., 0])[..., None])[..., 0]
+
+    def gap(self, w: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+        """Upper bound, (m,), of the distance from `value` to the minimum: the duality gap at a feasible point.
+
+        With q the probabilities at w, the Fenchel dual at q is  mean_i H(q_i) - ||G||^2 / (2 mu),  where
+        G = mean_i (q_i - y_i) x_i  and mu is the decay; it is a lower bound of the minimum where the mean of q is
+        that of y (the bias is not penalised). q is moved there by a mixture (1 - t) q + t s with a constant s and the
+        smallest t; entropy is concave, so its mean is at least the mixture of both. At t = 0 what is left is
+        ||gradient||^2 / (2 mu), the bound of strong convexity (Boyd & Vandenberghe 2004, 5.2 and 9.1.2).
+        """
+        decay, share = self.decay[..., 1:], self.pull[..., :1]
+        plain = gradient - self.decay * w
+        total = plain + self.pull
+        mix, rest = _towards(total[..., :1], share, self.link)
+        change = (mix * (rest * self.mean - total))[..., 1:]
+        linear = (plain * w).sum((1, 2))
+        weights = w[..., 1:]
+        penalty = (weights.square() * decay).sum((1, 2)) / 2
+        squared = ((gradient[..., 1:] + change).square() / decay).sum((1, 2)) / 2
+        lost = mix[:, 0, 0] * (value - penalty - linear - _entropy(rest, self.link))
+        return squared - (change * weights).sum((1, 2)) + (plain[..., 0] * w[..., 0]).sum(1) + lost
+
+
+def _towards(share: Tensor, wanted: Tensor, link: str) -> tuple[Tensor, Tensor]:
+    """Smallest t (m, 1, 1), and s (m, k, 1) with (1 - t) share + t s = wanted and s a probability."""
+    missing = (share - wanted) / share.clamp(min=1e-300)
+    if link == "sigmoid":
+        missing = torch.maximum(missing, (wanted - share) / (1 - share).clamp(min=1e-300))
+    mix = missing.amax(1, keepdim=True).clamp(min=0.0, max=1.0)
+    rest = torch.where(mix > 0, (wanted - (1 - mix) * share) / mix.clamp(min=1e-300), wanted)
+    rest = rest.clamp(min=0.0, max=1.0)
+    return mix, rest / rest.sum(1, keepdim=True) if link == "softmax" else rest
+
+
+def _entropy(share: Tensor, link: str) -> Tensor:
+    """(m,) entropy of probabilities (m, k, 1); of one column and its complement for "sigmoid"."""
+    both = torch.cat([share, 1 - share], dim=1) if link == "sigmoid" else share
+    return -torch.xlogy(both, both).sum((1, 2))

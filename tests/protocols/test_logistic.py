@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
-from bench.protocols._logistic import Design
+from bench.protocols._lbfgs import FLOOR
+from bench.protocols._logistic import TOLERANCE, Design
 
 STRENGTHS = [1e-6, 1e-3, 1e-1, 1.0, 10.0, 1e5]
 
@@ -131,3 +134,96 @@ def test_the_gradient_vanishes_at_the_solution(n, d, k, c, seed):
     steepest = 1 / (c * n) + 0.5 * (np.linalg.norm(x, 2) ** 2 / n + 1)
     gap = ((gradient**2).sum() + (residual.mean(0) ** 2).sum()) / (2 * steepest)
     assert gap < 1e-8
+
+
+SHAPES = ("plain", "huge", "separable", "twins", "lopsided", "wide")
+
+
+def hard_rows(shape: str, n: int, d: int, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows a solver finds hard: z-scores in the thousands, separable classes, equal columns, rare classes, n < d."""
+    x, y = rows(n, d, k, seed)
+    if shape == "huge":
+        x[0, 0] = 3464.0
+        x[1:, 0] = -1.0
+    if shape == "separable":
+        x[:, :k] += 50 * np.eye(k)[y][:, : x.shape[1]]
+    if shape == "twins":
+        x = np.hstack([x, x[:, ::-1], x[:, :1] * (1 + 1e-9)])
+    if shape == "lopsided":
+        y = np.where(np.arange(n) < k, np.arange(n) % k, 0)
+    if shape == "wide":
+        x = np.random.default_rng(seed).normal(size=(n, 3 * n))
+    return x, y
+
+
+def lowest(x: np.ndarray, y: np.ndarray, k: int, c: float, *others: float) -> float:
+    """The smallest objective that scikit-learn or anything else reached: the minimum lies nowhere above it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peers = [
+            LogisticRegression(C=c, solver=solver, tol=1e-14, max_iter=400).fit(x, y)
+            for solver in ("newton-cholesky", "lbfgs")
+        ]
+    found = []
+    for peer in peers:
+        w, b = (np.vstack([-v, v]) / 2 if k == 2 else v for v in (peer.coef_, peer.intercept_[:, None]))
+        # Two columns of half the weights have half the penalty of one.
+        penalty = np.square(w).sum() * (2 if k == 2 else 1) / (2 * c * len(x))
+        found.append(loss_of(w, b[:, 0], x, y, k) + penalty)
+    return min(*found, *others)
+
+
+def loss_of(w: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray, k: int) -> float:
+    return float(-log_softmax(x @ w.T + b, axis=1)[np.arange(len(x)), y].mean())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(SHAPES), st.integers(8, 40), st.integers(2, 12), st.integers(2, 4),
+    st.sampled_from([1e-6, 1e-4, 1e-2, 1.0, 1e2, 1e4]), st.sampled_from([1, 2, 4, 8, 16, 1000]), st.integers(0, 999),
+)  # fmt: skip
+def test_the_gap_is_never_larger_than_stated(shape, n, d, k, c, passes, seed):
+    x, y = hard_rows(shape, n, max(d, k), k, seed)
+    if k == 2:
+        fit = Design(x, y[:, None], "sigmoid").fit([c], max_iterations=passes)
+        w, b = np.vstack([-fit.weights[0], fit.weights[0]]) / 2, np.array([-1, 1]) * fit.bias[0] / 2
+    else:
+        fit = Design(x, np.eye(k)[y]).fit([c], max_iterations=passes)
+        w, b = fit.weights[0], fit.bias[0]
+    ours = loss_of(w, b, x, y, k) + np.square(w).sum() * (2 if k == 2 else 1) / (2 * c * len(x))
+    gap = ours - lowest(x, y, k, c, ours)
+    assert gap <= fit.gap[0] + 1e-12 * max(ours, 1e-3)
+    assert not fit.converged[0] or gap <= TOLERANCE * max(ours, FLOOR) * 1.01
+    if passes == 1000:
+        assert fit.converged[0]
+
+
+def test_the_bound_counts_what_an_unsettled_bias_costs():
+    # Features that say nothing and a rare class: after one pass all that is missing is the bias.
+    x, y = np.random.default_rng(0).normal(size=(60, 4)), (np.arange(60) < 3).astype(int)
+    fit = Design(x, y[:, None].astype(float), "sigmoid").fit([1e-6], max_iterations=1)
+    p = y.mean()
+    least = -(p * np.log(p) + (1 - p) * np.log(1 - p))
+    z = fit.bias[0, 0]
+    gap = np.logaddexp(0, z) - p * z - least
+    assert gap > 1e-6
+    assert gap <= fit.gap[0] < 1
+
+
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+def test_a_class_that_no_row_shows_is_never_predicted_and_the_rest_is_as_without_it(link):
+    x, y = rows(80, 10, 3)
+    present = y < 2
+    y = np.eye(3)[y]
+    fit = Design(x, y, link).fit([0.1], present.astype(float))
+    assert fit.converged.all()
+    peer = LogisticRegression(C=0.1, tol=1e-9, max_iter=10000).fit(x[present], y[present].argmax(1))
+    z = fit.logits(x)[0]
+    if link == "softmax":
+        p = softmax(z, axis=1)
+        np.testing.assert_allclose(p[:, 2], 0)
+        two = Design(x, y[:, :2]).fit([0.1], present.astype(float))
+        np.testing.assert_allclose(p[:, :2], softmax(two.logits(x)[0], axis=1), atol=1e-5)
+    else:
+        np.testing.assert_allclose(1 / (1 + np.exp(-z[:, 1])), peer.predict_proba(x)[:, 1], atol=1e-5)
+        assert (z[:, 2] < -100).all()
