@@ -12,11 +12,9 @@ from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
 from bench.locate import shipped
 from bench.metrics import SCORING, Scoring
+from bench.metrics.set import primaries
 from bench.strict import Strict, nearest, read_toml
 from bench.words import Extent, Kind, Modality, Target
-
-PrimaryMetric = Literal["auroc", "balanced_accuracy", "qwk", "dice"]
-CHANCE: dict[str, float] = {"auroc": 0.5, "qwk": 0.0, "dice": 0.0}
 
 
 class Task(Strict):
@@ -30,7 +28,8 @@ class Task(Strict):
     target: Target
     classes: Annotated[list[Line], Field(min_length=2, max_length=200)]
     """Class names in label order; for a dense task the first is the background; for multi-label one a label."""
-    metric: PrimaryMetric
+    metric: Line
+    """Name of the primary metric: one of `bench.metrics.set` that may be so for its target."""
     extent: Extent = "unknown"
     licence: Line
     corpus: Line
@@ -58,10 +57,11 @@ class Task(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.kind == "dense") != (self.target == "mask") or (self.kind == "dense") != (self.metric == "dice"):
-            raise ValueError("a dense task has target 'mask' and metric 'dice', a global task has neither")
-        if (self.metric == "qwk") != (self.target == "ordinal"):
-            raise ValueError("metric 'qwk' goes with target 'ordinal', and only with it")
+        if (self.kind == "dense") != (self.target == "mask"):
+            raise ValueError("a dense task has target 'mask', a global task has another")
+        if self.metric not in (fitting := primaries(self.target)):
+            offered = " or ".join(repr(name) for name in sorted(fitting))
+            raise ValueError(f"metric {self.metric!r} is not for target {self.target!r}, whose metric is {offered}")
         if self.target == "binary" and len(self.classes) != 2:
             raise ValueError("a binary task has two classes")
         return self
@@ -69,7 +69,7 @@ class Task(Strict):
     @property
     def chance(self) -> float:
         """Expected primary metric of a guess: AUROC 0.5, balanced accuracy 1/K, QWK and Dice 0."""
-        return CHANCE.get(self.metric, 1 / len(self.classes))
+        return primaries(self.target)[self.metric].chance(len(self.classes))
 
     @property
     def sha256(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from skimage.morphology import skeletonize
 
 from bench.metrics.resample import ratio
 
@@ -11,10 +10,13 @@ from bench.metrics.resample import ratio
 def centreline_dice(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Harmonic mean of two shares: of each mask's skeleton that lies inside the other mask; float64 (n,) in [0, 1].
 
-    predicted, truth: bool (n, h, w). NaN where the truth is empty, 0 where only the prediction is.
+    predicted, truth: bool (n, h, w). NaN where both are empty, 0 where one is.
     """
-    values = np.full(len(truth), np.nan)
-    for i in np.flatnonzero(truth.any(axis=(1, 2))):
+    from skimage.morphology import skeletonize  # slow to import, and rarely needed
+
+    shown, called = truth.any(axis=(1, 2)), predicted.any(axis=(1, 2))
+    values = np.where(shown | called, 0.0, np.nan)
+    for i in np.flatnonzero(shown & called):
         ours, theirs = skeletonize(predicted[i]), skeletonize(truth[i])
         precision = ratio((ours & truth[i]).sum(), ours.sum())
         sensitivity = ratio((theirs & predicted[i]).sum(), theirs.sum())

@@ -5,11 +5,14 @@ None of them needs the whole matrix: agreements and the two margins suffice, wha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
+from bench.metrics.base import Comparison
+from bench.metrics.ranking import macro_labels
 from bench.metrics.resample import indicator, mean_defined, ratio, weighted_sums
 
 
@@ -33,6 +36,25 @@ def tally(truth: np.ndarray, predicted: np.ndarray, k: int, weights: np.ndarray)
     return Tally(*np.hsplit(weighted_sums(weights, sparse.hstack(parts)), 3))
 
 
+def tallies(given: Comparison) -> list[Tally]:
+    """The decisions of the largest probability; of several labels one tally a label, decided at 0.5."""
+    if not given.several:
+        return [tally(given.labels, given.output.argmax(axis=1), given.output.shape[1], given.weights)]
+    decided = (given.output >= 0.5).astype(np.int64)
+    kept = macro_labels(given.labels)
+    return [tally(given.labels[:, c].astype(np.int64), decided[:, c], 2, given.weights) for c in kept]
+
+
+def over_labels(given: Comparison, measure: Callable[[Tally], np.ndarray]) -> np.ndarray:
+    """`measure` of the decisions, (r,); of several labels the mean over those of `macro_labels`."""
+    return mean_defined(np.stack([measure(counts) for counts in given.once(tallies)], axis=1))
+
+
+def ordinal_decision(given: Comparison) -> np.ndarray:
+    """`expected_class` of the output."""
+    return expected_class(given.output)
+
+
 def accuracy(counts: Tally) -> np.ndarray:
     """Share of cases decided correctly, (r,)."""
     return ratio(counts.agreed.sum(axis=1), counts.total)
@@ -51,6 +73,11 @@ def macro_f1(counts: Tally) -> np.ndarray:
 def f1(counts: Tally) -> np.ndarray:
     """F1 of each class, (r, k); NaN where neither truth nor decisions hold it."""
     return ratio(2 * counts.agreed, counts.true + counts.predicted)
+
+
+def f1_of_positives(counts: Tally) -> np.ndarray:
+    """F1 of class 1, (r,)."""
+    return f1(counts)[:, 1]
 
 
 def mcc(counts: Tally) -> np.ndarray:
@@ -73,9 +100,14 @@ def quadratic_kappa(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarra
     """
     t, p = truth.astype(np.float64), predicted.astype(np.float64)
     columns = np.stack([np.ones_like(t), t, p, t * t, p * p, (t - p) ** 2], axis=1)
-    n, sum_t, sum_p, sum_tt, sum_pp, observed = weighted_sums(weights, columns).T
-    expected = sum_tt + sum_pp - ratio(2 * sum_t * sum_p, n)
-    return 1 - ratio(observed, expected)
+    return kappa_of_sums(*weighted_sums(weights, columns).T)
+
+
+def kappa_of_sums(
+    n: np.ndarray, t: np.ndarray, p: np.ndarray, tt: np.ndarray, pp: np.ndarray, observed: np.ndarray
+) -> np.ndarray:
+    """Quadratic kappa from sums over cases: 1, true class, predicted class, their squares, the squared distance."""
+    return 1 - ratio(observed, tt + pp - ratio(2 * t * p, n))
 
 
 def mean_absolute_error(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -86,7 +118,7 @@ def mean_absolute_error(truth: np.ndarray, predicted: np.ndarray, weights: np.nd
 
 
 def expected_class(probabilities: np.ndarray) -> np.ndarray:
-    """Ordinal decision: the expectation of the class index, rounded, int64 (n,) (halves go to the even class)."""
+    """Ordinal decision: the expectation of the class index, rounded, int64 (..., n) (halves go to the even class)."""
     p = probabilities.astype(np.float64)
-    mean = ratio(p @ np.arange(p.shape[1]), p.sum(axis=1))
+    mean = ratio(p @ np.arange(p.shape[-1]), p.sum(axis=-1))
     return np.rint(np.nan_to_num(mean)).astype(np.int64)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from bench.metrics.base import Comparison
+from bench.metrics.resample import weighted_sums
+
 SIZES: dict[str, tuple[float, float]] = {
     "<0.5%": (0.0, 0.005), "0.5-2%": (0.005, 0.02), "2-10%": (0.02, 0.10), ">10%": (0.10, np.inf),
 }  # fmt: skip
@@ -49,6 +52,21 @@ def lesion_counts(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     lesions, calls = regions(truth, predicted), regions(predicted, truth)
     n = len(truth)
     return np.stack([_count(lesions, n), _count(lesions, n, lesions.covered), _count(calls, n, ~calls.covered)], axis=2)
+
+
+def detections(given: Comparison) -> dict[str, np.ndarray]:
+    """Lesions, those found, false regions in each replicate, (3, r, k - 1): of all images (""), by size, by stratum."""
+    classes = range(1, len(given.task.classes))
+    counts = np.stack([lesion_counts(given.output == c, given.labels == c) for c in classes], axis=1)
+    parts = {"": counts.sum(axis=2)}
+    parts |= {name: counts[:, :, i] for i, name in enumerate(SIZES)}
+    parts |= {name: counts.sum(axis=2) * keep[:, None, None] for name, keep in given.strata.items()}
+    return {name: _sums(given.weights, part) for name, part in parts.items()}
+
+
+def _sums(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    sums = weighted_sums(weights, counts.reshape(len(counts), -1)).reshape(len(weights), -1, 3)
+    return np.moveaxis(sums, 2, 0)
 
 
 def size_bin(area: np.ndarray) -> np.ndarray:

@@ -2,9 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from bench.metrics.base import Comparison
 from bench.metrics.resample import mean_defined, ratio, weighted_sums
+
+FALSE_ALARMS = "images without the class count where it is predicted"
+"""What scoring 2 changed in the metrics of images."""
+
+
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """Pixels of each foreground class of each image, float64 (n, k - 1): shared, predicted, true."""
+
+    shared: np.ndarray
+    ours: np.ndarray
+    theirs: np.ndarray
+
+
+def areas(given: Comparison) -> Areas:
+    """The areas of a comparison of masks."""
+    return Areas(*class_areas(given.output, given.labels, len(given.task.classes)))
+
+
+def images_dice(given: Comparison) -> np.ndarray:
+    """Dice of each image and foreground class, float64 (n, k - 1): 0 for a false alarm, NaN where no mask has it."""
+    found = given.once(areas)
+    return ratio(2 * found.shared, found.ours + found.theirs)
+
+
+def over_images(given: Comparison, values: np.ndarray, columns: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Mean over images, then over the classes that some image shows, of values (n, m): float64 (r,).
+
+    values: NaN where neither mask has the class. columns: which of the foreground classes they are of. Scoring 1 left
+    out every image that does not show the class, so that a false alarm on it cost nothing.
+    """
+    shown = given.once(areas).theirs[:, columns] > 0
+    values = np.where(shown, values, np.nan) if given.scoring == 1 else values
+    return mean_over_images_then_classes(values, given.weights, shown)
 
 
 def class_areas(predicted: np.ndarray, truth: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -31,9 +68,17 @@ def dice_per_image(predicted: np.ndarray, truth: np.ndarray, k: int) -> np.ndarr
     return np.where(theirs > 0, ratio(2 * shared, ours + theirs), np.nan)
 
 
-def mean_over_images_then_classes(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted mean over the images where a class is defined, then over classes: (n, k), (r, n) -> (r,)."""
+def mean_over_images_then_classes(
+    values: np.ndarray, weights: np.ndarray, shown: np.ndarray | None = None
+) -> np.ndarray:
+    """Weighted mean over the images where a class is defined, then over classes: (n, k), (r, n) -> (r,).
+
+    shown: bool (n, k), a class counts in the replicates that hold an image it is shown in; None: in all.
+    """
     defined = ~np.isnan(values)
     sums = weighted_sums(weights, np.hstack([np.where(defined, values, 0.0), defined]))
     k = values.shape[1]
-    return mean_defined(ratio(sums[:, :k], sums[:, k:]))
+    means = ratio(sums[:, :k], sums[:, k:])
+    if shown is not None and (defined & ~shown).any():
+        means[weighted_sums(weights, shown) == 0] = np.nan
+    return mean_defined(means)

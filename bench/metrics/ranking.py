@@ -2,10 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import sparse
 
+from bench.metrics.base import Comparison
 from bench.metrics.resample import blocks, ratio
+
+MIN_POSITIVES = 10
+"""A label of a multi-label task enters the macro means when the test split has this many positives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """AUROC and average precision of each one-versus-rest problem, float64 (r, m), and its column of the output."""
+
+    areas: np.ndarray
+    precisions: np.ndarray
+    columns: np.ndarray
+
+
+def curves(given: Comparison) -> Curves:
+    """Both areas of each problem from one sort; the average precision only where `auprc` is computed too."""
+    positive, columns = one_versus_rest(given.labels, given.output.shape[1])
+    if given.several:
+        columns = macro_labels(given.labels)
+        positive = positive[:, columns]
+    areas, precisions = _ranking(
+        positive, given.output[:, columns], given.weights, with_precision="auprc" in given.names
+    )
+    return Curves(areas, precisions, columns)
+
+
+def one_versus_rest(labels: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positives of each one-versus-rest problem, bool (n, m), and its column; a binary task has only that of class 1.
+
+    labels: class index (n,), or 0 and 1 (n, k) of several labels, which are a problem each.
+    """
+    columns = np.arange(k)
+    if labels.ndim == 2:
+        return labels == 1, columns
+    columns = columns[1:] if k == 2 else columns
+    return labels[:, None] == columns, columns
+
+
+def macro_labels(labels: np.ndarray) -> np.ndarray:
+    """Columns of a multi-label truth that enter the macro means: at least 10 positives, and a negative.
+
+    Where no label has as many, every label that has both kinds counts; the choice never depends on an encoder.
+    """
+    positives = labels.astype(np.int64).sum(axis=0)
+    mixed = (positives > 0) & (positives < len(labels))
+    common = mixed & (positives >= MIN_POSITIVES)
+    chosen = common if common.any() else mixed
+    return np.flatnonzero(chosen if chosen.any() else np.ones_like(mixed))
 
 
 def auroc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:

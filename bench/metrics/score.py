@@ -7,8 +7,10 @@ import numpy as np
 from bench.data.dataset import Split
 from bench.data.task import Task
 from bench.errors import DataError
-from bench.metrics import SCORING, classification, segmentation
+from bench.metrics import SCORING
+from bench.metrics.base import Comparison
 from bench.metrics.resample import interval, with_point
+from bench.metrics.set import metrics_of, primaries
 from bench.metrics.strata import strata
 from bench.runs.records import Interval
 
@@ -32,15 +34,17 @@ def score(
     unknown classes).
     """
     check_output(task, output, split)
-    weights = with_point(resamples, len(split))
-    if task.kind == "dense":
-        found = segmentation.all_metrics(task, output, split.labels, weights, strata(split))
-    else:
-        found = classification.all_metrics(task, output, split.labels, weights, temperature)
-        found |= {
-            f"{task.metric}[{name}]": classification.primary(task, output[keep], split.labels[keep], weights[:, keep])
-            for name, keep in strata(split).items()
-        }
+    metrics = metrics_of(task.target, scoring)
+    names = frozenset(m.name for m in metrics)
+    weights, levels = with_point(resamples, len(split)), strata(split)
+    given = Comparison(task, output, split.labels, weights, scoring, names, temperature, levels)
+    found: dict[str, np.ndarray] = {}
+    for metric in metrics:
+        found[metric.name] = metric.value(given)
+        found |= {f"{metric.name}[{part}]": values for part, values in metric.parts(given).items()}
+    if task.kind == "global":
+        primary = primaries(task.target)[task.metric]
+        found |= {f"{primary.name}[{name}]": primary.value(given.part(keep)) for name, keep in levels.items()}
     intervals = {name: interval(estimates) for name, estimates in found.items()}
     return {name: value for name, value in intervals.items() if value is not None}
 
@@ -53,8 +57,8 @@ def primary_replicates(
     Raises DataError as `score` does.
     """
     check_output(task, output, split)
-    family = segmentation if task.kind == "dense" else classification
-    return family.primary(task, output, split.labels, counts)
+    metric = primaries(task.target)[task.metric]
+    return metric.value(Comparison(task, output, split.labels, counts, scoring, frozenset({metric.name})))
 
 
 def check_output(task: Task, output: np.ndarray, split: Split) -> None:

@@ -7,8 +7,11 @@ found in the two separable steps of Felzenszwalb & Huttenlocher (2012), the seco
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from bench.metrics.base import Comparison
 from bench.metrics.resample import ratio
 
 TOLERANCE = 2.0
@@ -18,11 +21,26 @@ _FAR = 1 << 13
 _BLOCK_PIXELS = 1 << 22
 
 
+@dataclass(frozen=True, slots=True)
+class Surfaces:
+    """Surface Dice and 95th percentile distance of each image and foreground class, float64 (n, k - 1)."""
+
+    dice: np.ndarray
+    distance: np.ndarray
+
+
+def surfaces(given: Comparison) -> Surfaces:
+    """Both measures of a comparison of masks, from one pass over the distances."""
+    classes = range(1, len(given.task.classes))
+    pairs = [surface_metrics(given.output == c, given.labels == c) for c in classes]
+    return Surfaces(*(np.stack(values, axis=1) for values in zip(*pairs, strict=True)))
+
+
 def surface_metrics(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Normalised surface Dice at 2 px, in [0, 1], and 95th percentile Hausdorff distance, in pixels: float64 (n,).
 
-    predicted, truth: bool (n, h, w). NaN where the truth is empty. Where only the prediction is empty the surface
-    Dice is 0 and the distance is the image diagonal. Surface Dice: Nikolov et al. 2021; HD95: the larger of the
+    predicted, truth: bool (n, h, w). NaN where both are empty. Where one is, the surface Dice is 0 and the distance is
+    the image diagonal. Surface Dice: Nikolov et al. 2021; HD95: the larger of the
     two directed 95th percentiles.
     """
     n, h, w = truth.shape
@@ -45,9 +63,10 @@ def border(mask: np.ndarray) -> np.ndarray:
 
 def _block(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     h, w = truth.shape[1:]
-    has_truth, has_both = truth.any(axis=(1, 2)), truth.any(axis=(1, 2)) & predicted.any(axis=(1, 2))
-    surface_dice = np.where(has_truth, 0.0, np.nan)
-    hausdorff = np.where(has_truth, np.hypot(h, w), np.nan)
+    has_truth, has_ours = truth.any(axis=(1, 2)), predicted.any(axis=(1, 2))
+    has_one, has_both = has_truth | has_ours, has_truth & has_ours
+    surface_dice = np.where(has_one, 0.0, np.nan)
+    hausdorff = np.where(has_one, np.hypot(h, w), np.nan)
     ours, theirs = border(predicted[has_both]), border(truth[has_both])
     there, back = _distances(ours, theirs), _distances(theirs, ours)
     m = len(ours)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from scipy.stats import rankdata
 
 from bench.data.task import Task
 from bench.metrics.calibration import fit_temperature
+from bench.metrics.set import primaries
 
 
 def one_hot(task: Task, labels: np.ndarray) -> np.ndarray:
@@ -64,44 +64,14 @@ def stratified_folds(strata: np.ndarray, groups: np.ndarray | None, folds: int, 
 
 def primary(task: Task, probability: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Primary metric, float64 (m,), of m candidates: probability (m, n, k), y as from `one_hot`; NaN if undefined."""
-    if task.metric == "auroc":
-        return macro_auroc(probability[..., -y.shape[1] :], y > 0.5)
-    labels = class_index(y)
-    if task.metric == "qwk":
-        guess = np.rint((probability * np.arange(probability.shape[-1])).sum(-1)).astype(np.int64)
-        return np.array([_kappa(g, labels, len(task.classes)) for g in guess])
-    guess = probability.argmax(-1)
-    return np.stack([(guess[:, labels == c] == c).mean(1) for c in np.unique(labels)]).mean(0)
-
-
-def macro_auroc(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """float64 (m,): mean over columns of the rank-sum AUROC of scores (m, n, k); one-sided columns are left out.
-
-    >>> macro_auroc(np.array([[[0.1], [0.4], [0.35], [0.8]]]), np.array([[0], [0], [1], [1]], bool))
-    array([0.75])
-    """
-    positives, n = present.sum(0), len(present)
-    columns = np.flatnonzero((positives > 0) & (positives < n))
-    if not len(columns):
-        return np.full(len(scores), np.nan)
-    ranks = rankdata(scores[..., columns], axis=1)
-    up = positives[columns]
-    total = (ranks * present[None, :, columns]).sum(1)
-    return ((total - up * (up + 1) / 2) / (up * (n - up))).mean(1)
+    labels = y > 0.5 if task.target == "multi-label" else class_index(y)
+    return primaries(task.target)[task.metric].of_candidates(task, probability, labels)
 
 
 def best(values: np.ndarray) -> int:
     """Index of the largest value; ties (to 1e-12) go to the first, the smaller C; 0 where all are NaN."""
     filled = np.where(np.isnan(values), -np.inf, values)
     return int(np.flatnonzero(filled >= filled.max() - 1e-12)[0])
-
-
-def _kappa(guess: np.ndarray, labels: np.ndarray, k: int) -> float:
-    table = np.bincount(labels * k + guess, minlength=k * k).reshape(k, k).astype(np.float64)
-    cost = (np.arange(k)[:, None] - np.arange(k)) ** 2
-    expected = np.outer(table.sum(1), table.sum(0)) / table.sum()
-    worst = (cost * expected).sum()
-    return 1.0 - (cost * table).sum() / worst if worst > 0 else float("nan")
 
 
 def entropy(task: Task, seed: int) -> list[int]:

@@ -8,6 +8,7 @@ from math import isfinite
 
 from markupsafe import Markup, escape
 
+from bench.discover import members
 from bench.publish.model import Estimate
 from bench.words import PARADIGM_TITLES
 
@@ -27,22 +28,6 @@ MODALITY_TITLES = {
     "electron-microscopy": "Electron microscopy",
     "pet": "PET",
     "mixed": "Mixed",
-}
-METRIC_TITLES = {
-    "auroc": "AUROC",
-    "balanced_accuracy": "Balanced accuracy",
-    "qwk": "Quadratic weighted kappa",
-    "dice": "Dice",
-    "accuracy": "Accuracy",
-    "nsd": "NSD",
-    "hd95": "HD95, pixels",
-    "lesion_f1": "Lesion F1",
-    "auprc": "AUPRC",
-    "mae": "MAE",
-    "mcc": "MCC",
-    "ece": "ECE",
-    "brier": "Brier",
-    "iou": "IoU",
 }
 SIZES = (
     (25e6, "S", "under 25 M"),
@@ -108,7 +93,8 @@ def metric(word: str) -> str:
     ('AUROC', 'Lesion F1', 'Dice (0.5–2 %)', 'Dice (contrast low)')
     """
     name, bracket, stratum = word.partition("[")
-    title = METRIC_TITLES.get(name, name[:1].upper() + name[1:].replace("_", " "))
+    known = members("bench.metrics.set", "METRIC").get(name)
+    title = known.title if known else name[:1].upper() + name[1:].replace("_", " ")
     stratum = re.sub(r"(?<=\d)-(?=\d)", DASH, stratum).replace("%", " %").replace("=", " ")
     return f"{title} ({stratum[:-1]})" if bracket else title
 

@@ -25,6 +25,7 @@ def test_half_a_vessel_by_hand():
 
 def test_empty_sides():
     empty = np.zeros((1, 12, 30), bool)
-    assert np.isnan(centreline_dice(line(5), empty)[0])
+    assert np.isnan(centreline_dice(empty, empty)[0])
+    assert centreline_dice(line(5), empty)[0] == 0
     assert centreline_dice(empty, line(5))[0] == 0
     assert centreline_dice(line(1), line(9))[0] == 0

@@ -140,19 +140,49 @@ def test_a_single_class_leaves_the_primary_out():
     assert "accuracy" in found
 
 
-def test_empty_masks_are_judged_by_specificity():
-    t = task("mask", ["background", "lesion"], "dice", "dense")
+def found_missed_false_and_clean():
+    """Four images: the lesion found, the lesion missed, none but one called, none and none called."""
     truth, output = np.zeros((2, 4, 10, 10), np.uint8)
     truth[0, 2:5, 2:5] = truth[1, 2:5, 2:5] = 1
     output[0] = truth[0]
     output[2, 0, 0] = 1
-    found = {n: i.value for n, i in score(t, output, split(truth), resamples=None).items()}
-    assert found["dice"] == found["iou"] == found["nsd"] == 0.5
+    return truth, output
+
+
+@pytest.mark.parametrize("name", ["lesion", "vessel"])
+@pytest.mark.parametrize(("scoring", "images"), [(1, 2), (2, 3)])
+def test_a_false_alarm_counts_from_scoring_2_on(name, scoring, images):
+    t = task("mask", ["background", name], "dice", "dense")
+    truth, output = found_missed_false_and_clean()
+    found = {n: i.value for n, i in score(t, output, split(truth), resamples=None, scoring=scoring).items()}
+    assert found["dice"] == found["iou"] == found["nsd"] == pytest.approx(1 / images)
+    assert found["hd95"] == pytest.approx(np.hypot(10, 10) * (images - 1) / images)
+    assert found.get("cldice") == (pytest.approx(1 / images) if name == "vessel" else None)
+    assert found.get("dice_foreground") == (0.5 if scoring == 2 else None)
+    assert found["dice[2-10%]"] == 0.5
+    assert "dice[<0.5%]" not in found
     assert found["specificity"] == 0.5
-    assert found["hd95"] == pytest.approx(np.hypot(10, 10) / 2)
     assert found["lesion_recall"] == found["lesion_recall[2-10%]"] == 0.5
     assert found["lesion_f1"] == pytest.approx(2 / (2 + 1 + 1))
-    assert "cldice" not in found
+
+
+def test_a_stratum_of_masks_keeps_its_false_alarms():
+    t = task("mask", ["background", "lesion"], "dice", "dense")
+    truth, output = (np.concatenate([m, m[:1], m[:1]]) for m in found_missed_false_and_clean())
+    contrast = np.array([0.0, 1.0, np.nan, np.nan, 2.0, 3.0])
+    found = score(t, output, split(truth, strata={"contrast": contrast}), resamples=None)
+    assert found["dice[contrast=low]"].value == pytest.approx(1 / 2)
+    assert found["dice[contrast=middle]"].value == 0
+
+
+def test_a_class_no_image_shows_is_not_judged_by_false_alarms():
+    t = task("mask", ["background", "lesion", "other"], "dice", "dense")
+    truth, output = found_missed_false_and_clean()
+    output[3, 9, 9] = 2
+    weights = np.array([[1, 1, 1, 1], [0, 0, 2, 2]], np.uint8)
+    values = primary_replicates(t, output, split(truth), weights)
+    assert values[0] == pytest.approx(1 / 3)
+    assert np.isnan(values[1])
 
 
 def test_vessels_have_a_centreline_and_contrast_its_terciles():

@@ -1,0 +1,55 @@
+"""Dice of each image, mean over images, then over foreground classes.
+
+An image without a class counts where the class is predicted all the same: that false alarm has Dice 0. Where neither
+mask has the class Dice is 0/0 and the image does not enter the mean, as true negative pixels do not enter Dice. This is
+the rule of nnU-Net (Isensee et al. 2021). The other rule in use counts such an image as 1 (BraTS; Maier-Hein et al.
+2024); then an answer of background everywhere scores the share of images without the finding instead of 0, and a rare
+class is judged by its absence. How often images without a class are left empty is reported apart, as `specificity`;
+the images that show it alone, as `dice_foreground`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.metrics.base import Comparison, Metric
+from bench.metrics.lesions import SIZES, size_bin
+from bench.metrics.overlap import FALSE_ALARMS, areas, images_dice, over_images
+from bench.metrics.resample import mean_defined, ratio
+
+
+class Dice(Metric):
+    """In brackets: images by the area of the class, and by stratum."""
+
+    name = "dice"
+    title = "Dice"
+    targets = ("mask",)
+    primary_for = ("mask",)
+    changes = {2: FALSE_ALARMS}
+
+    def value(self, given: Comparison) -> np.ndarray:
+        return over_images(given, given.once(images_dice))
+
+    def parts(self, given: Comparison) -> dict[str, np.ndarray]:
+        dice, found = given.once(images_dice), given.once(areas)
+        bins = np.where(found.theirs > 0, size_bin(found.theirs / given.labels[0].size), -1)
+        sizes = {name: np.where(bins == i, dice, np.nan) for i, name in enumerate(SIZES)}
+        strata = {name: np.where(keep[:, None], dice, np.nan) for name, keep in given.strata.items()}
+        return {name: over_images(given, values) for name, values in (sizes | strata).items()}
+
+    def chance(self, classes: int) -> float:
+        return 0.0
+
+    def of_areas(self, shared: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+        """The metric of many predictions of the same images at once, for choosing between them: float64 (m,).
+
+        shared, ours: pixels of each image and foreground class that are predicted rightly, and predicted at all,
+        (n, k - 1, m); theirs: true ones, (n, k - 1). NaN where no image shows a class.
+        """
+        values = ratio(2 * shared, ours + theirs[..., None])
+        defined = ~np.isnan(values)
+        mean = ratio(np.where(defined, values, 0.0).sum(0), defined.sum(0))
+        return mean_defined(np.where((theirs > 0).any(0)[:, None], mean, np.nan).T)
+
+
+METRIC = Dice()

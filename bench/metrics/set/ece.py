@@ -1,0 +1,26 @@
+"""Expected calibration error after scaling by a temperature fitted on held-out images (Guo et al. 2017)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.metrics import calibration
+from bench.metrics.base import Comparison, Metric
+
+
+class Ece(Metric):
+    """Undefined where the protocol had no held-out images to fit a temperature on."""
+
+    name = "ece"
+    title = "ECE"
+    targets = ("binary", "multi-class", "ordinal")
+    higher_is_better = False
+
+    def value(self, given: Comparison) -> np.ndarray:
+        if given.temperature is None or len(given.labels) < calibration.MIN_CASES:
+            return given.undefined
+        scaled = calibration.apply_temperature(given.output, given.temperature)
+        return calibration.calibration_error(given.labels, scaled, given.weights)
+
+
+METRIC = Ece()

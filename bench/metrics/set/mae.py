@@ -1,0 +1,23 @@
+"""Mean distance between the true class and the expected class, rounded."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.metrics import confusion
+from bench.metrics.base import Comparison, Metric
+
+
+class Mae(Metric):
+    """See the module."""
+
+    name = "mae"
+    title = "MAE, classes"
+    targets = ("ordinal",)
+    higher_is_better = False
+
+    def value(self, given: Comparison) -> np.ndarray:
+        return confusion.mean_absolute_error(given.labels, given.once(confusion.ordinal_decision), given.weights)
+
+
+METRIC = Mae()

@@ -1,0 +1,24 @@
+"""Normalised surface Dice at 2 pixels of the mask (Nikolov et al. 2021), mean over images, then over classes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.metrics.base import Comparison, Metric
+from bench.metrics.overlap import FALSE_ALARMS, over_images
+from bench.metrics.surface import surfaces
+
+
+class Nsd(Metric):
+    """See the module; images without a class as for `dice`."""
+
+    name = "nsd"
+    title = "NSD"
+    targets = ("mask",)
+    changes = {2: FALSE_ALARMS}
+
+    def value(self, given: Comparison) -> np.ndarray:
+        return over_images(given, given.once(surfaces).dice)
+
+
+METRIC = Nsd()
