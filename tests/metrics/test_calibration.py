@@ -19,6 +19,58 @@ def test_calibration_error_equals_torchmetrics():
     assert calibration.calibration_error(LABELS, p, ONE)[0] == pytest.approx(float(reference), abs=1e-6)
 
 
+@pytest.mark.parametrize("edge", range(8, 15))
+def test_the_upper_edge_belongs_to_a_bin_as_in_torchmetrics(edge):
+    """Confidences on an edge, one right and one wrong just below it: the two are averaged in one bin."""
+    confidence = np.array([edge / 15, edge / 15 - 0.03, edge / 15 + 0.03])
+    p, labels, once = np.stack([confidence, 1 - confidence], 1), np.array([0, 1, 0]), np.ones((1, 3), np.uint8)
+    lower, upper = (1 - confidence[0]) + (0 - confidence[1]), 1 - confidence[2]
+    assert calibration.calibration_error(labels, p, once)[0] == pytest.approx((abs(lower) + abs(upper)) / 3)
+
+
+def test_certain_answers_fill_the_last_bin():
+    p, once = np.array([[1.0, 0.0], [0.94, 0.06]]), np.ones((1, 2), np.uint8)
+    assert calibration.calibration_error(np.array([1, 0]), p, once)[0] == pytest.approx(abs(-1 + 0.06) / 2)
+
+
+def folded_mean(mean, deviation):
+    return np.abs(np.random.default_rng(0).normal(mean, deviation, 2_000_000)).mean()
+
+
+def test_the_correction_by_hand():
+    """Two bins. Confidence .7: 3 of 4 right, gap .05, variance of the mean 3/16 * 4/3 / 4; .9: one case, .9 * .1."""
+    confidence = np.array([0.7, 0.7, 0.7, 0.7, 0.9])
+    p, labels, once = np.stack([confidence, 1 - confidence], 1), np.array([0, 0, 0, 1, 0]), np.ones((1, 5), np.uint8)
+    first = 2 * 0.05 - folded_mean(0.05, np.sqrt(3 / 16 / 3))
+    second = 2 * 0.1 - folded_mean(0.1, np.sqrt(0.09))
+    assert calibration.corrected_calibration_error(labels, p, once)[0] == pytest.approx(
+        max(0, (4 * first + second) / 5), abs=1e-3
+    )
+    wrong = np.array([1, 1, 1, 0, 1])
+    first = 2 * 0.45 - folded_mean(0.45, np.sqrt(3 / 16 / 3))
+    second = 2 * 0.9 - folded_mean(0.9, np.sqrt(0.09))
+    assert calibration.corrected_calibration_error(wrong, p, once)[0] == pytest.approx(
+        (4 * first + second) / 5, abs=1e-3
+    )
+
+
+@pytest.mark.parametrize(("shift", "bias"), [(0.0, 0.028), (0.05, 0.01), (0.1, 0.01)])
+def test_the_correction_takes_the_bias_and_its_interval_covers(shift, bias):
+    rng, n, true = np.random.default_rng(0), 200, shift
+    found, covered = [], []
+    for _ in range(60):
+        confidence = 0.6 + 0.4 * rng.beta(3, 1, n)
+        p, y = np.stack([confidence, 1 - confidence], 1), (rng.random(n) >= confidence - shift).astype(int)
+        weights = np.concatenate([np.ones((1, n)), rng.multinomial(n, np.full(n, 1 / n), 100)]).astype(np.uint8)
+        value, *draws = calibration.corrected_calibration_error(y, p, weights)
+        found.append(value - true)
+        covered.append(np.quantile(draws, 0.025) <= true <= np.quantile(draws, 0.975))
+        plain = calibration.calibration_error(y, p, weights[:1])[0]
+        assert value <= plain
+    assert abs(np.mean(found)) < bias
+    assert np.mean(covered) > (0.5 if shift == 0 else 0.88)
+
+
 def test_brier_equals_scikit_learn_for_two_classes():
     p = softmax(LOGITS[:, :2], axis=1)
     y = (LABELS > 1).astype(int)

@@ -119,16 +119,18 @@ def test_a_multi_label_macro_leaves_rare_labels_out_and_has_no_accuracy():
     assert "accuracy" not in found
 
 
-def test_calibration_needs_500_cases_and_a_temperature_from_validation():
+@pytest.mark.parametrize(("scoring", "enough"), [(1, 500), (2, 200)])
+def test_calibration_needs_cases_enough_and_a_temperature_from_validation(scoring, enough):
     t = CASES["multi-class"][0]
-    small, large = split(np.arange(499) % 3), split(np.arange(501) % 3)
-    assert not any("ece" in m for m in score(t, probabilities(499, 3), small, resamples=None))
-    output = probabilities(501, 3)
-    plain = score(t, output, large, resamples=None)
+    small, large = split(np.arange(enough - 1) % 3), split(np.arange(enough) % 3)
+    how = {"resamples": None, "scoring": scoring}
+    assert not any("ece" in m for m in score(t, probabilities(enough - 1, 3), small, **how))
+    output = probabilities(enough, 3)
+    plain = score(t, output, large, **how)
     assert "ece_unscaled" in plain
     assert "ece" not in plain
     temperature = fit_temperature(probabilities(200, 3, seed=5), np.arange(200) % 3)
-    scaled = score(t, output, large, resamples=None, temperature=temperature)
+    scaled = score(t, output, large, **how, temperature=temperature)
     assert scaled["ece"].value < scaled["ece_unscaled"].value
 
 

@@ -15,12 +15,12 @@ class Ece(Metric):
     title = "ECE"
     targets = ("binary", "multi-class", "ordinal")
     higher_is_better = False
+    changes = {2: calibration.CORRECTED}
 
     def value(self, given: Comparison) -> np.ndarray:
-        if given.temperature is None or len(given.labels) < calibration.MIN_CASES:
+        if given.temperature is None:
             return given.undefined
-        scaled = calibration.apply_temperature(given.output, given.temperature)
-        return calibration.calibration_error(given.labels, scaled, given.weights)
+        return calibration.reported_error(given, calibration.apply_temperature(given.output, given.temperature))
 
 
 METRIC = Ece()

@@ -15,11 +15,10 @@ class EceUnscaled(Metric):
     title = "ECE, unscaled"
     targets = ("binary", "multi-class", "ordinal")
     higher_is_better = False
+    changes = {2: calibration.CORRECTED}
 
     def value(self, given: Comparison) -> np.ndarray:
-        if len(given.labels) < calibration.MIN_CASES:
-            return given.undefined
-        return calibration.calibration_error(given.labels, given.output, given.weights)
+        return calibration.reported_error(given, given.output)
 
 
 METRIC = EceUnscaled()
