@@ -37,7 +37,7 @@ def COMMAND(
 ) -> None:
     """Check SUBMISSION: schema, fingerprint, ids and hashes; with options, every number. Executes nothing it brings."""
     from bench.leaderboard.collect import default_roots
-    from bench.submissions.verify import verify
+    from bench.submissions.verify import SHOWN, verify
 
     report = verify(
         submission,
@@ -69,13 +69,13 @@ def COMMAND(
     else:
         for line in report.checked:
             click.echo(f"  checked  {line}")
-        for line in report.alarms[:40]:
+        for line in report.alarms[:SHOWN]:
             click.echo(f"  LOOK     {line}")
-        for line in report.problems[:40]:
+        for line in report.problems[:SHOWN]:
             click.echo(f"  WRONG    {line}")
-        if len(report.problems) > 40:
-            click.echo(f"  ... and {len(report.problems) - 40} more")
-        verdict = f"accepted, badge: {report.badge}" if report.accepted else "refused"
+        if len(report.problems) > SHOWN:
+            click.echo(f"  ... and {len(report.problems) - SHOWN} more")
+        verdict = f"accepted, badge: {report.badge}" if report.accepted else "refused; see refused.json"
         click.echo(f"{submission}: {verdict}")
     if not report.accepted:
         raise click.exceptions.Exit(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench.data.load import sources
 from bench.data.task import Suite, Task
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
@@ -14,25 +15,25 @@ PROSE = {"title", "description", "citation", "caveats"}
 """Keys of cards that explain and decide nothing: a better sentence does not make results incomparable."""
 
 
-def suite_fingerprint(
-    suite: Suite, tasks: Mapping[str, Task], protocols: Mapping[str, Protocol], checksums: Mapping[str, str]
-) -> str:
+def suite_fingerprint(suite: Suite, tasks: Mapping[str, Task], protocols: Mapping[str, Protocol]) -> str:
     """SHA-256 over all that decides a score of the suite, independent of the order of keys, tasks and protocols.
 
-    A suite under scoring 1 states no scoring version: its fingerprint is that of before there was one.
+    Protocols, budgets, seeds, scoring version, and the data as far as they are known before they are read: the cards
+    with the checksums they pin, and the version of the reader of each (of a phantom: of the procedure that draws it).
+    A suite under scoring 1 keeps the formula of its records, which knew neither scoring nor reader versions.
 
-    tasks, protocols: by name, at least those of the suite. checksums: task name -> hash of its data, where known;
-    the checksums of the cards count in any case. Raises CardError for a name that is not given.
+    tasks, protocols: by name, at least those of the suite. Raises CardError for a name that is not given.
     """
     uses = [use.model_dump(mode="json") | {"budgets": sorted(use.budgets)} for use in suite.protocols]
     named = sorted({use.name for use in suite.protocols})
-    unsaid = {"title", "description", "tasks", "protocols"} | ({"scoring"} if suite.scoring == 1 else set())
+    first = suite.scoring == 1
+    unsaid = {"title", "description", "tasks", "protocols"} | ({"scoring"} if first else set())
     meaning = {
         "suite": suite.model_dump(mode="json", by_alias=True, exclude=unsaid),
         "uses": sorted(uses, key=canonical_json),
         "tasks": {name: meaning_of_task(_known(tasks, name, suite)) for name in suite.tasks},
         "protocols": {name: _known(protocols, name, suite).sha256 for name in named},
-        "data": {name: checksums[name] for name in sorted(set(suite.tasks) & set(checksums))},
+        "data": {} if first else {name: _reader_version(tasks[name]) for name in suite.tasks},
     }
     return sha256_text(canonical_json(meaning))
 
@@ -42,6 +43,12 @@ def meaning_of_task(task: Task) -> dict[str, Any]:
     values = task.model_dump(mode="json", by_alias=True, exclude=PROSE)
     values["source"] = {key: value for key, value in values["source"].items() if key != "url"}
     return values
+
+
+def _reader_version(task: Task) -> str | None:
+    """Version of what turns the card's source into arrays; None for a reader that is not known here."""
+    reader = sources().get(str(task.source.get("reader")))
+    return reader.version if reader else None
 
 
 def _known(choices: Mapping[str, Any], name: str, suite: Suite) -> Any:

@@ -21,6 +21,8 @@ MIN_CASES_PLAIN = 500
 """The same for the plain estimate of scoring 1: what 300 more cases did for its bias, the correction does."""
 TEMPERATURES = (0.05, 20.0)
 """Range in which a temperature is sought."""
+SURE = 2.0
+"""Standard errors by which a temperature must better the held-out log loss to be used."""
 
 
 def brier(truth: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -97,19 +99,24 @@ def _mean_of_folded(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature in [0.05, 20] that minimises the log loss of softmax(log p / T) (Guo et al. 2017).
+    """The temperature in [0.05, 20] that minimises the log loss of softmax(log p / T) (Guo et al. 2017), or 1.
 
+    1 unless the mean loss falls by more than twice its standard error: a temperature fitted on few images follows
+    their noise, and models of folds, which learn from fewer images, are less confident than the one that is scaled.
     Meant for validation predictions, never for test labels. probabilities: (n, k); labels: class index (n,).
     """
     logits = _logits(probabilities)
     rows = np.arange(len(labels))
 
-    def loss(log_temperature: float) -> float:
+    def losses(log_temperature: float) -> np.ndarray:
         scaled = logits * np.exp(-log_temperature)
-        return float((_log_sum_exp(scaled) - scaled[rows, labels]).mean())
+        return _log_sum_exp(scaled) - scaled[rows, labels]
 
-    best = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(best.x))
+    bounds, precise = tuple(np.log(TEMPERATURES)), {"xatol": 1e-6}
+    best = minimize_scalar(lambda x: losses(x).mean(), bounds=bounds, method="bounded", options=precise)
+    gain = losses(0.0) - losses(best.x)
+    sure = len(gain) > 1 and gain.mean() > SURE * gain.std(ddof=1) / np.sqrt(len(gain))
+    return float(np.exp(best.x)) if sure else 1.0
 
 
 def chosen_temperature(chosen: Mapping[str, float | int | str]) -> float | None:

@@ -163,5 +163,5 @@ def run_folder(out: str, encoder: Encoder, plan: Plan) -> Path:
 
 
 def fingerprint_of(plan: Plan) -> str:
-    """Fingerprint of the plan's suite: its cards with their checksums, its protocols, its budgets and seeds."""
-    return suite_fingerprint(plan.suite, plan.tasks, plan.protocols, {})
+    """Fingerprint of the plan's suite (`bench.data.fingerprint.suite_fingerprint`)."""
+    return suite_fingerprint(plan.suite, plan.tasks, plan.protocols)

@@ -6,6 +6,7 @@ submissions/<encoder>/
     <suite>/records.jsonl       every unit of the suite (.bz2 in a compact submission)
     <suite>/predictions/<task>.npz  of every unit (of those that feed a board at all labels in a compact one)
     badge.json                  written by `medssl verify`, never by the author
+    refused.json                the same, where it found something wrong
 """
 
 from __future__ import annotations

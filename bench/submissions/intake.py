@@ -25,7 +25,7 @@ MAX_UNPACKED_BYTES = 256 * 1024**2
 _NAME = r"[a-z0-9][a-z0-9._-]{0,127}"
 _WEIGHTS = re.compile(r"(?i)[a-z0-9][a-z0-9._/-]{0,200}\.(safetensors|pth|pt|bin|ckpt|onnx|parquet|npz|pt2|json)")
 _KNOWN = (
-    re.compile(r"encoder\.toml|badge\.json|training\.json|README\.md"),
+    re.compile(r"encoder\.toml|badge\.json|refused\.json|training\.json|README\.md"),
     re.compile(rf"{_NAME}/records\.jsonl(\.bz2)?"),
     re.compile(rf"{_NAME}/predictions/{_NAME}\.npz"),
 )

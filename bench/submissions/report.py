@@ -25,6 +25,8 @@ class Report:
     unchecked: int = 0
     """Units of a compact submission that carry no predictions: only a rerun can check them."""
     largest_difference: float = 0.0
+    metrics: dict[str, set[bool]] = field(default_factory=dict)
+    """Metric -> whether records hold it, where it can be recomputed: both where some do and some do not."""
 
     @property
     def accepted(self) -> bool:

@@ -124,16 +124,32 @@ def compare(
     *,
     primary_only: bool = False,
 ) -> None:
-    """Add a problem for each metric of the record that differs from `fresh` by more than `tolerance`."""
+    """Add a problem for each metric of the record that differs from `fresh` by more than `tolerance`.
+
+    A secondary metric that no record holds is one made later: `check_absent_metrics` tells of it.
+    """
     for split, name, again, sent in _pairs(record, fresh):
         if primary_only and name != record.metric:
             continue
+        if again is not None and name != record.metric:
+            report.metrics.setdefault(name.partition("[")[0], set()).add(sent is not None)
+            if sent is None:
+                continue
         if again is None or sent is None or (difference := _distance(again, sent)) is None:
             report.problems.append(f"{record.unit.key}: {name[:60]!r} on {split[:40]!r} is not what is recomputed")
             continue
         report.largest_difference = max(report.largest_difference, difference)
         if difference > tolerance:
             report.problems.append(f"{record.unit.key}: {name} on {split} is {_told(sent, again)}")
+
+
+def check_absent_metrics(report: Report) -> None:
+    """Tell of metrics that no record holds, and refuse those that some records hold and others lack."""
+    for name, held in sorted(report.metrics.items()):
+        if held == {False}:
+            report.alarms.append(f"no record holds {name!r}, which is a metric here")
+        elif held == {True, False}:
+            report.problems.append(f"some records hold {name!r}, others lack it where it is defined")
 
 
 def _pairs(

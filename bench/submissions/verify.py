@@ -12,7 +12,14 @@ from bench.data.task import read_suite
 from bench.errors import SubmissionError, UserError
 from bench.submissions import rerun as rerunning
 from bench.submissions import rescore as rescoring
-from bench.submissions.badge import BadgeFile, badge_of, contents_sha256, write_badge
+from bench.submissions.badge import (
+    BadgeFile,
+    RefusalFile,
+    badge_of,
+    contents_sha256,
+    write_badge,
+    write_refusal,
+)
 from bench.submissions.folder import Results, encoder_folders, read_results
 from bench.submissions.intake import inspect
 from bench.submissions.plans import plan_for
@@ -20,6 +27,8 @@ from bench.submissions.report import Report
 from bench.submissions.structure import check_copies, check_structure
 from bench.words import Badge
 
+SHOWN = 40
+"""Problems that are kept and printed: a spoilt submission can have thousands."""
 _RANK: tuple[Badge, ...] = get_args(Badge)
 
 
@@ -35,7 +44,7 @@ def verify(
     against: Sequence[Path] = (),
     trust_code: bool = False,
 ) -> Report:
-    """Check a submission; write its badge when nothing is wrong. A submission that is refused loses the one it has.
+    """Check a submission; write its badge when nothing is wrong, else the problems beside the one it may have.
 
     rescore: recompute every metric and interval from the predictions. rerun: recompute from the weights, all
     units or `sample` random ones drawn with `seed` (by default the system's, which an author cannot know).
@@ -60,6 +69,7 @@ def verify(
             rescoring.check_predictions(result, plan, report, rescore=rescore)
         if (rerun or sample) and report.accepted:
             rerunning.check_rerun(folder, result, plan, report, sample=sample, seed=seed, trust_code=trust_code)
+    rescoring.check_absent_metrics(report)
     rerun_too = rerun or sample is not None
     if report.accepted and (rerun_too or (rescore and not report.unchecked)):
         report.badge = "reproduced" if rerun_too else "rescored"
@@ -69,7 +79,7 @@ def verify(
     if _RANK.index(report.badge) < _RANK.index(came):
         report.alarms.append(f"came with the badge {came!r}, of which this verification shows only {report.badge!r}")
     if not report.accepted:
-        (folder / "badge.json").unlink(missing_ok=True)
+        _refuse(report)
     return report
 
 
@@ -82,6 +92,14 @@ def _others(name: str, roots: Sequence[Path]) -> list[Results]:
         except UserError:
             continue
     return found
+
+
+def _refuse(report: Report) -> None:
+    contents, now = contents_sha256(report.folder), datetime.now(UTC).isoformat(timespec="seconds")
+    problems = report.problems[:SHOWN]
+    write_refusal(
+        report.folder, RefusalFile(contents_sha256=contents, verified=now, medssl=__version__, problems=problems)
+    )
 
 
 def _sign(report: Report) -> None:

@@ -1,5 +1,6 @@
 """A suite's fingerprint: every definition, parameter and checksum counts, the order of keys does not."""
 
+import bz2
 import copy
 from types import SimpleNamespace
 
@@ -8,10 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.data.fingerprint import suite_fingerprint
-from bench.data.task import Suite, Task
+from bench.data.sources.npz import NpzSource
+from bench.data.task import Suite, Task, suite_names
 from bench.errors import CardError
+from bench.locate import shipped
 from bench.metrics import SCORING
 from bench.protocols.base import Protocol
+from bench.runs.plan import make_plan
+from bench.runs.records import Record
+from bench.strict import read_toml
 
 SUITE = {
     "schema": 1, "name": "s", "title": "S", "tasks": ["t", "u"],
@@ -40,13 +46,12 @@ class Linear(Protocol):
         raise NotImplementedError
 
 
-def of(suite=SUITE, tasks=None, protocols=None, checksums=None):
+def of(suite=SUITE, tasks=None, protocols=None):
     tasks = tasks or {"t": card("t"), "u": card("u")}
     return suite_fingerprint(
         Suite.parse(suite, where="s"),
         {name: Task.parse(values, where=name) for name, values in tasks.items()},
         protocols or {"p-v1": Linear("p-v1", c=1), "q-v1": Linear("q-v1", k=2)},
-        checksums if checksums is not None else {"t": "1" * 64, "u": "2" * 64},
     )
 
 
@@ -101,14 +106,33 @@ def test_the_scoring_version_counts_and_the_first_one_is_not_spoken_of():
     assert first != of(SUITE | {"scoring": 2})
     assert of() == of(SUITE | {"scoring": SCORING})
     # The value of before suites stated a scoring version.
-    assert first == "66d17818cd3e2bb431d520cea188625ad40872eb790fd15029ea3ccf6fad6154"
+    assert first == "67571387578e749363c40f5cfcd4a45bc00db9d204ea4456ceeb123de7e7f234"
 
 
-def test_parameters_and_data_count():
+def test_parameters_count():
     assert of(protocols={"p-v1": Linear("p-v1", c=2), "q-v1": Linear("q-v1", k=2)}) != of()
     assert of(protocols={"p-v1": Linear("p-v1", c=1, d=1), "q-v1": Linear("q-v1", k=2)}) != of()
-    assert of(checksums={"t": "3" * 64, "u": "2" * 64}) != of()
-    assert of(checksums={"t": "1" * 64}) != of()
+
+
+def test_the_version_of_a_reader_counts_from_scoring_2_on(monkeypatch):
+    before = of(), of(SUITE | {"scoring": 1})
+    monkeypatch.setattr(NpzSource, "version", "another")
+    assert of() != before[0]
+    assert of(SUITE | {"scoring": 1}) == before[1]
+
+
+@pytest.mark.parametrize("encoder", ["raw-pixels", "tiny-vit-simclr"])
+def test_phantom_v1_keeps_the_fingerprint_of_the_records_made_on_it(encoder):
+    with bz2.open(shipped("submissions") / encoder / "phantom-v1" / "records.jsonl.bz2", "rt") as file:
+        record = Record.from_json(file.readline())
+    plan = make_plan("phantom-v1")
+    assert record.scoring == plan.suite.scoring == 1
+    assert record.made_by.suite_fingerprint == suite_fingerprint(plan.suite, plan.tasks, plan.protocols)
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_shipped_suite_states_its_scoring(name):
+    assert "scoring" in read_toml(shipped("tasks") / "suites" / f"{name}.toml")
 
 
 @given(st.randoms(use_true_random=False))

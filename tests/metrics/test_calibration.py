@@ -85,7 +85,7 @@ def test_weights_are_repetitions():
         assert metric(truth, p, w)[0] == pytest.approx(metric(truth[rows], p[rows], once)[0])
 
 
-@pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("sharpness", [0.5, 2.0])
 def test_temperature_undoes_a_known_sharpening(sharpness):
     p = softmax(LOGITS * sharpness, axis=1)
     found = calibration.fit_temperature(p, LABELS)
@@ -94,6 +94,24 @@ def test_temperature_undoes_a_known_sharpening(sharpness):
     assert found == pytest.approx(grid[::20][np.argmin(losses)], rel=0.01)
     assert found == pytest.approx(sharpness, rel=0.15)
     np.testing.assert_allclose(calibration.apply_temperature(p, sharpness), softmax(LOGITS, axis=1), atol=1e-5)
+
+
+def test_a_temperature_within_the_noise_of_few_images_is_1():
+    """Calibrated as they are; what fits 40 of them best is another temperature each time, and none is used."""
+    p = softmax(LOGITS, axis=1)
+    parts = [slice(i, i + 40) for i in range(0, 800, 40)]
+    found = np.array([calibration.fit_temperature(p[s], LABELS[s]) for s in parts])
+    assert (found == 1).mean() >= 0.85
+    assert calibration.fit_temperature(p, LABELS) == 1
+    assert calibration.fit_temperature(p[:1], LABELS[:1]) == 1
+
+
+def test_two_standard_errors_decide():
+    """A gain g with standard error s in so many copies: s shrinks with their root, and the temperature is used."""
+    p, labels = np.array([[0.9, 0.1]] * 10), np.array([0] * 6 + [1] * 4)
+    assert calibration.fit_temperature(p, labels) == 1
+    many = calibration.fit_temperature(np.repeat(p, 9, axis=0), np.repeat(labels, 9))
+    assert many == pytest.approx(np.log(9) / np.log(1.5), rel=1e-3)
 
 
 def test_temperature_keeps_certain_answers_finite():

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.discover import members
 from bench.errors import UserError
 from bench.files import sha256_file
 from bench.metrics import calibration
+from bench.metrics.base import Comparison, Metric
+from bench.metrics.set.auroc import Auroc
 from bench.runs.records import Record
 from bench.submissions.badge import BadgeFile, badge_of, contents_sha256, write_badge
 from bench.submissions.verify import verify
-from benchmarks.hostile.base import copy, edit_card, write_submission, write_tasks
+from benchmarks.hostile.base import copy, edit_card, edit_record, write_submission, write_tasks
 from benchmarks.hostile.cases import CASES, HARMLESS, MARKER, NEEDS_RERUN
 
 
@@ -104,8 +108,70 @@ def test_a_badge_with_the_right_hash_is_not_believed(made, tmp_path: Path) -> No
     assert badge_of(folder) == "rescored"
     CASES["edited metric"](folder, folder)
     write_badge(folder, forged.model_copy(update={"contents_sha256": contents_sha256(folder)}))
+    kept = (folder / "badge.json").read_bytes()
     assert not verify(folder, rescore=True, tasks=tasks).accepted
     assert badge_of(folder) == "declared"
+    assert (folder / "badge.json").read_bytes() == kept
+
+
+def test_a_refusal_takes_nothing_away_and_ends_with_the_next_acceptance(made, tmp_path: Path, monkeypatch) -> None:
+    """A fault of this version must not cost a submission its badge."""
+    _, tasks, honest, _ = made
+    folder = copy(honest, tmp_path)
+    verify(folder, rescore=True, tasks=tasks)
+    contents, badge = contents_sha256(folder), (folder / "badge.json").read_bytes()
+    monkeypatch.setattr(Auroc, "value", lambda self, given: np.full(len(given.weights), 0.5))
+    report = verify(folder, rescore=True, tasks=tasks)
+    refused = json.loads((folder / "refused.json").read_text())
+    assert refused["problems"] == report.problems[:40] != []
+    assert (contents_sha256(folder), (folder / "badge.json").read_bytes()) == (contents, badge)
+    assert badge_of(folder) == "declared"
+    monkeypatch.undo()
+    assert verify(folder, rescore=True, tasks=tasks).accepted
+    assert badge_of(folder) == "rescored"
+    assert not (folder / "refused.json").exists()
+
+
+class Later(Metric):
+    """A secondary metric that was not there when the records were made."""
+
+    name = "later"
+    title = "Later"
+    targets = ("binary", "multi-class")
+
+    def value(self, given: Comparison) -> np.ndarray:
+        return np.ones(len(given.weights))
+
+
+def with_metric(monkeypatch: pytest.MonkeyPatch, since: int) -> None:
+    known = members("bench.metrics.set", "METRIC")
+    monkeypatch.setattr(Later, "since", since, raising=False)
+    monkeypatch.setitem(known, "later", Later())
+
+
+@pytest.mark.parametrize(("since", "told"), [(2, ["no record holds 'later', which is a metric here"]), (3, [])])
+def test_a_later_secondary_metric_refuses_nobody(made, tmp_path: Path, monkeypatch, since: int, told: list) -> None:
+    _, tasks, honest, _ = made
+    folder = copy(honest, tmp_path)
+    with_metric(monkeypatch, since)
+    report = verify(folder, rescore=True, tasks=tasks)
+    assert (report.problems, report.alarms, report.badge) == ([], told, "rescored")
+
+
+def test_a_metric_of_some_records_alone_is_refused(made, tmp_path: Path) -> None:
+    """Leaving out what does not please is not a later metric."""
+    _, tasks, honest, _ = made
+    folder = copy(honest, tmp_path)
+    edit_record(folder, lambda record: record["metrics"]["test"].pop("mcc"))
+    report = verify(folder, rescore=True, tasks=tasks)
+    assert report.problems == ["some records hold 'mcc', others lack it where it is defined"]
+
+
+def test_a_metric_that_is_not_known_here_is_refused(made, tmp_path: Path) -> None:
+    _, tasks, honest, _ = made
+    folder = copy(honest, tmp_path)
+    edit_record(folder, lambda record: record["metrics"]["test"].update(mine=record["metrics"]["test"]["mcc"]))
+    assert "'mine' on 'test' is not what is recomputed" in verify(folder, rescore=True, tasks=tasks).problems[0]
 
 
 def test_features_alone_cannot_be_reproduced(made, tmp_path: Path) -> None:
