@@ -76,6 +76,8 @@ def _print(collection: Collection, tables: Mapping[str, Board], board: str | Non
         for row in table.rows:
             if row.why_unranked:
                 out.print(f"  {row.encoder} has no rank: {row.why_unranked}", markup=False, soft_wrap=True)
+        for note in table.notes:
+            out.print(f"  {note}", markup=False, soft_wrap=True)
     for encoder, why in collection.left_out.items():
         out.print(f"  Left out: {encoder}: {why}", markup=False, soft_wrap=True)
     for line in hint(collection):

@@ -157,6 +157,8 @@ def _summary(records, folder: Path, spent, plan) -> None:
         out.print(f"Warnings: {'; '.join(warned[:5])}", markup=False)
     out.print(f"{len(records)} records in {folder}", markup=False, soft_wrap=True)
     out.print(f"Time: {spent}", markup=False, soft_wrap=True)
+    for encoder, why in beside.left_out.items() if beside else ():
+        out.print(f"Not compared: {encoder}: {why}", markup=False, soft_wrap=True)
     for line in hint(beside) if beside else ():
         out.print(line, markup=False, soft_wrap=True)
 

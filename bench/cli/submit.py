@@ -32,9 +32,9 @@ def COMMAND(encoder: Path, runs: Path, out: Path, suites: tuple[str, ...], with_
     click.echo(f"Weights: {_weights(made)}")
     for name, tasks in made.own.items():
         click.echo(
-            f"{name} is of tasks of your own. Sending it publishes their names ({', '.join(tasks)}), every score,"
+            f"{name} is a suite of your own: this publishes the names of its tasks ({', '.join(tasks)}), every score,\n"
+            "and what was predicted for each test image. Only who has the data can verify it."
         )
-        click.echo("and what was predicted for each of their test images; only who has the data can verify it.")
     if made.kept_back:
         click.echo(f"Not sent: your runs on {', '.join(made.kept_back)}")
     folder = quote(str(made.folder))

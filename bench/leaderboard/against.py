@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from bench.data.fingerprint import meaning_of_task
 from bench.data.task import Task
 from bench.protocols.base import Protocol
-from bench.runs.kept import kept_plan
 from bench.runs.plan import Plan
 from bench.runs.records import Record
 from bench.submissions.folder import Results
@@ -31,8 +30,7 @@ def unknown(tasks: Mapping[str, Task], protocols: Mapping[str, Protocol]) -> Why
 def other_plan(plan: Plan, results: Mapping[str, Results]) -> Why:
     """It is not of a unit of the plan, or its task, protocol or metrics have come to mean something else."""
     planned, now = plan.keys, _meanings(plan.tasks)
-    kept = {result.folder: kept_plan(result.folder) for result in results.values()}
-    then = {folder: _meanings(plan.tasks) if plan else now for folder, plan in kept.items()}
+    then = {r.folder: _meanings(r.plan.tasks) if r.plan else now for r in results.values()}
 
     def why(result: Results, record: Record) -> str | None:
         unit = record.unit

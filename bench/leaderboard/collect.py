@@ -18,7 +18,6 @@ from bench.leaderboard.frame import to_frame
 from bench.leaderboard.withdrawn import read_withdrawals
 from bench.locate import shipped
 from bench.protocols.base import Protocol
-from bench.runs.kept import kept_plan
 from bench.runs.plan import Plan, own_cards
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
@@ -155,6 +154,6 @@ def _collection(
 def _folders(tasks: Mapping[str, Task], results: Mapping[str, Results], cards: Cards) -> dict[str, Path | None]:
     """Where the data of tasks lie: beside the cards that were given, else where the runs found them."""
     found: dict[str, Path | None] = {}
-    for plan in filter(None, (kept_plan(result.folder) for result in results.values())):
+    for plan in filter(None, (result.plan for result in results.values())):
         found |= {name: Path(f) for name, f in plan.folders.items() if tasks.get(name) == plan.tasks[name]}
     return found | {name: folder for name, (task, folder) in cards.items() if tasks.get(name) == task}

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.data.task import Task, shipped_tasks, suite_names
 from bench.discover import members
 from bench.leaderboard import against
-from bench.runs.kept import KeptPlan, kept_plan
+from bench.runs.kept import KeptPlan
 from bench.runs.plan import Plan, make_plan, plan_of
 from bench.runs.run import fingerprint_of
 from bench.submissions.folder import Results
@@ -36,7 +36,7 @@ def of_suite(suite: str, results: Mapping[str, Results], verified: set[str], car
     Of a shipped suite, those with its fingerprint count. Of one's own, what fits the plan that the newest run kept; on
     each task the newest data. Of any other, the most common fingerprint, as the `verified` have it where there are any.
     """
-    plans = {name: plan for name, result in results.items() if (plan := kept_plan(result.folder))}
+    plans = {name: result.plan for name, result in results.items() if result.plan}
     if suite in suite_names() or not plans:
         plan = make_plan(suite) if suite in suite_names() else None
         fingerprint = fingerprint_of(plan) if plan else _most_common_print(results, verified)

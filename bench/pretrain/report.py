@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from bench import markers
+from bench.errors import SubmissionError
 from bench.leaderboard import Board, boards
 from bench.leaderboard.collect import collect
 from bench.markers import table
@@ -37,7 +38,9 @@ def refresh(document: Path, recipe: Recipe, submissions: Path) -> None:
 
 def boards_in(submissions: Path) -> dict[str, Board]:
     """The boards of phantom-v1 over everything in `submissions`; none without results."""
-    found = collect([submissions])
+    found = collect([submissions], suites=[SUITE])
+    for folder, why in found.left_out.items():
+        raise SubmissionError(why, where=folder)
     return boards(found[SUITE]) if SUITE in found else {}
 
 

@@ -73,7 +73,7 @@ def server(out: Path, port: int, version: list[int]) -> ThreadingHTTPServer:
 def serve(out: Path, port: int, inputs: Mapping[str, Any], say: Callable[[str], None]) -> None:
     """Build, serve, and build again on every change until interrupted."""
     watched = watch_list(inputs)
-    build_from(out, **inputs)
+    _build(out, inputs, say)
     version = [0]
     with server(out, port, version) as http:
         threading.Thread(target=http.serve_forever, daemon=True).start()
@@ -87,9 +87,14 @@ def serve(out: Path, port: int, inputs: Mapping[str, Any], say: Callable[[str], 
                 _rebuild(out, inputs, version, say)
 
 
+def _build(out: Path, inputs: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    for folder, why in build_from(out, **inputs).left_out.items():
+        say(f"Left out: {folder}: {why}")
+
+
 def _rebuild(out: Path, inputs: Mapping[str, Any], version: list[int], say: Callable[[str], None]) -> None:
     try:
-        build_from(out, **inputs)
+        _build(out, inputs, say)
     except UserError as error:
         say(f"Not built: {error}")
         return

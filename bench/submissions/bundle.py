@@ -120,7 +120,10 @@ def plan_of_run(run: Path) -> Plan:
     if run.name in suite_names():
         return make_plan(run.name)
     if kept := kept_plan(run):
-        return plan_of(kept)
+        plan = plan_of(kept)
+        if strange := [use.name for use in kept.suite.protocols if use.name not in plan.protocols]:
+            raise SubmissionError(f"protocol {strange[0]!r} is not installed here", where=run, fix="install it")
+        return plan
     raise SubmissionError("does not tell what its suite consists of", where=run, fix="run the same command again")
 
 

@@ -18,17 +18,19 @@ from pathlib import Path
 from bench.encoders.card import EncoderCard, read_card
 from bench.errors import SubmissionError, UserError
 from bench.runs.journal import RECORDS, read_records, records_file
+from bench.runs.kept import KeptPlan, kept_plan
 from bench.runs.records import Record
 
 
 @dataclass(frozen=True)
 class Results:
-    """The records of one encoder on one suite; `folder` also holds `predictions/`."""
+    """The records of one encoder on one suite; `folder` also holds `predictions/`. plan: as a run folder keeps it."""
 
     card: EncoderCard
     suite: str
     folder: Path
     records: list[Record]
+    plan: KeptPlan | None = None
 
 
 def read_results(encoder_folder: Path) -> Iterator[Results]:
@@ -40,7 +42,7 @@ def read_results(encoder_folder: Path) -> Iterator[Results]:
 def read_result(folder: Path) -> Results:
     """Results of one suite, <encoder>/<suite>. Raises CardError, SubmissionError."""
     card = read_card(folder.parent)
-    return Results(card, folder.name, folder, _own(read_records(folder), card, folder))
+    return Results(card, folder.name, folder, _own(read_records(folder), card, folder), kept_plan(folder))
 
 
 def encoder_folders(root: Path) -> list[Path]:

@@ -59,9 +59,9 @@ def author(shell: Shell, data: Path, rows: int | None) -> None:
         shell.runs(f"run {name} --suite road-slow.toml --tasks tasks", keep=12)
     shell.says("### Submitting")
     shell.runs(
-        "submit lite0 --out sent --with-weights",
-        "submit lite0-onnx --out sent --with-weights",
-        "submit lite0-embeddings --out sent",
+        "submit lite0 --suite road --suite road-slow --out sent --with-weights",
+        "submit lite0-onnx --suite road --suite road-slow --out sent --with-weights",
+        "submit lite0-embeddings --suite road --suite road-slow --out sent",
     )
 
 

@@ -36,7 +36,7 @@ def test_tensorboard_holds_every_score(spec: RunSpec) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     records = run(replace(spec, watches=("tensorboard:tb",)))
-    events = EventAccumulator("tb/raw-pixels-local").Reload()
+    events = EventAccumulator("tb/raw-pixels-squares").Reload()
     scores = [(s.step, round(s.value, 5)) for tag in events.Tags()["scalars"] for s in events.Scalars(tag)]
     assert sorted(scores) == sorted((r.n_labels, round(r.primary.value, 5)) for r in records if r.primary)
 
@@ -51,7 +51,7 @@ def test_wandb_offline_holds_config_scores_tables_and_curves(spec: RunSpec, monk
         made[encoder] = run(replace(spec, encoder=encoder, watches=("wandb:offline",)))
     wandb.teardown()
     found = [open_run(folder) for folder in Path("wandb").glob("offline-run-*")]
-    assert {f.name for f in found} == {f"{encoder} local" for encoder in made}, "one run an encoder"
+    assert {f.name for f in found} == {f"{encoder} squares" for encoder in made}, "one run an encoder"
     for offline in found:
         records = made[offline.config["name"]]
         assert offline.config["suite_fingerprint"] == fingerprint_of(make_plan(None, Path(spec.tasks), spec.only))
