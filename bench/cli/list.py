@@ -19,10 +19,21 @@ Row = dict[str, str]
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Also the task cards of this folder.",
 )
+@click.option("--paradigm", help="Only encoders of this paradigm.")
+@click.option("--domain", help="Only encoders pretrained on this: natural, histology, radiology, ...")
+@click.option("--access", help="Only encoders whose weights are open, gated or on-request.")
+@click.option("--family", help='Only encoders of this network family, e.g. "ViT" or "ResNet".')
+@click.option("--size", help="Only small (30 M parameters), base (120 M), large (700 M) or giant encoders.")
+@click.option("--licence", help="Only encoders whose licence holds this text.")
+@click.option("--comparable", is_flag=False, flag_value="", help="Only this comparable set; alone, any set.")
+@click.option("--search", help="Only encoders whose card holds this text.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def COMMAND(what: str, folder: Path | None, as_json: bool) -> None:
+def COMMAND(what: str, folder: Path | None, as_json: bool, **filters: str | None) -> None:
     """List encoders, tasks, protocols, suites or objectives."""
-    rows = _LISTS[what](folder)
+    given = {key: value for key, value in filters.items() if value is not None}
+    if given and what != "encoders":
+        raise click.UsageError(f"--{next(iter(given))} is for encoders")
+    rows = _encoders(folder, **given) if given else _LISTS[what](folder)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
@@ -34,22 +45,52 @@ def show(what: str, rows: list[Row] | None = None) -> None:
     from bench.cli._print import print_table
 
     rows = _LISTS[what](None) if rows is None else rows
-    print_table(f"{len(rows)} {what}", rows, cut=("title", "licence"))
+    print_table(f"{len(rows)} {what}", rows, cut=("title", "licence", "comparable", "access", "objective"))
 
 
-def _encoders(folder: Path | None) -> list[Row]:
+def _encoders(folder: Path | None, **filters: str) -> list[Row]:
+    from bench.encoders.catalogue import cards, size_of
     from bench.encoders.load import reference_cards
 
+    found = [*reference_cards().values(), *cards().values()]
     return [
         {
             "name": c.name,
             "paradigm": c.paradigm,
             "objective": c.objective,
-            "architecture": c.architecture,
+            "family": c.family or c.architecture,
+            "size": size_of(c),
+            "domain": c.domain or "",
+            "access": c.access or "",
+            "comparable": c.comparable or "",
+            "licence": c.licence,
             "title": c.title,
         }
-        for c in reference_cards().values()
+        for c in _filtered(found, filters)
     ]
+
+
+def _filtered(found: list, filters: dict[str, str]) -> list:
+    """The cards that every filter holds for. Raises UsageError for a word that no card has."""
+    from bench.encoders.catalogue import size_of
+
+    for key, wanted in filters.items():
+        texts = {c.name: _text(c, key, size_of(c)) for c in found}
+        part = key in ("licence", "search")
+        kept = [c for c in found if wanted.lower() in texts[c.name] if part or wanted.lower() == texts[c.name]]
+        if key == "comparable" and not wanted:
+            kept = [c for c in found if c.comparable]
+        if not kept and not part:
+            known = sorted({text for text in texts.values() if text})
+            raise click.UsageError(f"--{key} {wanted!r}: none of these encoders; they have {', '.join(known)}")
+        found = kept
+    return found
+
+
+def _text(card, key: str, size: str) -> str:
+    if key == "search":
+        return card.model_dump_json(exclude_none=True).lower()
+    return size if key == "size" else (getattr(card, key) or "").lower()
 
 
 def _tasks(folder: Path | None) -> list[Row]:

@@ -8,7 +8,9 @@ import click
 
 
 @click.command("run")
-@click.argument("encoder")
+@click.argument("encoder", required=False)
+@click.option("--encoders", help="Many instead of one: catalogue:small, a list with commas, a file with a name a line.")
+@click.option("--disk", type=click.FloatRange(0.001), help="With --encoders: GB of weights to keep at most.")
 @click.option("--suite", default=None, help="Suite by name or TOML file [default: phantom-v1, or your --tasks].")
 @click.option(
     "--tasks",
@@ -34,7 +36,9 @@ import click
 @click.option("--dry-run", is_flag=True, help="Only show units, time, memory and disk to expect.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines.")
 def COMMAND(
-    encoder: str,
+    encoder: str | None,
+    encoders: str | None,
+    disk: float | None,
     suite: str | None,
     tasks: Path | None,
     only: tuple[str, ...],
@@ -56,16 +60,18 @@ def COMMAND(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Score ENCODER (a folder with encoder.toml, or a reference encoder's name).
+    """Score ENCODER: a folder with encoder.toml, a name of 'medssl list encoders', timm:TAG or hf:OWNER/NAME.
 
     Interrupt it whenever you like: the same command goes on where it stopped.
     """
+    if (encoder is None) == (encoders is None):
+        raise click.UsageError("give one ENCODER, or --encoders")
     from bench.runs.executors._base import Resources
     from bench.runs.provenance import command_line
     from bench.runs.run import RunSpec, run_folder, session
 
     spec = RunSpec(
-        encoder=encoder,
+        encoder=encoder or "",
         suite=suite or (None if tasks else "phantom-v1"),
         tasks=str(tasks) if tasks else None,
         only=only,
@@ -85,6 +91,11 @@ def COMMAND(
         resources=Resources(workers=workers, address=address),
         watches=watches,
     )
+    if encoders is not None:
+        from bench.cli._many import many
+
+        many(encoders, spec, disk=disk, dry_run=dry_run, as_json=as_json)
+        return
     loaded, plan = session(spec)
     if dry_run:
         _print_estimate(loaded, plan, as_json)

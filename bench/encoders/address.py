@@ -31,6 +31,13 @@ def fetch_url(url: str, *, where: str) -> Path:
     return found.path
 
 
+def address_path(url: str) -> Path:
+    """Where `fetch_url` keeps the file."""
+    from bench.data.held import downloads
+
+    return downloads() / file_name(url)
+
+
 def file_name(url: str) -> str:
     """Its name in the downloads folder: different addresses may end alike.
 

@@ -89,3 +89,29 @@ def _side(said: dict[str, Any], where: str) -> int:
     if not isinstance(size, int):
         raise EncoderError(f"{PROCESSOR} states no square size", where=where, fix="write a card of your own")
     return size
+
+
+def timm_network(config: dict[str, Any], *, where: str) -> dict[str, Any]:
+    """`model`, `num_classes` and `options` of a `[source]` table, from the config.json of a timm repository."""
+    if not isinstance(config.get("architecture"), str):
+        raise EncoderError(f"{CONFIG} names no timm architecture", where=where)
+    table = {"model": config["architecture"], "num_classes": config.get("num_classes") or 0}
+    return table | ({"options": config["model_args"]} if config.get("model_args") else {})
+
+
+def timm_preprocessing(cfg: dict[str, Any], *, where: str) -> Preprocessing:
+    """From timm's pretrained_cfg. Raises EncoderError for an input that is not square or not of three colours."""
+    channels, height, width = cfg.get("input_size") or (3, None, None)
+    if height != width or channels != 3:
+        raise EncoderError(
+            f"takes images of {height} x {width}, {channels} channels", where=where, fix="write a card of your own"
+        )
+    return Preprocessing.parse(
+        {
+            "size": height,
+            "mean": _numbers(list(cfg.get("mean") or ())),
+            "std": _numbers(list(cfg.get("std") or ())),
+            "interpolation": cfg.get("interpolation"),
+        },
+        where=f"{where}: pretrained_cfg",
+    )

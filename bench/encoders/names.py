@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from bench.encoders.catalogue import card_from
-from bench.encoders.hub_config import CONFIG, preprocessing_of, read_json
+from bench.encoders.hub_config import CONFIG, preprocessing_of, read_json, timm_network, timm_preprocessing
 from bench.encoders.open_card import OpenCard
 from bench.errors import CardError, EncoderError
 from bench.strict import nearest
@@ -35,10 +35,13 @@ def timm_tag(tag: str) -> OpenCard:
     if tag not in timm_tags():
         raise CardError(f"timm has no pretrained {tag[:80]!r}", fix=_near_tag(tag))
     cfg = timm.models.get_pretrained_cfg(tag)
-    where = {"repository": cfg.hf_hub_id} if cfg.hf_hub_id else {"url": cfg.url}
-    return card_from(adapter="timm", **where) or timm_card(
-        cfg.to_dict(), where | ({"weights": cfg.hf_hub_filename or "model.safetensors"} if cfg.hf_hub_id else {}), tag
-    )
+    place = {"repository": cfg.hf_hub_id} if cfg.hf_hub_id else {"url": cfg.url}
+    if known := card_from(adapter="timm", **place):
+        return known
+    if cfg.hf_hub_id:
+        place["weights"] = cfg.hf_hub_filename or "model.safetensors"
+    source = {"model": cfg.architecture, "num_classes": cfg.num_classes or 0, **place}
+    return timm_card(tag, source, cfg.to_dict(), cfg.license)
 
 
 @cache
@@ -49,26 +52,12 @@ def timm_tags() -> list[str]:
     return timm.list_pretrained()
 
 
-def timm_card(cfg: dict[str, Any], place: dict[str, str], name: str, options: dict[str, Any] | None = None) -> OpenCard:
-    """The card of a timm network: `cfg` is its pretrained_cfg, `place` where its weights are.
-
-    Raises CardError for an input that is not square or not of three colours.
-    """
-    channels, height, width = cfg["input_size"]
-    if height != width or channels != 3:
-        raise CardError(
-            f"{name} takes images of {height} x {width}, {channels} channels", fix="write a card of your own"
-        )
-    source = {"adapter": "timm", "model": cfg["architecture"], **place, "num_classes": cfg.get("num_classes") or 0}
-    if options:
-        source["options"] = options
+def timm_card(name: str, source: dict[str, Any], cfg: dict[str, Any], licence: str | None) -> OpenCard:
+    """The card of a timm network: `cfg` is its pretrained_cfg. Raises EncoderError as `timm_preprocessing`."""
     return _card(
-        name=name, title=f"{name} (timm)", authors=["as published by timm"], licence=cfg.get("license"),
-        method=cfg["architecture"], architecture=_architecture(cfg["architecture"]), source=source,
-        preprocessing={
-            "size": height, "mean": [float(v) for v in cfg["mean"]], "std": [float(v) for v in cfg["std"]],
-            "interpolation": cfg["interpolation"],
-        },
+        name=name, title=f"{name} (timm)", authors=["as published by timm"], licence=licence,
+        method=source["model"], architecture=_architecture(source["model"]), source={"adapter": "timm", **source},
+        preprocessing=timm_preprocessing(cfg, where=name).model_dump(exclude_none=True),
     )  # fmt: skip
 
 
@@ -85,12 +74,8 @@ def hub_model(repository: str) -> OpenCard:
     pin = lock.find(repository) or lock.keep(repository, first_pin({"repository": repository}, where))
     config = read_json(repository, CONFIG, pin.revision, where=where)
     if "pretrained_cfg" in config:
-        return timm_card(
-            config["pretrained_cfg"] | {"architecture": config["architecture"], "license": pin.licence},
-            {"repository": repository, "weights": pin.weights},
-            _plain(repository),
-            config.get("model_args"),
-        )
+        source = timm_network(config, where=where) | {"repository": repository, "weights": pin.weights}
+        return timm_card(_plain(repository), source, config["pretrained_cfg"], pin.licence)
     kind = config.get("model_type")
     if not isinstance(kind, str):
         raise EncoderError(f"{CONFIG} of {repository} names no model of timm or transformers", where=where)

@@ -8,7 +8,7 @@ from bench.encoders import lock
 from bench.encoders.address import fetch_url
 from bench.encoders.card import EncoderCard, Preprocessing
 from bench.encoders.hub import Snapshot, fetch, snapshot
-from bench.encoders.hub_config import preprocessing_of
+from bench.encoders.hub_config import CONFIG, preprocessing_of, read_json, timm_network, timm_preprocessing
 from bench.encoders.lock import Pin
 from bench.encoders.shards import joint_sha256, shard_names
 from bench.errors import EncoderError
@@ -19,7 +19,10 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.b
 
 
 class OpenCard(EncoderCard):
-    """`encoder.toml` without `source.revision` and `source.sha256`; a repository may also say the preprocessing."""
+    """`encoder.toml` without `source.revision` and `source.sha256`.
+
+    A repository may also say the preprocessing, and a timm repository its `source.model` and `source.options`.
+    """
 
     preprocessing: Preprocessing | None = None
 
@@ -36,12 +39,25 @@ def pinned(card: OpenCard) -> EncoderCard:
         if "repository" in source:
             source |= {"revision": pin.revision, "weights": pin.weights}
     values = card.model_dump(mode="json", by_alias=True, exclude_none=True) | {"source": source}
-    if card.pretraining is not None:
-        values["pretraining"] = [c.model_dump(exclude_none=True) for c in card.pretraining]
-    if card.preprocessing is None:
-        found = preprocessing_of(source["repository"], source["revision"], where=card.name)
-        values["preprocessing"] = found.model_dump(exclude_none=True)
+    if card.preprocessing is None or _unknown_network(source):
+        _read_rest(values, card.name)
     return EncoderCard.parse(values, where=card.name)
+
+
+def _unknown_network(source: dict[str, Any]) -> bool:
+    return source.get("adapter") == "timm" and "model" not in source
+
+
+def _read_rest(values: dict[str, Any], where: str) -> None:
+    """Fill in what the repository says itself: a timm network, and the preprocessing."""
+    source = values["source"]
+    if source["adapter"] == "timm":
+        config = read_json(source["repository"], CONFIG, source["revision"], where=where)
+        values["source"] = timm_network(config, where=where) | source
+        prepared = timm_preprocessing(config.get("pretrained_cfg", config), where=where)
+    else:
+        prepared = preprocessing_of(source["repository"], source["revision"], where=where)
+    values.setdefault("preprocessing", prepared.model_dump(exclude_none=True))
 
 
 def origin_of(source: dict[str, Any]) -> str | None:

@@ -20,12 +20,31 @@ class Contamination:
     reason: str
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """One entry of the vocabulary.
+
+    contains: corpora whose images it holds. gathers: modalities of which it also holds public sets that are not listed.
+    """
+
+    contains: frozenset[str]
+    gathers: frozenset[str]
+
+    def may_hold(self, modality: str) -> bool:
+        """Whether it gathers public sets of this modality without listing them all."""
+        return bool({modality, "any"} & self.gathers)
+
+
 @cache
-def _vocabulary() -> tuple[dict[str, str], dict[str, frozenset[str]]]:
-    """(alias -> corpus name, corpus name -> corpora whose images it contains), from corpora.toml."""
+def _vocabulary() -> tuple[dict[str, str], dict[str, Corpus]]:
+    """(alias -> corpus name, corpus name -> entry), from corpora.toml."""
     table = tomllib.loads(Path(__file__).with_name("corpora.toml").read_text(encoding="utf-8"))["corpus"]
     aliases = {alias: name for name, entry in table.items() for alias in [name, *entry.get("aliases", [])]}
-    return {_plain(a): n for a, n in aliases.items()}, {n: frozenset(e.get("contains", [])) for n, e in table.items()}
+    entries = {
+        name: Corpus(frozenset(entry.get("contains", [])), frozenset(entry.get("gathers", [])))
+        for name, entry in table.items()
+    }
+    return {_plain(a): n for a, n in aliases.items()}, entries
 
 
 def _plain(name: str) -> str:
@@ -39,13 +58,13 @@ def known_corpus(name: str) -> str | None:
 
 def sources_of(name: str) -> frozenset[str]:
     """The corpus and, transitively, every corpus whose images it contains."""
-    contains = _vocabulary()[1]
+    entries = _vocabulary()[1]
     found, waiting = set(), [known_corpus(name) or name]
     while waiting:
         corpus = waiting.pop()
         if corpus not in found:
             found.add(corpus)
-            waiting.extend(contains.get(corpus, ()))
+            waiting.extend(entries[corpus].contains if corpus in entries else ())
     return frozenset(found)
 
 
@@ -60,4 +79,12 @@ def contamination(card: EncoderCard, task: Task) -> Contamination:
             return Contamination("yes", f"{corpus.corpus} holds images of {', '.join(sorted(shared))}")
     if unnamed:
         return Contamination("unknown", f"{unnamed[0]} is not in the corpora vocabulary")
+    gathering = [c.corpus for c in card.pretraining if _may_hold(c.corpus, task.modality)]
+    if gathering and not task.synthetic:
+        return Contamination("unknown", f"{gathering[0]} gathers public {task.modality} sets that are not all listed")
     return Contamination("no", "no pretraining corpus shares images with it")
+
+
+def _may_hold(corpus: str, modality: str) -> bool:
+    entries = _vocabulary()[1]
+    return any(entries[name].may_hold(modality) for name in sources_of(corpus) if name in entries)

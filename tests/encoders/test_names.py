@@ -79,7 +79,7 @@ def test_every_square_tag_of_timm_has_a_card() -> None:
     for tag in tags:
         try:
             timm_tag(tag)
-        except CardError as error:
+        except EncoderError as error:
             refused.append((tag, error.what))
     assert all("takes images of 1024 x 768" in what for _, what in refused), refused
     assert len(tags) - len(refused) > 1000

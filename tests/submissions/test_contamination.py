@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 import bench.submissions.contamination as module
 from bench.data.task import shipped_tasks
 from bench.encoders.card import Corpus
+from bench.encoders.catalogue import cards
 from bench.encoders.load import reference_cards
 from bench.submissions.contamination import contamination, known_corpus, sources_of
+from bench.words import MODALITIES
 
 TASKS = shipped_tasks()
 TABLE = tomllib.loads(Path(module.__file__).with_name("corpora.toml").read_text(encoding="utf-8"))["corpus"]
@@ -42,6 +44,15 @@ def state(names: list[str] | None, task: str) -> str:
         ("ImageNet", "chestmnist-224", "no"),
         ("TCGA", "pathmnist-224", "no"),
         ("our hospital's X-rays", "chestmnist-224", "unknown"),
+        ("PANCAN-XL", "monusac-256", "yes"),
+        ("PANCAN-XL", "pathmnist-224", "unknown"),
+        ("OpenUS-46", "breastmnist-224", "unknown"),
+        ("OpenUS-46", "chestmnist-224", "no"),
+        ("NIH-CXR8", "chestmnist-224", "yes"),
+        ("Imaging Data Commons", "nodulemnist3d-64", "yes"),
+        ("CT-3M", "organamnist-224", "unknown"),
+        ("BRAX", "chestmnist-224", "no"),
+        ("SA-1B", "breastmnist-224", "no"),
     ],
 )
 def test_known_cases(corpus: str, task: str, expected: str) -> None:
@@ -60,6 +71,20 @@ def test_the_vocabulary_is_sound() -> None:
     assert {alias for alias, names in meant.items() if len(names) > 1} == set()
     assert {inner for entry in TABLE.values() for inner in entry.get("contains", [])} <= set(TABLE)
     assert all(name in sources_of(name) for name in TABLE)
+    assert {word for entry in TABLE.values() for word in entry.get("gathers", [])} <= {"any", *MODALITIES}
+    assert {key for entry in TABLE.values() for key in entry} == {"aliases", "contains", "gathers"}
+
+
+def test_what_gathers_public_sets_has_not_gathered_made_up_images() -> None:
+    made_up = [name for name, task in TASKS.items() if task.synthetic]
+    assert made_up
+    assert {state(["OpenUS-46", "CT-3M", "Imaging Data Commons"], name) for name in made_up} == {"no"}
+
+
+def test_the_catalogue_names_corpora_of_the_vocabulary() -> None:
+    """Those of one owner are named as they call them, and stay unknown."""
+    named = {c.corpus for card in cards().values() for c in card.pretraining or ()}
+    assert {corpus for corpus in named if known_corpus(corpus) is None} == {"Mass-100K"}
 
 
 @given(CORPORA, st.sampled_from(sorted(TABLE)), st.sampled_from(sorted(TASKS)))

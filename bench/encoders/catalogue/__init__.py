@@ -5,10 +5,14 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from bench.encoders.card import EncoderCard
 from bench.encoders.open_card import OpenCard
-from bench.strict import read_toml
+from bench.errors import CardError
+from bench.strict import nearest, read_toml
 
 FOLDER = Path(__file__).parent
+SIZES = {"small": 30e6, "base": 120e6, "large": 700e6, "giant": float("inf")}
+"""Size of an encoder by the parameters of its network: at most so many."""
 
 
 def paths() -> dict[str, Path]:
@@ -25,3 +29,30 @@ def cards() -> dict[str, OpenCard]:
 def card_from(**wanted: str) -> OpenCard | None:
     """The card whose source has these values, e.g. `repository="facebook/dinov2-small"`."""
     return next((c for c in cards().values() if wanted.items() <= c.source.items()), None)
+
+
+def size_of(card: EncoderCard) -> str:
+    """ "small", "base", "large" or "giant"; "unknown" where the card does not say its parameters."""
+    if card.parameters is None:
+        return "unknown"
+    return next(size for size, most in SIZES.items() if card.parameters <= most)
+
+
+def words_of(card: EncoderCard) -> set[str]:
+    """What an encoder can be chosen by, in lower case."""
+    said = (card.paradigm, card.objective, card.domain, card.access, card.family, card.comparable)
+    return {size_of(card), "all", *(word.lower() for word in said if word)}
+
+
+def chosen(words: str) -> dict[str, OpenCard]:
+    """The cards that all of "small+histology" hold for. Raises CardError for a word of no card, and for no card."""
+    wanted = [word.strip().lower() for word in words.split("+")]
+    known = sorted(set().union(*map(words_of, cards().values())))
+    for word in wanted:
+        if word not in known:
+            near = nearest(word, known)
+            fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(known)}"
+            raise CardError(f"no card of the catalogue is {word[:80]!r}", fix=fix)
+    if not (found := {name: card for name, card in cards().items() if words_of(card).issuperset(wanted)}):
+        raise CardError(f"no card of the catalogue is {' and '.join(wanted)[:200]}", fix="see 'medssl list encoders'")
+    return found
