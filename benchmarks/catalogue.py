@@ -34,7 +34,7 @@ from bench.files import sha256_file, write_atomic
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "catalogue.md"
 MARK = "<!-- made by python benchmarks/catalogue.py -->"
 WHOLE = 60_000_000
-SHORTER: tuple[dict[str, Any], ...] = ({"depth": 2}, {"depths": [1, 1, 1, 1]}, {"stages": [1, 1, 1, 1]}, {})
+SHORTER: tuple[dict[str, Any], ...] = ({"depth": 1}, {"depths": [1, 1, 1, 1]}, {"stages": [1, 1, 1, 1]}, {})
 """Options that make a network shallow, by family; the first that it takes."""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,3 +26,24 @@ def real_data() -> Path:
     if not (folder / "brainmri.npz").is_file():
         pytest.skip(f"no real images in {folder} (set MEDSSL_REAL_DATA)")
     return folder
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A hub on this machine, empty caches, and nobody logged in."""
+    from bench.encoders.hub import snapshot
+    from tests.encoders.hub_server import Hub
+
+    with Hub() as server:
+        at = "huggingface_hub.constants."
+        monkeypatch.setattr(f"{at}ENDPOINT", server.address)
+        monkeypatch.setattr(
+            f"{at}HUGGINGFACE_CO_URL_TEMPLATE", server.address + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        monkeypatch.setattr(f"{at}HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr(f"{at}HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        monkeypatch.setenv("MEDSSL_HOME", str(tmp_path / "home"))
+        snapshot.cache_clear()
+        yield server
+        snapshot.cache_clear()

@@ -235,6 +235,7 @@ def _finished(rows: pd.DataFrame, encoders: pd.DataFrame, tasks: pd.DataFrame, p
     labels = np.maximum(1, (rows["fraction"] * 500).round()).astype(int)
     return rows.assign(
         controlled_track=None,
+        comparable=None,
         repeat_of=None,
         target=np.where(rows["kind"] == "dense", "mask", "binary"),
         origin=rows["task"],

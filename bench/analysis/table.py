@@ -10,7 +10,9 @@ import pandas as pd
 
 from bench.words import SSL_PARADIGMS
 
-ENCODER_FIELDS = ["paradigm", "objective", "architecture", "controlled_track", "parameters", "flops", "in_domain"]
+ENCODER_FIELDS = [
+    *("paradigm", "objective", "architecture", "controlled_track", "comparable", "parameters", "flops", "in_domain"),
+]
 TASK_FIELDS = ["origin", "kind", "modality", "extent"]
 
 
@@ -121,6 +123,6 @@ def covered(table: Table, share: float = 0.5) -> Table:
 
 
 def strata(encoders: pd.DataFrame) -> np.ndarray:
-    """Stratum of each encoder, str (E,): its controlled track where it has one, and its architecture."""
-    track = encoders["controlled_track"].fillna("").astype(str)
+    """Stratum of each encoder, str (E,): its controlled track or comparable set, if any, and its architecture."""
+    track = encoders["controlled_track"].fillna(encoders["comparable"]).fillna("").astype(str)
     return (track + "/" + encoders["architecture"].astype(str)).to_numpy()

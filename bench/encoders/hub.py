@@ -18,8 +18,13 @@ Repository = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,95}
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 """A commit, not a branch or tag: what it names can never change."""
 
+NOT_FROM_HERE = "cannot get "
 SECONDS = 10.0
 """How long the hub may take to answer a question before it counts as out of reach."""
+
+
+class OutOfReachError(EncoderError):
+    """The hub does not answer from here: no use in asking it about the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,8 @@ def _require_room(size: int | None) -> None:
 def _refuse(error: Exception, repository: str, revision: str | None, where: str) -> NoReturn:
     """The EncoderError that says what a failed question to the hub means."""
     what, fix = _meaning(error, repository, revision)
-    raise EncoderError(what, where=where, fix=fix) from None
+    kind = OutOfReachError if what.startswith(NOT_FROM_HERE) else EncoderError
+    raise kind(what, where=where, fix=fix) from None
 
 
 def _meaning(error: Exception, repository: str, revision: str | None) -> tuple[str, str]:
@@ -155,7 +161,10 @@ def _meaning(error: Exception, repository: str, revision: str | None) -> tuple[s
     if isinstance(error, errors.OfflineModeIsEnabled):
         return f"{at} is not on this machine, and HF_HUB_OFFLINE is set", "seed it (docs/air-gapped.md), or unset it"
     first = (str(error).splitlines() or [type(error).__name__])[0][:160]
-    return f"cannot get {at} from {constants.ENDPOINT}: {first}", "check the network, or seed it (docs/air-gapped.md)"
+    return (
+        f"{NOT_FROM_HERE}{at} from {constants.ENDPOINT}: {first}",
+        "check the network, or seed it (docs/air-gapped.md)",
+    )
 
 
 def _status(error: Any) -> int | None:

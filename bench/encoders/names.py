@@ -9,14 +9,13 @@ from typing import Any
 
 from bench.encoders.catalogue import card_from
 from bench.encoders.hub_config import CONFIG, preprocessing_of, read_json, timm_network, timm_preprocessing
-from bench.encoders.open_card import OpenCard
+from bench.encoders.open_card import NOT_STATED, OpenCard
 from bench.errors import CardError, EncoderError
 from bench.strict import nearest
 
 CNNS = ("resnet", "convnext", "regnet", "efficientnet", "mobilenet", "densenet", "bit", "resnetv2", "vgg", "dla")
 CLASS_TOKEN = ("vit", "deit", "vit_msn", "vit_mae", "dinov2", "dinov2_with_registers", "dinov3_vit")
 """transformers models whose first token stands for the image; their pooler, where they have one, is often untrained."""
-NOT_STATED = "not stated"
 
 
 def named(name: str) -> OpenCard | None:

@@ -14,6 +14,8 @@ from bench.encoders.shards import joint_sha256, shard_names
 from bench.errors import EncoderError
 from bench.files import sha256_file
 
+NOT_STATED = "not stated"
+"""The licence of a card that does not know it; the repository's own is taken where it says one."""
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 """Where a transformers repository keeps its weights; the first that is there is taken."""
 
@@ -39,6 +41,8 @@ def pinned(card: OpenCard) -> EncoderCard:
         if "repository" in source:
             source |= {"revision": pin.revision, "weights": pin.weights}
     values = card.model_dump(mode="json", by_alias=True, exclude_none=True) | {"source": source}
+    if origin and card.licence == NOT_STATED and pin.licence is not None:
+        values["licence"] = pin.licence
     if card.preprocessing is None or _unknown_network(source):
         _read_rest(values, card.name)
     return EncoderCard.parse(values, where=card.name)
@@ -63,7 +67,7 @@ def _read_rest(values: dict[str, Any], where: str) -> None:
 def origin_of(source: dict[str, Any]) -> str | None:
     """What the lock calls the origin of a source's weights; None for a source that has none of its own."""
     if repository := source.get("repository"):
-        return f"{repository}/{source['weights']}" if "weights" in source else repository
+        return repository if source.get("weights") in (None, *WEIGHTS) else f"{repository}/{source['weights']}"
     return source.get("url")
 
 

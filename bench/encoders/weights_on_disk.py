@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.encoders import lock
 from bench.encoders.address import address_path
-from bench.encoders.hub import cached, snapshot
+from bench.encoders.hub import OutOfReachError, cached, snapshot
 from bench.encoders.lock import Pin
 from bench.encoders.open_card import OpenCard, origin_of, weights_file, weights_files
 from bench.errors import EncoderError, RunError, UserError
@@ -31,20 +31,23 @@ def _path(source: dict[str, Any], pin: Pin) -> Path | None:
     return path if path.is_file() else None
 
 
-def download_bytes(card: OpenCard) -> int | None:
+def download_bytes(card: OpenCard, *, ask: bool = True) -> int | None:
     """Bytes that are still to come: as the hub lists them, else about four for each parameter; None if neither says.
 
-    The hub is asked only where it can be reached; what it refuses now is told when the encoder's turn comes.
+    ask: whether to ask the hub. What it refuses is told when the encoder's turn comes; raises OutOfReachError when it
+    does not answer at all.
     """
     if origin_of(card.source) is None or is_here(card):
         return 0
     about = None if card.parameters is None else FLOAT32 * card.parameters
-    if "repository" not in card.source:
+    if "repository" not in card.source or not ask:
         return about
     try:
         found = snapshot(card.source["repository"], card.source.get("revision"), where=card.name)
         name = weights_file(found, card.source.get("weights"), where=card.name)
         sizes = [found.files[f].size for f in weights_files(found, name, where=card.name) if f in found.files]
+    except OutOfReachError:
+        raise
     except UserError:
         return about
     return about if None in sizes else sum(sizes)
@@ -66,7 +69,7 @@ class Stock:
         if card is None or self.limit is None or is_here(card):
             yield
             return
-        coming = download_bytes(card)
+        coming = download_bytes(card)  # out of reach: the encoder is left out with that reason
         if coming is None:
             raise EncoderError("nobody says how large its weights are", where=name, fix="run it without --disk")
         if coming > self.limit:

@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from scipy import stats
 from bench.analysis import bootstrap, permutation
 from bench.analysis.agreement import friedman, kendall_w, tau_rows
 from bench.analysis.crossed import crossed_contrast
+from bench.analysis.table import strata
 
 
 def test_contrast_p_equals_full_enumeration():
@@ -119,3 +121,14 @@ def test_expanded_interval_needs_two_units_and_widens_the_percentiles():
     low, high = bootstrap.expanded(0.0, draws, [4, 4])
     factor = stats.t.ppf(0.975, 6) / stats.norm.ppf(0.975) * np.sqrt(4 / 3)
     assert (low, high) == pytest.approx(tuple(factor * np.quantile(draws, [0.025, 0.975])))
+
+
+def test_comparable_sets_are_strata_of_their_own() -> None:
+    frame = pd.DataFrame(
+        {
+            "controlled_track": ["ours", None, None],
+            "comparable": [None, "lunit-tcga", None],
+            "architecture": ["vit", "cnn", "cnn"],
+        }
+    )
+    assert list(strata(frame)) == ["ours/vit", "lunit-tcga/cnn", "/cnn"]

@@ -56,3 +56,17 @@ def test_comparing_with_an_unknown_encoder_names_those_with_results(medssl: Call
     done = medssl("compare", "a", "b", "--records", tmp_path / "none")
     assert done.code == 2
     assert "there are results of: no encoder" in done.err
+
+
+def test_encoders_are_found_by_what_their_cards_say(medssl: Callable) -> None:
+    def names(*options: str) -> list[str]:
+        return [row["name"] for row in json.loads(medssl("list", "encoders", "--json", *options).out)]
+
+    assert "lunit-swav-resnet50" in names("--domain", "histology", "--paradigm", "contrastive", "--size", "small")
+    assert set(names("--comparable", "lunit-tcga")) < set(names("--comparable"))
+    assert names("--search", "h-optimus-1") == ["h-optimus-1"]
+    assert all("biomedclip" in names("--licence", word, "--access", "open") for word in ("mit", "MIT"))
+    refused = medssl("list", "encoders", "--domain", "histologie")
+    assert refused.code == 2
+    assert "they have dermatology" in refused.err
+    assert medssl("list", "tasks", "--domain", "histology").code == 2

@@ -39,6 +39,14 @@ EXEMPT = {
     "medssl pretrain --report docs/controlled-track.md": "needs the trained encoders",
     "python benchmarks/diagnostics.py": "needs minutes; tests/analysis check the parts",
     "python -m benchmarks.fuzz --seconds 60 --examples 500": "minutes; tests/submissions fuzz for moments",
+    "medssl run dinov2-small --suite phantom-v1": "downloads weights; tests/encoders load names from a local hub",
+    "medssl run timm:vit_small_patch14_dinov2.lvd142m --suite phantom-v1": "downloads the same weights",
+    "medssl run hf:facebook/dinov2-small --suite phantom-v1": "downloads weights",
+    "medssl run --encoders catalogue:small+histology --suite phantom-v1 --dry-run": "asks the hub",
+    "medssl run --encoders catalogue:small+histology --suite phantom-v1": "downloads weights; tests/runs/test_many.py",
+    "medssl run --encoders dinov2-small,mae-vit-b16,my-encoder --suite phantom-v1 --disk 40": "downloads weights",
+    "medssl run lunit-dino-vit-s16 --suite phantom-v1": "downloads weights",
+    "python benchmarks/catalogue.py": "minutes; tests/encoders/test_catalogue.py tries a few cards",
     "medssl analyze --suite phantom-v1 --report docs/findings.md": "needs results",
 }
 """Commands that cannot run in a test, each with its reason. They are parsed; a new one has to be added here by name."""

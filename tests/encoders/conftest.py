@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,8 @@ import torch
 
 from bench.encoders.architectures import build
 from bench.encoders.card import EncoderCard
-from bench.encoders.hub import snapshot
 from bench.encoders.load import load_card
 from bench.encoders.source import Place
-from tests.encoders.hub_server import Hub
 
 VIT = {"patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "img_size": 32}
 
@@ -80,21 +77,3 @@ def images() -> torch.Tensor:
     ramp = torch.linspace(0, 200, 40)[None, :, None, None] * torch.rand((10, 1, 1, 3), generator=generator)
     noise = torch.randint(0, 56, (10, 40, 40, 3), generator=generator)
     return (ramp + noise).clamp(0, 255).to(torch.uint8)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A hub on this machine, empty caches, and nobody logged in."""
-    with Hub() as server:
-        at = "huggingface_hub.constants."
-        monkeypatch.setattr(f"{at}ENDPOINT", server.address)
-        monkeypatch.setattr(
-            f"{at}HUGGINGFACE_CO_URL_TEMPLATE", server.address + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(f"{at}HF_HUB_CACHE", str(tmp_path / "hub"))
-        monkeypatch.setattr(f"{at}HF_TOKEN_PATH", str(tmp_path / "token"))
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.setenv("MEDSSL_HOME", str(tmp_path / "home"))
-        snapshot.cache_clear()
-        yield server
-        snapshot.cache_clear()

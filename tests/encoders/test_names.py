@@ -101,27 +101,27 @@ def test_the_first_use_is_pinned_and_a_moved_branch_changes_nothing(hub: Hub, re
     assert again.card == first.card
     assert again.card.source["revision"] == A
     assert again.weights_sha256 == first.weights_sha256 == again.card.source["sha256"]
-    held = json.loads(lock.own().read_text())["pins"][f"{REPOSITORY}/model.safetensors"]
+    held = json.loads(lock.own().read_text())["pins"][REPOSITORY]
     assert (held["revision"], held["sha256"]) == (A, first.weights_sha256)
 
 
 def test_a_pin_that_the_hub_no_longer_holds_is_refused(hub: Hub, resnet: torch.nn.Module) -> None:
     hub.repos[REPOSITORY] = Repo({B: {"model.safetensors": weights(resnet)}}, B)
-    lock.keep(f"{REPOSITORY}/model.safetensors", Pin(revision=A, weights="model.safetensors", sha256="0" * 64))
+    lock.keep(REPOSITORY, Pin(revision=A, weights="model.safetensors", sha256="0" * 64))
     with pytest.raises(EncoderError, match=f"has no commit {A} .*remove its pin"):
         load_encoder(f"timm:{TAG}")
 
 
 def test_other_bytes_at_the_pinned_commit_are_refused(hub: Hub, resnet: torch.nn.Module) -> None:
     hub.repos[REPOSITORY] = Repo({A: {"model.safetensors": weights(resnet)}}, A)
-    lock.keep(f"{REPOSITORY}/model.safetensors", Pin(revision=A, weights="model.safetensors", sha256="1" * 64))
+    lock.keep(REPOSITORY, Pin(revision=A, weights="model.safetensors", sha256="1" * 64))
     with pytest.raises(EncoderError, match=f"the card says {'1' * 64}"):
         load_encoder(f"timm:{TAG}")
 
 
 def test_a_shipped_lock_wins(hub, resnet, tmp_path, monkeypatch) -> None:
     hub.repos[REPOSITORY] = Repo({A: {"model.safetensors": weights(resnet)}, B: {}}, B)
-    origin = f"{REPOSITORY}/model.safetensors"
+    origin = REPOSITORY
     lock.keep(origin, Pin(revision=B, weights="model.safetensors", sha256="1" * 64))
     shipped = tmp_path / "shipped.json"
     pin = {"revision": A, "weights": "model.safetensors", "sha256": "2" * 64}
@@ -254,3 +254,15 @@ def test_a_file_at_an_address(hub: Hub, resnet: torch.nn.Module, make_card) -> N
     assert card.source["sha256"] == digest
     hub.stop()
     assert pinned(OpenCard.parse(values, where="x")) == card
+
+
+def test_a_licence_that_the_card_does_not_know_is_the_repositorys(hub: Hub, resnet: torch.nn.Module, make_card) -> None:
+    from bench.encoders.open_card import OpenCard, pinned
+
+    hub.repos[REPOSITORY] = Repo({A: {"model.safetensors": weights(resnet)}}, A, licence="cc-by-4.0")
+    source = {"adapter": "timm", "model": "resnet10t", "repository": REPOSITORY, "weights": "model.safetensors"}
+    said, silent = (
+        pinned(OpenCard.parse(make_card(source, licence=word).model_dump(by_alias=True), where="x")).licence
+        for word in ("MIT", "not stated")
+    )
+    assert (said, silent) == ("MIT", "cc-by-4.0")
