@@ -34,14 +34,23 @@ def boards_of(
     *,
     drop_contaminated: bool = False,
     unfinished: Members[tuple[str, str, str, str]] = (),
+    kinds: Members[str] | None = None,
     replicates: int = REPLICATES,
 ) -> dict[str, Board]:
-    """Name -> board for each recipe the long table can feed (see `gather` for the arguments)."""
+    """Name -> board for each recipe the long table can feed (see `gather` for the arguments).
+
+    kinds: kinds of the suite's tasks, default those in `frame`. An encoder without a patch grid is not first of a
+    suite with dense tasks for having no company there.
+    """
+    kinds = set(frame["kind"] if kinds is None else kinds)
     made = {}
     for recipe in RECIPES:
+        if recipe.every_kind and kinds != set(recipe.protocols):
+            continue
         evidence = gather(frame, recipe, replicates_of, unfinished, replicates)
         if evidence is not None:
-            made[recipe.name] = make_board(recipe, evidence, drop_contaminated=drop_contaminated)
+            mine = kinds & set(recipe.protocols)
+            made[recipe.name] = make_board(recipe, evidence, mine, drop_contaminated=drop_contaminated)
     return made
 
 
@@ -52,8 +61,9 @@ def boards(collection: Collection, *, drop_contaminated: bool = False) -> dict[s
     """
     known = known_replicates(collection)
     made = boards_of(
-        collection.frame, known.draws.get, drop_contaminated=drop_contaminated, unfinished=collection.unfinished
-    )
+        collection.frame, known.draws.get, drop_contaminated=drop_contaminated, unfinished=collection.unfinished,
+        kinds=collection.kinds,
+    )  # fmt: skip
     return {r.name: replace(made[r.name], notes=known.notes(r)) for r in RECIPES if r.name in made}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from bench.discover import pick
 from bench.leaderboard.evidence import Evidence
-from bench.leaderboard.recipes import Recipe
+from bench.leaderboard.recipes import AGGREGATION, Recipe
 from bench.leaderboard.standing import random_weightings, rank_range, ranks_of, tiers, win_rate
 from bench.leaderboard.weights import task_weights, within_cells
 from bench.metrics.resample import percentile_interval
@@ -38,7 +39,7 @@ class Row(Strict):
     low: float | None = None
     high: float | None = None
     rank: int | None = None
-    """None for reference rows and for encoders without a full set of tasks."""
+    """None for reference rows and where `why_unranked` says why."""
     rank_low: int | None = None
     rank_high: int | None = None
     tier: int | None = None
@@ -101,19 +102,24 @@ class Board:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; the same results give the same bytes under `bench.files.canonical_json`."""
         cells, rows = ([x.model_dump(mode="json") for x in xs] for xs in (self.cells, self.rows))
-        head = {"name": self.name, "definition": self.definition, "clean": self.clean, "notes": list(self.notes)}
-        return {**head, "cells": cells, "rows": rows}
+        about = {"name": self.name, "definition": self.definition, "aggregation": AGGREGATION, "clean": self.clean}
+        return {**about, "notes": list(self.notes), "cells": cells, "rows": rows}
 
 
-def make_board(recipe: Recipe, evidence: Evidence, *, drop_contaminated: bool = False) -> Board:
-    """The board of a recipe.
+def make_board(
+    recipe: Recipe, evidence: Evidence, kinds: Collection[str] = (), *, drop_contaminated: bool = False
+) -> Board:
+    """The board of a recipe. While one of `kinds` (global, dense) has no result at all, nobody is ranked; nor is an
+    encoder that would be the only one.
 
     Without contaminated cells, an encoder's score is the lower of its full score and its score on the tasks known
     to be clean, and an encoder with a task of unknown state is listed without a rank: silence never keeps a rank
     that disclosure would lose, and a confession never lifts a score.
     """
-    table = _Table(evidence, drop_contaminated)
-    order = sorted(range(len(table.names)), key=lambda i: (-np.nan_to_num(table.points[i], nan=-1.0), table.names[i]))
+    table = _Table(evidence, drop_contaminated, kinds)
+    order = sorted(
+        range(len(table.names)), key=lambda i: (-np.nan_to_num(table.points[i], nan=-np.inf), table.names[i])
+    )
     rows = tuple(Row(**table.row(i)) for i in order)
     draws = table.cell_draws[:, order], table.draws[order]
     return Board(recipe.name, recipe.definition, drop_contaminated, table.cells, rows, *draws)
@@ -122,8 +128,9 @@ def make_board(recipe: Recipe, evidence: Evidence, *, drop_contaminated: bool = 
 class _Table:
     """The numbers of one board, encoder by encoder, in the order of the evidence."""
 
-    def __init__(self, evidence: Evidence, clean: bool) -> None:
+    def __init__(self, evidence: Evidence, clean: bool, kinds: Collection[str]) -> None:
         self.evidence, self.tasks, self.clean = evidence, evidence.tasks, clean
+        self.lacking = sorted(set(kinds) - set(self.tasks.kinds.tolist()))
         self.names = evidence.encoders
         self.known = ~np.isnan(evidence.points)
         self.allowed = self.known & (evidence.contaminated == "no") if clean else self.known
@@ -133,14 +140,16 @@ class _Table:
         self._by_cell()
         self.reference = np.array(evidence.paradigms) == "reference"
         self.why = [self._why_unranked(i) for i in range(len(self.names))]
-        self.pool = np.array([i for i, why in enumerate(self.why) if not why and not self.reference[i]], dtype=np.int64)
+        pool = [i for i, why in enumerate(self.why) if not why and not self.reference[i]]
+        if len(pool) == 1:
+            self.why[pool.pop()] = "no other encoder to rank it among"
+        self.pool = np.array(pool, dtype=np.int64)
         self.standing = self._standing() if len(self.pool) else {}
 
     def _confined(self) -> np.ndarray:
         """The allowed tasks; all tasks where leaving some out would raise the score, for a confession must not pay."""
         full, rest = self._means(self.known), self._means(self.allowed)
-        raised = np.nan_to_num(rest) > np.nan_to_num(full)
-        return np.where(raised[:, None], self.known, self.allowed)
+        return np.where((rest > full)[:, None], self.known, self.allowed)
 
     def _means(self, used: np.ndarray) -> np.ndarray:
         pairs = zip(used, self.evidence.points, strict=True)
@@ -173,6 +182,8 @@ class _Table:
         missing, total = int((~self.known[i]).sum()), len(self.tasks.names)
         if missing:
             return f"no result on {missing} of {total} tasks"
+        if self.lacking:
+            return f"no result on any {' or '.join(self.lacking)} task"
         if self.evidence.repeat_of[i]:
             return f"another pretraining seed of {self.evidence.repeat_of[i]}"
         if self.clean and (unknown := int((self.evidence.contaminated[i] == "unknown").sum())):
@@ -225,7 +236,7 @@ class _Table:
         return {
             "encoder": self.names[i], "paradigm": evidence.paradigms[i], "badge": evidence.badges[i],
             "reference": bool(self.reference[i]), "score": _plain(self.points[i]), "low": low, "high": high,
-            "cells": {c.key: self._interval(i, k) for k, c in enumerate(self.cells) if self.cell_points[i, k] >= 0},
+            "cells": {self.cells[k].key: self._interval(i, k) for k in np.flatnonzero(~np.isnan(self.cell_points[i]))},
             "tasks": {t: float(p) for t, p in zip(names, evidence.points[i], strict=True) if not np.isnan(p)},
             "iqm": interquartile_mean(evidence.runs[i]),
             "missing": tuple(self.tasks.names[~self.known[i]].tolist()),

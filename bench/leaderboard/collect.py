@@ -68,6 +68,11 @@ class Collection:
         )
 
     @property
+    def kinds(self) -> set[str]:
+        """Kinds of the tasks that boards are made of."""
+        return {task.kind for task in self.tasks.values() if not task.left_out}
+
+    @property
     def cards(self) -> dict[str, EncoderCard]:
         """Encoder name -> card."""
         return {name: result.card for name, result in self.results.items()}

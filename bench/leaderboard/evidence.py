@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.leaderboard.frame import normalised
 from bench.leaderboard.recipes import Recipe
 from bench.leaderboard.weights import Tasks
 from bench.metrics.resample import REPLICATES
@@ -98,7 +99,7 @@ def gather(
 ) -> Evidence | None:
     """The evidence for one board from the long table, or None when no unit feeds it.
 
-    A task's metric is the mean over seeds; it is normalised, clipped at 0, then averaged over budgets. unfinished:
+    A task's metric is the mean over seeds; it is normalised, then averaged over budgets. unfinished:
     (encoder, task, protocol, budget) with units that were planned and are neither done nor refused: such a task
     counts as missing, so that leaving out hard units cannot pay.
     """
@@ -146,10 +147,10 @@ def _task_score(units: list[Result], replicates_of: ReplicatesOf, replicates: in
     points, draws = [], []
     for budget in sorted({u.budget for u in units}):
         seeds = sorted((u for u in units if u.budget == budget), key=lambda u: u.seed)
-        points.append(_normalised(np.mean([u.value for u in seeds]), seeds[0].chance))
+        points.append(normalised(float(np.mean([u.value for u in seeds])), seeds[0].chance))
         by_seed = np.stack([_known(replicates_of(u.key), replicates) for u in seeds])
         nested = nest_seeds(by_seed, _draws(f"{seeds[0].task}\x00{budget}", len(seeds), replicates))
-        draws.append(_normalised(nested, seeds[0].chance))
+        draws.append(normalised(nested, seeds[0].chance))
     return float(np.mean(points)), np.mean(draws, axis=0)
 
 
@@ -163,8 +164,3 @@ def _known(draws: np.ndarray | None, replicates: int) -> np.ndarray:
     if draws is None or np.isnan(draws).all():
         return np.full(replicates, np.nan)
     return np.where(np.isnan(draws), np.nanmean(draws), draws)
-
-
-def _normalised(values: np.ndarray, chance: float) -> np.ndarray:
-    """`bench.leaderboard.frame.normalised` on an array, NaN kept."""
-    return np.maximum(0.0, (values - chance) / (1.0 - chance))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
+import numpy as np
 import pandas as pd
 
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
 from bench.protocols.base import Protocol
 from bench.runs.records import Record
+
+Value = TypeVar("Value", float, np.ndarray, pd.Series)
 
 COLUMNS: dict[str, str] = {
     "encoder": "name on the card",
@@ -51,17 +55,20 @@ COLUMNS: dict[str, str] = {
     "high": "upper end, or None",
     "scoring": "version of the set of metrics that scored it",
     "chance": "expected value of a guess",
-    "score": "max(0, (value - chance) / (1 - chance)) for the primary metric, else NaN",
+    "score": "(value - chance) / (1 - chance) for the primary metric, else NaN",
 }
 
 
-def normalised(value: float, chance: float) -> float:
-    """Score in [0, 1] against the fixed anchor of a task: (value - chance) / (1 - chance), clipped at 0.
+def normalised(value: Value, chance: Value | float) -> Value:
+    """Score against the fixed anchor of a task: (value - chance) / (1 - chance), in [-1, 1], 0 chance, 1 perfect.
 
-    >>> normalised(0.9, 0.5), normalised(0.4, 0.5)
-    (0.8, 0.0)
+    Below chance it is negative and enters every mean as it is: a mean of scores cut off at 0 is biased upwards where
+    tasks are near chance, and its interval with it (docs/coverage.md).
+
+    >>> normalised(0.75, 0.5), normalised(0.375, 0.5)
+    (0.5, -0.25)
     """
-    return max(0.0, (value - chance) / (1.0 - chance))
+    return (value - chance) / (1.0 - chance)
 
 
 def to_frame(

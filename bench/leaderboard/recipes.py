@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from bench.words import Kind
 
+AGGREGATION = 2
+"""Version of the way from scores to a board. 2: scores below chance count as they are; 1 counted them as 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -16,6 +19,8 @@ class Recipe:
     protocols: Mapping[Kind, str]
     budgets: tuple[str, ...]
     definition: str
+    every_kind: bool = False
+    """Whether it is made only for suites that have tasks of every kind."""
 
 
 # One protocol a kind, so that a score answers one question; kNN and retrieval stand beside it on the pages.
@@ -24,7 +29,7 @@ FULL = "100%"
 LOW_BUDGETS = ("1%", "5%", "10%")
 
 RECIPES: tuple[Recipe, ...] = (
-    Recipe("Overall", FROZEN, (FULL,), "Mean of Global and Dense."),
+    Recipe("Overall", FROZEN, (FULL,), "Mean of Global and Dense.", every_kind=True),
     Recipe("Global", {"global": FROZEN["global"]}, (FULL,), "Linear probe on the frozen global vector, all labels."),
     Recipe("Dense", {"dense": FROZEN["dense"]}, (FULL,), "Linear probe on the frozen patch grid, all labels."),
     Recipe(

@@ -21,7 +21,9 @@ def board_views(collection: Collection, known: Known) -> tuple[BoardView, ...]:
     """Every board that has results, Overall first, each also without contaminated cells."""
     frame, unfinished = collection.frame, collection.unfinished
     of = known.draws.get
-    made, clean = (boards_of(frame, of, drop_contaminated=c, unfinished=unfinished) for c in (False, True))
+    made, clean = (
+        boards_of(frame, of, drop_contaminated=c, unfinished=unfinished, kinds=collection.kinds) for c in (False, True)
+    )
     curves = label_curves(frame, of, unfinished)
     return tuple(
         board_view(collection.suite, made[r.name], clean[r.name], curves, " ".join(known.notes(r)))

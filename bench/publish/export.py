@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.leaderboard.recipes import AGGREGATION
 from bench.publish.model import BoardView, SiteView, SuiteView
 from bench.publish.writer import Site
 
@@ -26,7 +27,7 @@ BOARD_COLUMNS: dict[str, str] = {
     "objective": "finer kind of objective",
     "badge": "declared, rescored, reproduced",
     "local": "whether the result is the reader's own, not submitted",
-    "score": "mean normalised score of the board, 0 chance, 1 perfect",
+    "score": "mean normalised score of the board, 0 chance, 1 perfect, below 0 worse than a guess",
     "low": "lower end of its 95 % interval",
     "high": "upper end of it",
     "weighting_rank_low": "rank at the 2.5th percentile of random weightings of the cells",
@@ -37,6 +38,7 @@ BOARD_COLUMNS: dict[str, str] = {
     "parameters": "number of parameters",
     "flops": "forward FLOPs per image",
     "licence": "licence on the card",
+    "aggregation": "version of the way from scores to the board (docs/statistics.md)",
     "data": "fingerprint of the data the row was computed from",
 }
 """Columns of a board; one column `cell:<modality>/<kind>` follows for each of its cells."""
@@ -53,7 +55,7 @@ RESULT_COLUMNS: dict[str, str] = {
     "value": "mean over seeds",
     "low": "lower end of the 95 % interval",
     "high": "upper end of it",
-    "score": "(value - chance) / (1 - chance), clipped at 0, of the primary metric",
+    "score": "(value - chance) / (1 - chance) of the primary metric; below 0 it is worse than a guess",
     "score_low": "lower end of its 95 % interval",
     "score_high": "upper end of it",
     "seeds": "number of seeds behind the mean",
@@ -70,7 +72,7 @@ ANCHOR_COLUMNS: dict[str, str] = {
     "kind": "chance, floor (an answer without looking), ceiling (of a patch grid)",
     "title": "what it is",
     "value": "in the primary metric",
-    "score": "(value - chance) / (1 - chance), clipped at 0",
+    "score": "(value - chance) / (1 - chance)",
 }
 """Columns of anchors.csv: what scores are to be read against."""
 
@@ -138,6 +140,7 @@ def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFr
                 "parameters": e.parameters,
                 "flops": e.flops,
                 "licence": e.card.licence,
+                "aggregation": AGGREGATION,
                 "data": view.fingerprint,
                 **{f"cell:{c.key}": v for c, v in zip(board.columns, cells, strict=True)},
             }

@@ -12,6 +12,7 @@ import pandas as pd
 from bench import __version__
 from bench.files import canonical_json, sha256_text
 from bench.leaderboard.collect import Collection
+from bench.leaderboard.recipes import AGGREGATION
 from bench.leaderboard.withdrawn import Withdrawal
 from bench.protocols.base import Protocol
 from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
@@ -58,9 +59,11 @@ def site_view(
 
 
 def fingerprint(records: Sequence[Record], diagnostics: Sequence[pd.DataFrame] = ()) -> str:
-    """SHA-256 over every record and diagnostic, whatever the order of folders; seconds and dates do not enter."""
+    """SHA-256 over every record and diagnostic, whatever the order of folders, and the way they become boards; seconds
+    and dates do not enter."""
     numbers = [canonical_json(r.without_times()) for r in records]
-    return sha256_text("\n".join(sorted(numbers + [table.to_csv() for table in diagnostics])))
+    about = [f"aggregation {AGGREGATION}", *(table.to_csv() for table in diagnostics)]
+    return sha256_text("\n".join(sorted(numbers + about)))
 
 
 def _clinical_first(collections: Mapping[str, Collection]) -> list[Collection]:

@@ -12,6 +12,7 @@ from typing import Literal
 from xml.sax.saxutils import escape
 
 from bench.leaderboard.board import Row
+from bench.leaderboard.recipes import AGGREGATION
 from bench.publish.model import SiteView
 from bench.publish.snapshots import BoardSnapshot, History, Snapshot, Standing
 
@@ -41,6 +42,7 @@ def snapshot(view: SiteView) -> Snapshot:
                     suite=suite.name,
                     suite_title=suite.title,
                     fingerprint=suite.fingerprint,
+                    aggregation=AGGREGATION,
                     board=board.name,
                     rows=rows,
                 )
@@ -74,13 +76,21 @@ def changes(old: Snapshot, new: Snapshot) -> list[Change]:
     after = {(b.suite, b.board): b for b in new.boards}
     found = []
     for key in sorted(before.keys() | after.keys()):
-        if key in before and key in after and before[key].fingerprint != after[key].fingerprint:
-            prints = f"{before[key].fingerprint[:12]} to {after[key].fingerprint[:12]}"
-            moved = Change("suite", key[0], EVERY, "", f"The suite changed ({prints}); scores are not comparable.")
+        if key in before and key in after and (text := _not_comparable(before[key], after[key])):
+            moved = Change("suite", key[0], EVERY, "", f"{text}; scores are not comparable.")
             found += [moved] if moved not in found else []
             continue
         found += _board_changes(key, _rows(before.get(key)), _rows(after.get(key)), new.withdrawn)
     return found
+
+
+def _not_comparable(old: BoardSnapshot, new: BoardSnapshot) -> str:
+    """What was changed under a board's rows, or nothing."""
+    if old.fingerprint != new.fingerprint:
+        return f"The suite changed ({old.fingerprint[:12]} to {new.fingerprint[:12]})"
+    if old.aggregation != new.aggregation:
+        return f"Scores are averaged in another way (version {old.aggregation} to {new.aggregation})"
+    return ""
 
 
 def _rows(board: BoardSnapshot | None) -> dict[str, Standing]:

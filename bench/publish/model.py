@@ -266,7 +266,7 @@ class SiteView:
 
     version: str
     fingerprint: str
-    """SHA-256 over every record and diagnostic shown; the version of the data."""
+    """SHA-256 over every record and diagnostic shown and the aggregation; the version of the data."""
     date: str
     """Date of the newest record, ISO 8601: the site has no other clock."""
     suites: tuple[SuiteView, ...]

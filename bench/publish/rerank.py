@@ -14,19 +14,20 @@ import numpy as np
 
 from bench.leaderboard.standing import rank_range, ranks_of, tiers
 
-MISSING, SCALE = 65535, 65534
+MISSING, SCALE = 65535, 32767
 LEVEL = (0.025, 0.975)
 
 
 def quantise(values: np.ndarray) -> np.ndarray:
-    """Scores in [0, 1] as uint16 (step 1/65534, error at most 7.7e-6); NaN becomes 65535."""
+    """Scores in [-1, 1] as uint16 (step 1/32767, error at most 1.6e-5); NaN becomes 65535."""
     known = np.isfinite(values)
-    return np.where(known, np.round(np.clip(np.where(known, values, 0), 0, 1) * SCALE), MISSING).astype("<u2")
+    steps = np.round((np.clip(np.where(known, values, 0), -1, 1) + 1) * SCALE)
+    return np.where(known, steps, MISSING).astype("<u2")
 
 
 def restored(shorts: np.ndarray) -> np.ndarray:
     """Inverse of `quantise`, float64."""
-    return np.where(shorts == MISSING, np.nan, shorts / SCALE)
+    return np.where(shorts == MISSING, np.nan, shorts / SCALE - 1)
 
 
 def base64_shorts(values: np.ndarray) -> str:
@@ -65,9 +66,10 @@ class Place:
 
 
 def standings(points: np.ndarray, spread: np.ndarray, pool: Sequence[int]) -> list[Place]:
-    """Ranks with 95 % intervals and tiers of the encoders `pool` among themselves, best first, as on the boards."""
+    """Ranks with 95 % intervals and tiers of the encoders `pool` among themselves, best first, as on the boards: one
+    alone has none."""
     order = sorted((e for e in pool if np.isfinite(points[e])), key=lambda e: (-points[e], e))
-    if not order:
+    if len(order) < 2:
         return []
     draws = spread[order]
     ranks, found = ranks_of(points[order]), tiers(points[order], draws)

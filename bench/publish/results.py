@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
+
+from bench.leaderboard.frame import normalised
 
 KEYS = ["encoder", "task", "protocol", "budget", "split", "metric"]
 
@@ -24,8 +25,7 @@ def mean_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
         contaminated=("contaminated", "first"), chance=("chance", "first"),
     ).reset_index()  # fmt: skip
     for end in ("low", "high"):
-        scaled = ((mean[end] - mean["chance"]) / (1 - mean["chance"])).clip(lower=0)
-        mean[f"score_{end}"] = np.where(mean["primary"], scaled, np.nan)
+        mean[f"score_{end}"] = normalised(mean[end], mean["chance"]).where(mean["primary"])
     return mean.drop(columns="chance")
 
 

@@ -37,6 +37,8 @@ class BoardSnapshot(Strict):
     suite: Name
     suite_title: Line
     fingerprint: Line
+    aggregation: int = 1
+    """How scores were averaged (bench.leaderboard.recipes.AGGREGATION)."""
     board: Name
     rows: Annotated[list[Standing], Field(max_length=100_000)]
 

@@ -1,7 +1,7 @@
 // The only arithmetic done in a page: ranks, tiers and means under the reader's filters and weights, from bootstrap
 // replicates made in Python. Mirrors bench/publish/rerank.py and is tested against it on the same numbers.
 medssl.rank = (() => {
-  const SCALE = 65534;
+  const SCALE = 32767;
 
   // Mean over cells with weights, kinds weighted alike; cells without a value are left out. NaN when none is left.
   function mean(kinds, weights, at) {
@@ -23,7 +23,7 @@ medssl.rank = (() => {
     return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
   }
 
-  // data: {cells: E x C numbers, shorts: Float32Array (E, C, R) of whole numbers 0 to SCALE or NaN, kinds: [[column, ...], ...], replicates: R}
+  // data: {cells: E x C numbers, shorts: Float32Array (E, C, R) of (score + 1) x SCALE or NaN, kinds: [[column, ...], ...], replicates: R}
   // -> Float64Array (E, R) of means and Float64Array (E) of points.
   function totals(data, weights) {
     const encoders = data.cells.length, columns = weights.length, r = data.replicates;
@@ -32,6 +32,7 @@ medssl.rank = (() => {
       const cells = data.cells[e];
       points[e] = mean(data.kinds, weights, (c) => (cells[c] === null ? NaN : cells[c]));
       const share = shares(data.kinds, weights, cells);
+      spread.fill(-share.reduce((sum, v) => sum + v, 0), e * r, (e + 1) * r);
       for (let c = 0; c < columns; c++) {
         if (share[c]) add(spread, e * r, data.shorts, (e * columns + c) * r, r, share[c] / SCALE);
       }
@@ -55,9 +56,10 @@ medssl.rank = (() => {
   }
 
   // Ranks with 95 % intervals, and tiers, of the encoders `pool` (indices) among themselves. Equals share the better
-  // rank; without replicates of everyone there are no intervals (low and high are null).
+  // rank; one alone has none; without replicates of everyone there are no intervals (low and high are null).
   function standings({ points, spread }, pool, r) {
     const order = pool.filter((e) => points[e] === points[e]).sort((a, b) => points[b] - points[a] || a - b);
+    if (order.length < 2) return [];
     const places = places_of(order, spread, r), out = [];
     let tier = 0, head = -1, rank = 0;
     order.forEach((e, i) => {

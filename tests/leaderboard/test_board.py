@@ -39,7 +39,7 @@ def test_scores_by_hand(make_table, make_replicates):
     assert set(boards) == {"Overall", "Global", "Dense"}
     a, b = (by_name(boards["Global"])[name] for name in "ab")
     assert a.score == pytest.approx(((0.8 + 0.4) / 2 + 0.6) / 2)
-    assert b.score == pytest.approx(((0.0 + 0.4) / 2 + 0.8) / 2)  # below chance counts 0
+    assert b.score == pytest.approx(((-0.2 + 0.4) / 2 + 0.8) / 2)  # below chance counts as it is
     assert by_name(boards["Dense"])["a"].score == pytest.approx(0.5)
     assert by_name(boards["Overall"])["a"].score == pytest.approx((0.6 + 0.5) / 2)
     assert a.cells["mri/global"].value == pytest.approx(0.6)
@@ -57,7 +57,7 @@ def test_reference_rows_are_listed_without_a_rank(make_table, make_replicates):
 
 
 def test_an_encoder_without_every_task_is_listed_unranked_with_the_number(make_table, make_replicates):
-    rows = full("a", [0.6] * 5) + field({"brain": 0.99, "polyp": 0.99}, encoder="cherry")
+    rows = full("a", [0.6] * 5) + full("b", [0.5] * 5) + field({"brain": 0.99, "polyp": 0.99}, encoder="cherry")
     board = made(make_table, make_replicates, rows)["Overall"]
     cherry = by_name(board)["cherry"]
     assert cherry.rank is None
@@ -67,10 +67,10 @@ def test_an_encoder_without_every_task_is_listed_unranked_with_the_number(make_t
 
 
 def test_a_task_with_unfinished_units_is_missing(make_table, make_replicates):
-    rows = full("a", [0.6] * 5) + full("b", [0.7] * 5)
+    rows = full("a", [0.6] * 5) + full("b", [0.7] * 5) + full("c", [0.5] * 5)
     board = made(make_table, make_replicates, rows, unfinished={("b", "lung", "linear-v1", "100%")})["Global"]
     assert by_name(board)["b"].missing == ("lung",)
-    assert [r.encoder for r in board.rows if r.rank] == ["a"]
+    assert [r.encoder for r in board.rows if r.rank] == ["a", "c"]
 
 
 def test_left_out_tasks_other_protocols_splits_and_metrics_stay_out(make_table, make_replicates):
@@ -138,6 +138,37 @@ def test_the_same_results_give_the_same_bytes_in_any_order(make_table, make_repl
 
 values = st.lists(st.floats(0, 1), min_size=5, max_size=5)
 SLOW = settings(max_examples=15, deadline=None)
+
+
+def test_scores_below_chance_are_listed_last_with_their_cells(make_table, make_replicates):
+    rows = full("a", [0.3, 0.4, 0.2, 0.1, 0.1]) + full("b", [0.5] * 5)
+    board = made(make_table, make_replicates, rows + field({"polyp": 0.9}, encoder="c"))["Global"]
+    assert [row.encoder for row in board.rows] == ["b", "a"]
+    a = by_name(board)["a"]
+    assert (a.score, a.cells["mri/global"].value) == (pytest.approx(-0.45), pytest.approx(-0.3))
+    assert a.low < a.score < a.high
+
+
+def test_one_alone_has_no_rank(make_table, make_replicates):
+    rows = full("a", [0.6] * 5) + full("raw-pixels", [0.9] * 5, paradigm="reference")
+    for board in made(make_table, make_replicates, rows).values():
+        alone = by_name(board)["a"]
+        assert (alone.rank, alone.tier, alone.rank_low, alone.why_unranked) == (
+            None, None, None, "no other encoder to rank it among",
+        )  # fmt: skip
+
+
+def test_encoders_without_a_patch_grid_have_no_rank_where_the_suite_has_dense_tasks(make_table, make_replicates):
+    values = {"brain": 0.9, "knee": 0.8, "lung": 0.7}
+    low = [r | {"budget": b} for b in ("100%", "10%") for r in field(values, encoder="a") + field(values, encoder="b")]
+    boards = made(make_table, make_replicates, low, kinds={"global", "dense"})
+    for name in ("Overall", "Low-label"):
+        assert [(r.rank, r.why_unranked) for r in boards[name].rows] == [(None, "no result on any dense task")] * 2
+    assert [r.rank for r in boards["Global"].rows] == [1, 1]
+    # Where the suite has no dense task nothing is lacking, and Overall would be Global again.
+    boards = made(make_table, make_replicates, low)
+    assert set(boards) == {"Global", "Low-label"}
+    assert [r.rank for r in boards["Low-label"].rows] == [1, 1]
 
 
 @SLOW

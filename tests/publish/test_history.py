@@ -62,12 +62,16 @@ def test_each_kind_of_change_is_told(small):
     assert {k for k, _ in found} <= {"added", "removed", "tier", "score", "badge"}
 
 
-def test_another_suite_fingerprint_is_not_compared(small):
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [({"fingerprint": "1" * 64}, "The suite changed"), ({"aggregation": 1}, "averaged in another way")],
+)
+def test_what_is_not_comparable_is_not_compared(small, other, said):
     before = older(small)
-    before = before.model_copy(
-        update={"boards": [b.model_copy(update={"fingerprint": "1" * 64}) for b in before.boards]}
-    )
-    assert {c.kind for c in changes(before, snapshot(small))} == {"suite"}
+    before = before.model_copy(update={"boards": [b.model_copy(update=other) for b in before.boards]})
+    (change,) = changes(before, snapshot(small))
+    assert change.kind == "suite"
+    assert said in change.text
 
 
 def test_the_same_data_does_not_make_a_new_version(small):

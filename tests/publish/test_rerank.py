@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,18 @@ def shipped(view, board):
     return data, [c["kind"] for c in data["columns"]], cells, spread
 
 
-def test_quantising_keeps_six_digits_and_missing_values():
-    values = np.array([0.0, 1.0, 0.123456, np.nan])
+def moved(board, shift):
+    """A board with every cell moved by `shift`, replicates too."""
+    cells = [{k: c.model_copy(update={"value": c.value + shift}) for k, c in r.cells.items()} for r in board.rows]
+    rows = tuple(r.model_copy(update={"cells": c}) for r, c in zip(board.rows, cells, strict=True))
+    return replace(board, rows=rows, replicates=board.replicates + np.float32(shift))
+
+
+def test_quantising_keeps_four_digits_and_missing_values():
+    values = np.array([0.0, 1.0, -1.0, 0.123456, -0.98765, np.nan])
     shorts = quantise(values)
     assert shorts[-1] == MISSING
-    np.testing.assert_allclose(restored(shorts), values, atol=7.7e-6)
+    np.testing.assert_allclose(restored(shorts), values, atol=1.6e-5)
 
 
 def test_mean_of_cells_then_kinds_by_hand():
@@ -48,7 +56,7 @@ def test_default_view_is_the_board(view):
     for board in view.suites[0].boards:
         _, kinds, cells, spread = shipped(view, board)
         points, draws = totals(cells, spread, kinds, np.ones(len(kinds)))
-        np.testing.assert_allclose(points, [r.score for r in board.rows], atol=1e-5)
+        np.testing.assert_allclose(points, [r.score for r in board.rows], atol=1e-9)
         pool = [i for i, r in enumerate(board.rows) if r.rank is not None]
         for place in standings(points, draws, pool):
             row = board.rows[place.encoder]
@@ -56,16 +64,19 @@ def test_default_view_is_the_board(view):
 
 
 @pytest.mark.parametrize("weights", ["ones", "some", "one kind"])
-@pytest.mark.parametrize("pool", ["all", "odd"])
-def test_page_and_python_agree(page, view, weights, pool):
+@pytest.mark.parametrize("pool", ["all", "odd", "one"])
+@pytest.mark.parametrize("shift", [0.0, -0.7])
+def test_page_and_python_agree(page, view, weights, pool, shift):
     board = view.suites[0].boards[0]
+    board = moved(board, shift)
     data, kinds, cells, spread = shipped(view, board)
+    assert (cells.min() < 0) == (shift < 0)
     rng = np.random.default_rng(1)
     chosen = {
         "ones": np.ones(len(kinds)), "some": rng.integers(0, 5, len(kinds)) / 2,
         "one kind": np.array([float(k == "dense") for k in kinds]),
     }[weights]  # fmt: skip
-    members = list(range(len(cells)))[:: 1 if pool == "all" else 2]
+    members = list(range(len(cells)))[:: {"all": 1, "odd": 2, "one": len(cells)}[pool]]
     points, draws = totals(cells, spread, kinds, chosen)
     expected = standings(points, draws, members)
     page.goto("about:blank")

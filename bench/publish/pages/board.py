@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 
 import numpy as np
 
@@ -35,6 +36,7 @@ def write(site: Site) -> None:
 def _context(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
     low, high = (board_axis(board)[end] for end in ("low", "high"))
     encoders = [view.encoders[r.encoder] for r in board.rows]
+    curve_values = [e.value for points in board.curves.values() for _, e in points]
     return {
         "suite": suite,
         "board": board,
@@ -43,7 +45,8 @@ def _context(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
         "encoders": view.encoders,
         "facets": _facets(encoders),
         "parts": _parts(suite, board),
-        "top": max((e.value for points in board.curves.values() for _, e in points), default=high),
+        "bottom": min([0.0, *curve_values]),
+        "top": max(curve_values, default=high),
         "has_curves": any(len(points) > 1 for points in board.curves.values()),
         "tiers": _tier_starts(board.rows),
         "bibtex": view_bibtex(view),
@@ -92,11 +95,11 @@ def board_axis(board: BoardView) -> dict[str, float]:
 
 
 def axis(values: list[float]) -> tuple[float, float]:
-    """A round axis that holds every value, within [0, 1]."""
+    """A round axis that holds every value, within [-1, 1]."""
     if not values:
         return 0.0, 1.0
-    low, high = max(0.0, min(values)), min(1.0, max(values))
-    return int(low * 20) / 20, min(1.0, (int(high * 20) + 1) / 20)
+    low, high = (min(1.0, max(-1.0, end(values))) for end in (min, max))
+    return floor(low * 20) / 20, min(1.0, (floor(high * 20) + 1) / 20)
 
 
 def _parts(suite: SuiteView, board: BoardView) -> dict[str, dict[str, Row]]:

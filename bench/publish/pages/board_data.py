@@ -53,8 +53,8 @@ def replicates(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
 
 
 def _variant(cells: np.ndarray, spread: np.ndarray, ranked: list[bool]) -> dict:
-    rounded = [[None if np.isnan(v) else round(float(v), 6) for v in row] for row in cells]
-    return {"cells": rounded, "shorts": base64_shorts(spread.transpose(1, 2, 0)), "ranked": ranked}
+    values = [[None if np.isnan(v) else float(v) for v in row] for row in cells]
+    return {"cells": values, "shorts": base64_shorts(spread.transpose(1, 2, 0)), "ranked": ranked}
 
 
 PAGE = Page("board-data", write)

@@ -33,7 +33,7 @@ def _write_data(site: Site, suite: SuiteView, pairs: Pairs) -> None:
     name = f"pairs/{suite.name}"
     site.script(f"data/{name}.js", "receive", {"name": name, "tasks": tasks, "encoders": titles, "replicates": r})
     for encoder, points, draws in zip(pairs.encoders, pairs.points, pairs.replicates, strict=True):
-        values = [None if np.isnan(v) else round(float(v), 6) for v in points]
+        values = [None if np.isnan(v) else float(v) for v in points]
         data = {"name": f"{name}/{encoder}", "values": values, "shorts": base64_shorts(draws[:, :r])}
         site.script(f"data/{name}/{encoder}.js", "receive", data)
 
