@@ -40,6 +40,11 @@ RECIPES: tuple[Recipe, ...] = (
 )  # fmt: skip
 
 
+def feeds_board(protocol: str, budget: str) -> bool:
+    """Whether a unit counts on any board: of these a compact submission keeps what the primary metric reads."""
+    return any(protocol in r.protocols.values() and budget in r.budgets for r in RECIPES)
+
+
 def feeds_full_board(protocol: str, budget: str) -> bool:
     """Whether a unit counts on a board that uses all labels: what a compact submission keeps predictions of."""
     return budget == FULL and any(protocol in r.protocols.values() for r in RECIPES if FULL in r.budgets)

@@ -17,23 +17,31 @@ from bench.errors import UserError
 from bench.files import canonical_json, sha256_text, write_atomic
 from bench.leaderboard.evidence import UnitKey
 from bench.locate import home
-from bench.metrics.resample import REPLICATES, resample_counts, seeded
+from bench.metrics.resample import REPLICATES, resample_counts, seeded, with_point
 from bench.metrics.score import primary_replicates
 from bench.runs.journal import read_outputs
 from bench.runs.records import Interval, Record
+from bench.submissions.condensed import read_condensed
 from bench.submissions.folder import Results
+
+TOLERANCE = 1e-6
+"""Between a score in a record and the same computed here; larger than what rounding does."""
 
 
 def replicates(record: Record, task: Task, data: TaskData, output: np.ndarray) -> np.ndarray:
     """Replicates of the record's primary metric on "test", float64 (2000,), from the cache or recomputed into it.
 
-    output: the unit's predictions on "test". Raises UserError when `data` is not what the record was made on.
+    output: the unit's predictions on "test", or others of the same primary metric. Raises UserError when `data` is not
+    what the record was made on, or the metric is not the record's.
     """
     if record.data_sha256 != data.sha256:
         raise UserError("results were made on other data than is at hand", where=f"{record.encoder}, {task.name}")
     split = data.tests["test"]
     counts = _counts(task.name, tuple(split.ids), None if split.groups is None else tuple(split.groups))
-    draws = primary_replicates(task, output, split, counts, scoring=record.scoring)
+    point, *_ = draws = primary_replicates(task, output, split, with_point(counts, len(split)), scoring=record.scoring)
+    if not (record.primary and abs(point - record.primary.value) < TOLERANCE):
+        raise UserError("predictions do not give the score in the record", where=f"{record.encoder}, {record.unit.key}")
+    draws = draws[1:]
     buffer = io.BytesIO()
     np.save(buffer, draws, allow_pickle=False)
     write_atomic(_path(record, task), buffer.getvalue())
@@ -85,8 +93,11 @@ def _recomputed(
     results: Results, task: Task, records: list[Record], folder: Path | None
 ) -> Iterator[tuple[UnitKey, np.ndarray]]:
     data = load_task(task, folder=folder)
+    left = {_key(record): record for record in records}
     for record, outputs in read_outputs(results.folder, records, partial=True):
-        yield _key(record), replicates(record, task, data, outputs["test"])
+        yield _key(record), replicates(left.pop(_key(record)), task, data, outputs["test"])
+    for record, output in read_condensed(results.folder, data, list(left.values())):
+        yield _key(record), replicates(record, task, data, output)
 
 
 @cache

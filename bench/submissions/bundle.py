@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import bz2
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from bench.data.load import load_task
 from bench.data.task import suite_names
 from bench.discover import pick
 from bench.encoders.card import EncoderCard, read_card
@@ -20,6 +22,7 @@ from bench.runs.kept import kept_plan
 from bench.runs.plan import Plan, make_plan, plan_of
 from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.records import Record
+from bench.submissions.condensed import is_condensed, write_condensed
 
 MAX_BUNDLE_BYTES = 20 * 1024**2
 
@@ -54,8 +57,9 @@ def bundle(
     """Gather sealed runs of an encoder into `out`/<encoder>. All or nothing.
 
     suites: the runs to send; may be left out where there is one of a shipped suite. One of one's own is sent only when
-    it is named. compact: pack the records and keep only the predictions of units that feed a board at all labels. The
-    rest can be checked by rerunning only, so it needs the weights.
+    it is named. compact: pack the records, keep the predictions of units that feed a board at all labels, and condense
+    those of units that feed one with fewer (the tasks' data are read). The rest can be checked by rerunning only, so it
+    needs the weights.
 
     Raises SubmissionError when it is not clear which run is meant or none is complete, a unit is missing, or the
     folder is over 20 MB without weights.
@@ -83,7 +87,7 @@ def bundle(
             if (source / extra).is_file():
                 shutil.copyfile(source / extra, partial / extra)
         for run in (p for p in partial.iterdir() if compact and p.is_dir()):
-            _compact(run)
+            _compact(run, plans[run.name])
         weights = with_weights and _copy_weights(card, source, partial)
         if compact and not weights and card.source.get("weights"):
             raise SubmissionError("a compact submission carries its weights", where=card.name, fix="add --with-weights")
@@ -154,9 +158,10 @@ def _copy_run(card: EncoderCard, run: Path, plan: Plan, target: Path) -> int:
     return len(records)
 
 
-def _compact(run: Path) -> None:
+def _compact(run: Path, plan: Plan) -> None:
     plain = run / "records.jsonl"
     records = read_records(run)
+    _condense(run, [record for record in records if is_condensed(record)], plan)
     write_atomic(run / "records.jsonl.bz2", bz2.compress(plain.read_bytes()))
     plain.unlink()
     kept = {record.unit.key for record in records if keeps_predictions(record)}
@@ -168,6 +173,15 @@ def _keep_only(path: Path, units: set[str]) -> None:
     """Leave only the predictions of some units in a file."""
     arrays = {name: a for name, a in read_predictions(path).items() if name.rpartition("/")[0] in units}
     write_atomic(path, predictions_bytes(arrays))
+
+
+def _condense(run: Path, records: list[Record], plan: Plan) -> None:
+    by_task: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_task[record.unit.task].append(record)
+    for name, members in by_task.items():
+        outputs = {record.unit.key: found["test"] for record, found in read_outputs(run, members)}
+        write_condensed(run, load_task(plan.tasks[name], folder=plan.folders[name]), outputs)
 
 
 def keeps_predictions(record: Record) -> bool:

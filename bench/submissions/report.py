@@ -23,7 +23,9 @@ class Report:
     alarms: list[str] = field(default_factory=list)
     units: int = 0
     unchecked: int = 0
-    """Units of a compact submission that carry no predictions: only a rerun can check them."""
+    """Units of a compact submission that carry no whole predictions: only a rerun can check them."""
+    condensed: int = 0
+    """Of these, units whose primary metric was recomputed from condensed predictions."""
     largest_difference: float = 0.0
     metrics: dict[str, set[bool]] = field(default_factory=dict)
     """Metric -> whether records hold it, where it can be recomputed: both where some do and some do not."""

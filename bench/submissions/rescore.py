@@ -12,13 +12,14 @@ from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import UserError
 from bench.metrics.calibration import chosen_temperature
-from bench.metrics.resample import resample_counts
-from bench.metrics.score import score
+from bench.metrics.resample import interval, resample_counts, with_point
+from bench.metrics.score import primary_replicates, score
 from bench.protocols.base import base_split
 from bench.runs.journal import read_outputs, records_file
 from bench.runs.plan import Plan
 from bench.runs.records import Interval, Record
 from bench.submissions.bundle import keeps_predictions
+from bench.submissions.condensed import FIRST_SCORING, is_condensed, read_condensed
 from bench.submissions.folder import Results
 from bench.submissions.intake import inspect_npz
 from bench.submissions.report import Report
@@ -49,19 +50,47 @@ def check_predictions(result: Results, plan: Plan, report: Report, *, rescore: b
                 expected = plan.protocols[record.unit.protocol].outputs(list(data.tests))
                 _check_unit(record, outputs, expected, data, counts, report)
                 seen.add(record.unit.key)
-            _check_absent([r for r in records if r.status == "done" and r.unit.key not in seen], report)
+            absent = [r for r in records if r.status == "done" and r.unit.key not in seen]
+            held = _check_condensed(result, data, absent, counts, report)
+            _check_absent(absent, held, report)
         except UserError as error:
             report.problems.append(str(error))
     what = "every metric and interval recomputed from predictions" if rescore else "ids, hashes, shapes of predictions"
-    what += f"; {report.unchecked} units carry none" if report.unchecked else ""
+    if report.unchecked:
+        what += f"; {report.unchecked} units carry none, {report.condensed} of them in condensed form"
     report.checked.append(f"{result.suite}: {what}")
 
 
-def _check_absent(records: list[Record], report: Report) -> None:
-    """Units without predictions: refused where they feed a board, counted where a compact submission may lack them."""
+def _check_condensed(
+    result: Results, data: TaskData, records: list[Record], counts: dict[str, np.ndarray], report: Report
+) -> set[str]:
+    """Keys of the units that have condensed predictions; with `counts` their primary metrics are recomputed."""
+    path, held = result.folder / "condensed" / f"{data.task.name}.npz", set()
+    if path.is_file():
+        inspect_npz(path)
+    for record, output in read_condensed(result.folder, data, records):
+        held.add(record.unit.key)
+        if counts and record.primary is not None:
+            test = data.tests["test"]
+            weights = with_point(counts["test"], len(test))
+            found = interval(primary_replicates(data.task, output, test, weights, scoring=record.scoring))
+            sent = record.model_copy(update={"metrics": {"test": {record.metric: record.primary}}})
+            compare(sent, {"test": {record.metric: found} if found else {}}, TOLERANCE, report)
+    report.condensed += len(held)
+    return held
+
+
+def _check_absent(records: list[Record], held: set[str], report: Report) -> None:
+    """Units without predictions: refused where they feed a board, counted where a compact submission may lack them.
+
+    held: units with condensed predictions.
+    """
     report.unchecked += len(records)
     if lacking := [record.unit.key for record in records if keeps_predictions(record)]:
         report.problems.append(f"has no predictions of {len(lacking)} units that feed a board, e.g. {lacking[0]}")
+    asked = [r for r in records if r.scoring >= FIRST_SCORING and is_condensed(r)]
+    if lacking := [record.unit.key for record in asked if record.unit.key not in held]:
+        report.problems.append(f"has no condensed predictions of {len(lacking)} units, e.g. {lacking[0]}")
 
 
 def _check_unit(

@@ -1,15 +1,19 @@
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
 from bench.errors import UserError
 from bench.leaderboard.evidence import Known
 from bench.leaderboard.recipes import RECIPES
-from bench.leaderboard.replicates import approximate, cached, replicates
+from bench.leaderboard.replicates import all_replicates, approximate, cached, replicates
 from bench.metrics.resample import resample_counts
 from bench.metrics.score import primary_replicates
+from bench.runs.predictions import predictions_bytes
 from bench.runs.records import Interval, Provenance, Record, Unit
+from bench.submissions.condensed import write_condensed
+from bench.submissions.folder import Results
 
 TASK = Task.parse(
     {
@@ -21,6 +25,7 @@ TASK = Task.parse(
 TEST = Split(np.zeros((30, 1, 1, 1), np.uint8), np.arange(30) % 2, np.array([f"test/{i}" for i in range(30)]))
 DATA = TaskData(TASK, TEST, TEST, {"test": TEST}, sha256="d" * 64)
 OUTPUT = np.random.default_rng(0).random((30, 2)).astype(np.float32)
+VALUE = float(roc_auc_score(TEST.labels, OUTPUT[:, 1]))
 
 
 def record(encoder="a", **more):
@@ -32,7 +37,7 @@ def record(encoder="a", **more):
         "schema": 1, "status": "done", "encoder": encoder, "encoder_version": "1", "card_sha256": "c" * 64,
         "unit": Unit(task="t", protocol="linear-v1", budget="100%", seed=0), "data_sha256": "d" * 64,
         "protocol_sha256": "e" * 64, "n_labels": 10, "metric": "auroc", "predictions_sha256": "a" * 64,
-        "metrics": {"test": {"auroc": Interval(value=0.8, low=0.7, high=0.9)}}, "made_by": made_by,
+        "metrics": {"test": {"auroc": Interval(value=VALUE, low=VALUE - 0.1, high=VALUE + 0.1)}}, "made_by": made_by,
     } | more  # fmt: skip
     return Record(**fields)
 
@@ -64,9 +69,31 @@ def test_other_data_is_refused():
         replicates(record(data_sha256="0" * 64), TASK, DATA, OUTPUT)
 
 
+def test_predictions_of_another_score_are_refused():
+    wrong = record(metrics={"test": {"auroc": Interval(value=VALUE + 1e-3)}})
+    with pytest.raises(UserError, match="do not give the score"):
+        replicates(wrong, TASK, DATA, OUTPUT)
+    assert cached(wrong, TASK) is None
+
+
+def test_condensed_predictions_give_the_same_replicates(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.leaderboard.replicates.load_task", lambda task, folder: DATA)
+    done = record(unit=Unit(task="t", protocol="linear-v1", budget="10%", seed=3))
+    results = Results(None, "s", tmp_path, [done])
+    (tmp_path / "predictions").mkdir()
+    (tmp_path / "predictions" / "t.npz").write_bytes(predictions_bytes({}))
+    _, approximated = all_replicates(results, {"t": TASK}, {"linear-v1"})
+    assert approximated == {("a", "t", "linear-v1", "10%", 3)}
+    write_condensed(tmp_path, DATA, {done.unit.key: OUTPUT})
+    found, approximated = all_replicates(results, {"t": TASK}, {"linear-v1"})
+    assert not approximated
+    expected = primary_replicates(TASK, OUTPUT, TEST, resample_counts("t", "test", TEST.ids))
+    np.testing.assert_array_equal(found["a", "t", "linear-v1", "10%", 3], expected)
+
+
 def test_an_approximation_has_the_records_width_and_is_unpaired():
     first, second = approximate(record("a")), approximate(record("b"))
-    np.testing.assert_allclose(np.quantile(first, [0.025, 0.975]), [0.7, 0.9], atol=0.012)
+    np.testing.assert_allclose(np.quantile(first, [0.025, 0.975]), [VALUE - 0.1, VALUE + 0.1], atol=0.012)
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.1
     np.testing.assert_array_equal(first, approximate(record("a")))
     bare = record(metrics={"test": {"auroc": Interval(value=0.8)}})

@@ -87,6 +87,25 @@ def test_predictions_of_a_board_may_not_be_left_out(sent, tmp_path) -> None:
     assert "no predictions of 1 units that feed a board" in problem
 
 
+def test_condensed_predictions_are_checked_against_the_records(sent, tmp_path, monkeypatch) -> None:
+    small, _, tasks, suite = sent
+    report = verify(copy(small, tmp_path / "as sent"), rescore=True, tasks=tasks, suites=[suite])
+    assert (report.problems, report.condensed, report.largest_difference < 1e-12) == ([], 2, True)
+    folder = copy(small, tmp_path)
+    (path,) = (folder / "own" / "condensed").glob("*.npz")
+    key, *_ = arrays = read_predictions(path)
+    assert set(arrays) == {"which.linear-v1.10pct.0", "which.linear-v1.10pct.1"}
+    path.write_bytes(predictions_bytes({**arrays, key: arrays[key][::-1].copy()}))
+    problems = verify(folder, rescore=True, tasks=tasks, suites=[suite]).problems
+    assert problems
+    assert all(problem.startswith(key) for problem in problems)
+    path.unlink()
+    (problem,) = verify(folder, rescore=True, tasks=tasks, suites=[suite]).problems
+    assert "has no condensed predictions of 2 units" in problem
+    monkeypatch.setattr("bench.submissions.rescore.FIRST_SCORING", 99)  # as for what was sent before there were any
+    assert verify(folder, rescore=True, tasks=tasks, suites=[suite]).problems == []
+
+
 def test_a_whole_submission_may_leave_nothing_out(sent, tmp_path) -> None:
     _, whole, tasks, suite = sent
     folder = copy(whole, tmp_path)

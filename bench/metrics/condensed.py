@@ -1,0 +1,80 @@
+"""Predictions cut down to what the primary metric reads, for submissions that cannot carry them whole.
+
+What is restored is not what was predicted, but has the same primary metric in every resample: AUROC reads the order of
+the cases alone, balanced accuracy and kappa the class decided for, Dice the pixels counted by true and predicted class.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.data.task import Task
+from bench.errors import DataError
+from bench.metrics.confusion import expected_class
+
+
+def condensed(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What the primary metric of `task` reads of predictions on `labels`, unsigned integers.
+
+    Global: (n, m), the rank among its distinct values (AUROC; class 1 alone where there are two), the decided class
+    (m = 1), or 0 and 1 a label. Dense: (n, k, k - 1), pixels of each true class given to each foreground class.
+    """
+    if task.kind == "dense":
+        found = _pixels(output, labels, len(task.classes))[:, :, 1:]
+    elif task.metric == "auroc":
+        columns = output if task.target == "multi-label" or output.shape[1] > 2 else output[:, 1:]
+        found = np.stack([np.unique(c, return_inverse=True)[1] for c in columns.T], axis=1)
+    elif task.target == "multi-label":
+        found = output >= 0.5
+    else:
+        found = (expected_class(output) if task.metric == "qwk" else output.argmax(axis=1))[:, None]
+    return found.astype(np.min_scalar_type(int(found.max(initial=0))))
+
+
+def restored(task: Task, kept: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Predictions with the primary metric of those that were condensed, in every resample.
+
+    Raises DataError where `kept` is not what `condensed` makes for such labels.
+    """
+    n, k = len(labels), len(task.classes)
+    if kept.dtype.kind != "u" or len(kept) != n:
+        raise DataError(f"condensed predictions are {kept.dtype} {kept.shape}", where=task.name)
+    if task.kind == "dense":
+        return _masks(task, kept.astype(np.int64), labels)
+    if task.metric == "auroc":
+        binary = task.target != "multi-label" and k == 2
+        _expect(task, kept, (n, 1) if binary else (n, k))
+        scores = kept / max(1, int(kept.max(initial=0)))
+        return np.hstack([1 - scores, scores]) if binary else scores
+    if task.target == "multi-label":
+        _expect(task, kept, (n, k), below=2)
+        return kept.astype(np.float64)
+    _expect(task, kept, (n, 1), below=k)
+    return np.eye(k)[kept[:, 0]]
+
+
+def _pixels(output: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """Pixels of each image by true and predicted class, int64 (n, k, k)."""
+    pairs = zip(labels, output, strict=True)
+    return np.array([np.bincount((k * t.astype(np.int64) + p).ravel(), minlength=k * k) for t, p in pairs]).reshape(
+        -1, k, k
+    )
+
+
+def _masks(task: Task, kept: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Masks with the pixel counts of `kept`, each true class filled from its first pixel on."""
+    n, k = len(labels), len(task.classes)
+    _expect(task, kept, (n, k, k - 1))
+    masks = np.empty((n, labels[0].size), np.uint8)
+    for mask, truth, foreground in zip(masks, labels.reshape(n, -1), kept, strict=True):
+        background = np.bincount(truth, minlength=k) - foreground.sum(axis=1)
+        if (background < 0).any():
+            raise DataError("condensed predictions count more pixels than a class has", where=task.name)
+        counts = np.column_stack([background, foreground])
+        mask[np.argsort(truth, kind="stable")] = np.repeat(np.tile(np.arange(k, dtype=np.uint8), k), counts.ravel())
+    return masks.reshape(labels.shape)
+
+
+def _expect(task: Task, kept: np.ndarray, shape: tuple[int, ...], below: int | None = None) -> None:
+    if kept.shape != shape or (below is not None and kept.max(initial=0) >= below):
+        raise DataError(f"condensed predictions are {kept.shape}, up to {kept.max(initial=0)}", where=task.name)
