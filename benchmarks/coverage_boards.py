@@ -41,8 +41,9 @@ CHANCE = {"global": 0.5, "dense": 0.0}
 PATIENTS = {"chest": np.arange(CASES) // 2}
 LESS = {"100%": 1.0, "10%": 0.6, "5%": 0.4, "1%": 0.2}
 """What is left of a score at a label budget."""
-SHARED = 0.7
-"""Correlation between two encoders' noise on one case."""
+SHARED, OWN = 0.7, 0.2
+"""Shares of the noise on a case that all encoders have in common, and that an encoder has with every label subset; the
+rest is another one for each subset."""
 SEED_SD = 0.15
 """Spread of the separation over label subsets, half of its variance common to all encoders."""
 NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
@@ -127,12 +128,14 @@ def simulate(world: World, rng: np.random.Generator) -> dict[tuple[str, str], np
         group = PATIENTS.get(task, np.arange(CASES))
         case = (rng.normal(size=CASES)[group] + rng.normal(size=CASES))[:, None] / np.sqrt(2)
         positive = rng.permutation(np.arange(group.max() + 1) % 2 == 0)[group]
+        own = rng.normal(size=(CASES, len(world.scores)))
+        lasting = np.sqrt(SHARED) * case + np.sqrt(OWN) * own
         for budget in LESS:
             sd, seeds = (0.0, 1) if budget == "100%" else (SEED_SD, SEEDS)
             truth = world.truth(task, budget)
             by_seed = []
             for _ in range(seeds):
-                noise = np.sqrt(SHARED) * case + np.sqrt(1 - SHARED) * rng.normal(size=(CASES, len(truth)))
+                noise = lasting + np.sqrt(1 - SHARED - OWN) * rng.normal(size=own.shape)
                 subset = sd * (rng.normal() + rng.normal(size=len(truth))) / np.sqrt(2)
                 if kind == "global":
                     outputs = noise + positive[:, None] * (separation(truth, sd) + subset)
