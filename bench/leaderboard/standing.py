@@ -35,10 +35,10 @@ def tiers(points: np.ndarray, replicates: np.ndarray) -> np.ndarray:
     Going down from the best, an encoder opens a new tier when the paired 95 % interval of its difference to the
     best of the current tier excludes 0; else it joins. So everyone in a tier is tied with its first.
     """
-    found = np.zeros(len(points), dtype=np.int64)
-    tier, head = 0, -1
+    found = np.empty(len(points), dtype=np.int64)
+    tier, head = 0, None
     for i in np.argsort(-points, kind="stable"):
-        if head < 0 or paired_difference(points[head], points[i], replicates[head], replicates[i]).clear:
+        if head is None or paired_difference(points[head], points[i], replicates[head], replicates[i]).clear:
             tier, head = tier + 1, i
         found[i] = tier
     return found

@@ -51,8 +51,7 @@ def within_cells(tasks: Tasks, present: np.ndarray) -> np.ndarray:
     """
     share = np.where(present, 1 / np.maximum(tasks.siblings @ present, 1), 0.0)
     rows = tasks.in_cell * share
-    total = rows.sum(axis=1, keepdims=True)
-    return rows / np.where(total > 0, total, 1)
+    return rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)  # the sum is the number of origins
 
 
 def over_cells(tasks: Tasks, present: np.ndarray, cell_weights: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ def condensed(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:
         found = output >= 0.5
     else:
         found = (expected_class(output) if task.metric == "qwk" else output.argmax(axis=1))[:, None]
-    return found.astype(np.min_scalar_type(int(found.max(initial=0))))
+    return found.astype(np.min_scalar_type(int(found.max())))
 
 
 def restored(task: Task, kept: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -44,7 +44,7 @@ def restored(task: Task, kept: np.ndarray, labels: np.ndarray) -> np.ndarray:
     if task.metric == "auroc":
         binary = task.target != "multi-label" and k == 2
         _expect(task, kept, (n, 1) if binary else (n, k))
-        scores = kept / max(1, int(kept.max(initial=0)))
+        scores = kept / np.iinfo(kept.dtype).max
         return np.hstack([1 - scores, scores]) if binary else scores
     if task.target == "multi-label":
         _expect(task, kept, (n, k), below=2)
@@ -55,26 +55,25 @@ def restored(task: Task, kept: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _pixels(output: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     """Pixels of each image by true and predicted class, int64 (n, k, k)."""
-    pairs = zip(labels, output, strict=True)
-    return np.array([np.bincount((k * t.astype(np.int64) + p).ravel(), minlength=k * k) for t, p in pairs]).reshape(
-        -1, k, k
-    )
+    cells = (k * true.astype(np.int64) + predicted for true, predicted in zip(labels, output, strict=True))
+    counts = [np.bincount(cell.ravel(), minlength=k * k) for cell in cells]
+    return np.reshape(counts, (len(labels), k, k))
 
 
 def _masks(task: Task, kept: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Masks with the pixel counts of `kept`, each true class filled from its first pixel on."""
     n, k = len(labels), len(task.classes)
     _expect(task, kept, (n, k, k - 1))
-    masks = np.empty((n, labels[0].size), np.uint8)
-    for mask, truth, foreground in zip(masks, labels.reshape(n, -1), kept, strict=True):
+    masks = np.empty(labels.shape, np.uint8)
+    for mask, truth, foreground in zip(masks.reshape(n, -1), labels.reshape(n, -1), kept, strict=True):
         background = np.bincount(truth, minlength=k) - foreground.sum(axis=1)
         if (background < 0).any():
             raise DataError("condensed predictions count more pixels than a class has", where=task.name)
         counts = np.column_stack([background, foreground])
         mask[np.argsort(truth, kind="stable")] = np.repeat(np.tile(np.arange(k, dtype=np.uint8), k), counts.ravel())
-    return masks.reshape(labels.shape)
+    return masks
 
 
 def _expect(task: Task, kept: np.ndarray, shape: tuple[int, ...], below: int | None = None) -> None:
-    if kept.shape != shape or (below is not None and kept.max(initial=0) >= below):
-        raise DataError(f"condensed predictions are {kept.shape}, up to {kept.max(initial=0)}", where=task.name)
+    if kept.shape != shape or (below is not None and (kept >= below).any()):
+        raise DataError(f"condensed predictions are {kept.shape}, expected {shape} below {below}", where=task.name)

@@ -87,7 +87,7 @@ def indicator(index: np.ndarray, k: int, keep: np.ndarray | None = None) -> spar
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """above / below, NaN where below is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(below != 0, above / np.where(below != 0, below, 1), np.nan)
+        return np.where(below != 0, above / below, np.nan)
 
 
 def mean_defined(values: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bench.data.budgets import indices_sha256, subsets, why_invalid
 from bench.data.task import Task
 from bench.errors import DataError
+from bench.protocols.base import Subset
 
 BUDGETS = ["1%", "5%", "10%", "25%", "100%"]
 
@@ -60,6 +61,95 @@ def test_subsets_are_pinned():
 
 
 PINNED = "bcaa8c5d52ff5343f08eb8b216b2380720e5d4891e054eaeb51f51b76013626c"
+
+
+def test_the_order_of_a_stratified_prefix_by_hand():
+    # Six rows: four of class 0 stand at 1/8, 3/8, 5/8, 7/8, two of class 1 at 1/4 and 3/4.
+    labels = np.array([0, 1, 0, 0, 1, 0])
+    for seed in range(5):
+        prefixes = [subsets(task("binary", 2), labels, None, f"n={n}", [seed])[0].rows for n in range(1, 7)]
+        assert [int(labels[rows].sum()) for rows in prefixes] == [0, 1, 1, 1, 2, 2]
+
+
+def test_a_patient_counts_for_the_rarest_of_its_classes_by_hand():
+    # Four patients of two images; p0 and p1 each show the rare class once: two strata of two patients, at 1/4 and 3/4.
+    labels, groups = np.array([0, 1, 1, 0, 0, 0, 0, 0]), np.repeat(["p0", "p1", "p2", "p3"], 2)
+    for seed in range(8):
+        half = subsets(task("binary", 2), labels, groups, "n=4", [seed])[0].rows
+        assert len({*groups[half]} & {"p0", "p1"}) == 1
+        assert len({*groups[half]}) == 2
+
+
+def test_background_is_no_class_of_a_mask():
+    # Every image shows class 1; whether it also shows background makes no stratum, so the draw is the same.
+    full = np.ones((40, 3, 3), np.uint8)
+    part = full.copy()
+    part[::4, 0, 0] = 0
+    for seed in range(3):
+        a, b = (subsets(task("mask", 2), masks, None, "n=10", [seed])[0].rows for masks in (full, part))
+        np.testing.assert_array_equal(a, b)
+    # Images with nothing on them are a stratum of their own.
+    part[:20] = 0
+    rows = subsets(task("mask", 2), part, None, "n=10", [0])[0].rows
+    assert (rows < 20).sum() == 5
+
+
+def test_the_nearest_number_of_whole_patients_is_taken():
+    groups = np.array(["a"] * 5 + ["b"] * 5 + ["c"] * 5)
+    labels = np.zeros(15, int)
+    sizes = [len(subsets(task("binary", 2), labels, groups, f"n={n}", [0])[0].rows) for n in (1, 7, 8, 12, 13)]
+    assert sizes == [5, 5, 10, 10, 15]
+    assert len(subsets(task("binary", 2), np.zeros(30, int), None, "1%", [0])[0].rows) == 1
+
+
+@pytest.mark.parametrize(("budget", "kind", "few"), [("n=4", "mask", 1), ("k=1", "binary", 1), ("n=4", "binary", 2)])
+def test_shots_and_few_masks_need_one_example_and_others_two(budget, kind, few):
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    train = labels.reshape(-1, 1, 1).astype(np.uint8) if kind == "mask" else labels
+    one, none, two = (Subset(budget, 0, np.array(rows)) for rows in ([0, 1, 3], [0, 1, 2], [0, 1, 3, 4]))
+    assert (why_invalid(task(kind, 2), train, one) is None) == (few == 1)
+    assert f"holds 0 of 'c1'; {few} are needed" in why_invalid(task(kind, 2), train, none)
+    assert why_invalid(task(kind, 2), train, two) is None
+
+
+def test_a_class_that_the_split_lacks_is_not_asked_for():
+    labels = np.array([0, 0, 1, 1])
+    assert why_invalid(task(k=3), labels, Subset("50%", 0, np.arange(4))) is None
+
+
+def test_places_of_unequal_classes_by_hand():
+    # Eight rows of class 0 at 1/16, 3/16, ..., 15/16, three of class 1 at 1/6, 1/2, 5/6: no two stand together.
+    labels = np.array([0] * 8 + [1] * 3)
+    found = [labels[subsets(task("binary", 2), labels, None, f"n={n}", [1])[0].rows].sum() for n in range(1, 12)]
+    assert found == [0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3]
+
+
+def test_several_labels_stratify_by_the_rarest_shown():
+    # Label 0 on all, label 1 on eight of forty, two of these with the rarer label 2.
+    labels = np.zeros((40, 3), np.uint8)
+    labels[:, 0], labels[:8, 1], labels[:2, 2] = 1, 1, 1
+    for seed in range(4):
+        rows = subsets(task("multi-label"), labels, None, "n=20", [seed])[0].rows
+        assert labels[rows].sum(0).tolist() == [20, 4, 1]
+
+
+@pytest.mark.parametrize("target", ["mask", "multi-label"])
+def test_shots_are_of_single_classes(target):
+    with pytest.raises(DataError, match="shots per class are not defined"):
+        subsets(task(target), np.zeros((9, 3, 3), np.uint8), None, "k=1", [0])
+
+
+def test_as_many_shots_as_there_are():
+    labels = np.array([0, 0, 1, 1])
+    assert subsets(task("binary", 2), labels, None, "k=2", [0])[0].rows.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("positives", [1, 2])
+def test_one_label_of_several_with_two_positives_is_enough(positives):
+    labels = np.zeros((9, 3), np.uint8)
+    labels[:positives, 1] = 1
+    found = why_invalid(task("multi-label"), labels, Subset("10%", 0, np.arange(9)))
+    assert found == (None if positives > 1 else "no label has 2 positive images in 10% of the training images")
 
 
 def test_seeds_and_tasks_differ_and_the_whole_split_does_not():

@@ -1,7 +1,49 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from bench.leaderboard.compare import _p
+from bench.errors import UserError
+from bench.leaderboard.compare import _p, compare
+
+
+def record(task, seed, value, budget="100%", protocol="linear-v1"):
+    unit = SimpleNamespace(task=task, protocol=protocol, budget=budget, seed=seed)
+    return SimpleNamespace(unit=unit, primary=SimpleNamespace(value=value))
+
+
+def test_rows_by_hand(monkeypatch):
+    """Two encoders on two tasks: means over the seeds both have, paired differences, Holm over the rows."""
+    own = np.random.default_rng(0).normal(0, 0.01, (2, 500))
+    records = {
+        "a": [record("x", 1, 0.7), record("x", 0, 0.9), record("y", 0, 0.6), record("x", 0, 0.1, budget="10%")],
+        "b": [record("x", 0, 0.5), record("x", 1, 0.5), record("x", 2, 0.9), record("y", 0, 0.6), record("z", 0, 1.0)],
+    }
+    collection = SimpleNamespace(
+        suite="s", folder=None, tasks={n: SimpleNamespace(metric="auroc") for n in "xyz"},
+        results={name: SimpleNamespace(name=name, records=found) for name, found in records.items()},
+    )  # fmt: skip
+
+    def draws(results, tasks, protocols, folder):
+        assert protocols == {"linear-v1"}
+        mine = own["ab".index(results.name)]
+        units = [(r.unit.task, r.unit.protocol, r.unit.budget, r.unit.seed, r.primary.value) for r in results.records]
+        return {(results.name, *u[:4]): u[4] + mine for u in units}, frozenset()
+
+    monkeypatch.setattr("bench.leaderboard.compare.all_replicates", draws)
+    x, y = compare(collection, "a", "b")
+    assert (x.task, x.protocol, x.metric, x.seeds, y.task, y.seeds) == ("x", "linear-v1", "auroc", 2, "y", 1)
+    assert (x.first, x.second, x.difference) == pytest.approx((0.8, 0.5, 0.3))
+    assert (y.first, y.second, y.difference) == pytest.approx((0.6, 0.6, 0.0))
+    ends = np.quantile(own[0] - own[1], [0.025, 0.975])
+    assert (y.low, y.high) == pytest.approx(tuple(ends))
+    # Seeds 0 and 1 of a differ by 0.2: drawn again, the mean moves by 0.1 x sqrt(2) either way.
+    assert x.high - x.low > 0.25
+    assert (x.p_holm, y.p_holm) == pytest.approx((min(1, 2 * x.p), max(min(1, 2 * x.p), y.p)))
+    assert [row.task for row in compare(collection, "b", "a")] == ["x", "y"]
+    assert compare(collection, "a", "b", budget="10%") == []
+    with pytest.raises(UserError, match="unknown encoder with results"):
+        compare(collection, "a", "nobody")
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -43,7 +43,14 @@ def test_win_rate_by_hand():
     points = np.array([[0.9, 0.5], [0.5, 0.5], [0.1, 0.9]])
     # Encoder 0 wins 2 + (1 tie, 1 loss); 1: one win, one loss + one tie, one loss; 2: none + both.
     assert win_rate(points) == pytest.approx([2.5 / 4, 1.5 / 4, 2 / 4])
+    assert win_rate(points[:2]) == pytest.approx([1.5 / 2, 0.5 / 2])
     assert np.isnan(win_rate(points[:1])).all()
+
+
+def test_equal_encoders_keep_their_order_and_the_first_heads_the_tier():
+    # Both at 0.5. Against the first, which varies, 0.2 is a tie; against the second, which does not, it would be none.
+    draws = np.stack([np.tile([0.1, 0.9], 50), np.full(100, 0.5), np.full(100, 0.2)])
+    assert tiers(np.array([0.5, 0.5, 0.2]), draws).tolist() == [1, 1, 1]
 
 
 def test_weightings_are_the_same_each_time_and_lie_on_the_simplex():
@@ -51,6 +58,24 @@ def test_weightings_are_the_same_each_time_and_lie_on_the_simplex():
     np.testing.assert_array_equal(first, random_weightings(5))
     np.testing.assert_allclose(first.sum(1), 1)
     assert first.shape == (1000, 5)
+    # Pinned: another draw would change every published weighting.
+    np.testing.assert_allclose(random_weightings(2)[0], PINNED, atol=1e-12)
+    # A weight of a uniform point on the simplex of 5 has mean 1/5 and variance 4 / (25 x 6).
+    np.testing.assert_allclose(first.var(0), 4 / 150, rtol=0.15)
+
+
+PINNED = [0.39412514981207625, 0.6058748501879236]
+
+
+@pytest.mark.parametrize(("times", "inside"), [(25, True), (24, False)])
+def test_a_rank_range_reaches_what_a_fortieth_of_the_resamples_show(times, inside):
+    # Of 1,000 resamples the outermost 24 on each side are left out, the 25th is in.
+    draws = np.tile(np.array([[0.9], [0.5], [0.1]]), 1000)
+    draws[:2, :times] = draws[1::-1, :times]
+    draws[1:, -times:] = draws[:0:-1, -times:]
+    low, high = rank_range(draws)
+    assert low.tolist() == [1, 1 if inside else 2, 2 if inside else 3]
+    assert high.tolist() == [2 if inside else 1, 3 if inside else 2, 3]
 
 
 def test_a_rank_range_leaves_out_a_fortieth_on_each_side():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.leaderboard.weights import Tasks, over_cells, task_weights
+from bench.leaderboard.weights import Tasks, over_cells, task_weights, within_cells
 
 TASKS = Tasks(
     names=np.array(["organ-a", "organ-c", "organ-s", "nodule", "brain", "tumour"]),
@@ -32,6 +32,27 @@ def test_weights_are_shares(present):
     assert (weights >= 0).all()
     assert (weights[~np.array(present)] == 0).all()
     assert weights.sum() == pytest.approx(1.0 if any(present) else 0.0)
+
+
+def test_kinds_do_not_touch_each_other():
+    one = Tasks(*(np.array(x) for x in (["a", "b", "c"], ["global"] * 3, ["ct", "ct", "mri"], ["a", "b", "c"])))
+    np.testing.assert_allclose(over_cells(one, np.ones(3, bool), np.array([[3.0, 1.0]])), [[0.75, 0.25]])
+    np.testing.assert_allclose(task_weights(one, np.ones(3, bool), np.array([[3.0, 1.0]])), [[0.375, 0.375, 0.25]])
+    assert task_weights(one, np.ones(3, bool)).shape == (1, 3)
+    several = np.array([[3.0, 9.0, 1.0], [0.1, 0.2, 0.3]])  # ct/global, mri/dense, mri/global
+    np.testing.assert_allclose(over_cells(TASKS, np.ones(6, bool), several), [[0.375, 0.5, 0.125], [0.125, 0.5, 0.375]])
+    # A cell without weight leaves the others of its kind; a kind without weight leaves the other kind alone.
+    np.testing.assert_allclose(over_cells(TASKS, np.ones(6, bool), np.array([[0.0, 1.0, 9.0]])), [[0, 0.5, 0.5]])
+    np.testing.assert_allclose(over_cells(TASKS, np.ones(6, bool), np.array([[1.0, 0.0, 3.0]])), [[0.25, 0, 0.75]])
+
+
+def test_the_cells_by_hand():
+    assert TASKS.cells.tolist() == ["ct/global", "mri/dense", "mri/global"]
+    assert TASKS.cell_kinds.tolist() == ["global", "dense", "global"]
+    assert TASKS.in_cell.sum(axis=1).tolist() == [4, 1, 1]
+    assert TASKS.siblings.sum(axis=1).tolist() == [3, 3, 3, 1, 1, 1]
+    inside = within_cells(TASKS, np.array([1, 1, 0, 1, 0, 1], bool))
+    np.testing.assert_allclose(inside, [[0.25, 0.25, 0, 0.5, 0, 0], [0, 0, 0, 0, 0, 1], [0] * 6])
 
 
 def test_weightings_act_within_a_kind():

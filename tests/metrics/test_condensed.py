@@ -15,9 +15,9 @@ from bench.metrics.score import primary_replicates
 N = 40
 IDS = np.array([f"test/{i}" for i in range(N)])
 GLOBAL = [
-    ("binary", "auroc", 2), ("multi-class", "auroc", 4), ("multi-label", "auroc", 3), ("ordinal", "qwk", 4),
-    ("multi-class", "balanced_accuracy", 3), ("binary", "balanced_accuracy", 2),
-    ("multi-label", "balanced_accuracy", 3),
+    ("binary", "auroc", 2), ("multi-class", "auroc", 3), ("multi-class", "auroc", 4), ("multi-label", "auroc", 2),
+    ("multi-label", "auroc", 3), ("ordinal", "qwk", 4), ("multi-class", "balanced_accuracy", 3),
+    ("binary", "balanced_accuracy", 2), ("multi-label", "balanced_accuracy", 3),
 ]  # fmt: skip
 
 
@@ -49,6 +49,14 @@ def test_global_predictions(target, metric, k):
     np.testing.assert_array_equal(whole, again)
     assert kept.dtype == np.uint8
     assert len(np.unique(whole)) > 10
+
+
+def test_more_than_256_ranks():
+    task, rng = task_of("binary", "auroc", 2), np.random.default_rng(0)
+    output, labels = rng.random((300, 2)), rng.integers(0, 2, 300)
+    kept = condensed(task, output, labels)
+    assert (kept.dtype, kept.max()) == (np.uint16, 299)
+    assert (restored(task, kept, labels)[:, 1].argsort() == output[:, 1].argsort()).all()
 
 
 @pytest.mark.parametrize("k", [2, 4])

@@ -3,7 +3,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.metrics.resample import interval, percentile_interval, resample_counts, weighted_sums, with_point
+from bench.metrics.resample import (
+    blocks,
+    indicator,
+    interval,
+    mean_defined,
+    percentile_interval,
+    ratio,
+    resample_counts,
+    weighted_sums,
+    with_point,
+)
 
 IDS = np.array([f"test/{i}" for i in range(40)])
 GOLDEN = [[1, 0, 2, 1], [1, 0, 2, 1], [1, 1, 1, 1]]
@@ -65,3 +75,46 @@ def test_interval_leaves_out_what_is_not_defined():
     mostly[:90] = np.linspace(0, 1, 90)
     assert percentile_interval(mostly) == pytest.approx((0.025, 0.975))
     assert interval(np.array([0.5])).low is None
+    mostly[89] = np.nan
+    assert percentile_interval(mostly) == (None, None)  # 89 of 100 are too few
+
+
+def test_the_percentiles_of_an_interval_by_hand():
+    draws = np.arange(1001) / 1000
+    assert percentile_interval(draws) == pytest.approx((0.025, 0.975), abs=1e-12)
+    assert percentile_interval(draws, level=0.9) == pytest.approx((0.05, 0.95), abs=1e-12)
+    found = interval(np.concatenate([[0.3], draws]))
+    assert (found.value, found.low, found.high) == pytest.approx((0.3, 0.025, 0.975), abs=1e-12)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 6])
+def test_blocks_cover_every_row_once_and_stay_within_64_megabytes(rows):
+    wide = (1 << 26) // 8 // 2  # two rows of this many float64 fill a block
+    found = list(blocks(rows, wide))
+    assert np.concatenate([np.arange(rows)[s] for s in found]).tolist() == list(range(rows))
+    assert {s.stop - s.start for s in found} <= {1, 2}
+    assert len(found) == -(-rows // 2)
+    assert len(list(blocks(rows, 4 * wide))) == rows  # never less than a row
+    assert list(blocks(rows, 0)) == [slice(0, rows)]
+    assert len(list(blocks(4, wide, itemsize=4))) == 1
+
+
+def test_ratios_and_means_leave_out_what_is_undefined():
+    assert ratio(np.array([1.0, 1.0, -3.0]), np.array([2.0, 0.0, 6.0])).tolist()[::2] == [0.5, -0.5]
+    assert np.isnan(ratio(np.array([1.0, 0.0]), np.zeros(2))).all()
+    found = mean_defined(np.array([[1.0, np.nan, 4.0], [np.nan, np.nan, np.nan]]))
+    assert found[0] == 2.5
+    assert np.isnan(found[1])
+
+
+def test_an_indicator_has_ones_where_it_is_told():
+    rows = indicator(np.array([2, 0, 2]), 3).toarray()
+    assert rows.tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 1]]
+    kept = indicator(np.array([2, 0, 2]), 3, np.array([True, False, True])).toarray()
+    assert kept.tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 1]]
+
+
+def test_draws_of_more_than_one_block_are_those_of_one(monkeypatch):
+    whole = resample_counts("t", "test", IDS, replicates=30)
+    monkeypatch.setattr("bench.metrics.resample._BLOCK_BYTES", 8 * 40 * 7)
+    np.testing.assert_array_equal(resample_counts("t", "test", IDS, replicates=30), whole)

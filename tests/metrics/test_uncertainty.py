@@ -9,7 +9,15 @@ from sklearn.metrics import roc_auc_score
 
 from bench.metrics.ranking import auroc
 from bench.metrics.resample import resample_counts
-from bench.metrics.uncertainty import delong, holm, interquartile_mean, nest_seeds, paired_difference, seed_draws
+from bench.metrics.uncertainty import (
+    Difference,
+    delong,
+    holm,
+    interquartile_mean,
+    nest_seeds,
+    paired_difference,
+    seed_draws,
+)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=7))
@@ -83,5 +91,37 @@ def test_a_single_seed_passes_through_and_draws_are_shared():
     np.testing.assert_array_equal(seed_draws("t", 5, 9), seed_draws("t", 5, 9))
 
 
+def test_drawn_seeds_are_pinned():
+    """Another draw would change every published interval of several seeds."""
+    assert seed_draws("t", 5, 4).tolist() == [[3, 2, 2, 2, 0], [0, 2, 0, 3, 3], [3, 1, 4, 4, 2], [4, 1, 2, 1, 2]]
+    assert not np.array_equal(seed_draws("u", 5, 4), seed_draws("t", 5, 4))
+    assert np.unique(seed_draws("t", 3, 50)).tolist() == [0, 1, 2]
+
+
+def test_nested_seeds_by_hand():
+    # Two seeds at 1 and 3: drawing the first twice gives 1, a deviation of -1 from the mean 2, scaled by sqrt(2 / 1).
+    by_seed, draws = np.array([[1.0, 1.0, 1.0], [3.0, 3.0, 3.0]]), np.array([[0, 0], [0, 1], [1, 1]])
+    np.testing.assert_allclose(nest_seeds(by_seed, draws), [2 - np.sqrt(2), 2, 2 + np.sqrt(2)])
+
+
+def test_a_difference_by_hand():
+    found = paired_difference(0.7, 0.4, np.arange(1001) / 1000 + 0.1, np.zeros(1001))
+    assert (found.value, found.low, found.high) == pytest.approx((0.3, 0.125, 1.075))
+    for low, high, clear in [(0.0, 1.0, False), (-1.0, 0.0, False), (-2.0, -1.0, True), (None, None, False)]:
+        assert Difference(0.1, low, high).clear is clear
+
+
+def test_delong_where_only_one_of_two_varies():
+    # Areas 1 and 3/4: placements 1, 1 against 1, 1/2 of the positives; the negatives 1, 1 against 1/2, 1.
+    positive = np.array([True, True, False, False])
+    found = delong(positive, np.array([3.0, 4, 1, 2]), np.array([2.0, 4, 3, 1]))
+    assert found.areas == (1.0, 0.75)
+    assert found.variance == pytest.approx(0.125)
+    assert found.p == pytest.approx(2 * norm.sf(0.25 / np.sqrt(0.125)))
+    # A gap without any variance is certain.
+    assert delong(positive, np.array([3.0, 4, 1, 2]), np.array([1.0, 2, 3, 4])).p == 0
+
+
 def test_interquartile_mean_ignores_the_ends():
     assert interquartile_mean(np.array([-100, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 100])) == pytest.approx(0.65)
+    assert interquartile_mean(np.arange(400.0) ** 2) == pytest.approx(np.mean(np.arange(100.0, 300.0) ** 2))
