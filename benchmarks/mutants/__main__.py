@@ -1,0 +1,181 @@
+"""Change the code a little, in every way that `change` knows, and count how often a test notices.
+
+    python -m benchmarks.mutants [--module bench/metrics/resample.py] [--sample 20] [--jobs 2] [--hand]
+
+Without --module every module of metrics, protocols, budgets, leaderboard and analysis is changed; --sample takes that
+many mutants of each, always the same ones. A mutant is run with the tests that call the changed function, in a fork of
+one process that has imported everything; the tests of a module are its doctests and the files that `hand.toml` names
+for it, or else those of its package. --hand runs the mutants of `hand.toml`, which someone once made and no test
+noticed. Survivors that `survivors.toml` explains count apart. Exit status 1: a hand-made mutant survives, or under 95 %
+of the others are noticed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from benchmarks.mutants.change import Mutant, mutants
+from benchmarks.mutants.trial import Reach, killed, reach, start, warm
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+FOLDERS = ("bench/metrics", "bench/protocols", "bench/leaderboard", "bench/analysis")
+MODULES = ("bench/data/budgets.py",)
+TARGET = 0.95
+
+
+@dataclass
+class Outcome:
+    """What became of a module's mutants."""
+
+    killed: int = 0
+    explained: int = 0
+    survived: list[Mutant] = None
+
+    def __post_init__(self) -> None:
+        self.survived = self.survived or []
+
+    @property
+    def run(self) -> int:
+        """Mutants that were run."""
+        return self.killed + self.explained + len(self.survived)
+
+
+def table(name: str) -> dict:
+    """One of the TOML files beside this one."""
+    return tomllib.loads((HERE / name).read_text(encoding="utf-8"))
+
+
+def modules() -> list[str]:
+    """Paths of every module that is changed."""
+    found = [p.relative_to(ROOT).as_posix() for folder in FOLDERS for p in sorted((ROOT / folder).rglob("*.py"))]
+    return [*MODULES, *found]
+
+
+def tests_of(module: str) -> list[str]:
+    """The tests of a module: its doctests, and the files that `hand.toml` names, or else those of its package."""
+    path = Path(module)
+    folder = Path("tests", *path.parts[1:-1])
+    every = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / folder).glob("test_*.py"))
+    return [module, *table("hand.toml")["tests"].get(module, every)]
+
+
+def chosen(module: str, sample: int | None) -> list[Mutant]:
+    """The mutants of a module, or a fixed sample of them."""
+    path = ROOT / module
+    found = list(mutants(module, path.read_text(encoding="utf-8"), str(path)))
+    found.sort(key=lambda m: sha256("\0".join(m.key).encode()).digest())
+    return found[:sample]
+
+
+def hand_made() -> Iterator[tuple[str, Mutant, list[str]]]:
+    """(name, mutant, tests) of `hand.toml`. Raises ValueError where the text to change is not there exactly once."""
+    for entry in table("hand.toml")["mutant"]:
+        path = ROOT / entry["module"]
+        source = path.read_text(encoding="utf-8")
+        if source.count(entry["old"]) != 1:
+            raise ValueError(f"{entry['name']}: {entry['old']!r} stands {source.count(entry['old'])} times in {path}")
+        code = compile(source.replace(entry["old"], entry["new"]), str(path), "exec")
+        line = source[: source.index(entry["old"])].count("\n") + 1
+        yield entry["name"], Mutant(entry["module"], "", line, entry["name"], code), entry["tests"]
+
+
+def attempt(work: list[tuple[Mutant, list[str], float]], jobs: int) -> Iterator[tuple[Mutant, bool]]:
+    """Run each mutant with its tests, `jobs` at once: (mutant, whether it was noticed)."""
+    running: dict[int, Mutant] = {}
+    for mutant, tests, seconds in work:
+        if not tests:
+            yield mutant, False
+            continue
+        while len(running) >= jobs:
+            yield _finished(running)
+        running[start(mutant.code, ROOT / mutant.module, tests, seconds, afresh=not mutant.function)] = mutant
+    while running:
+        yield _finished(running)
+
+
+def _finished(running: dict[int, Mutant]) -> tuple[Mutant, bool]:
+    pid, status = os.wait()
+    return running.pop(pid), killed(status)
+
+
+def run_modules(names: list[str], sample: int | None, jobs: int) -> dict[str, Outcome]:
+    """Every (sampled) mutant of the modules."""
+    explained = {(s["module"], s["function"], s["what"]) for s in table("survivors.toml").get("survivor", [])}
+    by_tests: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name in names:
+        by_tests[tuple(tests_of(name))].append(name)
+    outcomes: dict[str, Outcome] = defaultdict(Outcome)
+    for tests, mine in by_tests.items():
+        warm(tests)
+        reached = reach(ROOT, list(tests))
+        work = [(m, *_with(reached, m)) for name in mine for m in chosen(name, sample)]
+        for mutant, noticed in attempt(work, jobs):
+            outcome = outcomes[mutant.module]
+            if noticed:
+                outcome.killed += 1
+            elif mutant.key in explained:
+                outcome.explained += 1
+            else:
+                outcome.survived.append(mutant)
+                print(
+                    f"survived: {mutant.module}:{mutant.line} {mutant.function or '(module)'}: {mutant.what}",
+                    flush=True,
+                )
+        for name in mine:
+            print(line_of(name, outcomes[name]), flush=True)
+    return outcomes
+
+
+def _with(reached: Reach, mutant: Mutant) -> tuple[list[str], float]:
+    tests = reached.tests(mutant.module, mutant.function)
+    return tests, sum(reached.seconds.get(t, 0.0) for t in tests)
+
+
+def line_of(name: str, outcome: Outcome) -> str:
+    """A module's row of the table."""
+    share = (outcome.killed + outcome.explained) / outcome.run if outcome.run else 1.0
+    counts = f"{outcome.run:5} run, {outcome.killed:5} noticed, {outcome.explained:3} explained"
+    return f"{name:44} {counts}, {len(outcome.survived):3} not, {100 * share:5.1f} %"
+
+
+def run_hand(jobs: int) -> list[str]:
+    """The hand-made mutants that no test notices."""
+    entries = list(hand_made())
+    warm(sorted({t for *_, tests in entries for t in tests}))
+    names = {id(mutant): name for name, mutant, _ in entries}
+    found = []
+    for mutant, noticed in attempt([(m, tests, 120.0) for _, m, tests in entries], jobs):
+        print(f"{'noticed ' if noticed else 'SURVIVED'} {names[id(mutant)]}", flush=True)
+        found += [] if noticed else [names[id(mutant)]]
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--module", action="append", help="path of a module, or a folder of them")
+    parser.add_argument("--sample", type=int, help="mutants of each module")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--hand", action="store_true", help="the hand-made mutants only")
+    arguments = parser.parse_args()
+    os.chdir(ROOT)
+    if arguments.hand:
+        return int(bool(run_hand(arguments.jobs)))
+    wanted = arguments.module or [""]
+    outcomes = run_modules([m for m in modules() if m.startswith(tuple(wanted))], arguments.sample, arguments.jobs)
+    total = Outcome(*(sum(getattr(o, f) for o in outcomes.values()) for f in ("killed", "explained")),
+                    [m for o in outcomes.values() for m in o.survived])  # fmt: skip
+    print(line_of("all", total))
+    return int(total.killed + total.explained < TARGET * total.run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
