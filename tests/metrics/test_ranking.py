@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from bench.metrics.ranking import auroc, ranking
+from bench.metrics.ranking import auroc, macro_labels, ranking
 
 
 @st.composite
@@ -65,3 +65,12 @@ def test_hand_worked():
 @pytest.mark.parametrize("positive", [[True, True], [False, False]])
 def test_single_class_is_undefined(positive):
     assert np.isnan(auroc(np.array(positive)[:, None], np.array([[0.1], [0.2]]), np.ones((1, 2), np.uint8)))
+
+
+def test_a_label_enters_the_macro_mean_with_ten_positives():
+    labels = np.zeros((30, 5), np.uint8)
+    for column, positives in enumerate((10, 9, 29, 30, 0)):
+        labels[:positives, column] = 1
+    assert macro_labels(labels).tolist() == [0, 2]  # 30 of 30 have no negative
+    assert macro_labels(labels[:, [1, 3, 4]]).tolist() == [0]  # none has ten: the one that has both kinds
+    assert macro_labels(labels[:, 3:]).tolist() == [0, 1]
