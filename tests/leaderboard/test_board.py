@@ -129,6 +129,9 @@ def test_missing_replicates_leave_scores_and_take_intervals(make_table):
 
 def test_the_same_results_give_the_same_bytes_in_any_order(make_table, make_replicates):
     rows = full("a", [0.6] * 5) + full("b", [0.9, 0.6, 0.6, 0.1, 0.2]) + full("c", [0.55] * 5)
+    board = made(make_table, make_replicates, rows)["Global"].to_dict()
+    assert list(board) == ["name", "definition", "aggregation", "clean", "notes", "cells", "rows"]
+    assert (board["name"], board["aggregation"], board["clean"], board["notes"]) == ("Global", 2, False, [])
     texts = [
         {n: canonical_json(b.to_dict()) for n, b in made(make_table, make_replicates, r).items()}
         for r in (rows, rows[::-1])
@@ -223,6 +226,7 @@ def test_contamination_by_hand(make_table, make_replicates):
     assert found["honest"].score == pytest.approx((0.4 + 0.4) / 2)
     assert (found["clean"].rank, found["honest"].rank, found["silent"].rank) == (1, 2, None)
     assert found["silent"].why_unranked == "not disclosed whether 3 of 3 tasks are clean"
+    assert (found["silent"].score, list(found)[-1]) == (None, "silent")
 
 
 def test_cell_replicates_follow_the_rows(make_table, make_replicates):
