@@ -65,7 +65,7 @@ def hub_model(repository: str) -> OpenCard:
     from bench.encoders import lock
     from bench.encoders.open_card import first_pin
 
-    if not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", repository):
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", repository):
         raise CardError(f"{repository[:80]!r} is not a repository", fix="write hf:OWNER/NAME")
     if known := card_from(repository=repository):
         return known

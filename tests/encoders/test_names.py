@@ -266,3 +266,10 @@ def test_a_licence_that_the_card_does_not_know_is_the_repositorys(hub: Hub, resn
         for word in ("MIT", "not stated")
     )
     assert (said, silent) == ("MIT", "cc-by-4.0")
+
+
+@pytest.mark.parametrize("name", ["hf:net", "hf:../../etc", "hf:a/b/c", "hf:", "hf:https://example.org/a"])
+def test_what_is_no_repository_is_refused_unasked(hub: Hub, name: str) -> None:
+    with pytest.raises(CardError, match="is not a repository"):
+        load_encoder(name)
+    assert hub.requests == []
