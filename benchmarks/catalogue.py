@@ -33,6 +33,7 @@ from bench.files import sha256_file, write_atomic
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "catalogue.md"
 MARK = "<!-- made by python benchmarks/catalogue.py -->"
+UNSAID = "its repository says which network"
 WHOLE = 60_000_000
 SHORTER: tuple[dict[str, Any], ...] = ({"depth": 1}, {"depths": [1, 1, 1, 1]}, {"stages": [1, 1, 1, 1]}, {})
 """Options that make a network shallow, by family; the first that it takes."""
@@ -58,8 +59,8 @@ def tried(card: OpenCard) -> Outcome:
     route = card.source["adapter"]
     how, pooled, grid, problem = "", None, None, ""
     try:
-        if route == "timm" and "model" not in card.source:
-            how, problem = "not tried", "its repository says which network"
+        if "model" not in card.source and card.name not in CONFIGS:
+            problem = UNSAID
         else:
             how, pooled, grid = (_timm if route == "timm" else _transformers)(card)
     except (MedsslError, RuntimeError, ValueError, TypeError, AttributeError, AssertionError) as error:
@@ -153,8 +154,6 @@ def _timm_grid(network: nn.Module, last: Tensor, x: Tensor) -> Tensor | None:
 def _transformers(card: OpenCard) -> tuple[str, float, float | None]:
     import transformers
 
-    if card.name not in CONFIGS:
-        raise ValueError("its repository says which network")
     kind, options = CONFIGS[card.name]
     torch.manual_seed(0)
     config = getattr(transformers, f"{kind}Config")(**options)
@@ -174,8 +173,7 @@ def _transformers(card: OpenCard) -> tuple[str, float, float | None]:
     patches = tokens[:, tokens.shape[1] - side * side :]
     pooled = {"cls": tokens[:, 0], "mean": patches.mean(1)}.get(card.features.pooling, out.pooler_output)
     grid = patches.reshape(len(x), side, side, -1)
-    how = "whole" if (card.parameters or 0) <= WHOLE and "num_hidden_layers" not in str(options) else "sibling"
-    return how, *_difference(ours, images, pooled, grid)
+    return "sibling" if "num_hidden_layers" in str(options) else "whole", *_difference(ours, images, pooled, grid)
 
 
 BASE = {"hidden_size": 768, "num_attention_heads": 12}
@@ -274,7 +272,7 @@ def summary(outcomes: list[Outcome]) -> str:
 
 
 def main(names: list[str], say: Callable[[str], None] = print) -> int:
-    """Try the named cards, or all and write the page. Returns how many differ."""
+    """Try the named cards, or all and write the page. Returns how many differ or do not load."""
     outcomes = []
     for name in names or cards():
         outcomes.append(tried(cards()[name]))
@@ -283,7 +281,7 @@ def main(names: list[str], say: Callable[[str], None] = print) -> int:
     if not names:
         text = PAGE.read_text(encoding="utf-8")
         write_atomic(PAGE, f"{text.split(MARK)[0]}{MARK}\n\n{summary(outcomes)}\n\n{table(outcomes)}\n")
-    return sum(not o.problem and (o.pooled != 0 or o.grid not in (0, None)) for o in outcomes)
+    return sum(o.problem != UNSAID and (bool(o.problem) or o.pooled != 0 or o.grid not in (0, None)) for o in outcomes)
 
 
 if __name__ == "__main__":

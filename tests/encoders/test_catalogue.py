@@ -60,6 +60,12 @@ def test_a_card_gives_the_numbers_of_the_library(name: str) -> None:
     assert (outcome.problem, outcome.pooled, outcome.grid) == ("", 0, 0)
 
 
+def test_only_cards_whose_repository_says_the_network_are_not_tried() -> None:
+    untried = {c.name for c in cards().values() if "model" not in c.source and c.name not in trying.CONFIGS}
+    assert untried == {"digepath", "h0-mini", "omnirad-small"}
+    assert trying.tried(cards()["h0-mini"]).problem == trying.UNSAID
+
+
 def test_another_normalisation_would_show(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison can fail: images prepared otherwise than the card says give another vector."""
     right = trying.pictures
