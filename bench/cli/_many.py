@@ -45,7 +45,7 @@ def _one(spec, as_json: bool):
     folder = run_folder(spec.out, loaded, plan)
     records, spent = _with_progress(loaded, plan, spec, folder)
     if not as_json:
-        _summary(records, folder, spent)
+        _summary(records, folder, spent, plan)
     return records
 
 
@@ -65,8 +65,9 @@ def _forecast(coming, plan) -> None:
     print_table(f"{len(rows)} encoders: {plan.suite.name}", rows, right=["download", "time"])
     known = [e.download for e in coming if e.download is not None]
     times = [e.seconds for e in coming if e.seconds is not None]
+    spoken = f"about {_duration(sum(times))} to run" if times else "time not known beforehand"
     out.print(
-        f"{sum(known) / 1e9:.2f} GB to download, about {_duration(sum(times))} to run"
+        f"{sum(known) / 1e9:.2f} GB to download, {spoken}"
         + (f"; {len(coming) - len(known)} sizes and {len(coming) - len(times)} times are not known beforehand")
         * (len(known) + len(times) < 2 * len(coming))
     )

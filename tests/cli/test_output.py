@@ -12,6 +12,7 @@ import pytest
 from bench.cli import _print
 from bench.discover import members
 from bench.encoders.load import card_path
+from benchmarks.hostile.base import write_tasks
 
 
 @pytest.mark.parametrize("what", ["encoders", "tasks", "protocols", "suites", "objectives"])
@@ -70,3 +71,12 @@ def test_encoders_are_found_by_what_their_cards_say(medssl: Callable) -> None:
     assert refused.code == 2
     assert "they have dermatology" in refused.err
     assert medssl("list", "tasks", "--domain", "histology").code == 2
+
+
+def test_many_encoders_are_run_and_those_left_out_are_named(medssl: Callable, tmp_path: Path) -> None:
+    write_tasks(tmp_path / "own", dark=150, bright=190)
+    ended = medssl("run", "--encoders", "raw-pixels,no-such", "--tasks", tmp_path / "own", "--task", "which")
+    assert ended.code == 1
+    assert "left out: no folder, card or known encoder 'no-such'" in ended.err
+    assert "1 of 2 encoders" in ended.out
+    assert medssl("run", "raw-pixels", "--encoders", "raw-pixels").code == 2
