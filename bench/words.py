@@ -15,6 +15,8 @@ Modality = Literal[
     "dermoscopy",
     "microscopy",
     "endoscopy",
+    "blood-smear",
+    "cytology",
     "photo",
     "electron-microscopy",
     "pet",

@@ -41,14 +41,15 @@ def fetch(
     """Download the files of tasks or suites; run again to resume."""
     from bench.cli._data import show_fetched, transfer_bar
     from bench.data.choose import chosen_tasks
-    from bench.data.fetch import Fetcher, files_of
+    from bench.data.fetch import Fetcher, fetch_repositories, files_of
 
     if not names:
         raise click.UsageError("name the tasks or suites to fetch, e.g. 'medssl data fetch breastmnist-28'")
-    files = files_of([task for task, _ in chosen_tasks(names)])
+    chosen = chosen_tasks(names)
     with transfer_bar(quiet=as_json) as progress:
         fetcher = Fetcher(mirror, folders, accept_checksum, progress=progress)
-        done = fetcher.fetch_all(files, jobs)
+        done = fetcher.fetch_all(files_of([task for task, _ in chosen]), jobs)
+    done += fetch_repositories(chosen, mirror=mirror, folders=folders)
     if as_json:
         click.echo(json.dumps([asdict(d) for d in done], indent=1, default=str))
     else:

@@ -16,6 +16,7 @@ from bench.strict import Strict
 
 if TYPE_CHECKING:
     from bench.data.held import HeldFile
+    from bench.data.repositories import Repository
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,10 @@ class TaskSource(Strict, ABC):
     def held(self, task: Task) -> HeldFile | None:
         """The one file behind the card, where there is one that can be fetched or copied."""
         return None
+
+    def needs(self, task: Task, folder: Path) -> Mapping[Repository, list[str]]:
+        """The files it reads out of public repositories, by repository. Raises DataError."""
+        return {}
 
     def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
         """What the arrays depend on beside `version`; equal identities share one prepared copy.

@@ -18,8 +18,10 @@ from typing import Literal
 
 import requests
 
+from bench.data.choose import Chosen
 from bench.data.held import HeldFile, digest, downloads
 from bench.data.load import read_source
+from bench.data.repositories import HOST, Repository
 from bench.data.space import require_space
 from bench.data.store import lock
 from bench.data.task import Task
@@ -209,6 +211,27 @@ class Fetcher:
                 )
         os.replace(path, target)
         return Fetched(file.name, status, target, override=override)
+
+
+def fetch_repositories(chosen: Chosen, *, mirror: str | None, folders: Sequence[Path]) -> list[Fetched]:
+    """Fetch what the tasks read out of public repositories; one failure does not stop the others.
+
+    mirror: address of a folder that holds "owner/name". folders: clones there are copied from instead.
+    """
+    wanted: dict[Repository, set[str]] = {}
+    for task, own in chosen:
+        for repository, paths in read_source(task).needs(task, Path(own or ".")).items():
+            wanted.setdefault(repository, set()).update(paths)
+    return [_repository(r, sorted(paths), mirror or HOST, folders) for r, paths in sorted(wanted.items())]
+
+
+def _repository(repository: Repository, paths: Sequence[str], host: str, folders: Sequence[Path]) -> Fetched:
+    name = f"{repository.name} at {repository.commit[:12]}"
+    try:
+        fresh = repository.fetch(paths, host=host, folders=folders)
+    except UserError as error:
+        return Fetched(name, "failed", problem=str(error))
+    return Fetched(name, "downloaded" if fresh else "present", repository.find())
 
 
 def files_of(tasks: Iterable[Task]) -> list[HeldFile]:

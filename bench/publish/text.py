@@ -24,6 +24,8 @@ MODALITY_TITLES = {
     "dermoscopy": "Dermoscopy",
     "microscopy": "Microscopy",
     "endoscopy": "Endoscopy",
+    "blood-smear": "Blood smear",
+    "cytology": "Cytology",
     "photo": "Photograph",
     "electron-microscopy": "Electron microscopy",
     "pet": "PET",
