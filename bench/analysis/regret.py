@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.analysis.advisor import PROBES, Question, advise
 from bench.analysis.bootstrap import cluster_counts
+from bench.analysis.measurement import NotEnough
 from bench.analysis.table import counted, pick
 from bench.words import SSL_PARADIGMS
 
@@ -31,7 +32,8 @@ def regret_table(frame: pd.DataFrame, *, budget: str = "100%", resamples: int = 
     """Regret of the advisor and of three simpler policies on every task, each judged without its own source data set.
 
     Policies: the advisor; the encoder best over all other tasks; a random encoder (expected value); the encoder best
-    over all other tasks among those of the guideline's paradigm. Self-supervised encoders with every task only.
+    over all other tasks among those of the guideline's paradigm. Self-supervised encoders with every task only. Raises
+    NotEnough where there are not two source data sets.
     """
     frame = counted(frame)
     rows = pick(frame, list(PROBES.values()), budget=budget)
@@ -40,6 +42,8 @@ def regret_table(frame: pd.DataFrame, *, budget: str = "100%", resamples: int = 
     about = rows.drop_duplicates("task").set_index("task")[["origin", "kind", "modality"]].astype(str)
     paradigm = rows.drop_duplicates("encoder").set_index("encoder")["paradigm"].astype(str)
     rows = rows[rows["encoder"].isin(scores.index)]
+    if scores.empty or about.loc[scores.columns, "origin"].nunique() < 2:
+        raise NotEnough("no encoder has results on tasks of two source data sets")
     losses = {task: _losses(rows, scores, about, paradigm, task) for task in scores.columns}
     table = pd.DataFrame(losses).T
     origins = about.loc[table.index, "origin"].to_numpy()

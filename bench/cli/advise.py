@@ -27,15 +27,20 @@ def COMMAND(modality, task, labels, commercial, max_gflops, records, suite, as_j
     """Rank encoders for your situation, with the evidence behind the ranking."""
     from bench.analysis.advisor import Question, advise
     from bench.analysis.markdown import regret
+    from bench.analysis.measurement import NotEnough
     from bench.analysis.regret import regret_table
     from bench.analysis.source import read_results_table
     from bench.cli._print import say_source
+    from bench.errors import UserError
 
     found = read_results_table(records, suite)
     say_source(found)
     frame = found.frame
     if validate:
-        click.echo(regret(asdict(row) for row in regret_table(frame)))
+        try:
+            click.echo(regret(asdict(row) for row in regret_table(frame)))
+        except NotEnough as lack:
+            raise UserError(f"the advice cannot be validated: {lack}") from None
         return
     answer = advise(
         frame, Question(modality=modality, task=task, labels=labels, commercial=commercial, max_gflops=max_gflops)

@@ -1,0 +1,150 @@
+"""The road of own tasks: two folders of one name, two encoders, and every verb without an option."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.cli import main
+from bench.encoders.load import REFERENCE
+
+Medssl = Callable[..., "object"]
+CARD = """schema = 1
+name = "squares"
+title = "Bright or dark squares"
+modality = "xray"
+target = "binary"
+classes = ["dark", "bright"]
+licence = "internal"
+corpus = "own"
+source = { reader = "npz", file = "squares.npz" }
+"""
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder: `mine` and `other/mine` with tasks, an encoder, and runs of it and of raw pixels."""
+    from tests.cli.conftest import write_npz
+
+    work = tmp_path_factory.mktemp("clinic")
+    for folder in (work / "mine", work / "other" / "mine"):
+        folder.mkdir(parents=True)
+        (folder / "squares.toml").write_text(CARD)
+        write_npz(folder / "squares.npz")
+    (work / "enc").mkdir()
+    text = (REFERENCE / "colour-histogram.toml").read_text().replace('"colour-histogram"', '"enc"', 1)
+    (work / "enc" / "encoder.toml").write_text(text.replace('paradigm = "reference"', 'paradigm = "contrastive"'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(work)
+        for line in ("raw-pixels --tasks mine", "enc --tasks mine", "enc --tasks other/mine", "enc --tasks mine"):
+            with pytest.raises(SystemExit) as stop:
+                main(["run", *line.split()])
+            assert stop.value.code == 0, line
+    return work
+
+
+@pytest.fixture
+def here(clinic: Path, tmp_path: Path, medssl: Medssl) -> Path:
+    """A copy of the working folder, in which `medssl` runs; there are no submissions beside it."""
+    for name in ("mine", "other", "enc", "runs"):
+        shutil.copytree(clinic / name, tmp_path / name)
+    for plan in (tmp_path / "runs").rglob("plan.json"):
+        plan.write_text(plan.read_text().replace(str(clinic), str(tmp_path)))
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_submissions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The shipped submissions are not read: they are many."""
+    from bench.leaderboard import collect
+
+    monkeypatch.setattr(collect, "shipped", lambda name: tmp_path / "none")
+
+
+def test_two_folders_of_one_name_are_two_suites(here: Path, medssl: Medssl) -> None:
+    assert sorted(p.name for p in (here / "runs" / "enc").iterdir() if p.is_dir()) == ["mine", "other-mine"]
+    listed = medssl("runs", "list").out
+    assert "other-mine" in listed
+    assert str(Path("other") / "mine") in listed
+
+
+def test_a_board_stands_beside_what_learned_nothing_and_offers_what_is_missing(here: Path, medssl: Medssl) -> None:
+    done = medssl("leaderboard")
+    assert done.code == 0, done.err
+    row = next(line for line in done.out.splitlines() if " enc " in line)
+    assert "over raw-pixels [95 %]" in done.out
+    assert row.count("[") == 2, "its score and its difference to raw pixels"
+    assert "medssl run random-init-cnn --tasks" in done.out
+
+
+@pytest.mark.parametrize("verb", ["compare enc raw-pixels", "runs show enc", "site build --submissions none"])
+def test_every_verb_takes_own_results_without_their_cards(here: Path, medssl: Medssl, verb: str) -> None:
+    (here / "none").mkdir()
+    arguments = verb.split() + (["--records", "runs"] if "site" in verb else [])
+    done = medssl(*arguments)
+    assert done.code == 0, done.err
+    assert "mine" in done.out
+
+
+def test_advice_and_analyses_come_from_one_suite_of_runs(here: Path, medssl: Medssl) -> None:
+    ask = ["advise", "--modality", "xray", "--task", "classification", "--records", "runs"]
+    several = medssl(*ask)
+    assert several.code == 2
+    assert "--suite" in several.err
+    assert "other-mine" in several.err
+    assert "squares" in medssl(*ask, "--suite", "mine").out
+    assert medssl("analyze", "--records", "runs", "--suite", "mine").code == 0
+    untested = medssl(*ask, "--suite", "mine", "--validate")
+    assert untested.code == 2
+    assert "two source data sets" in untested.err
+
+
+def test_an_exported_table_keeps_its_suites_apart(here: Path, medssl: Medssl) -> None:
+    assert medssl("runs", "export", "scores.csv").code == 0
+    assert set(pd.read_csv(here / "scores.csv")["suite"]) == {"mine", "other-mine"}
+    ask = ["advise", "--modality", "xray", "--task", "classification", "--records", "scores.csv"]
+    assert medssl(*ask).code == 2, "they do not compare"
+    assert "raw-pixels" in medssl(*ask, "--suite", "mine").out
+    assert "raw-pixels" not in medssl(*ask, "--suite", "other-mine").out
+
+
+def test_one_bad_folder_is_named_and_the_rest_goes_on(here: Path, medssl: Medssl) -> None:
+    (here / "runs" / "enc" / "other-mine" / "records.jsonl").write_text("{")
+    for verb in (["leaderboard"], ["compare", "enc", "raw-pixels"], ["runs", "list"], ["runs", "export", "x.csv"]):
+        done = medssl(*verb)
+        assert done.code == 0, done.err
+    assert "unreadable" in medssl("runs", "list").out
+    assert "other-mine" in medssl("leaderboard").err
+
+
+def test_the_folder_one_is_in_is_run_twice(here: Path, medssl: Medssl) -> None:
+    shutil.rmtree(here / "other")
+    for _ in range(2):
+        done = medssl("run", "enc", "--tasks", ".")
+        assert done.code == 0, done.err
+
+
+def test_own_runs_are_sent_only_when_they_are_named(here: Path, medssl: Medssl) -> None:
+    refused = medssl("submit", "enc")
+    assert refused.code == 2
+    assert "mine, other-mine" in refused.err
+    assert "runs export" in refused.err
+    assert not (here / "submissions").exists()
+    sent = medssl("submit", "enc", "--suite", "mine")
+    assert sent.code == 0, sent.err
+    assert "(squares)" in sent.out
+    assert "Not sent: your runs on other-mine" in sent.out
+    files = {p.relative_to(here / "submissions/enc").as_posix() for p in (here / "submissions/enc").rglob("*.*")}
+    assert files == {"encoder.toml", "mine/records.jsonl", "mine/predictions/squares.npz"}
+    verified = medssl("verify", "submissions/enc", "--rescore", "--json")
+    assert json.loads(verified.out)["badge"] == "rescored", "the author's own runs tell what the suite is"
+    shutil.rmtree(here / "runs")
+    strange = medssl("verify", "submissions/enc", "--rescore")
+    assert strange.code == 2
+    assert "--tasks" in strange.err
+    assert medssl("verify", "submissions/enc", "--rescore", "--tasks", "mine").code == 0
