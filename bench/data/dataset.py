@@ -15,6 +15,7 @@ from bench.data.task import Task
 from bench.strict import Strict
 
 if TYPE_CHECKING:
+    from bench.data.findings import Finding
     from bench.data.held import HeldFile
     from bench.data.repositories import Repository
 
@@ -53,8 +54,13 @@ class TaskData:
     """Hash of all arrays of all splits (bench.files.sha256_arrays)."""
     checksum_override: bool = False
     """True when a file with another checksum than the card's was accepted by an explicit flag."""
-    notes: tuple[str, ...] = ()
-    """What was noticed, or done to the images, while they were prepared; one plain sentence each."""
+    findings: tuple[Finding, ...] = ()
+    """What was noticed, or done to the images, while they were prepared."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The findings as plain sentences."""
+        return tuple(finding.message for finding in self.findings)
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -1,4 +1,4 @@
-"""Image files, of whatever kind, as uint8 (h, w, c); masks as whole numbers (h, w)."""
+"""Image files, of whatever kind, as uint8 (h, w, c)."""
 
 from __future__ import annotations
 
@@ -14,37 +14,41 @@ import numpy as np
 from PIL import Image, ImageOps
 from pydantic import Field
 
+from bench.data.foreign import CONVERT, kind_of
 from bench.data.pixels import to_uint8
 from bench.errors import DataError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm"})
 Size = Annotated[int, Field(ge=8, le=2048)]
-SIXTEEN_BIT_COLOUR = "16-bit colour, of which the upper 8 bits are kept"
-FIRST_FRAME = "several frames, of which the first is taken"
-TURNED = "turned upright as its EXIF tag says"
-OTHER_COLOURS = "palette, CMYK or other colours, made RGB"
+SIXTEEN_BIT_COLOUR = "images: 16-bit colour, of which the upper 8 bits are kept"
+FIRST_FRAME = "images: several frames, of which the first is taken"
+TURNED = "images: turned upright as its EXIF tag says"
+OTHER_COLOURS = "images: palette, CMYK or other colours, made RGB"
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the start of an image file tells: size in pixels, and whether it is in colour."""
+    """What the start of an image file tells: size in pixels once upright, whether it is in colour, how it is turned."""
 
     width: int
     height: int
     colour: bool
+    turn: int
+    """EXIF orientation; 1 where there is none."""
 
 
 def read_header(source: Path | bytes) -> Header:
     """Size, as it will be after turning upright, and colour, without decoding. Raises DataError."""
-    with _opened(source) as image:
-        turned = image.getexif().get(0x0112, 1) >= 5
-        width, height = image.size[::-1] if turned else image.size
-        return Header(width, height, image.mode not in ("1", "L", "LA", "I", "F") and not image.mode.startswith("I;"))
+    with opened(source) as image:
+        turn = image.getexif().get(0x0112, 1)
+        width, height = image.size[::-1] if turn >= 5 else image.size
+        colour = image.mode not in ("1", "L", "LA", "I", "F") and not image.mode.startswith("I;")
+        return Header(width, height, colour, turn)
 
 
 def read_image(source: Path | bytes, window: list[float] | None, remarks: Counter[str]) -> np.ndarray:
     """uint8 (h, w, c), c in {1, 3}, upright. Raises DataError when the file is unreadable."""
-    with _opened(source) as image:
+    with opened(source) as image:
         if getattr(image, "n_frames", 1) > 1:
             remarks[FIRST_FRAME] += 1
         if _is_sixteen_bit_colour(source):
@@ -54,27 +58,20 @@ def read_image(source: Path | bytes, window: list[float] | None, remarks: Counte
             remarks[TURNED] += 1
         pixels = np.asarray(_plain(upright, remarks))
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    return to_uint8(pixels[None], window, remarks, where=_name(source))[0]
+    return to_uint8(pixels[None], window, remarks, where=name_of(source))[0]
 
 
-def read_mask(source: Path | bytes) -> np.ndarray:
-    """Whole numbers (h, w) of a mask file: grey values, or palette indices. Raises DataError for a coloured mask."""
-    with _opened(source) as image:
-        upright = ImageOps.exif_transpose(image)
-        values = np.asarray(upright.convert("L") if upright.mode in ("1", "LA") else upright)
-    if values.ndim == 3:
-        colours = values[..., :3]
-        if (colours != colours[..., :1]).any():
-            fix = "store class indices as a grey or palette PNG"
-            raise DataError("is a mask in colour", where=_name(source), fix=fix)
-        values = colours[..., 0]
-    return values
+def fit(image: np.ndarray, size: int | None, channels: int, *, where: object = None) -> np.ndarray:
+    """(h, w, c) made (size, size, channels): padded to a square with black, resized bicubic, antialiased.
 
-
-def fit(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
-    """(h, w, c) made (size, size, channels): padded to a square with black, resized bicubic, antialiased."""
+    Raises DataError when an image in colour would become grey.
+    """
     if channels == 3 and image.shape[-1] == 1:
         image = np.repeat(image, 3, axis=-1)
+    if channels == 1 and image.shape[-1] == 3:
+        if (image != image[..., :1]).any():
+            raise DataError("is in colour, where grey is expected", where=where, fix="say channels = 3 in [source]")
+        image = image[..., :1]
     if size is None or image.shape[:2] == (size, size):
         return image
     square = _padded(image)
@@ -113,16 +110,19 @@ def _plain(image: Image.Image, remarks: Counter[str]) -> Image.Image:
 
 
 @contextmanager
-def _opened(source: Path | bytes) -> Iterator[Image.Image]:
+def opened(source: Path | bytes) -> Iterator[Image.Image]:
+    """A file opened by Pillow; whatever its decoders raise in here becomes a DataError."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             yield image
     except FileNotFoundError:
-        raise DataError("no such file", where=_name(source)) from None
+        raise DataError("no such file", where=name_of(source)) from None
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds; each means that the file cannot be read.
-        raise DataError(f"is not a readable image: {str(error)[:150]}", where=_name(source)) from None
+        if (kind := kind_of(source)) is not None:
+            raise DataError(f"is {kind}, which is not read", where=name_of(source), fix=CONVERT) from None
+        raise DataError(f"is not a readable image: {str(error)[:150]}", where=name_of(source)) from None
 
 
 def _is_sixteen_bit_colour(source: Path | bytes) -> bool:
@@ -134,5 +134,6 @@ def _is_sixteen_bit_colour(source: Path | bytes) -> bool:
     return head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x06")
 
 
-def _name(source: Path | bytes) -> str:
+def name_of(source: Path | bytes) -> str:
+    """How a message calls a file."""
     return "an image" if isinstance(source, bytes) else str(source)

@@ -1,94 +1,268 @@
-"""From what a file holds (numbers, names, mask values) to the labels of the contract."""
+"""One reading of labels for every source: numbers, names, flags and blanks become the labels of the contract.
+
+A label is looked up by the name of its class (case, blanks, "_" and "-" do not matter), else by its place in the
+card's `classes`, from 0: 1, 1.0, "1" and "1.0" are the same. Where a number can mean a name and a place, it is refused
+until the card says which (`numbers`). What is in no class is refused, never counted from the end.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
-from bench.data.task import Task
+from bench.data.task import Task, folded
 from bench.errors import DataError
 from bench.strict import nearest
 
-MaskRule = Literal["index", "nonzero", "threshold"]
-"""What mask values mean: class index; 0 against the rest; below 128 against the rest (JPEG masks)."""
+Numbers = Literal["name", "index"]
+"""What a number stands for where class names hold numbers: the class of that name, or its place from 0."""
+Uncertain = Literal["zeros", "ones", "drop"]
+"""Cells of -1 in a multi-label table: U-Zeros, U-Ones (Irvin et al. 2019, CheXpert), or leave the image out."""
+Blank = Literal["zeros", "drop"]
+"""Empty cells: the finding is absent (multi-label only), or leave the image out."""
+
+NAMES = (str, bytes, bool, np.bool_)
+"""What may be the name of a class; other types are numbers."""
+NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
+MISSING = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>"})
+NO_FINDING = "no finding"
+EMPTY_CELL = "images: an empty label, read as none of the classes"
+ONE_HOT = "images: one-hot labels, read as classes"
+UNCERTAIN = {
+    "zeros": "images: uncertain labels (-1), read as 0 (U-Zeros)",
+    "ones": "images: uncertain labels (-1), read as 1 (U-Ones)",
+    "drop": "images: uncertain labels (-1), left out",
+}
+BLANK = {"zeros": "images: empty cells, read as 0", "drop": "images: no label, left out"}
 
 
-def to_labels(values: np.ndarray, task: Task, mask: MaskRule = "index", *, where: object = None) -> np.ndarray:
-    """Labels of one block: int64 (n,), uint8 (n, k), or uint8 (n, h, w), as `bench.data.dataset.Split` has them.
+@dataclass(frozen=True)
+class Labels:
+    """How the labels of one task are read. Every method raises DataError that names `where`."""
 
-    values: (n,) or (n, 1) class indices; (n, k) of 0 and 1; masks (n, h, w) or (n, h, w, 1). Raises DataError.
-    """
-    if task.target == "mask":
-        return to_mask(values, len(task.classes), mask, where=where)
-    whole = _whole_numbers(values, where)
-    if task.target == "multi-label":
-        if whole.ndim != 2 or whole.shape[1] != len(task.classes):
-            raise DataError(f"labels have shape {values.shape}, expected (n, {len(task.classes)})", where=where)
-        _refuse_outside(whole, 2, where)
-        return whole.astype(np.uint8)
-    if whole.ndim == 2 and whole.shape[1] == 1:
-        whole = whole[:, 0]
-    if whole.ndim != 1:
+    task: Task
+    numbers: Numbers | None = None
+    uncertain: Uncertain | None = None
+    blank: Blank | None = None
+
+    def one(self, value: object, remarks: Counter[str], *, where: object = None) -> np.ndarray | None:
+        """Label of one image: int64 (), or uint8 (k,) for multi-label; None when the card leaves the image out.
+
+        value: a name or number; for multi-label names joined by "|", or a list of names or places; a sequence of one
+        cell a class ("1", "0", "-1", "") is for `cells`.
+        """
+        if isinstance(value, list | tuple | np.ndarray):
+            return self._listed(list(value), remarks, where)
+        if self.task.target == "multi-label":
+            return self._joined(value, remarks, where)
+        found = self._index(value, remarks, where)
+        return None if found is None else np.int64(found)
+
+    def cells(self, values: Sequence[Any], remarks: Counter[str], *, where: object = None) -> np.ndarray | None:
+        """Label from one cell a class: flags for multi-label; for one class an image, the cell that is 1."""
+        flags = [self._flag(value, where) for value in values]
+        if self.task.target != "multi-label":
+            if sorted(map(str, flags)) != ["0"] * (len(flags) - 1) + ["1"]:
+                fix = "several labels an image make the target 'multi-label'"
+                raise DataError("has not exactly one label in its one-hot columns", where=where, fix=fix)
+            remarks[ONE_HOT] += 1
+            return np.int64(flags.index(1))
+        for kind, policy, told in (("uncertain", self.uncertain, UNCERTAIN), ("blank", self.blank, BLANK)):
+            if kind not in flags:
+                continue
+            if policy is None:
+                raise self._no_policy(kind, self.task.classes[flags.index(kind)], where)
+            remarks[told[policy]] += 1
+            if policy == "drop":
+                return None
+            flags = [int(policy == "ones") if flag == kind else flag for flag in flags]
+        return np.array(flags, np.uint8)
+
+    def many(self, values: np.ndarray, remarks: Counter[str], *, where: object = None) -> tuple[np.ndarray, np.ndarray]:
+        """Labels of the rows that are kept, int64 (m,) or uint8 (m, k), and which rows these are: bool (n,).
+
+        values: (n,) or (n, 1) of anything `one` takes; (n, k) as `cells` takes them.
+        """
+        k = len(self.task.classes)
+        if values.ndim == 2 and values.shape[1] == 1 and self.task.target != "multi-label":
+            values = values[:, 0]
+        if values.ndim == 2 and values.shape[1] == k:
+            read, rows = self.cells, values
+        elif values.ndim == 1 and self.task.target != "multi-label":
+            read, rows = self.one, values
+        else:
+            raise self._wrong_shape(values.shape, where)
+        kinds, place, count = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+        found = read_all(kinds, read, remarks, where=lambda _: where, times=count.tolist())
+        keep = np.array([label is not None for label in found], bool)[place.reshape(-1)]
+        labels = [found[i] for i in place.reshape(-1)[keep].tolist()]
+        empty = np.zeros((0, k), np.uint8) if self.task.target == "multi-label" else np.zeros(0, np.int64)
+        return (np.stack(labels) if labels else empty), keep
+
+    @cached_property
+    def _names(self) -> dict[str, int]:
+        return {folded(name): i for i, name in enumerate(self.task.classes)}
+
+    @cached_property
+    def _spoken(self) -> dict[float, int]:
+        """Number in a class name ("3", "Grade 3") -> its place, where a name holds one and no other name the same."""
+        numbers = [[n] if NUMBER.fullmatch(n) else re.findall(r"\d+(?:\.\d+)?", n) for n in self.task.classes]
+        single = [float(found[0]) if len(found) == 1 else None for found in numbers]
+        return {n: i for i, n in enumerate(single) if n is not None and single.count(n) == 1}
+
+    def _index(self, value: object, remarks: Counter[str], where: object) -> int | None:
+        text = _text(value)
+        by_place = self.numbers == "index" and NUMBER.fullmatch(text)
+        named = None if by_place or not isinstance(value, NAMES) else self._names.get(folded(text))
+        if named is not None:
+            return named
+        number = _number(value, text)
+        if text.casefold() in MISSING or (number == -1 and -1 not in self._spoken):
+            return self._unlabelled(text, remarks, where)
+        if number is None and text.casefold() in ("true", "false") and len(self.task.classes) == 2:
+            return int(text.casefold() == "true")
+        return self._unknown(text, where) if number is None else self._numbered(number, value, text, where)
+
+    def _numbered(self, number: float, value: object, text: str, where: object) -> int:
+        classes, named = self.task.classes, self._spoken.get(number)
+        place = int(number) if number.is_integer() and 0 <= number < len(classes) else None
+        numerals = [i for i, name in enumerate(classes) if NUMBER.fullmatch(name)]
+        moved = any(float(classes[i]) != i for i in numerals)
+        if self.numbers is not None:
+            place = named if self.numbers == "name" else place
+        elif numerals and isinstance(value, str | bytes):
+            place = named if named in numerals else None  # A table whose classes are "1" ... "5" means them by name.
+        elif (moved and (named, place) != (None, None)) or (place is not None and named not in (None, place)):
+            what = f"the number {text} can mean the class of that name, or the class in that place, counted from 0"
+            raise DataError(what, where=where, fix='say numbers = "name" or numbers = "index" in [source]')
+        return self._unknown(text, where) if place is None else place
+
+    def _unlabelled(self, text: str, remarks: Counter[str], where: object) -> None:
+        if self.blank == "drop":
+            remarks[BLANK["drop"]] += 1
+            return
+        fix = 'remove such rows, or say blank = "drop" in [source] to leave them out'
+        raise DataError(f"has no label ({text or 'empty'})", where=where, fix=fix)
+
+    def _joined(self, value: object, remarks: Counter[str], where: object) -> np.ndarray | None:
+        text = _text(value)
+        parts = [part.strip() for part in text.split("|")] if folded(text) not in self._names else [text]
+        if len(parts) == 1 and folded(text) not in self._names:
+            if text.casefold() in MISSING:
+                if self.blank == "drop":
+                    remarks[BLANK["drop"]] += 1
+                    return None
+                remarks[EMPTY_CELL] += 1
+                parts = []
+            elif folded(text) == NO_FINDING:
+                parts = []
+        return self._flags(parts, remarks, where)
+
+    def _flags(self, parts: Sequence[object], remarks: Counter[str], where: object) -> np.ndarray:
+        places = [self._index(part, remarks, where) for part in parts]
+        if None in places or len(set(places)) < len(places):
+            raise DataError(f"names a label twice, or none: {str(list(parts))[:80]}", where=where)
+        flags = np.zeros(len(self.task.classes), np.uint8)
+        flags[places] = 1
+        return flags
+
+    def _listed(self, values: list[Any], remarks: Counter[str], where: object) -> np.ndarray | None:
+        """A list of labels, or of one flag a class; [0, 1] of two classes could be either."""
+        k, numbers = len(self.task.classes), [_number(value, _text(value)) for value in values]
+        flags = len(values) == k and all(n in (0, 1) for n in numbers)
+        if self.task.target != "multi-label" or (flags and len(set(numbers)) < k):
+            if len(values) != k:
+                raise DataError(f"has {len(values)} labels, the target is {self.task.target!r}", where=where)
+            return self.cells(values, remarks, where=where)
+        if flags:
+            fix = "store the names of the labels instead"
+            raise DataError(f"{values} can be a flag for each class, or the places of both", where=where, fix=fix)
+        return self._flags(values, remarks, where)
+
+    def _flag(self, value: object, where: object) -> int | str:
+        """0, 1, "uncertain" or "blank"."""
+        text = _text(value)
+        number = _number(value, text)
+        if text.casefold() in MISSING:
+            return "blank"
+        if number is None and text.casefold() in ("true", "false"):
+            number = float(text.casefold() == "true")
+        if number in (0, 1):
+            return int(number)
+        if number == -1:
+            return "uncertain"
+        what = f"a cell holds {text[:40]!r}, expected 1 (present), 0 (absent), -1 (uncertain) or nothing"
+        raise DataError(what, where=where)
+
+    def _no_policy(self, kind: str, name: str, where: object) -> DataError:
+        if kind == "uncertain":
+            fix = 'say uncertain = "zeros" (U-Zeros), "ones" (U-Ones) or "drop" in [source]'
+            return DataError(f"{name!r} is uncertain (-1)", where=where, fix=fix)
+        return DataError(f"{name!r} is empty", where=where, fix='say blank = "zeros" or "drop" in [source]')
+
+    def _unknown(self, text: str, where: object) -> Any:
+        classes = self.task.classes
+        near = nearest(text, classes)
+        shown = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
+        fix = f"did you mean {near!r}?" if near else f"the card names: {shown}; numbers count from 0"
+        raise DataError(f"unknown class {text[:60]!r}", where=where, fix=fix)
+
+    def _wrong_shape(self, shape: tuple[int, ...], where: object) -> DataError:
+        k = len(self.task.classes)
+        if self.task.target == "multi-label":
+            return DataError(f"labels have shape {shape}, expected (n, {k})", where=where)
         fix = "several labels an image make the target 'multi-label'"
-        raise DataError(f"labels have shape {values.shape}, expected (n,) or (n, 1)", where=where, fix=fix)
-    return whole.astype(np.int64)
+        return DataError(f"labels have shape {shape}, expected (n,), (n, 1) or one-hot (n, {k})", where=where, fix=fix)
 
 
-def to_mask(values: np.ndarray, classes: int, rule: MaskRule = "index", *, where: object = None) -> np.ndarray:
-    """Masks (n, h, w) or (n, h, w, 1) of any whole numbers as uint8 class indices (n, h, w). Raises DataError.
+def read_all(
+    values: Iterable[Any],
+    read: Callable[..., np.ndarray | None],
+    remarks: Counter[str],
+    *,
+    where: Callable[[int], object],
+    times: Sequence[int] | None = None,
+) -> list[np.ndarray | None]:
+    """`read` of every value; one DataError that counts those it refuses and tells the first.
 
-    With two classes, masks of 0 and 255 alone are read as 0 and 1.
+    where: names the i-th value. times: how often each value stands for a row; once by default.
     """
-    values = values[..., 0] if values.ndim == 4 and values.shape[-1] == 1 else values
-    if values.ndim != 3:
-        raise DataError(f"masks have shape {values.shape}, expected (n, h, w)", where=where)
-    if rule == "nonzero":
-        return (values != 0).astype(np.uint8)
-    if rule == "threshold":
-        return (values >= 128).astype(np.uint8)
-    whole = _whole_numbers(values, where)
-    if classes == 2 and whole.size and whole.max() == 255 and not ((whole > 0) & (whole < 255)).any():
-        return (whole == 255).astype(np.uint8)
-    if whole.size and (whole.min() < 0 or whole.max() >= classes):
-        found = np.unique(whole)
-        some = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
-        fix = 'mask = "nonzero" or "threshold" in [source] makes any mask a two-class one' if classes == 2 else None
-        raise DataError(f"masks hold the values {some}; expected 0 to {classes - 1}", where=where, fix=fix)
-    return whole.astype(np.uint8)
+    found: list[np.ndarray | None] = []
+    refused, first, rows = 0, None, 0
+    for i, value in enumerate(values):
+        n, told = times[i] if times else 1, Counter[str]()
+        rows += n
+        try:
+            found.append(read(value, told, where=where(i)))
+        except DataError as error:
+            refused, first = refused + n, first or error
+        remarks.update(dict.fromkeys(told, n))
+    if first is not None:
+        what = first.what if rows == 1 else f"{first.what}; {refused:,} of {rows:,} labels cannot be read"
+        raise DataError(what, where=first.where, fix=first.fix)
+    return found
 
 
-def class_index(value: object, classes: list[str], *, where: object = None) -> int:
-    """Index of a class given by name (any case) or by number, "2" or 2. Raises DataError with the nearest name."""
-    text = str(value).strip()
-    folded = [name.casefold() for name in classes]
-    if text.casefold() in folded:
-        return folded.index(text.casefold())
-    if text.isdecimal() and int(text) < len(classes):
-        return int(text)
-    near = nearest(text, classes)
-    fix = f"did you mean {near!r}?" if near else f"the card names: {', '.join(classes[:12])}"
-    raise DataError(f"unknown class {text[:60]!r}", where=where, fix=fix)
+def _text(value: object) -> str:
+    """A label as text without blanks around it; None is the empty text."""
+    if value is None:
+        return ""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return unicodedata.normalize("NFKC", text).strip()
 
 
-def class_flags(value: object, classes: list[str], *, where: object = None) -> np.ndarray:
-    """uint8 (k,) of a multi-label cell, "effusion|mass"; an empty cell has no label. Raises DataError."""
-    flags = np.zeros(len(classes), np.uint8)
-    for part in str(value).split("|") if str(value).strip() else ():
-        flags[class_index(part, classes, where=where)] = 1
-    return flags
-
-
-def _whole_numbers(values: np.ndarray, where: object) -> np.ndarray:
-    if values.dtype == bool:
-        return values.astype(np.uint8)
-    if values.dtype.kind in "iu":
-        return values
-    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.round(values)).all():
-        return values.astype(np.int64)
-    raise DataError(f"labels are {values.dtype}, expected whole numbers", where=where)
-
-
-def _refuse_outside(values: np.ndarray, limit: int, where: object) -> None:
-    if values.size and (values.min() < 0 or values.max() >= limit):
-        raise DataError(f"labels run from {values.min()} to {values.max()}, expected 0 to {limit - 1}", where=where)
+def _number(value: object, text: str) -> float | None:
+    """The number a label is, or None; 1, 1.0, "1", "01" and "1,0" are 1."""
+    if isinstance(value, bool | np.bool_):
+        return None
+    if isinstance(value, int | float | np.integer | np.floating):
+        return None if math.isnan(float(value)) else float(value)
+    return float(text.replace(",", ".")) if NUMBER.fullmatch(text) else None

@@ -8,72 +8,55 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from bench.data.blocks import joined
-from bench.data.dataset import Identity, Split, TaskSource
+from bench.data.dataset import Identity, Split
 from bench.data.held import digest_files
-from bench.data.images import Size, fit, fit_mask, read_header, read_image, read_mask
-from bench.data.labels import MaskRule, class_flags, class_index, to_mask
-from bench.data.pixels import Window
+from bench.data.images import Size, read_header
+from bench.data.reading import Pictures, ReadSource
+from bench.data.shares import Row, Share, with_shares
 from bench.data.task import Task
 from bench.errors import DataError
 
 BLOCK_ROWS = 64
-Share = Annotated[float, Field(gt=0, lt=0.9)]
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test", "test-shift": "test-shift",
-}  # fmt: skip
+SOME_PATIENTS = "images: no patient given, each counted as a patient of its own"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One image: its id, file, class text or mask file, split and patient where they are known."""
-
-    id: str
-    image: Path
-    target: str | Path
-    split: str | None = None
-    group: str | None = None
-
-
-class ListedSource(TaskSource):
+class ListedSource(ReadSource):
     """Options shared by sources of image files; a child writes `rows`."""
 
     size: Size | None = None
     """Side in pixels every image is brought to (padded to a square, resized); needed when sizes differ."""
-    window: Window | None = None
-    mask: MaskRule = "index"
     val: Share | None = None
-    """Share of the training images (whole patients) set aside for validation when the source has no such split."""
+    """Share set aside for validation (whole patients): of the training images where the source names its splits,
+    of all images (0.15) where it does not."""
     test: Share | None = None
-    """Share set aside as test when the source has no splits at all."""
+    """Share of all images set aside as test when the source has no splits at all (0.2)."""
 
     @abstractmethod
-    def rows(self, task: Task, folder: Path) -> list[Row]:
-        """Every image, whether its file exists or not, in a fixed order. Raises DataError."""
+    def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[Row]:
+        """Every image, whether its file exists or not, in a fixed order, its label read. Raises DataError."""
 
-    def listed(self, task: Task, folder: Path) -> dict[str, list[Row]]:
+    def listed(self, task: Task, folder: Path, remarks: Counter[str]) -> dict[str, list[Row]]:
         """Split name -> its rows, after setting aside what the card asks for. Raises DataError."""
-        rows = self.rows(task, folder)
+        rows = self.rows(task, folder, remarks)
         if not rows:
             raise DataError("lists no image", where=f"task {task.name!r}")
-        return with_shares(rows, task, self.val, self.test)
+        if any(row.group for row in rows) and (lone := sum(row.group is None for row in rows)):
+            remarks[SOME_PATIENTS] = lone
+        return with_shares(rows, task, self.val, self.test, remarks)
 
     def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
         """Hash of the list and of every file in it. Raises DataError when files are missing."""
-        splits = self.listed(task, folder)
+        splits = self.listed(task, folder, Counter())
         rows = [row for rows in splits.values() for row in rows]
-        files = sorted({f for row in rows for f in (row.image, row.target) if isinstance(f, Path)})
+        files = sorted({file for row in rows for file in (row.image, *row.masks)})
         _refuse_missing(files, task)
         places = [
-            [name, r.id, str(r.target) if isinstance(r.target, str) else "", r.group]
+            [name, r.id, None if r.label is None else r.label.tolist(), len(r.masks), r.group]
             for name, rs in splits.items()
             for r in rs
         ]
@@ -86,9 +69,10 @@ class ListedSource(TaskSource):
 
     def stream(self, task: Task, folder: Path, remarks: Counter[str]) -> Mapping[str, Iterable[Split]]:
         """Blocks of 64 images of each split. Raises DataError."""
-        splits = self.listed(task, folder)
+        splits = self.listed(task, folder, remarks)
         channels = self._channels([row for rows in splits.values() for row in rows], task)
-        return {name: self._blocks(rows, task, channels, remarks) for name, rows in splits.items()}
+        pictures = self.pictures(task, self.size)
+        return {name: _blocks(rows, pictures, channels, remarks) for name, rows in splits.items()}
 
     def _channels(self, rows: Sequence[Row], task: Task) -> int:
         """3 when any image is in colour, else 1; refuses images of different sizes when the card names none."""
@@ -104,89 +88,31 @@ class ListedSource(TaskSource):
             )
         return 3 if any(h.colour for h in headers) else 1
 
-    def _blocks(self, rows: list[Row], task: Task, channels: int, remarks: Counter[str]) -> Iterator[Split]:
-        grouped = any(row.group for row in rows)
-        with ThreadPoolExecutor() as pool:
-            for start in range(0, len(rows), BLOCK_ROWS):
-                part = rows[start : start + BLOCK_ROWS]
-                pairs = list(pool.map(lambda row: self._read(row, task, channels), part))
-                for _, _, done in pairs:
-                    remarks.update(done)
-                yield Split(
-                    np.stack([image for image, _, _ in pairs]),
-                    np.stack([label for _, label, _ in pairs]),
-                    np.array([row.id for row in part]),
-                    np.array([row.group or row.id for row in part]) if grouped else None,
-                )
 
-    def _read(self, row: Row, task: Task, channels: int) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
-        done: Counter[str] = Counter()
-        image = read_image(row.image, self.window, done)
-        if not isinstance(row.target, Path):
-            return fit(image, self.size, channels), label_of(row.target, task, row.id), done
-        values = read_mask(row.target)
-        if values.shape != image.shape[:2]:
-            raise DataError(f"is {_size(values)}, its image {_size(image)}", where=row.target, fix="medssl data check")
-        mask = to_mask(values[None], len(task.classes), self.mask, where=row.target)[0]
-        return fit(image, self.size, channels), fit_mask(mask, self.size), done
+def _blocks(rows: list[Row], pictures: Pictures, channels: int, remarks: Counter[str]) -> Iterator[Split]:
+    grouped = any(row.group for row in rows)
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(rows), BLOCK_ROWS):
+            part = rows[start : start + BLOCK_ROWS]
+            pairs = list(pool.map(lambda row: _read(row, pictures, channels), part))
+            for _, _, done in pairs:
+                remarks.update(done)
+            yield Split(
+                np.stack([image for image, _, _ in pairs]),
+                np.stack([label for _, label, _ in pairs]),
+                np.array([row.id for row in part]),
+                np.array([row.unit for row in part]) if grouped else None,
+            )
 
 
-def label_of(text: str, task: Task, where: object) -> np.ndarray:
-    """Label of one image from the text of its class: int64 (), or uint8 (k,) for multi-label. Raises DataError."""
-    if task.target == "multi-label":
-        return class_flags(text, task.classes, where=where)
-    return np.int64(class_index(text, task.classes, where=where))
-
-
-def split_name(text: str, where: object) -> str:
-    """The split a word stands for ("validation" is "val"). Raises DataError."""
-    if (name := SPLIT_NAMES.get(text.strip().casefold())) is None:
-        raise DataError(f"unknown split {text[:40]!r}", where=where, fix="use train, val, test or test-shift")
-    return name
-
-
-def with_shares(rows: list[Row], task: Task, val: float | None, test: float | None) -> dict[str, list[Row]]:
-    """Rows by split; shares are taken from rows without a split (test, then val) or, for val, from train.
-
-    Whole patients move; without patients each class gives its share. The choice is by a hash of the names, so it
-    does not depend on order or on the number of rows. Raises DataError when a split stays empty.
-    """
-    where = f"task {task.name!r}"
-    given = {row.split for row in rows if row.split}
-    if not given and (val is None or test is None):
-        raise DataError("has no splits", where=where, fix="name them, or add val = 0.15 and test = 0.2 to [source]")
-    if given and any(row.split is None for row in rows):
-        raise DataError("names the split of some images and not of others", where=where)
-    if given and (test is not None or (val is not None and "val" in given)):
-        raise DataError("names its splits, so 'val' and 'test' shares do not apply", where=where)
-    if "val" not in given and val is None:
-        raise DataError("has no validation images", where=where, fix="add val = 0.15 to [source] to set some aside")
-    if not given:
-        rows = _moved(rows, "test", test or 0.0)
-    if "val" not in given:
-        rows = _moved(rows, "val", val or 0.0)
-    rows = [replace(row, split=row.split or "train") for row in rows]
-    return {s: part for s in ("train", "val", "test", "test-shift") if (part := [r for r in rows if r.split == s])}
-
-
-def _moved(rows: list[Row], name: str, share: float) -> list[Row]:
-    free = [row for row in rows if row.split in (None, "train")]
-    strata: dict[str, set[str]] = {}
-    for row in free:
-        alone = row.group is None and isinstance(row.target, str)
-        strata.setdefault(str(row.target) if alone else "", set()).add(row.group or row.id)
-    chosen: set[str] = set()
-    for units in strata.values():
-        order = sorted(units, key=lambda unit: hashlib.sha256(f"{name}|{unit}".encode()).digest())
-        chosen.update(order[: max(1, round(share * len(order)))])
-    return [replace(r, split=name) if r.split in (None, "train") and (r.group or r.id) in chosen else r for r in rows]
+def _read(row: Row, pictures: Pictures, channels: int) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
+    done: Counter[str] = Counter()
+    if row.label is not None:
+        return pictures.image(row.image, channels, done), row.label, done
+    return *pictures.pair(row.image, row.masks, channels, done), done
 
 
 def _refuse_missing(files: Sequence[Path], task: Task) -> None:
     if missing := [file for file in files if not file.is_file()]:
         what = f"{len(missing):,} of {len(files):,} files are missing, the first is {missing[0]}"
         raise DataError(what, where=f"task {task.name!r}", fix="'medssl data check' lists them")
-
-
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[1]} x {array.shape[0]} pixels"

@@ -45,5 +45,5 @@ def load_task(task: Task, *, folder: Path | None = None, accept_checksum: bool =
         tests,
         sha256=entry.sha256,
         checksum_override=identity.override,
-        notes=entry.notes,
+        findings=entry.findings,
     )

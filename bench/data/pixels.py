@@ -1,8 +1,7 @@
 """From pixels of any depth to the uint8 of the contract, and what was done to them.
 
-8-bit images pass untouched. Deeper ones need a scale: `window = [low, high]` of the card maps linearly to 0 .. 255
-and clips (the same for every image: right for CT and for anything measured); without it each 16-bit image is
-stretched from its own minimum to its own maximum. Floating-point images need a window. Alpha is laid on black.
+Whole numbers within 0 .. 255 pass untouched, whatever their type. Anything else needs a scale, the same for every
+image: `window = [low, high]` of the card maps linearly to 0 .. 255 and clips. Alpha is laid on black.
 """
 
 from __future__ import annotations
@@ -25,9 +24,8 @@ def _ordered(window: list[float]) -> list[float]:
 Window = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_ordered)]
 """[low, high]: the values shown black and white."""
 
-STRETCHED = "deeper than 8 bits, each stretched from its own minimum to its maximum; give 'window' to fix the scale"
-WINDOWED = "deeper than 8 bits, scaled by the card's window"
-ALPHA = "transparency laid on black"
+WINDOWED = "images: deeper than 8 bits, scaled by the card's window"
+ALPHA = "images: transparency laid on black"
 
 
 def to_uint8(
@@ -57,15 +55,22 @@ def _scaled(images: np.ndarray, window: list[float] | None, remarks: Counter[str
         return images.astype(np.uint8) * 255
     if images.dtype.kind not in "iuf":
         raise DataError(f"images are {images.dtype}, expected numbers", where=where)
-    if window is None and images.dtype.kind == "f":
-        fix = "say which values are black and white, e.g. window = [0.0, 1.0] in [source]"
-        raise DataError(f"images are {images.dtype}, whose scale is unknown", where=where, fix=fix)
+    if window is None:
+        return _eight_bit(images, where)
     if not np.isfinite(images).all():
         raise DataError("images hold NaN or infinite values", where=where)
-    remarks[STRETCHED if window is None else WINDOWED] += len(images)
-    axes = tuple(range(1, images.ndim))
-    low = images.min(axes, keepdims=True).astype(np.float64) if window is None else window[0]
-    high = images.max(axes, keepdims=True).astype(np.float64) if window is None else window[1]
-    flat = np.equal(low, high)
-    scale = np.where(flat, 0.0, 255.0 / np.where(flat, 1.0, np.subtract(high, low)))
-    return np.clip(np.rint((images.astype(np.float64) - low) * scale), 0, 255).astype(np.uint8)
+    remarks[WINDOWED] += len(images)
+    scaled = (images.astype(np.float64) - window[0]) * (255.0 / (window[1] - window[0]))
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def _eight_bit(images: np.ndarray, where: object) -> np.ndarray:
+    if images.dtype.kind == "f":
+        fix = "say which values are black and white, e.g. window = [0.0, 1.0] in [source]"
+        raise DataError(f"images are {images.dtype}, whose scale is unknown", where=where, fix=fix)
+    low, high = (int(images.min()), int(images.max())) if images.size else (0, 0)
+    if low < 0 or high > 255:
+        what = f"pixels run from {low} to {high} here, which is more than 8 bits"
+        fix = "say which values are black and white in every image, e.g. window = [0, 4095] in [source]"
+        raise DataError(what, where=where, fix=fix)
+    return images.astype(np.uint8)

@@ -1,6 +1,6 @@
 """The prepared store: each task's arrays written once, addressed by content, opened as memory maps.
 
-    <home>/store/<key>/entry.json             what is here: names, sizes, hashes, notes
+    <home>/store/<key>/entry.json             what is here: names, sizes, hashes, findings
     <home>/store/<key>/<split>.<array>.npy    images, labels, ids, groups, strata.<name>
 
 An entry is written in a hidden folder beside it, flushed to disk, and renamed into place, under a file lock: a
@@ -17,7 +17,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ from filelock import FileLock, Timeout
 
 from bench.data.conform import Conformity
 from bench.data.dataset import Split, TaskSource
+from bench.data.findings import Finding, findings_of
 from bench.data.task import Task
 from bench.errors import RunError
 from bench.files import canonical_json, sha256_arrays, sha256_text
 from bench.locate import home
 
-FORMAT = 1
+FORMAT = 2
 Streams = Callable[[Counter[str]], Mapping[str, Iterable[Split]]]
 
 
@@ -42,7 +43,7 @@ class Entry:
     folder: Path
     splits: dict[str, Split]
     sha256: str
-    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
 
 def key_of(task: Task, source: TaskSource, identity: str) -> str:
@@ -71,7 +72,8 @@ def open_entry(key: str) -> Entry | None:
         if any((folder / name).stat().st_size != size for name, size in about["files"].items()):
             return None
         splits = {name: _open_split(folder, name, about["files"]) for name in about["splits"]}
-        return Entry(folder, splits, about["sha256"], tuple(about["notes"]))
+        findings = tuple(Finding(**found) for found in about["findings"])
+        return Entry(folder, splits, about["sha256"], findings)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -154,14 +156,15 @@ def _write(folder: Path, task: Task, streams: Streams) -> None:
             for block in blocks:
                 conformity.check(name, block)
                 writer.append(block)
-    notes = [*(f"{count:,} images: {remark}" for remark, count in sorted(remarks.items())), *conformity.finish()]
+    conformity.finish()
     names = sorted(p.name for p in folder.iterdir())
     splits = {name: _open_split(folder, name, names) for name in conformity.splits}
+    done = [Finding("note", "conversion", f"{count:,} {remark}") for remark, count in sorted(remarks.items())]
     about: dict[str, Any] = {
         "format": FORMAT,
         "task": task.name,
         "splits": list(splits),
-        "notes": notes,
+        "findings": [asdict(finding) for finding in (*done, *findings_of(task, splits))],
         "sha256": sha256_arrays(arrays_of(splits)),
         "files": {n: (folder / n).stat().st_size for n in names},
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -64,6 +66,8 @@ class Task(Strict):
             raise ValueError(f"metric {self.metric!r} is not for target {self.target!r}, whose metric is {offered}")
         if self.target == "binary" and len(self.classes) != 2:
             raise ValueError("a binary task has two classes")
+        if len({folded(name) for name in self.classes}) < len(self.classes):
+            raise ValueError("two of 'classes' have the same name (case, blanks, '_' and '-' do not count)")
         return self
 
     @property
@@ -75,6 +79,11 @@ class Task(Strict):
     def sha256(self) -> str:
         """Hash of the card's meaning, independent of key order and layout."""
         return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True)))
+
+
+def folded(name: str) -> str:
+    """The name of a class as it is compared: no case, and "_", "-" and blanks between words alike."""
+    return re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", unicodedata.normalize("NFKC", name).strip().casefold())
 
 
 class ProtocolUse(Strict):

@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 
 from bench.data.duplicates import perceptual_hashes
 from bench.data.images import fit_mask
-from bench.data.labels import class_flags, class_index, to_labels
 from bench.data.pixels import to_uint8
 from bench.data.sources import npz
-from bench.errors import DataError
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -71,22 +69,3 @@ def test_perceptual_hash_against_a_dct_written_out():
         low = (basis @ thumbnail @ basis.T)[:8, :8].ravel()
         expected = low > np.median(low[1:])
         assert found[1:].tolist() == expected[1:].tolist()
-
-
-@pytest.mark.parametrize(("text", "index"), [("b", 1), (" B ", 1), ("2", 2), (0, 0), ("10", 3)])
-def test_class_names_before_numbers(text, index):
-    assert class_index(text, ["a", "b", "c", "10"]) == index
-
-
-def test_classes_that_do_not_exist():
-    with pytest.raises(DataError, match=r"unknown class 'melonoma' \(did you mean 'melanoma'\?\)"):
-        class_index("melonoma", ["naevus", "melanoma"])
-    with pytest.raises(DataError, match="unknown class '2'"):
-        class_flags("a|2", ["a", "b"])
-
-
-def test_labels_that_are_no_whole_numbers(make_task):
-    with pytest.raises(DataError, match="float64, expected whole numbers"):
-        to_labels(np.array([0.5]), make_task(reader="npz", file="x"))
-    with pytest.raises(DataError, match="several labels an image make the target 'multi-label'"):
-        to_labels(np.zeros((2, 3), int), make_task(reader="npz", file="x"))

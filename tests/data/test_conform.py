@@ -50,13 +50,12 @@ def checked(task, **splits):
     conformity = Conformity(task)
     for i, (name, labels) in enumerate(splits.items()):
         conformity.check(name, block(labels, len(labels), 100 * i))
-    return conformity.finish()
+    conformity.finish()
 
 
 def test_the_whole_is_checked_at_the_end(make_task):
     task = make_task(reader="npz", file="x")
-    assert checked(task, train=(0, 1, 2), val=(0, 1, 2), test=(0, 1, 2)) == []
-    assert checked(task, train=(0, 1, 2), val=(0, 1), test=(1, 2)) == ["absent from val: c", "absent from test: a"]
+    checked(task, train=(0, 1, 2), val=(0, 1), test=(1, 2))
     with pytest.raises(DataError, match="the val split is empty"):
         checked(task, train=(0, 1, 2), test=(0, 1, 2))
     with pytest.raises(DataError, match="no train image of class 'c'"):
@@ -79,15 +78,3 @@ def test_images_of_a_split_share_their_shape(make_task):
     conformity.check("train", block())
     with pytest.raises(DataError, match=r"shapes \(4, 4, 1\) and \(5, 4, 1\)"):
         conformity.check("train", block(start=5, images=np.zeros((3, 5, 4, 1), np.uint8)))
-
-
-def test_classes_of_masks_and_labels_that_never_occur_are_noted(make_task):
-    masks = np.zeros((3, 4, 4), np.uint8)
-    masks[0, 0] = 1
-    task = make_task("mask", ["bg", "x", "y"], reader="npz", file="x")
-    assert checked(task, train=masks, val=masks, test=masks * 0) == [
-        "absent from train: y", "absent from val: y", "absent from test: x, y",
-    ]  # fmt: skip
-    flags = np.array([[1, 0, 1], [0, 0, 0]], np.uint8)
-    notes = checked(make_task("multi-label", reader="npz", file="x"), train=flags, val=flags, test=flags)
-    assert notes[0] == "absent from train: b"

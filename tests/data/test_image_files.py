@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.data.images import fit, fit_mask, read_header, read_image, read_mask
+from bench.data.images import fit, fit_mask, read_header, read_image
 from bench.data.pixels import to_uint8
 from bench.errors import DataError
 
@@ -28,14 +28,15 @@ def test_plain_files_pass_untouched(tmp_path):
         assert read_header(path).colour == (len(shape) == 3)
 
 
-def test_sixteen_bit_grey_is_stretched_or_windowed(tmp_path):
+def test_sixteen_bit_grey_is_windowed_or_within_eight_bits(tmp_path):
     pixels = np.array([[100, 200], [300, 400]], np.uint16)
     path, done = saved(tmp_path, pixels), Counter()
-    np.testing.assert_array_equal(read_image(path, None, done)[..., 0], [[0, 85], [170, 255]])
-    assert any("16" in key or "8 bits" in key for key in done)
+    with pytest.raises(DataError, match=r"x\.png: pixels run from 100 to 400 here.*window = \[0, 4095\]"):
+        read_image(path, None, done)
     np.testing.assert_array_equal(read_image(path, [200, 300], done)[..., 0], [[0, 0], [255, 255]])
-    flat = saved(tmp_path, np.full((2, 2), 7, np.uint16))
-    assert (read_image(flat, None, done) == 0).all()
+    assert done == {"images: deeper than 8 bits, scaled by the card's window": 1}
+    dark = np.array([[0, 7], [255, 1]], np.uint16)
+    np.testing.assert_array_equal(read_image(saved(tmp_path, dark), None, done)[..., 0], dark)
 
 
 def test_alpha_is_laid_on_black(tmp_path):
@@ -44,7 +45,7 @@ def test_alpha_is_laid_on_black(tmp_path):
     done = Counter()
     image = read_image(saved(tmp_path, pixels), None, done)
     np.testing.assert_array_equal(image[0], [[200] * 3, [40] * 3])
-    assert done == {"transparency laid on black": 1}
+    assert done == {"images: transparency laid on black": 1}
     opaque, done = np.full((2, 2, 4), 255, np.uint8), Counter()
     assert read_image(saved(tmp_path, opaque), None, done).shape == (2, 2, 3)
     assert not done
@@ -78,7 +79,7 @@ def test_sixteen_bit_colour_is_noticed(tmp_path):
     png += chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
     done = Counter()
     np.testing.assert_array_equal(read_image(png, None, done)[0, 0], [0x12, 0x56, 0x9A])
-    assert done == {"16-bit colour, of which the upper 8 bits are kept": 1}
+    assert done == {"images: 16-bit colour, of which the upper 8 bits are kept": 1}
 
 
 def test_unreadable_and_missing_files_are_named(tmp_path):
@@ -117,14 +118,3 @@ def test_fit_pads_before_it_resizes():
     np.testing.assert_array_equal(np.unique(small), [0, 2])
     assert (small == 2).sum() == 25
     np.testing.assert_array_equal(fit_mask(mask[:, 10:], 20), np.kron(mask[:, 10:], np.ones((2, 2), np.uint8)))
-
-
-def test_masks_of_grey_palette_and_colour(tmp_path):
-    values = np.array([[0, 1], [2, 1]], np.uint8)
-    palette = Image.frombytes("P", (2, 2), values.tobytes())
-    palette.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
-    np.testing.assert_array_equal(read_mask(saved(tmp_path, values)), values)
-    np.testing.assert_array_equal(read_mask(saved(tmp_path, palette)), values)
-    np.testing.assert_array_equal(read_mask(saved(tmp_path, np.stack([values] * 3, -1))), values)
-    with pytest.raises(DataError, match="mask in colour"):
-        read_mask(saved(tmp_path, np.random.default_rng(0).integers(0, 255, (2, 2, 3), dtype=np.uint8)))

@@ -141,7 +141,7 @@ def test_multi_label_and_groups(tiny, make_task, tmp_path):
     assert data.train.labels.dtype == np.uint8
     assert data.train.labels.shape == (12, 3)
     assert data.train.groups[:3].tolist() == ["0", "0", "1"]
-    assert data.notes == ("3 patients are in train and test: scores are too high",)
+    assert "3 patients are in train and test: scores are too high" in data.notes
 
 
 def test_volumes_declare_their_aggregation(tiny, make_task, tmp_path):

@@ -1,67 +1,105 @@
-"""A CSV table with the columns image, label or mask, and where known split and patient."""
+"""A CSV table with an image a line: its path, its label, its mask or one column a class; split and patient if known."""
 
 from __future__ import annotations
 
-import csv
+from collections import Counter
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from bench.data.listed import ListedSource, Row, split_name
+from bench.data.labels import read_all
+from bench.data.listed import ListedSource
+from bench.data.shares import Row, group_name, split_name
+from bench.data.table import Table, path_of, read_table
 from bench.data.task import Task
 from bench.encoders.card import Line
 from bench.errors import DataError
-from bench.strict import nearest
+from bench.strict import Strict
 
-COLUMNS = ("image", "label", "mask", "split", "patient")
+
+class Columns(Strict):
+    """What the columns of a table are called."""
+
+    image: Line = "image"
+    label: Line | None = None
+    """Default: "label", or one column for each class."""
+    mask: Line = "mask"
+    split: Line | None = None
+    """Default: "split", where there is one; so with `patient`."""
+    patient: Line | None = None
 
 
 class CsvSource(ListedSource):
-    """`reader = "csv"`. Paths in the table start at `root`, which starts at the folder of the table.
-
-    A label is a class name or its number; several labels of an image are joined by "|".
-    """
+    """`reader = "csv"`. Paths in the table start at `root`, which starts at the folder of the table."""
 
     name: ClassVar[str] = "csv"
+    version: ClassVar[str] = "2"
     unread: ClassVar[frozenset[str]] = frozenset({"file", "root"})
 
     reader: Literal["csv"]
     file: Line
     root: Line = "."
+    columns: Columns = Columns()
 
-    def rows(self, task: Task, folder: Path) -> list[Row]:
-        """One row for each line of the table. Raises DataError that names file and line."""
-        path = folder / Path(self.file).expanduser()
-        target = "mask" if task.kind == "dense" else "label"
-        try:
-            with open(path, encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file, strict=True)
-                _check_columns(reader.fieldnames or [], target, path)
-                return [self._row(cells, target, f"{path}, line {i}", path.parent) for i, cells in enumerate(reader, 2)]
-        except FileNotFoundError:
-            raise DataError(f"no such file: {path}", where=f"task {task.name!r}") from None
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"is not a readable CSV table: {str(error)[:150]}", where=path) from None
+    def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[Row]:
+        """One row for each line of the table that has a label. Raises DataError that names file and line."""
+        table = read_table(folder / Path(self.file).expanduser(), self.columns.image)
+        root = table.path.parent / self.root
+        image = table.column(self.columns.image, "image")
+        files = [_file(table, line, cells, image, root) for line, cells in table.rows]
+        _refuse_twice(table, [file for _, file in files])
+        if task.kind == "dense":
+            column = table.column(self.columns.mask, "mask")
+            masks = [_file(table, line, cells, column, root)[1] for line, cells in table.rows]
+            found = [{"masks": (mask,)} for mask in masks]
+        else:
+            labels = self._labels(table, task, remarks)
+            found = [None if label is None else {"label": label} for label in labels]
+        about = [self._about(table, line, cells) for line, cells in table.rows]
+        together = zip(files, found, about, strict=True)
+        return [Row(name, file, **target, **more) for (name, file), target, more in together if target]
 
-    def _row(self, cells: dict[str, str | None], target: str, where: str, start: Path) -> Row:
-        text = {name: (cells.get(name) or "").strip() for name in COLUMNS}
-        if None in cells or not text["image"] or (target == "mask" and not text["mask"]):
-            raise DataError(f"has too many cells, or no {'image' if not text['image'] else target}", where=where)
-        root = start / self.root
-        return Row(
-            id=text["image"],
-            image=root / text["image"],
-            target=root / text["mask"] if target == "mask" else text["label"],
-            split=split_name(text["split"], where) if text["split"] else None,
-            group=text["patient"] or None,
-        )
+    def _labels(self, table: Table, task: Task, remarks: Counter[str]) -> list[Any]:
+        """The label of each line; None for those the card leaves out."""
+        reading, lines = self.reading(task), [line for line, _ in table.rows]
+        places = [table.find(name) for name in task.classes]
+        if self.columns.label is None and None not in places:
+            if table.find("label") is not None:
+                fix = 'name the label column: columns = { label = "label" }, or rename it'
+                raise DataError("has a column 'label' and one for each class", where=table.path, fix=fix)
+            values, read = [[cells[p] for p in places] for _, cells in table.rows], reading.cells
+        else:
+            column = table.column(self.columns.label or "label", "label")
+            values, read = [cells[column] for _, cells in table.rows], reading.one
+        return read_all(values, read, remarks, where=lambda i: table.where(lines[i]))
+
+    def _about(self, table: Table, line: int, cells: list[str]) -> dict[str, str | None]:
+        split, patient = (self._known(table, name) for name in ("split", "patient"))
+        text = "" if split is None else cells[split]
+        return {
+            "split": split_name(text, table.where(line)) if text else None,
+            "group": None if patient is None else group_name(cells[patient]),
+        }
+
+    def _known(self, table: Table, name: Literal["split", "patient"]) -> int | None:
+        named = getattr(self.columns, name)
+        return table.find(name) if named is None else table.column(named, name)
 
 
-def _check_columns(found: list[str], target: str, path: Path) -> None:
-    for column in ("image", target):
-        if column not in found:
-            near = nearest(column, list(found))
-            fix = f"rename {near!r}" if near else f"it has: {', '.join(found)[:200] or 'nothing'}"
-            raise DataError(f"has no column {column!r}", where=path, fix=fix)
+def _file(table: Table, line: int, cells: list[str], column: int, root: Path) -> tuple[str, Path]:
+    if not cells[column]:
+        raise DataError(f"has no {table.columns[column]}", where=table.where(line))
+    return path_of(cells[column], root, table.where(line))
+
+
+def _refuse_twice(table: Table, files: list[Path]) -> None:
+    """An image may stand in one line only: two lines would be two labels, or count one image twice."""
+    seen: dict[str, int] = {}
+    for (line, cells), file in zip(table.rows, files, strict=True):
+        first = seen.setdefault(str(file.resolve()), line)
+        if first != line:
+            same = cells == next(other for at, other in table.rows if at == first)
+            what = f"lists {file.name} again, with {'the same' if same else 'other'} cells than line {first}"
+            raise DataError(what, where=table.where(line), fix='one line an image; several labels are joined by "|"')
 
 
 SOURCE = CsvSource

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -15,25 +16,27 @@ import numpy as np
 from pydantic import StringConstraints, model_validator
 
 from bench.data.blocks import joined
-from bench.data.dataset import Identity, Split, TaskSource
+from bench.data.dataset import Identity, Split
 from bench.data.held import digest_files
-from bench.data.images import SUFFIXES, Size, fit, fit_mask, read_image, read_mask
-from bench.data.labels import MaskRule, class_flags, to_mask
-from bench.data.listed import Share, label_of, split_name
-from bench.data.pixels import Window
+from bench.data.images import SUFFIXES, Size
+from bench.data.labels import read_all
+from bench.data.reading import Pictures, ReadSource
+from bench.data.shares import Share, group_name, split_name
 from bench.data.task import Task
 from bench.encoders.card import Line
 from bench.errors import DataError
 
 BLOCK_ROWS = 64
+GROUP = "__patient__"
 HubId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$", max_length=120)]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
-class HuggingFaceSource(TaskSource):
+class HuggingFaceSource(ReadSource):
     """`reader = "huggingface"`: `id` and `revision` (a full commit hash), or `path` and `format`."""
 
     name: ClassVar[str] = "huggingface"
+    version: ClassVar[str] = "2"
     unread: ClassVar[frozenset[str]] = frozenset({"path"})
 
     reader: Literal["huggingface"]
@@ -52,8 +55,6 @@ class HuggingFaceSource(TaskSource):
     """Our split -> theirs, when the names do not tell: { val = "dev_set" }."""
     size: Size | None = None
     channels: Literal[1, 3] | None = None
-    window: Window | None = None
-    mask: MaskRule = "index"
     val: Share | None = None
     """Share of the training rows (whole patients) set aside when there is no validation split."""
 
@@ -82,9 +83,14 @@ class HuggingFaceSource(TaskSource):
         if "val" not in found and self.val is None:
             fix = 'add val = 0.15 to [source] to set some aside, or splits = { val = "..." }'
             raise DataError(f"has no validation split (it has {', '.join(theirs)})", where=task.name, fix=fix)
-        kept = {name: self._blocks(theirs[key], name, name, task, remarks) for name, key in found.items()}
-        if "val" not in found:
-            kept["val"] = self._blocks(theirs[found["train"]], "train", "val", task, remarks)
+        labels = {}
+        if task.kind == "global":
+            labels = {name: self._labels(theirs[key], name, task, remarks) for name, key in found.items()}
+        parts = {name: name for name in found} | ({} if "val" in found else {"val": "train"})
+        kept = {
+            ours: self._blocks(theirs[found[name]], name, ours, task, labels.get(name), remarks)
+            for ours, name in parts.items()
+        }
         return {name: kept[name] for name in ("train", "val", "test", "test-shift") if name in kept}
 
     def _open(self, folder: Path, task: Task) -> Mapping[str, Any]:
@@ -124,7 +130,8 @@ class HuggingFaceSource(TaskSource):
     def _files(self, folder: Path) -> list[Path]:
         root = folder / Path(self.path or ".").expanduser()
         wanted = {".parquet"} if self.format == "parquet" else SUFFIXES | {".csv", ".jsonl"}
-        files = sorted(p for p in root.rglob("*") if p.suffix.lower() in wanted and p.is_file())
+        found = (p for p in root.rglob("*") if p.suffix.lower() in wanted and not p.name.startswith("."))
+        files = sorted(p for p in found if p.is_file())
         if not files:
             raise DataError(f"no {self.format} files below {root}", fix="correct 'path' in [source]")
         return files
@@ -139,63 +146,85 @@ class HuggingFaceSource(TaskSource):
             return dict(self.splits)
         return {split_name(key, f"task {task.name!r}"): key for key in theirs}
 
-    def _blocks(self, rows: Any, theirs: str, ours: str, task: Task, remarks: Counter[str]) -> Iterator[Split]:
+    def _blocks(
+        self, rows: Any, theirs: str, ours: str, task: Task, labels: Sequence[Any] | None, remarks: Counter[str]
+    ) -> Iterator[Split]:
+        """Blocks of the rows of a split that have a label and fall to `ours`, where train is shared with val.
+
+        labels: of all rows, None where the card leaves one out; for masks None.
+        """
         shared = theirs == "train" and self.val is not None
-        classes = getattr(rows.features.get(self.label), "names", None) if rows.features else None
-        part: list[tuple[str, dict[str, Any]]] = []
-        first: tuple[int, ...] | None = None
+        pictures, channels = self.pictures(task, self.size), self.channels
+        part: list[tuple[str, dict[str, Any], np.ndarray | None]] = []
         for i, row in enumerate(rows):
-            name = f"{theirs}/{i}"
-            if shared and _is_held_out(str(row[self.patient]) if self.patient else name, self.val) != (ours == "val"):
+            name, label = f"{theirs}/{i}", None if labels is None else labels[i]
+            unit = (group_name(row[self.patient]) if self.patient else None) or name
+            if (shared and _is_held_out(unit, self.val) != (ours == "val")) or (labels is not None and label is None):
                 continue
-            part.append((name, row))
+            part.append((name, row | {GROUP: unit}, label))
             if len(part) == BLOCK_ROWS:
-                first = yield from self._block(part, classes, task, remarks, first)
-                part = []
+                block = self._block(part, pictures, channels, remarks)
+                channels, part = block.images.shape[-1], []
+                yield block
         if part:
-            yield from self._block(part, classes, task, remarks, first)
+            yield self._block(part, pictures, channels, remarks)
+
+    def _labels(self, rows: Any, theirs: str, task: Task, remarks: Counter[str]) -> list[np.ndarray | None]:
+        """The label of every row of a split, None for those the card leaves out; read before the images."""
+        names = _class_names(rows.features, self.label)
+        values = (_spelled(row[self.label], names) for row in rows.select_columns([self.label]))
+        where = f"{task.name}, {theirs}"
+        return read_all(values, self.reading(task).one, remarks, where=lambda i: f"{where}/{i}")
 
     def _block(
         self,
-        part: list[tuple[str, dict[str, Any]]],
-        classes: list[str] | None,
-        task: Task,
+        part: list[tuple[str, dict[str, Any], np.ndarray | None]],
+        pictures: Pictures,
+        channels: int | None,
         remarks: Counter[str],
-        first: tuple[int, ...] | None,
-    ) -> Iterator[Split]:
+    ) -> Split:
         images, labels = [], []
-        for name, row in part:
-            image, label = self._read(row, classes, task, remarks, name, first)
-            first = first or image.shape
-            images.append(image)
+        for name, row, label in part:
+            image = _content(row[self.image], name)
+            with _of_row(name):
+                if label is None:
+                    mask = _content(row[self.mask_column], name)
+                    pixels, label = pictures.pair(image, [mask], channels, remarks)
+                else:
+                    pixels = pictures.image(image, channels, remarks)
+            channels = channels or pixels.shape[-1]
+            images.append(pixels)
             labels.append(label)
-        groups = np.array([str(row[self.patient]) for _, row in part]) if self.patient else None
-        yield Split(np.stack(images), np.stack(labels), np.array([name for name, _ in part]), groups)
-        return first
+        if len({image.shape for image in images}) > 1:
+            fix = "add size = 224 to [source], say, to pad and resize them all"
+            raise DataError("the images have different sizes", where=part[0][0], fix=fix)
+        groups = np.array([row[GROUP] for _, row, _ in part]) if self.patient else None
+        return Split(np.stack(images), np.stack(labels), np.array([name for name, _, _ in part]), groups)
 
-    def _read(
-        self,
-        row: dict[str, Any],
-        classes: list[str] | None,
-        task: Task,
-        remarks: Counter[str],
-        name: str,
-        first: tuple[int, ...] | None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        image = read_image(_content(row[self.image], name), self.window, remarks)
-        shape = image.shape[:2]
-        image = fit(image, self.size, self.channels or (first or image.shape)[-1])
-        if first is not None and image.shape != first:
-            fix = "give size and channels in [source], e.g. size = 224, channels = 3"
-            raise DataError(
-                f"an image of shape {image.shape} after one of {first}", where=f"{task.name}, {name}", fix=fix
-            )
-        if task.kind == "global":
-            return image, _label(row[self.label], classes, task, name)
-        values = read_mask(_content(row[self.mask_column], name))
-        if values.shape != shape:
-            raise DataError(f"mask {values.shape}, image {shape}", where=f"{task.name}, {name}")
-        return image, fit_mask(to_mask(values[None], len(task.classes), self.mask, where=name)[0], self.size)
+
+def _class_names(features: Any, column: str) -> list[str] | None:
+    """Names of the class labels of a column, also of a list of them; None where it has none."""
+    kind = features.get(column) if features else None
+    kind = kind[0] if isinstance(kind, list) else getattr(kind, "feature", kind)
+    return getattr(kind, "names", None)
+
+
+def _spelled(value: Any, names: list[str] | None) -> Any:
+    """A class label by its name, so that another order of classes does no harm; -1 is none."""
+    if names is None:
+        return value
+    if isinstance(value, list | np.ndarray):
+        return [_spelled(v, names) for v in value]
+    return None if value is None or value < 0 else names[value]
+
+
+@contextmanager
+def _of_row(name: str) -> Iterator[None]:
+    """An error about an image without a file says which row it is of."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(error.what, where=f"{name}: {error.where}", fix=error.fix) from None
 
 
 def _content(cell: Any, name: str) -> bytes | Path:
@@ -204,17 +233,6 @@ def _content(cell: Any, name: str) -> bytes | Path:
     if isinstance(cell, dict) and cell.get("path"):
         return Path(cell["path"])
     raise DataError("has no image", where=name)
-
-
-def _label(value: Any, classes: list[str] | None, task: Task, name: str) -> np.ndarray:
-    if isinstance(value, (list, np.ndarray)):
-        texts = [classes[v] if classes else str(v) for v in value]
-        return class_flags("|".join(texts), task.classes, where=name)
-    # A ClassLabel is taken by its name, so that another order of classes does no harm.
-    text = (
-        classes[value] if classes and isinstance(value, int) else str(int(value) if isinstance(value, bool) else value)
-    )
-    return label_of(text, task, name)
 
 
 def _is_held_out(unit: str, share: float | None) -> bool:

@@ -1,20 +1,23 @@
 """A folder of image files.
 
 global task   {split}/{class}/*.png              without splits: {class}/*.png
-dense task    {split}/images/*.png, masks/*.png  without splits: images/*.png, masks/*.png (same stem)
+dense task    {split}/images/*.png, masks/*.png  without splits: images/*.png, masks/*.png (see bench.data.mask_files)
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, StringConstraints
 
+from bench.data.foreign import CONVERT, unread_files
 from bench.data.images import SUFFIXES
-from bench.data.labels import class_index
-from bench.data.listed import SPLIT_NAMES, ListedSource, Row
+from bench.data.listed import ListedSource
+from bench.data.mask_files import is_mask_of, masks_of
+from bench.data.shares import SPLIT_NAMES, Row
 from bench.data.task import Task
 from bench.encoders.card import Line
 from bench.errors import DataError
@@ -34,56 +37,90 @@ class ImageFolderSource(ListedSource):
     """`reader = "imagefolder"`. `patient` is a pattern that finds the patient in a file's name: "^(P[0-9]+)_"."""
 
     name: ClassVar[str] = "imagefolder"
+    version: ClassVar[str] = "2"
     unread: ClassVar[frozenset[str]] = frozenset({"folder"})
 
     reader: Literal["imagefolder"]
     folder: Line
     patient: Annotated[str, StringConstraints(max_length=200), AfterValidator(_compiles)] | None = None
 
-    def rows(self, task: Task, folder: Path) -> list[Row]:
+    def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[Row]:
         """Every image below the folder, by path. Raises DataError when the layout is another."""
         root = folder / Path(self.folder).expanduser()
         if not root.is_dir():
             raise DataError(f"no such folder: {root}", where=f"task {task.name!r}", fix="correct 'folder' in [source]")
-        splits = {p: SPLIT_NAMES[p.name.casefold()] for p in _folders(root) if p.name.casefold() in SPLIT_NAMES}
         read = self._masked if task.kind == "dense" else self._classed
-        rows = [row for part, split in (splits or {root: None}).items() for row in read(part, split, root, task)]
+        rows = [row for part, split in _splits(root).items() for row in read(part, split, root, task, remarks)]
+        unread = unread_files(root, SUFFIXES)
         if not rows:
-            raise DataError("holds no images in the expected layout", where=root, fix=_layout(task))
+            found = f"; {unread}, not read by this reader" if unread else ""
+            fix = f"{_layout(task)}{f'; {CONVERT}' if unread else ''}"
+            raise DataError(f"holds no images in the expected layout{found}", where=root, fix=fix)
+        if unread:
+            remarks[f"images are read; other files are left out: {unread}"] = len(rows)
         return rows
 
-    def _classed(self, part: Path, split: str | None, root: Path, task: Task) -> list[Row]:
-        rows = []
+    def _classed(self, part: Path, split: str | None, root: Path, task: Task, remarks: Counter[str]) -> list[Row]:
+        reading, rows = self.reading(task), []
         for folder in _folders(part):
-            index = class_index(folder.name, task.classes, where=folder)
-            for path in _images(folder):
-                rows.append(self._row(path, task.classes[index], split, root))
+            label = reading.one(folder.name, remarks, where=folder)
+            images = _images(folder)
+            stems = {path.parent / path.stem for path in images}
+            masks = [p for p in images if is_mask_of(p.stem, {s.name for s in stems if s.parent == p.parent})]
+            if masks:
+                remarks[f"files: masks beside the images of {folder.name!r}, left out"] += len(masks)
+            kept = sorted(set(images) - set(masks))
+            rows += [self._row(path, root, split, label=label) for path in kept if label is not None]
         return rows
 
-    def _masked(self, part: Path, split: str | None, root: Path, task: Task) -> list[Row]:
-        masks = {path.stem: path for path in _images(part / "masks")}
-        images = _images(part / "images")
+    def _masked(self, part: Path, split: str | None, root: Path, task: Task, remarks: Counter[str]) -> list[Row]:
+        there = part / "images" if (part / "images").is_dir() else part
+        images, masks, base = _images(there), _images(part / "masks"), part / "masks"
+        if not base.is_dir():
+            stems = {path.with_suffix("") for path in images}
+            masks = [p for p in images if is_mask_of(p.stem, {s.name for s in stems if s.parent == p.parent})]
+            images, base = sorted(set(images) - set(masks)), there
+        found = masks_of(images, there, masks, base)
+        if spare := len(set(masks) - {mask for own in found.values() for mask in own}):
+            remarks["masks: no image of their name, left out"] += spare
         # A missing mask keeps the name it should have, so that the check can list it.
-        return [self._row(p, masks.get(p.stem, part / "masks" / f"{p.stem}.png"), split, root) for p in images]
+        return [
+            self._row(path, root, split, masks=own or ((base / path.relative_to(there)).with_suffix(".png"),))
+            for path, own in found.items()
+        ]
 
-    def _row(self, path: Path, target: str | Path, split: str | None, root: Path) -> Row:
+    def _row(self, path: Path, root: Path, split: str | None, **target: Any) -> Row:
         group = None
         if self.patient is not None:
             found = re.search(self.patient, path.name)
             if found is None:
                 raise DataError("has no patient in its name", where=path, fix=f"pattern {self.patient!r}")
             group = found.group(1)
-        return Row(path.relative_to(root).as_posix(), path, target, split, group)
+        return Row(path.relative_to(root).as_posix(), path, split=split, group=group, **target)
+
+
+def _splits(root: Path) -> dict[Path, str | None]:
+    """Folders of splits and what they are; the root alone where there are none."""
+    named = {path: SPLIT_NAMES[path.name.casefold()] for path in _folders(root) if path.name.casefold() in SPLIT_NAMES}
+    for name, n in Counter(named.values()).items():
+        if n > 1:
+            same = ", ".join(path.name for path, split in named.items() if split == name)
+            raise DataError(f"has {n} folders for the split {name!r}: {same}", where=root, fix="leave one")
+    return dict(named) or {root: None}
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return sorted(p for p in root.iterdir() if p.is_dir() and not _is_hidden(p.name))
 
 
 def _images(folder: Path) -> list[Path]:
-    """Image files below a folder, by path; hidden ones aside."""
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    return sorted(p for p in found if p.is_file())
+    """Image files below a folder, by path; hidden ones and what other systems leave behind aside."""
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    return sorted(p for p in found if p.is_file() and not any(map(_is_hidden, p.relative_to(folder).parts)))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def _layout(task: Task) -> str:

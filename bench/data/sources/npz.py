@@ -17,10 +17,12 @@ from pydantic import Field, StringConstraints, model_validator
 
 from bench.data.blocks import joined
 from bench.data.conform import REQUIRED
-from bench.data.dataset import Identity, Split, TaskSource
+from bench.data.dataset import Identity, Split
 from bench.data.held import HeldFile
-from bench.data.labels import MaskRule, to_labels
-from bench.data.pixels import Window, to_uint8
+from bench.data.masks import to_mask
+from bench.data.pixels import to_uint8
+from bench.data.reading import ReadSource
+from bench.data.shares import group_name
 from bench.data.space import require_space
 from bench.data.task import Task
 from bench.encoders.card import Line, Sha256
@@ -34,10 +36,11 @@ Url = Annotated[str, StringConstraints(pattern=r"^https?://\S{1,500}$")]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"\{split\}")]
 
 
-class NpzSource(TaskSource):
+class NpzSource(ReadSource):
     """`reader = "npz"`. Keys may be named when they are not the usual ones; `{split}` stands for train, val, test."""
 
     name: ClassVar[str] = "npz"
+    version: ClassVar[str] = "2"
     unread: ClassVar[frozenset[str]] = frozenset({"file", "url", "md5", "sha256", "rows", "aggregation"})
 
     reader: Literal["npz"]
@@ -53,8 +56,6 @@ class NpzSource(TaskSource):
     """Key of labels or masks; default "{split}_labels", then "{split}_label"."""
     groups: Key | None = None
     """Key of patient names or numbers, (n,), where the file has them."""
-    mask: MaskRule = "index"
-    window: Window | None = None
     volume: bool = False
     """The images are volumes, (n, depth, h, w) or (n, depth, h, w, c)."""
     aggregation: Literal["mean", "max"] | None = None
@@ -107,32 +108,57 @@ class NpzSource(TaskSource):
                 raise DataError(what, where=path)
             if (stated := (self.rows or {}).get(split, images.rows)) != images.rows:
                 remarks[f"all of {split}, where the card says {stated:,}"] = images.rows
-            groups = self._groups(archive, split, path)
+            groups = self._groups(archive, split, images.rows, path)
+            where = f"{path}, {label_key}"
+            read = None if task.kind == "dense" else self._labels(labels, task, remarks, where)
             rows = max(1, BLOCK_BYTES // max(1, images.row_bytes))
             for start in range(0, images.rows, rows):
                 stop = min(start + rows, images.rows)
-                pixels = self._with_channels(images.read(rows), path)
+                pixels = images.read(rows)
+                if read is None:
+                    found, keep = self._masks(labels.read(rows), task, where), np.ones(stop - start, bool)
+                else:
+                    found, keep = read[0][start:stop], read[1][start:stop]
+                if not keep.any():
+                    continue
                 yield Split(
-                    to_uint8(pixels, self.window, remarks, where=path),
-                    to_labels(labels.read(rows), task, self.mask, where=f"{path}, {label_key}"),
-                    np.array([f"{split}/{i}" for i in range(start, stop)]),
-                    None if groups is None else groups[start:stop],
+                    to_uint8(self._with_channels(pixels[keep], path), self.window, remarks, where=path),
+                    found[keep],
+                    np.array([f"{split}/{i}" for i in range(start, stop)])[keep],
+                    None if groups is None else groups[start:stop][keep],
                 )
+
+    def _labels(self, member: _Member, task: Task, remarks: Counter[str], where: str) -> tuple[np.ndarray, np.ndarray]:
+        """Labels of all rows of a split, and which of them the card keeps."""
+        found, keep = self.reading(task).many(member.read(member.rows), remarks, where=where)
+        whole = np.zeros((member.rows, *found.shape[1:]), found.dtype)
+        whole[keep] = found
+        return whole, keep
+
+    def _masks(self, values: np.ndarray, task: Task, where: str) -> np.ndarray:
+        return to_mask(values, len(task.classes), self.mask, where=where)
 
     def _with_channels(self, images: np.ndarray, path: Path) -> np.ndarray:
         flat = images.ndim - self.volume
         if flat == 3:
             return images[..., None]
         if flat == 4 and (images.shape[-1] <= 4 or self.volume):
+            if images.shape[-1] in (2, 4) and (images[..., -1] != 255).any():
+                fix = "save 1 or 3 channels; a task has one series"
+                raise DataError(f"images have {images.shape[-1]} channels: series, or alpha?", where=path, fix=fix)
             return images
-        fix = None if self.volume else "say volume = true in [source] when these are volumes"
-        raise DataError(f"images have shape {images.shape}, expected (n, h, w) or (n, h, w, c)", where=path, fix=fix)
+        fix = "say volume = true in [source] when these are volumes; channels come last"
+        what = f"images have shape {images.shape}, expected (n, h, w) or (n, h, w, c)"
+        raise DataError(what, where=path, fix=None if self.volume else fix)
 
-    def _groups(self, archive: zipfile.ZipFile, split: str, path: Path) -> np.ndarray | None:
+    def _groups(self, archive: zipfile.ZipFile, split: str, rows: int, path: Path) -> np.ndarray | None:
         if self.groups is None:
             return None
         with _Member(archive, self.groups.replace("{split}", split), path) as member:
-            return member.read(member.rows).reshape(-1).astype(str)
+            names = [group_name(value) for value in member.read(member.rows).reshape(-1).tolist()]
+        if len(names) != rows:
+            raise DataError(f"{member.key} has {len(names):,} rows, the images {rows:,}", where=path)
+        return np.array([name or f"{split}/{i}" for i, name in enumerate(names)])
 
 
 class _Member:

@@ -1,0 +1,101 @@
+"""What is worth knowing about a task's prepared data: leaks, duplicates, absent classes, odd masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from bench.data.dataset import Split
+from bench.data.duplicates import look_at, pairs_across
+from bench.data.task import Task
+
+EXAMPLES = 10
+MOSTLY = 0.5
+"""Share of foreground pixels above which a two-class mask may be upside down."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found. A problem must be mended or lived with; a note says what was done or is odd."""
+
+    severity: Literal["problem", "note"]
+    kind: str
+    message: str
+    examples: list[str] = field(default_factory=list)
+
+
+def findings_of(task: Task, splits: Mapping[str, Split]) -> list[Finding]:
+    """Everything found in the splits of a task; each image is looked at once."""
+    return [
+        *_absent_classes(task, splits),
+        *_shared_patients(splits),
+        *_lone_patients(splits),
+        *_duplicates(splits),
+        *_odd_masks(task, splits),
+    ]
+
+
+def class_counts(task: Task, labels: np.ndarray) -> dict[str, int]:
+    """Images of each class; for masks those in which the class occurs; for multi-label those that have the label."""
+    k = len(task.classes)
+    if labels.ndim == 3:
+        counts = sum((np.bincount(np.ravel(mask), minlength=k) > 0 for mask in labels), np.zeros(k, np.int64))
+    else:
+        counts = labels.sum(0, dtype=np.int64) if labels.ndim == 2 else np.bincount(labels, minlength=k)
+    return dict(zip(task.classes, counts.tolist(), strict=True))
+
+
+def _absent_classes(task: Task, splits: Mapping[str, Split]) -> Iterator[Finding]:
+    for name, split in splits.items():
+        counts = class_counts(task, split.labels)
+        if absent := [label for label in task.classes[task.kind == "dense" :] if counts[label] == 0]:
+            message = f"{name} has no image of {len(absent)} {'class' if len(absent) == 1 else 'classes'}"
+            yield Finding("problem", "absent-class", f"{message}: {', '.join(absent[:EXAMPLES])}")
+
+
+def _shared_patients(splits: Mapping[str, Split]) -> Iterator[Finding]:
+    names = [name for name, split in splits.items() if split.groups is not None]
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            shared = sorted(set(splits[first].groups.tolist()) & set(splits[second].groups.tolist()))
+            if shared:
+                message = f"{len(shared):,} patients are in {first} and {second}"
+                message += ": scores are too high" if second.startswith("test") else ""
+                yield Finding("problem", "shared-patient", message, shared[:EXAMPLES])
+
+
+def _lone_patients(splits: Mapping[str, Split]) -> Iterator[Finding]:
+    for name, split in splits.items():
+        if name.startswith("test") and split.groups is not None and len(set(split.groups.tolist())) == 1:
+            yield Finding("problem", "one-patient", f"every {name} image is of one patient: scores have no interval")
+
+
+def _duplicates(splits: Mapping[str, Split]) -> Iterator[Finding]:
+    looks = {name: look_at(split) for name, split in splits.items()}
+    pairs = pairs_across(splits, looks)
+    for exact, kind in ((True, "exact-duplicate"), (False, "near-duplicate")):
+        chosen = [pair for pair in pairs if pair.exact is exact]
+        if chosen:
+            odd = sum(pair.same_label is False for pair in chosen)
+            message = f"{len(chosen):,} {'exact' if exact else 'near'} duplicates across splits"
+            message += f", {odd:,} of them with different labels" if odd else ""
+            shown = [f"{pair.first} = {pair.second}" for pair in chosen[:EXAMPLES]]
+            yield Finding("problem", kind, message, shown)
+    for name, look in looks.items():
+        if look.repeats:
+            yield Finding("note", "repeated", f"{look.repeats:,} {name} images repeat another one of {name}")
+
+
+def _odd_masks(task: Task, splits: Mapping[str, Split]) -> Iterator[Finding]:
+    if task.kind != "dense":
+        return
+    for name, split in splits.items():
+        shares = np.array([np.count_nonzero(mask) / mask.size for mask in split.labels])
+        if empty := int((shares == 0).sum()):
+            yield Finding("note", "empty-mask", f"{empty:,} {name} images have no foreground")
+        if name == "train" and len(task.classes) == 2 and shares.mean() > MOSTLY:
+            message = f"the foreground fills {shares.mean():.0%} of the training images: is the mask upside down?"
+            yield Finding("note", "mostly-foreground", message)

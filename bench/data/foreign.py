@@ -1,0 +1,53 @@
+"""Files that are not read, called by their names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+KINDS = {
+    ".dcm": "DICOM", ".dicom": "DICOM", ".ima": "DICOM", ".nii": "NIfTI", ".mha": "MetaImage", ".mhd": "MetaImage",
+    ".nrrd": "NRRD", ".npy": "NumPy", ".npz": "NumPy", ".svs": "whole-slide", ".ndpi": "whole-slide",
+    ".mrxs": "whole-slide", ".jp2": "JPEG 2000", ".heic": "HEIC", ".mat": "MATLAB", ".h5": "HDF5", ".zip": "zip",
+}  # fmt: skip
+SIDECARS = frozenset({".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".toml", ".xlsx", ".db", ".ini", ".pdf", ".py"})
+CONVERT = (
+    "convert them to PNG: to 8 bits through the window your question needs, or to 16 bits with 'window' in [source]"
+)
+
+
+def kind_of(source: Path | bytes) -> str | None:
+    """The kind of a file by its name and first bytes ("a DICOM file"), or None when it is nothing known."""
+    name = "" if isinstance(source, bytes) else _suffix(source)
+    kind = KINDS.get(name) or KINDS.get(name.removesuffix(".gz"))
+    if kind is None and _head(source)[128:132] == b"DICM":
+        kind = "DICOM"
+    return f"a {kind} file" if kind else None
+
+
+def unread_files(folder: Path, suffixes: frozenset[str]) -> str:
+    """Which files below `folder` are neither images nor tables: ".dcm: 18 files (DICOM)"; "" where there are none."""
+    found: Counter[tuple[str, str]] = Counter()
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
+        if hidden or path.suffix.lower() in suffixes | SIDECARS or not path.is_file():
+            continue
+        kind = (kind_of(path) or "").removeprefix("a ").removesuffix(" file")
+        found[_suffix(path) or "no ending", kind] += 1
+    parts = [f"{name}: {n:,} files{f' ({kind})' if kind else ''}" for (name, kind), n in found.most_common(5)]
+    return ", ".join(parts)
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
+
+
+def _head(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:132]
+    try:
+        with open(source, "rb") as file:
+            return file.read(132)
+    except OSError:
+        return b""

@@ -1,0 +1,88 @@
+"""Which mask files belong to which image: the same sub-folder and name, with the endings of the field.
+
+"x.png" has the mask "x.png", or one or more of "x_mask.png", "x_mask_1.png", "x-seg.png", "x_segmentation.png", ...
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from bench.errors import DataError
+
+ENDING = re.compile(
+    r"[ _.-]+(masks?|seg|segs|segmentations?|gt|ground[ _-]?truth|labels?|annotations?|anno|roi|lesion|contour)"
+    r"[ _-]*\(?(\d*)\)?$",
+    re.IGNORECASE,
+)
+Key = tuple[PurePath, str]
+
+
+def is_mask_of(name: str, stems: set[str]) -> bool:
+    """Whether a file name without suffix is that of another file, of `stems`, and the ending of a mask."""
+    stem, ending = _parts(name)
+    return bool(ending) and stem in stems
+
+
+def masks_of(
+    images: Sequence[Path], root: Path, masks: Sequence[Path], mask_root: Path
+) -> dict[Path, tuple[Path, ...]]:
+    """Image -> its mask files, () where there are none; paths below `root` and `mask_root` are compared.
+
+    A mask in another sub-folder than its image is taken only when no other image and no other mask have its name.
+    Raises DataError when a mask can be that of two images, or an image has masks of several kinds.
+    """
+    own = {(p.relative_to(root).parent, p.stem): p for p in images}
+    _refuse_shared_stems(images, root)
+    exact, ended = defaultdict(list), defaultdict(list)
+    for path in masks:
+        folder = path.relative_to(mask_root).parent
+        if (folder, path.stem) in own:
+            exact[folder, path.stem].append(path)
+        else:
+            ended[folder, _parts(path.stem)[0]].append(path)
+    found = {path: (*exact[key], *ended[key]) for key, path in own.items()}
+    for path, several in found.items():
+        _refuse_several_kinds(path, several)
+    return _from_elsewhere(found, masks)
+
+
+def _from_elsewhere(found: dict[Path, tuple[Path, ...]], masks: Sequence[Path]) -> dict[Path, tuple[Path, ...]]:
+    """Masks in another sub-folder, where names alone tell."""
+    stems = Counter(path.stem for path in found)
+    spare: dict[str, list[Path]] = defaultdict(list)
+    taken = {mask for own in found.values() for mask in own}
+    for path in masks:
+        if path not in taken:
+            spare[path.stem if path.stem in stems else _parts(path.stem)[0]].append(path)
+    for image, own in found.items():
+        there = spare.get(image.stem, [])
+        if not own and stems[image.stem] == 1 and len({path.parent for path in there}) == 1:
+            _refuse_several_kinds(image, there)
+            found[image] = tuple(there)
+    return found
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """A name without the ending of a mask, and that ending without its number, in lower case."""
+    if (match := ENDING.search(name)) is None or not match.start():
+        return name, ""
+    return name[: match.start()], name[match.start() : match.start(2)].strip(" _-(").lower()
+
+
+def _refuse_shared_stems(images: Sequence[Path], root: Path) -> None:
+    count = Counter((p.relative_to(root).parent, p.stem) for p in images)
+    if twice := [p for p in images if count[p.relative_to(root).parent, p.stem] > 1]:
+        what = f"two images share the name {twice[0].stem!r}, so that their masks cannot be told apart"
+        raise DataError(what, where=twice[0].parent, fix=f"rename one of {', '.join(p.name for p in twice[:2])}")
+
+
+def _refuse_several_kinds(image: Path, masks: Sequence[Path]) -> None:
+    kinds = {_parts(path.stem)[1] for path in masks}
+    stems = Counter(path.stem for path in masks)
+    if len(kinds) > 1 or (stems and max(stems.values()) > 1):
+        shown = ", ".join(path.name for path in masks[:3])
+        fix = "leave one; several masks of an image are united when their names differ in a number alone"
+        raise DataError(f"has masks that can be meant instead of each other: {shown}", where=image, fix=fix)

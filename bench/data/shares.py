@@ -1,0 +1,125 @@
+"""Which images are train, val and test: names of splits, and shares set aside where there are none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from bench.data.task import Task
+from bench.errors import DataError
+
+Share = Annotated[float, Field(gt=0, lt=0.9)]
+VAL, TEST = 0.15, 0.2
+"""Shares of all images where neither the source nor the card says which are which."""
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test", "test-shift": "test-shift",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image: its id, file, label as read or mask files, split and patient where they are known."""
+
+    id: str
+    image: Path
+    label: np.ndarray | None = None
+    masks: tuple[Path, ...] = ()
+    split: str | None = None
+    group: str | None = None
+
+    @property
+    def unit(self) -> str:
+        """What stays together: the patient, or the image alone."""
+        return self.group or self.id
+
+
+def split_name(text: str, where: object) -> str:
+    """The split a word stands for ("Validation" is "val"). Raises DataError."""
+    if (name := SPLIT_NAMES.get(text.strip().casefold())) is None:
+        raise DataError(f"unknown split {text[:40]!r}", where=where, fix="use train, val, test or test-shift")
+    return name
+
+
+def group_name(value: object) -> str | None:
+    """Name of a patient, the same for 7, 7.0 and "7"; None where it is blank."""
+    text = "" if value is None else str(value.decode() if isinstance(value, bytes) else value).strip()
+    whole, _, rest = text.partition(".")
+    if rest and not rest.strip("0") and whole.isdecimal():
+        text = whole
+    return None if text.casefold() in ("", "nan", "none") else text
+
+
+def with_shares(
+    rows: list[Row], task: Task, val: float | None, test: float | None, remarks: Counter[str]
+) -> dict[str, list[Row]]:
+    """Rows by split; shares are taken from rows without a split (test and val) or, for val, from train.
+
+    Whole patients move, and each class gives its share. The choice is by a hash of the names, so it does not depend
+    on the order of rows. Raises DataError when a split stays empty.
+    """
+    where = f"task {task.name!r}"
+    given = {row.split for row in rows if row.split}
+    if given and any(row.split is None for row in rows):
+        raise DataError("names the split of some images and not of others", where=where)
+    if given and (test is not None or (val is not None and "val" in given)):
+        raise DataError("names its splits, so 'val' and 'test' shares do not apply", where=where)
+    if given and "val" not in given and val is None:
+        raise DataError("has no validation images", where=where, fix="add val = 0.15 to [source] to set some aside")
+    if not given:
+        val, test = val or VAL, test or TEST
+        if val + test > 0.9:
+            raise DataError("'val' and 'test' leave no images to train on", where=where)
+        by = "patient" if any(row.group for row in rows) else "image"
+        remarks[f"images: no splits given, so split by {by}: val {val:.0%}, test {test:.0%}"] = len(rows)
+        rows = _moved(rows, "test", test)
+        val = val / (1 - test)
+    if "val" not in given:
+        rows = _moved(rows, "val", val or 0.0)
+    rows = [replace(row, split=row.split or "train") for row in rows]
+    return {s: part for s in ("train", "val", "test", "test-shift") if (part := [r for r in rows if r.split == s])}
+
+
+def _moved(rows: list[Row], name: str, share: float) -> list[Row]:
+    """`rows` with a share of those of train, or of none, moved to split `name`."""
+    free = [row for row in rows if row.split in (None, "train")]
+    chosen: set[str] = set()
+    strata = _strata(free)
+    for units, take in zip(strata, _quotas([len(units) for units in strata], share), strict=True):
+        order = sorted(units, key=lambda unit: hashlib.sha256(f"{name}|{unit}".encode()).digest())
+        chosen.update(order[:take])
+    return [replace(r, split=name) if r.split in (None, "train") and r.unit in chosen else r for r in rows]
+
+
+def _quotas(sizes: list[int], share: float) -> list[int]:
+    """How many of each stratum: their share in all, by largest remainder; of three or more at least one."""
+    exact = [share * size for size in sizes]
+    taken = [int(quota) for quota in exact]
+    left = round(sum(exact)) - sum(taken)
+    for i in sorted(range(len(sizes)), key=lambda i: taken[i] - exact[i])[:left]:
+        taken[i] += 1
+    return [max(n, size >= 3) for n, size in zip(taken, sizes, strict=True)]
+
+
+def _strata(rows: Iterable[Row]) -> list[set[str]]:
+    """Patients (or images) by the rarest class among their rows, the rarest first."""
+    shown = {row.id: _classes(row) for row in rows}
+    counts = Counter(name for names in shown.values() for name in names)
+    rarest: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        own = min(((counts[c], c) for c in shown[row.id]), default=(len(shown) + 1, -1))
+        rarest[row.unit] = min(own, rarest.get(row.unit, own))
+    return [{u for u, key in rarest.items() if key == stratum} for stratum in sorted(set(rarest.values()))]
+
+
+def _classes(row: Row) -> list[int]:
+    if row.label is None:
+        return []
+    return np.flatnonzero(row.label).tolist() if row.label.ndim else [int(row.label)]

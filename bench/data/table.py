@@ -1,0 +1,110 @@
+"""A table of text as its users save it: separators, a byte order mark, capitals, blanks, Windows paths."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+from bench.data.images import SUFFIXES
+from bench.data.task import folded
+from bench.errors import DataError
+from bench.files import readable
+from bench.strict import nearest
+
+SEPARATORS = ",;\t|"
+MAX_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of a table, each with its line; cells are without blanks around them."""
+
+    path: Path
+    columns: list[str]
+    rows: list[tuple[int, list[str]]]
+
+    def column(self, name: str, option: str | None = None) -> int:
+        """Place of a column; case, blanks, "_" and "-" do not count. Raises DataError with the nearest one.
+
+        option: what `columns` of the card calls it.
+        """
+        if (place := self.find(name)) is not None:
+            return place
+        near = nearest(name, self.columns)
+        have = f"it has: {', '.join(self.columns)[:200] or 'nothing'}"
+        named = near or (self.columns[0] if self.columns else "...")
+        fix = f'{have}; name it, e.g. columns = {{ {option} = "{named}" }} in [source]' if option else have
+        raise DataError(f"has no column {name!r}", where=self.path, fix=fix)
+
+    def find(self, name: str) -> int | None:
+        """Place of a column, or None. Raises DataError when two columns have its name."""
+        places = [i for i, column in enumerate(self.columns) if folded(column) == folded(name)]
+        if len(places) > 1:
+            raise DataError(f"has two columns {name!r}", where=self.path)
+        return places[0] if places else None
+
+    def where(self, line: int) -> str:
+        """How a message calls a line."""
+        return f"{self.path}, line {line}"
+
+
+def read_table(path: Path, key: str) -> Table:
+    """A UTF-8 table whose header names the column `key`; the separator is the one under which it does.
+
+    Raises DataError when it is unreadable, or a line has too many or too few cells.
+    """
+    text = _text(path)
+    lines = text.split("\n", 1)[0]
+    separator = next((s for s in SEPARATORS if folded(key) in map(folded, _cells(lines, s))), None)
+    separator = separator or max(SEPARATORS, key=lambda s: len(_cells(lines, s)))
+    rows = []
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        header = [cell.strip() for cell in next(reader, [])]
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((reader.line_num, [cell.strip() for cell in cells]))
+    except csv.Error as error:
+        raise DataError(f"is not a readable CSV table: {str(error)[:150]}", where=path) from None
+    for line, cells in rows:
+        if len(cells) != len(header):
+            what = f"has {len(cells)} cells, the header {len(header)}"
+            raise DataError(what, where=f"{path}, line {line}", fix=f"the separator is {separator!r}")
+    return Table(path, header, rows)
+
+
+def path_of(text: str, root: Path, where: object) -> tuple[str, Path]:
+    r"""Name and file of a path in a table: "img\a.png" is "img/a.png", and "a" is "a.png" where that is the only image.
+
+    Raises DataError for a path on a drive of Windows that is not here, and for a name that several files could have.
+    """
+    path = root / text
+    if "\\" in text and not path.exists():
+        if PureWindowsPath(text).drive:
+            fix = "make the paths relative to the table, or to 'root' in [source]"
+            raise DataError(f"{text!r} is a path of a Windows machine", where=where, fix=fix)
+        text = text.replace("\\", "/")
+        path = root / text
+    if path.suffix.lower() not in SUFFIXES and not path.exists() and path.parent.is_dir():
+        found = sorted(p for s in SUFFIXES for ending in (s, s.upper()) if (p := Path(f"{path}{ending}")).is_file())
+        if len(found) > 1:
+            raise DataError(f"{text!r} can be {found[0].name} or {found[1].name}", where=where)
+        if found:
+            return text + found[0].suffix, found[0]
+    return text, path
+
+
+def _text(path: Path) -> str:
+    with readable(path, "CSV"):
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"is larger than {MAX_BYTES:,} bytes", where=path)
+        try:
+            return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        except UnicodeDecodeError as error:
+            raise DataError(f"is not UTF-8 text (byte {error.start})", where=path, fix="save it as UTF-8") from None
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator), [])

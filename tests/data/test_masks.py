@@ -1,0 +1,174 @@
+"""One reading of masks: palettes, 0/255, alpha, depth and loss; what could mean two things is refused."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.data.masks import Palettes, read_mask, to_mask, united
+from bench.errors import DataError
+
+SQUARE = np.zeros((16, 16), np.uint8)
+SQUARE[4:9, 4:9] = 1
+
+
+def encoded(image, format="PNG", **options):
+    """Bytes of an image file."""
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    image.save(buffer := io.BytesIO(), format, **options)
+    return buffer.getvalue()
+
+
+def palette(indices, *colours):
+    """A palette image with these indices and colours."""
+    image = Image.frombytes("P", indices.shape[::-1], np.ascontiguousarray(indices, np.uint8).tobytes())
+    image.putpalette([part for colour in colours for part in colour])
+    return image
+
+
+def classes_of(image, classes=2, rule="index", **options):
+    """Class indices of a mask file."""
+    values = read_mask(encoded(image, **options), rule, classes).values
+    return to_mask(values[None], classes, rule, where="x")[0]
+
+
+WHITE, BLACK, RED, GREEN = (255, 255, 255), (0, 0, 0), (255, 0, 0), (0, 255, 0)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        SQUARE,
+        SQUARE * 255,
+        SQUARE.astype(np.uint16),
+        SQUARE.astype(np.uint16) * 65535,
+        SQUARE.astype(bool),
+        np.stack([SQUARE * 255] * 3, -1),
+        np.stack([SQUARE] * 3 + [np.full_like(SQUARE, 255)], -1),
+        np.stack([SQUARE * 255] * 4, -1),
+        np.stack([SQUARE * 255, np.full_like(SQUARE, 255)], -1),
+        palette(SQUARE, BLACK, WHITE),
+        palette(1 - SQUARE, WHITE, BLACK),
+        palette(SQUARE, BLACK, RED),
+        palette(SQUARE, BLACK, (128, 128, 128)),
+        Image.fromarray(SQUARE * 255).convert("RGB").quantize(2),
+    ],
+)
+def test_one_square_in_every_kind_of_file(image):
+    np.testing.assert_array_equal(classes_of(image), SQUARE)
+
+
+@pytest.mark.parametrize("rule", ["nonzero", "threshold"])
+@pytest.mark.parametrize("image", [SQUARE * 255, palette(1 - SQUARE, WHITE, BLACK), np.stack([SQUARE * 200] * 3, -1)])
+def test_foreground_against_the_rest_is_what_is_seen(rule, image):
+    np.testing.assert_array_equal(classes_of(image, rule=rule), SQUARE)
+
+
+def test_all_foreground_and_none():
+    assert classes_of(SQUARE * 0 + 255).all()
+    assert classes_of(palette(SQUARE * 0, WHITE)).all()
+    assert not classes_of(palette(SQUARE * 0, BLACK)).any()
+
+
+def test_shades_of_a_palette_are_indices_when_the_darker_comes_first():
+    three = SQUARE + np.roll(SQUARE, 7, 0) * 2
+    np.testing.assert_array_equal(classes_of(palette(three, BLACK, (128,) * 3, WHITE), 3), three)
+    np.testing.assert_array_equal(classes_of(palette(three, BLACK, RED, GREEN), 3), three)
+    with pytest.raises(DataError, match="hold the values 0, 128, 255"):
+        classes_of(palette(2 - three, WHITE, (128,) * 3, BLACK), 3)
+    optimised = palette(2 - three, (2,) * 3, (1,) * 3, BLACK)  # class indices as greys, stored in another order
+    np.testing.assert_array_equal(classes_of(optimised, 3), three)
+
+
+def test_a_coloured_palette_whose_background_is_not_index_0_is_refused():
+    with pytest.raises(DataError, match="black has index 1"):
+        classes_of(palette(1 - SQUARE, RED, BLACK))
+    np.testing.assert_array_equal(classes_of(palette(1 - SQUARE, RED, BLACK), rule="nonzero"), SQUARE)
+
+
+def test_palettes_that_change_their_colours_are_refused():
+    seen = Palettes()
+    for name, colours in (("a", (BLACK, RED, GREEN)), ("b", (BLACK, RED, GREEN)), ("c", (BLACK, GREEN, RED))):
+        mask = read_mask(encoded(palette(SQUARE + np.eye(16, dtype=np.uint8) % 2, *colours)), "index", 3)
+        if name == "c":
+            with pytest.raises(DataError, match=r"c: palette index 1 is #00ff00, but #ff0000 in a"):
+                seen.agree(mask.colours, name)
+        else:
+            seen.agree(mask.colours, name)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.stack([SQUARE * 255, SQUARE, SQUARE], -1), "mask in colour"),
+        (np.stack([SQUARE * 0] * 3 + [SQUARE * 255], -1), "in the colours or in the alpha"),
+        (np.stack([SQUARE * 0 + 255] * 3 + [SQUARE * 255], -1), "in the colours or in the alpha"),
+        (np.stack([SQUARE * 255] * 3 + [SQUARE * 0 + 90], -1), "in the colours or in the alpha"),
+        (SQUARE * 128, r"hold the values 0, 128; expected 0 to 1.*nonzero"),
+        (SQUARE * 127 + np.roll(SQUARE, 7, 0) * 255, "hold the values 0, 127, 255"),
+    ],
+)
+def test_files_that_can_mean_two_things_are_refused(image, message):
+    with pytest.raises(DataError, match=message):
+        classes_of(image)
+
+
+def test_colour_is_foreground_when_the_card_says_everything_but_black():
+    coloured = np.stack([SQUARE * 255, SQUARE * 0, SQUARE * 9], -1)
+    np.testing.assert_array_equal(classes_of(coloured, rule="nonzero"), SQUARE)
+    with pytest.raises(DataError, match="mask in colour"):
+        classes_of(coloured, rule="threshold")
+
+
+def test_lossy_files_need_a_threshold():
+    big = np.kron(SQUARE, np.ones((3, 3), np.uint8)) * 255
+    for rule in ("index", "nonzero"):
+        with pytest.raises(DataError, match=r"lossy file .*threshold"):
+            classes_of(big, rule=rule, format="JPEG", quality=40)
+    for image in (big, np.stack([big] * 3, -1)):
+        found = classes_of(image, rule="threshold", format="JPEG", quality=40)
+        assert (found != big // 255).mean() < 0.01
+    np.testing.assert_array_equal(classes_of(big, format="WEBP", lossless=True), big // 255)
+
+
+def test_several_frames_are_no_mask():
+    image = Image.fromarray(SQUARE)
+    with pytest.raises(DataError, match="several frames"):
+        read_mask(encoded(image, "TIFF", save_all=True, append_images=[image]))
+
+
+def test_the_card_may_give_the_value_of_each_class():
+    disc = SQUARE * 128 + np.roll(SQUARE, 7, 0) * 255
+    found = classes_of(disc, 3, rule=[255, 128, 0])
+    assert found[0, 0] == 2
+    assert found[5, 5] == 1
+    assert found[12, 5] == 0
+    with pytest.raises(DataError, match=r"hold the values 0, 128, 255; the card gives \[0, 128, 254\]"):
+        classes_of(disc, 3, rule=[0, 128, 254])
+    with pytest.raises(DataError, match="lists 2 values for 3 classes"):
+        classes_of(disc, 3, rule=[0, 128])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (SQUARE.astype(int) - 1, "hold the values -1, 0"),
+        (SQUARE * 2, "hold the values 0, 2"),
+        (SQUARE * 0.5, "float64, expected whole numbers"),
+        (SQUARE * np.nan, "float64, expected whole numbers"),
+    ],
+)
+def test_arrays_outside_the_classes_are_refused(values, message):
+    for rule in ("index",) if "hold" in message else ("index", "nonzero", "threshold"):
+        with pytest.raises(DataError, match=message):
+            to_mask(values[None], 2, rule, where="x")
+
+
+def test_several_masks_are_united():
+    other = np.roll(SQUARE, 7, 0)
+    np.testing.assert_array_equal(united([SQUARE, other], 2, "x"), SQUARE | other)
+    with pytest.raises(DataError, match="has 2 masks"):
+        united([SQUARE, other], 3, "x")
+    with pytest.raises(DataError, match="different sizes"):
+        united([SQUARE, other[1:]], 2, "x")
