@@ -140,6 +140,7 @@ def _with_progress(loaded, plan, spec, folder: Path):
 def _summary(records, folder: Path, spent, plan) -> None:
     from bench.cli._print import interval_text, out, print_table
     from bench.cli._references import hint, on_tasks
+    from bench.runs.score_task import DATA
 
     beside = _collected(folder) if plan.origin else None
     over = on_tasks(beside, folder.parent.name) if beside else {}
@@ -163,7 +164,8 @@ def _summary(records, folder: Path, spent, plan) -> None:
             out.print(f"{sum(r.status == status for r in records)} units {status}:")
             for reason in reasons[:12]:
                 out.print(f"  {reason}", markup=False)
-    warned = sorted({w for r in records for w in r.warnings})
+    _print_about_data(records)
+    warned = sorted({w for r in records for w in r.warnings if not w.startswith(DATA)})
     if warned:
         out.print(f"Warnings: {'; '.join(warned[:5])}", markup=False)
     out.print(f"{len(records)} records in {folder}", markup=False, soft_wrap=True)
@@ -179,6 +181,16 @@ def _collected(folder: Path):
     from bench.leaderboard.collect import collect
 
     return collect([], local=[folder.parent.parent], suites=[folder.name]).get(folder.name)
+
+
+def _print_about_data(records) -> None:
+    """What is known about the data of each task: conversions, leaks, duplicates."""
+    from bench.cli._print import out
+    from bench.runs.score_task import DATA
+
+    about = sorted({(r.unit.task, w.removeprefix(DATA)) for r in records for w in r.warnings if w.startswith(DATA)})
+    for task, note in about:
+        out.print(f"Data of {task}: {note}", markup=False, soft_wrap=True)
 
 
 def _print_estimate(loaded, plan, as_json: bool) -> None:

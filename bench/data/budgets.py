@@ -16,6 +16,8 @@ from bench.data.task import Task
 from bench.errors import DataError
 from bench.protocols.base import Subset
 
+MAX_FACTOR = 2
+"""How many times more, or fewer, images than asked a budget may hold because patients stay whole."""
 MIN_PER_CLASS = 2
 """A budget is valid when every class (each kept label of a multi-label task) has this many labelled images."""
 
@@ -33,7 +35,14 @@ def subsets(
 
 
 def why_invalid(task: Task, train_labels: np.ndarray, subset: Subset) -> str | None:
-    """Why nothing can be learnt from this subset (a class with fewer than two images), or None."""
+    """Why this subset is not what its budget says, or nothing can be learnt from it; None when it is valid.
+
+    Whole patients can make it more than twice as large as asked, or less than half; a class can have too few images.
+    """
+    n, got = len(train_labels), len(subset.rows)
+    wanted = _images(subset.budget, n)
+    if wanted is not None and not wanted <= MAX_FACTOR * got <= MAX_FACTOR**2 * wanted:
+        return f"{subset.budget} of {n:,} training images are {wanted:,}; whole patients make it {got:,}"
     # Shots and few-image segmentation say their own number; one example of each class is enough for them.
     few_images = subset.budget.startswith("n=") and task.kind == "dense"
     needed = 1 if few_images or subset.budget.startswith("k=") else MIN_PER_CLASS
@@ -70,13 +79,20 @@ def _rows(task: Task, labels: np.ndarray, groups: np.ndarray | None, budget: str
     rng = np.random.default_rng(_entropy(task.name, seed))
     if budget.startswith("k="):
         return _shots(task, labels, groups, int(budget[2:]), rng)
-    wanted = int(budget[2:]) if budget.startswith("n=") else max(1, round(n * int(budget[:-1]) / 100))
+    wanted = _images(budget, n)
     if wanted > n:
         raise DataError(f"budget {budget!r} asks for {wanted} images, the training split has {n}", where=task.name)
     order, ends = _stratified_order(task, labels, groups, rng)
     # The prefix of whole groups nearest to the wanted size; without groups that is the size itself.
     take = ends[np.argmin(np.abs(ends - wanted))]
     return np.sort(order[:take])
+
+
+def _images(budget: str, n: int) -> int | None:
+    """How many of `n` images a budget asks for; None where it counts shots of each class."""
+    if budget.startswith("k="):
+        return None
+    return int(budget[2:]) if budget.startswith("n=") else max(1, round(n * int(budget[:-1]) / 100))
 
 
 def _entropy(name: str, seed: int) -> list[int]:

@@ -1,8 +1,8 @@
 """Exact and near duplicates between splits.
 
 Exact: equal bytes. Near: perceptual hashes (64 low frequencies of the DCT of a thumbnail, each above or below their
-median; Zauner 2010) that differ in at most 6 bits, and thumbnails that correlate above 0.99; flat images are left
-out, since all of them look alike.
+median; Zauner 2010) that differ in at most 6 bits, thumbnails that correlate above 0.99, and fine detail in common
+(`bench.data.detail`); flat images are left out, since all of them look alike.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from scipy.fft import dctn
 
 from bench.data.dataset import Split
+from bench.data.detail import reduced, share_detail
 
 THUMBNAIL = 32
 MAX_BITS = 6
@@ -59,7 +60,7 @@ def look_at(split: Split) -> Look:
     hashes, thumbnails = [], []
     for block in _blocks(split.images):
         digests += [hashlib.sha256(image.tobytes()).digest() for image in block]
-        small = _thumbnails(block)
+        small = reduced(block, THUMBNAIL)
         hashes.append(perceptual_hashes(small))
         thumbnails.append(np.rint(small).astype(np.uint8))
     return Look(digests, np.concatenate(hashes), np.concatenate(thumbnails))
@@ -72,6 +73,8 @@ def pairs_across(splits: Mapping[str, Split], looks: Mapping[str, Look] | None =
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
             for a, b, exact in _matches(looks[first], looks[second]):
+                if not exact and not share_detail(splits[first].images[a], splits[second].images[b]):
+                    continue
                 same = _same_label(splits[first], a, splits[second], b)
                 found.append(Pair(str(splits[first].ids[a]), str(splits[second].ids[b]), exact, same))
     return sorted(found, key=lambda pair: (not pair.exact, pair.first, pair.second))
@@ -121,21 +124,6 @@ def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
     rows = max(1, BLOCK_BYTES // max(1, images[:1].nbytes))
     for start in range(0, len(images), rows):
         yield np.asarray(images[start : start + rows])
-
-
-def _thumbnails(images: np.ndarray) -> np.ndarray:
-    """float32 (n, s, s) of grey means over a grid of cells, s <= 32; a volume is averaged over its depth."""
-    grey = images.astype(np.float32).mean(-1)
-    grey = grey.mean(1) if grey.ndim == 4 else grey
-    for axis in (1, 2):
-        length = grey.shape[axis]
-        if length > THUMBNAIL:
-            edges = np.linspace(0, length, THUMBNAIL + 1).astype(int)
-            sums = np.add.reduceat(grey, edges[:-1], axis=axis)
-            shape = [1, 1, 1]
-            shape[axis] = THUMBNAIL
-            grey = sums / np.diff(edges).astype(np.float32).reshape(shape)
-    return grey
 
 
 def _same_label(a: Split, i: int, b: Split, j: int) -> bool | None:

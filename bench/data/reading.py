@@ -87,9 +87,7 @@ class Pictures:
             raise DataError(f"is {w} x {h} pixels, its image {iw} x {ih}{turned}", where=where)
         decided = (turn >= 5) != (file.turn >= 5) and shape[0] != shape[1]  # The sizes tell which way is meant.
         if turn != file.turn and not decided:
-            what = (
-                f"has EXIF orientation {file.turn}, its image {turn}: is it of the turned or the unturned one?"
-            )
+            what = f"has EXIF orientation {file.turn}, its image {turn}: is it of the turned or the unturned one?"
             raise DataError(what, where=where, fix="save both upright, without the tag")
         self.palettes.agree(file.colours, where)
         return to_mask(file.values[None], self.classes, self.mask, where=where)[0]

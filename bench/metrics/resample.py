@@ -50,6 +50,11 @@ def resample_counts(
     return drawn[members].T
 
 
+def are_informative(counts: np.ndarray) -> bool:
+    """Whether resamples differ from the sample itself: those of a single patient do not, and give no interval."""
+    return len(counts) < 2 or bool((counts != 1).any())
+
+
 def blocks(rows: int, columns: int, itemsize: int = 8) -> Iterator[slice]:
     """Slices of a (rows, columns) array that stay within 64 MB each."""
     step = max(1, _BLOCK_BYTES // max(1, columns * itemsize))

@@ -9,7 +9,7 @@ from bench.data.task import Task
 from bench.errors import DataError
 from bench.metrics import SCORING
 from bench.metrics.base import Comparison
-from bench.metrics.resample import interval, with_point
+from bench.metrics.resample import are_informative, interval, with_point
 from bench.metrics.set import metrics_of, primaries
 from bench.metrics.strata import strata
 from bench.runs.records import Interval
@@ -27,13 +27,15 @@ def score(
     """Every metric that fits the task, with its 95 % interval; a metric that is undefined is left out.
 
     output: as in `bench.protocols.base.Prediction.outputs`. resamples: counts (B, n) from `resample_counts`,
-    or None for point values without intervals. temperature: fitted on validation predictions
-    (`bench.metrics.calibration.fit_temperature`); without it only `ece_unscaled` is reported, no `ece`.
+    or None for point values without intervals; so are those of a single patient. temperature: fitted on validation
+    predictions (`bench.metrics.calibration.fit_temperature`); without it only `ece_unscaled` is reported, no `ece`.
     scoring: the version of the set of metrics that is computed. A stratum stands in brackets: "lesion_recall[0.5-2%]".
     Raises DataError for outputs that are not predictions of this task (shape, NaN, probabilities outside [0, 1],
     unknown classes).
     """
     check_output(task, output, split)
+    if resamples is not None and not are_informative(resamples):
+        resamples = None
     metrics = metrics_of(task.target, scoring)
     names = frozenset(m.name for m in metrics)
     weights, levels = with_point(resamples, len(split)), strata(split)
@@ -54,9 +56,11 @@ def primary_replicates(
 ) -> np.ndarray:
     """The primary metric in each bootstrap replicate: float64 (B,), NaN where a replicate leaves it undefined.
 
-    Raises DataError as `score` does.
+    All are NaN where the cases are of one patient: nothing can be drawn. Raises DataError as `score` does.
     """
     check_output(task, output, split)
+    if not are_informative(counts):
+        return np.full(len(counts), np.nan)
     metric = primaries(task.target)[task.metric]
     return metric.value(Comparison(task, output, split.labels, counts, scoring, frozenset({metric.name})))
 

@@ -31,6 +31,8 @@ from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Subset
 from bench.runs.provenance import provenance
 from bench.runs.records import Cost, Interval, Record, Unit
 
+DATA = "data: "
+"""How warnings begin that are about the data and not about a protocol."""
 Result = tuple[Record, dict[str, np.ndarray]]
 
 
@@ -83,6 +85,11 @@ class _Work:
     def data(self) -> TaskData:
         self.setting.progress(f"{self.task.name}: reading images")
         return load_task(self.task, folder=self.folder, accept_checksum=self.setting.accept_checksum)
+
+    @cached_property
+    def _told(self) -> list[str]:
+        """What is known about the data, as warnings of every record."""
+        return [f"{DATA}{note}" for note in self.data.notes]
 
     @cached_property
     def counts(self) -> dict[str, np.ndarray]:
@@ -190,7 +197,7 @@ class _Work:
             n_labels=len(prediction.subset.rows),
             metrics=metrics,
             chosen=dict(prediction.chosen),
-            warnings=list(prediction.warnings),
+            warnings=[*self._told, *prediction.warnings],
             predictions=f"predictions/{self.task.name}.npz",
             predictions_sha256=sha256_arrays(outputs),
             cost=self._cost(seconds),

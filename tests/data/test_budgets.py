@@ -205,3 +205,18 @@ def test_multi_label_needs_one_label_and_masks_need_each_class():
     masks[:60, 0, 0], masks[:4, 1, 1] = 1, 2
     assert "'c2'" in why_invalid(task("mask"), masks, subsets(task("mask"), masks, None, "10%", [0])[0])
     assert why_invalid(task("mask", 2), masks > 0, subsets(task("mask", 2), masks > 0, None, "10%", [0])[0]) is None
+
+
+def test_a_budget_that_whole_patients_make_another_is_refused():
+    labels = np.arange(60) % 2
+    binary = task("binary", 2)
+    for patients, budget, reason in (
+        (["p"] * 60, "10%", "10% of 60 training images are 6; whole patients make it 60"),
+        (["p"] * 60, "n=8", "n=8 of 60 training images are 8; whole patients make it 60"),
+        ([f"p{i // 20}" for i in range(60)], "10%", "are 6; whole patients make it 20"),
+        ([f"p{i // 12}" for i in range(60)], "10%", None),
+        (["p"] * 60, "100%", None),
+    ):
+        drawn = subsets(binary, labels, np.array(patients), budget, [0])[0]
+        found = why_invalid(binary, labels, drawn)
+        assert found is None if reason is None else reason in found

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.metrics.resample import (
+    are_informative,
     blocks,
     indicator,
     interval,
@@ -118,3 +119,8 @@ def test_draws_of_more_than_one_block_are_those_of_one(monkeypatch):
     whole = resample_counts("t", "test", IDS, replicates=30)
     monkeypatch.setattr("bench.metrics.resample._BLOCK_BYTES", 8 * 40 * 7)
     np.testing.assert_array_equal(resample_counts("t", "test", IDS, replicates=30), whole)
+
+
+def test_one_patient_is_resampled_into_itself():
+    assert not are_informative(resample_counts("t", "test", IDS, np.array(["p"] * 40), replicates=20))
+    assert are_informative(resample_counts("t", "test", IDS, np.array(["p"] * 39 + ["q"]), replicates=20))
