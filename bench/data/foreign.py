@@ -34,7 +34,8 @@ def unread_files(folder: Path, suffixes: frozenset[str]) -> str:
             continue
         kind = (kind_of(path) or "").removeprefix("a ").removesuffix(" file")
         found[_suffix(path) or "no ending", kind] += 1
-    parts = [f"{name}: {n:,} files{f' ({kind})' if kind else ''}" for (name, kind), n in found.most_common(5)]
+    common = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:5]
+    parts = [f"{name}: {n:,} files{f' ({kind})' if kind else ''}" for (name, kind), n in common]
     return ", ".join(parts)
 
 
