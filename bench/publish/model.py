@@ -21,6 +21,7 @@ from bench.data.task import Task
 from bench.encoders.card import EncoderCard
 from bench.leaderboard.board import Cell, Row
 from bench.leaderboard.withdrawn import Withdrawal
+from bench.metrics import SCORING
 from bench.publish.anchors import Anchor
 from bench.publish.snapshots import History
 from bench.words import Badge
@@ -237,6 +238,8 @@ class SuiteView:
     """Encoder -> why its results on this suite are not shown."""
     diagnostics: pd.DataFrame | None = None
     """Label-free diagnostics behind some claims, one row an encoder (bench.analysis.diagnostics)."""
+    scoring: int = SCORING
+    """Version of the set of metrics that scored its results."""
 
 
 @dataclass(frozen=True, slots=True)

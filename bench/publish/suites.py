@@ -12,6 +12,7 @@ from bench.analysis.source import shipped_diagnostics
 from bench.leaderboard import known_replicates
 from bench.leaderboard.collect import Collection
 from bench.leaderboard.recipes import FROZEN
+from bench.metrics import SCORING
 from bench.publish.answers import answers
 from bench.publish.boards import board_views, pairs
 from bench.publish.from_records import Files
@@ -44,6 +45,7 @@ def suite_view(collection: Collection, files: Files) -> SuiteParts:
         tasks={name: _task(collection, name, main, files) for name in collection.tasks},
         boards=board_views(collection, known),
         results=mean_over_seeds(frame),
+        scoring=int(frame["scoring"].max()) if len(frame) else SCORING,
         main=main,
         pairs=pairs(collection, known.draws),
         left_out=dict(collection.left_out),

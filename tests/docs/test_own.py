@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.discover import members
+from bench.metrics import SCORING
 from bench.pretrain.recipe import Recipe, read_recipe
 from bench.pretrain.toml import to_toml
+from bench.publish.text import metric
 from benchmarks.hostile.base import write_tasks
 from tests.docs.pages import ROOT, blocks
 from tests.docs.reader import Reader
@@ -51,6 +54,31 @@ def test_the_protocol_runs(beside: Beside, tmp_path: Path) -> None:
     reader.command(f"medssl run raw-pixels --suite mine.toml --tasks {squares}")
     reader.command(f"medssl runs export scores.jsonl --tasks {squares}")
     assert "nearest-mean-v1" in (tmp_path / "scores.jsonl").read_text()
+
+
+def test_the_metric_is_scored(beside: Beside, tmp_path: Path) -> None:
+    """One file: in the records of a run, exported with its version, on the site by its title."""
+    squares = write_tasks(tmp_path / "squares", dark=150, bright=190)
+    beside("bench.metrics.set", "spherical", shown("own-metric.md", "python"))
+    reader = Reader(tmp_path, {})
+    reader.command(f"medssl run raw-pixels --tasks {squares}")
+    reader.command(f"medssl runs export scores.jsonl --tasks {squares}")
+    table = pd.read_json(tmp_path / "scores.jsonl", lines=True)
+    mine = table[table["metric"] == "spherical"]
+    assert set(mine["scoring"]) == {SCORING}
+    assert mine["value"].between(0, 1).all()
+    assert metric("spherical") == "Spherical score"
+
+
+def test_the_versions_are_those_of_the_set() -> None:
+    """The table of the page names each metric in the version that brought it."""
+    rows = {line.split("|")[1].strip(): line for line in (ROOT / "docs/own-metric.md").read_text().splitlines()
+            if line.startswith(("| 1 |", "| 2 |"))}  # fmt: skip
+    members.cache_clear()
+    for found in members("bench.metrics.set", "METRIC").values():
+        assert f"`{found.name}`" in rows[str(found.since)]
+        assert all(f"`{found.name}`" in rows[str(version)] for version in found.changes)
+    assert set(rows) == {str(version) for version in range(1, SCORING + 1)}
 
 
 def test_the_objective_trains(beside: Beside, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import pytest
 from tests.docs.pages import EXEMPT, PAGES, ROOT, blocks
 from tests.docs.reader import SHORTER, Reader, given_to, installed, set_up, small_suites
 
-PARTS_OF_OTHERS = dict.fromkeys(("docs/own-protocol.md", "docs/own-objective.md"), "tests/docs/test_own.py follows it")
+PARTS_OF_OTHERS = dict.fromkeys(
+    (f"docs/own-{what}.md" for what in ("metric", "protocol", "objective")), "tests/docs/test_own.py follows it"
+)
 PARTS_OF_OTHERS["docs/road.md"] = "the transcript that `python -m benchmarks.road` writes"
 READY_WRITTEN = {"docs/quickstart.md": ["medssl demo"]}
 """What a page takes as done by a command that is exempt (`make demo` runs `medssl demo`)."""

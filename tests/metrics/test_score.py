@@ -108,6 +108,17 @@ def test_primaries_equal_scikit_learn():
     assert score(t, output, s, resamples=None)["qwk"].value == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("positives", "counts"), [(9, False), (10, True)])
+def test_a_label_enters_the_macro_means_with_ten_positives(positives, counts):
+    truth = np.zeros((60, 2), np.uint8)
+    truth[:20, 0] = truth[:positives, 1] = 1
+    output = np.random.default_rng(0).random((60, 2)).astype(np.float32)
+    found = score(task("multi-label", ["a", "b"]), output, split(truth), resamples=None)
+    areas = [roc_auc_score(truth[:, c], output[:, c]) for c in range(1 + counts)]
+    assert found["auroc"].value == pytest.approx(np.mean(areas))
+    assert ("auroc[b]" in found) is counts
+
+
 def test_a_multi_label_macro_leaves_rare_labels_out_and_has_no_accuracy():
     t, s, output = CASES["multi-label"]
     found = score(t, output, s, resamples=None)
