@@ -73,6 +73,8 @@ def test_interval_leaves_out_what_is_not_defined():
     assert interval(np.array([np.nan, 1.0])) is None
     mostly = np.full(100, np.nan)
     assert percentile_interval(mostly) == (None, None)
+    mostly[:89] = np.linspace(0, 1, 89)
+    assert percentile_interval(mostly) == (None, None)
     mostly[:90] = np.linspace(0, 1, 90)
     assert percentile_interval(mostly) == pytest.approx((0.025, 0.975))
     assert interval(np.array([0.5])).low is None
