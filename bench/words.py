@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, get_args
 
 Modality = Literal[
@@ -91,3 +92,12 @@ MODALITIES: tuple[str, ...] = get_args(Modality)
 PARADIGMS: tuple[str, ...] = get_args(Paradigm)[:5]
 """The paradigms a card can state."""
 SSL_PARADIGMS: tuple[str, ...] = PARADIGMS[:4]
+
+
+def family(protocol: str) -> str:
+    """A protocol's name without its version: results of one family answer one question.
+
+    >>> family("dense-linear-v2"), family("linear")
+    ('dense-linear', 'linear')
+    """
+    return re.sub(r"-v\d+$", "", protocol)

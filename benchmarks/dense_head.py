@@ -21,7 +21,7 @@ from torch import Tensor
 from bench.metrics.overlap import dice_per_image
 from bench.protocols import _dense
 from bench.protocols.base import Problem, Protocol, Subset
-from bench.protocols.dense_linear import DenseLinear
+from bench.protocols.dense_linear import PROTOCOL as DENSE_LINEAR
 
 RATES = (3e-4, 1e-3, 3e-3)
 HEADS = ("convex head", "SGD head")
@@ -56,7 +56,7 @@ def measured(head: str, problem: Problem, truth: np.ndarray, args: argparse.Name
     whole = Subset("100%", 0, np.arange(len(problem.train.labels)))
     for seed in range(seeds):
         sgd = head == "SGD head"
-        masks = sgd_head(problem, seed, args.steps) if sgd else predicted(DenseLinear(), problem, whole)
+        masks = sgd_head(problem, seed, args.steps) if sgd else predicted(DENSE_LINEAR, problem, whole)
         values.append(mean_dice(masks, truth, k))
     return float(np.mean(values)), float(np.std(values)), (time.process_time() - started) / seeds
 

@@ -51,8 +51,8 @@ title = "Four real files"
 tasks = ["brainmri", "breastus", "footulcer", "nuclei"]
 protocols = [
     { name = "knn-v1", budgets = ["100%"] },
-    { name = "linear-v1", budgets = ["100%"] },
-    { name = "dense-linear-v1", budgets = ["100%"] },
+    { name = "linear-v2", budgets = ["100%"] },
+    { name = "dense-linear-v2", budgets = ["100%"] },
 ]
 """
 TOLERANCE = 0.01

@@ -30,7 +30,7 @@ from bench.runs.run import RunSpec, run
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = 48
-PROTOCOLS = {"knn-v1": "kNN", "linear-v1": "linear", "attentive-v1": "attentive", "fine-tune-v1": "fine-tuned"}
+PROTOCOLS = {"knn-v1": "kNN", "linear-v2": "linear", "attentive-v1": "attentive", "fine-tune-v1": "fine-tuned"}
 ENCODERS = ("random-init", "simclr", "mae", "contrastive-mim", "anomaly-contrast", "supervised")
 SUITE = """schema = 1
 name = "fine-tune-{task}"

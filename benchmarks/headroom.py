@@ -3,7 +3,7 @@
     python benchmarks/headroom.py                     # all tasks of phantom-v1; writes docs/headroom.md
     python benchmarks/headroom.py --tasks xray-focal  # some tasks; prints only
 
-Frozen encoders go through linear-v1 or dense-linear-v1 at 100 % of the labels. Scores are normalised:
+Frozen encoders go through linear-v2 or dense-linear-v2 at 100 % of the labels. Scores are normalised:
 (value - chance) / (1 - chance). A task needs headroom: raw pixels and the colour histogram stay below 90 % of the
 oracle, and the oracle reaches at least 0.5.
 """
@@ -49,7 +49,7 @@ EXTRA, EPOCHS = 700, 8
 
 def recorded(data: TaskData, encoder_name: str, runs: Path) -> float | None:
     """The same value from the records of `medssl run` (suite phantom-v1), or None when it is not there."""
-    wanted = ("dense-linear-v1" if data.task.kind == "dense" else "linear-v1", "100%", data.task.name, data.sha256)
+    wanted = ("dense-linear-v2" if data.task.kind == "dense" else "linear-v2", "100%", data.task.name, data.sha256)
     for path in runs.glob(f"{load_encoder(encoder_name).card.name}/phantom-v1/records.jsonl"):
         for record in map(Record.from_json, path.read_text().splitlines()):
             unit = record.unit
@@ -71,7 +71,7 @@ def frozen(data: TaskData, encoder_name: str) -> float:
     )
     test = {"test": Unlabelled(features["test"], data.tests["test"].images)}
     size = data.train.labels.shape[1:] if task.kind == "dense" else None
-    protocol = members("bench.protocols", "PROTOCOL")["dense-linear-v1" if task.kind == "dense" else "linear-v1"]
+    protocol = members("bench.protocols", "PROTOCOL")["dense-linear-v2" if task.kind == "dense" else "linear-v2"]
     every = subsets(task, data.train.labels, data.train.groups, "100%", [0])
     (prediction,) = protocol.predict(Problem(task, train, val, test, size), every)
     return primary(task, prediction.outputs["test"], data.tests["test"])
@@ -162,7 +162,7 @@ is trained on it must. This table says so for every task of `phantom-v1`. It is 
 benchmarks/headroom.py`; values are the task's primary metric on its test split.
 
 - *raw pixels*, *colour histogram*, *random ViT*, *random CNN* and *ImageNet* (EfficientNet-Lite0, supervised on
-  ImageNet) are frozen encoders under `linear-v1` or `dense-linear-v1` with all training labels.
+  ImageNet) are frozen encoders under `linear-v2` or `dense-linear-v2` with all training labels.
 - *oracle* (`benchmarks/oracle.py`) is supervised with the task's own training split and {EXTRA:,} more images from the
   same procedure. Global tasks: a logistic head over every stage of that ImageNet network. Dense tasks: a small U-shaped
   network from scratch. *Oracle, site 2* is the same model on the images of the second site.

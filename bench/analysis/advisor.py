@@ -11,7 +11,7 @@ from bench.analysis.table import Table, counted, pick, tabulate, weights
 from bench.encoders.card import Prose
 from bench.strict import Strict
 
-PROBES = {"global": "linear-v1", "dense": "dense-linear-v1"}
+PROBES = {"global": "linear", "dense": "dense-linear"}
 KINDS = {"classification": "global", "segmentation": "dense", "global": "global", "dense": "dense"}
 NON_COMMERCIAL = ("nc", "non-commercial", "noncommercial", "research only", "research-only", "unknown", "proprietary")
 RESAMPLES = 1000

@@ -39,7 +39,7 @@ class MixedFit:
 
 def fit_paradigm_by_kind(
     frame: pd.DataFrame, *, first: str = "contrastive", second: str = "generative",
-    protocols: tuple[str, ...] = ("linear-v1", "dense-linear-v1"), budget: str = "100%",
+    protocols: tuple[str, ...] = ("linear", "dense-linear"), budget: str = "100%",
 ) -> MixedFit:  # fmt: skip
     """score ~ paradigm * kind + log10(parameters) + (1|encoder) + (1|task) + (1|encoder:kind), by REML.
 

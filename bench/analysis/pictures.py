@@ -14,7 +14,7 @@ from bench.analysis.style import colour, shape, styled, titled
 from bench.analysis.table import counted, pick, tabulate, weights
 from bench.analysis.verdict import Verdict
 
-PROBES = ("linear-v1", "dense-linear-v1")
+PROBES = ("linear", "dense-linear")
 SIZE = {"width": 460, "height": 340}
 
 
@@ -75,7 +75,7 @@ def curves(frame: pd.DataFrame) -> alt.TopLevelMixin:
 
 def by_stratum(frame: pd.DataFrame) -> alt.TopLevelMixin:
     """Score by lesion size (recall) and contrast (Dice), by paradigm, with the range of its encoders."""
-    rows = strata_rows(pick(counted(frame), ["dense-linear-v1"], primary=False, ssl=False))
+    rows = strata_rows(pick(counted(frame), ["dense-linear"], primary=False, ssl=False))
     if rows.empty:
         raise NotEnough("no metric by lesion size or contrast")
     per = rows.groupby(["facet", "level", "paradigm", "encoder"], observed=True)["value"].mean().reset_index()

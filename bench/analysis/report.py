@@ -20,7 +20,7 @@ from bench.analysis.table import counted
 from bench.analysis.variance import variance_shares
 from bench.analysis.verdict import Verdict
 
-FROZEN = ("linear-v1", "dense-linear-v1")
+FROZEN = ("linear", "dense-linear")
 
 
 def analyse(
@@ -61,8 +61,8 @@ def charts(frame: pd.DataFrame, found: dict[str, Any]) -> Iterator[tuple[str, An
         "strata": lambda: pictures.by_stratum(frame),
         "modality": lambda: pictures.modality_map(frame),
         "pareto": lambda: pictures.pareto(frame),
-        "critical-difference-global": lambda: pictures.critical_difference(frame, "linear-v1"),
-        "critical-difference-dense": lambda: pictures.critical_difference(frame, "dense-linear-v1"),
+        "critical-difference-global": lambda: pictures.critical_difference(frame, "linear"),
+        "critical-difference-dense": lambda: pictures.critical_difference(frame, "dense-linear"),
     }
     for name, draw in drawn.items():
         chart = _part(draw)
@@ -71,7 +71,7 @@ def charts(frame: pd.DataFrame, found: dict[str, Any]) -> Iterator[tuple[str, An
 
 
 def _boards() -> dict[str, tuple[str, ...]]:
-    return {"global": ("linear-v1",), "dense": ("dense-linear-v1",)}
+    return {"global": ("linear",), "dense": ("dense-linear",)}
 
 
 def _part(compute: Callable[[], Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.claim import Claim
-from bench.words import PARADIGMS
+from bench.words import PARADIGMS, family
 
 Change = tuple[str, pd.DataFrame, dict[str, Any]]
 PLACEMENTS = {
@@ -65,16 +65,17 @@ def _subsets(main: pd.DataFrame) -> Iterator[Change]:
 
 
 def _settings(claim: Claim, main: pd.DataFrame) -> Iterator[Change]:
-    settings, there = claim.settings, set(main["protocol"].unique())
+    settings, there = claim.settings, {family(name) for name in main["protocol"].unique()}
+    asked = [family(name) for name in settings.get("protocols", [])]
     if claim.test == "gap":
         yield "labels shuffled over all strata", main, {"pooled_strata": True}
-    swap = {"linear-v1": "knn-v1", "dense-linear-v1": "dense-retrieval-v1"}
-    other = [swap.get(p, p) for p in settings.get("protocols", [])]
+    swap = {"linear": "knn", "dense-linear": "dense-retrieval"}
+    other = [swap.get(name, name) for name in asked]
     by_protocol = claim.test == "agreement" or str(settings.get("more", "")).startswith("protocol=")
-    if not by_protocol and set(other) <= there and other != settings["protocols"]:
+    if not by_protocol and set(other) <= there and other != asked:
         yield "nearest neighbours instead of linear probes", main, {"protocols": other}
-    attentive = ["attentive-v1" if p == "linear-v1" else p for p in settings.get("protocols", [])]
-    if not by_protocol and "attentive-v1" in attentive and set(attentive) <= there:
+    attentive = ["attentive" if name == "linear" else name for name in asked]
+    if not by_protocol and "attentive" in attentive and set(attentive) <= there:
         yield "attentive instead of linear probe", main, {"protocols": attentive}
     if settings.get("budget") == "100%" and (main["budget"] == "10%").any():
         yield "10 % of the labels", main, {"budget": "10%"}

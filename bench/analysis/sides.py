@@ -7,6 +7,7 @@ import re
 import pandas as pd
 
 from bench.analysis.measurement import NotEnough
+from bench.words import family
 
 SIZES = ["<0.5%", "0.5-2%", "2-10%", ">10%"]
 """Lesion area as a share of the image, from small to large."""
@@ -68,7 +69,10 @@ def split_sides(rows: pd.DataFrame, more: str, less: str | None) -> tuple[pd.Dat
         if rule is None:
             continue
         key, _, value = rule.partition("=")
-        side[rows[key].astype(str) == value] = name
+        found = rows[key].astype(str)
+        if key == "protocol":  # in the version that was run
+            found, value = found.map(family), family(value)
+        side[found == value] = name
         if not (side == name).any():
             raise NotEnough(f"no results with {key} {value}")
     rows, side = rows[side != ""], side[side != ""]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from bench.words import SSL_PARADIGMS
+from bench.errors import UserError
+from bench.words import SSL_PARADIGMS, family
 
 ENCODER_FIELDS = [
     *("paradigm", "objective", "architecture", "controlled_track", "comparable", "parameters", "flops", "in_domain"),
@@ -61,8 +62,11 @@ def pick(
     primary: bool = True,
     ssl: bool = True,
 ) -> pd.DataFrame:
-    """Rows of some protocols at one budget (None: any) and split; self-supervised encoders only when `ssl`."""
-    wanted = frame["protocol"].isin(protocols) & (frame["split"] == split)
+    """Rows of some protocols, in the version that was run, at one budget (None: any) and split.
+
+    ssl: self-supervised encoders only. Raises UserError where two versions of a protocol were run: they do not compare.
+    """
+    wanted = frame["protocol"].isin(versions(frame, protocols)) & (frame["split"] == split)
     if budget is not None:
         wanted &= frame["budget"] == budget
     if primary:
@@ -70,6 +74,15 @@ def pick(
     if ssl:
         wanted &= frame["paradigm"].isin(SSL_PARADIGMS)
     return frame[wanted]
+
+
+def versions(frame: pd.DataFrame, protocols: Sequence[str]) -> list[str]:
+    """Names of the protocols of a table that are of the families of `protocols`, whatever their version."""
+    wanted = {family(name) for name in protocols}
+    found = sorted(name for name in frame["protocol"].unique() if family(name) in wanted)
+    if len({family(name) for name in found}) < len(found):
+        raise UserError(f"results of {' and '.join(found)} do not compare", fix="take one suite")
+    return found
 
 
 def tabulate(rows: pd.DataFrame, side: pd.Series | str = "", value: str = "score", scale: float = 100.0) -> Table:

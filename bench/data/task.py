@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,7 +17,7 @@ from bench.locate import shipped
 from bench.metrics import SCORING, Scoring
 from bench.metrics.set import primaries
 from bench.strict import Strict, nearest, read_toml
-from bench.words import Extent, Kind, Modality, Target
+from bench.words import Extent, Kind, Modality, Target, family
 
 
 class Task(Strict):
@@ -109,6 +110,14 @@ class Suite(Strict):
     """Version of the set of metrics its results are scored with: the current one unless the suite says another."""
     tasks: Annotated[list[Name], Field(min_length=1, max_length=1000)]
     protocols: Annotated[list[ProtocolUse], Field(min_length=1, max_length=50)]
+
+    @model_validator(mode="after")
+    def _one_version(self) -> Self:
+        names = sorted(use.name for use in self.protocols)
+        for one, other in pairwise(names):
+            if one != other and family(one) == family(other):
+                raise ValueError(f"{one} and {other} are versions of one protocol: their results do not compare")
+        return self
 
 
 OTHER_CARDS = {"preprocessing", "paradigm", "protocols", "withdrawn", "heads"}

@@ -71,7 +71,7 @@ def known_replicates(collection: Collection) -> Known:
     """Replicates of every unit a board can be made of."""
     from bench.leaderboard.replicates import all_replicates
 
-    protocols = {protocol for recipe in RECIPES for protocol in recipe.protocols.values()}
+    protocols = {name for recipe in RECIPES for name in recipe.protocols.values()}
     draws: dict[UnitKey, np.ndarray] = {}
     approximated: frozenset[UnitKey] = frozenset()
     for results in collection.results.values():

@@ -16,6 +16,7 @@ from bench.leaderboard.recipes import Recipe
 from bench.leaderboard.weights import Tasks
 from bench.metrics.resample import REPLICATES
 from bench.metrics.uncertainty import nest_seeds, seed_draws
+from bench.words import family
 
 UnitKey = tuple[str, str, str, str, int]
 """encoder, task, protocol, budget, seed"""
@@ -115,7 +116,7 @@ def gather(
     shape = len(encoders), len(tasks)
     points, draws = np.full(shape, np.nan), np.full((*shape, replicates), np.nan, np.float32)
     states = np.full(shape, "unknown", dtype=object)
-    absent = {(e, t) for e, t, p, b in unfinished if b in recipe.budgets and p in recipe.protocols.values()}
+    absent = {(e, t) for e, t, p, b in unfinished if b in recipe.budgets and family(p) in recipe.protocols.values()}
     for i, encoder in enumerate(encoders):
         for j, task in enumerate(tasks):
             if units := cells.get((encoder, task.task)):
@@ -136,9 +137,9 @@ def gather(
 
 
 def _results(frame: pd.DataFrame, recipe: Recipe) -> Iterator[Result]:
-    protocols = frame["kind"].map(dict(recipe.protocols))
+    counted = frame["protocol"].map(family) == frame["kind"].map(dict(recipe.protocols))
     counts = frame["primary"] & (frame["split"] == "test") & frame["left_out"].isna()
-    rows = frame[counts & frame["budget"].isin(recipe.budgets) & (frame["protocol"] == protocols)]
+    rows = frame[counts & frame["budget"].isin(recipe.budgets) & counted]
     rows = rows.assign(repeat_of=rows["repeat_of"].astype(object).where(rows["repeat_of"].notna(), None))
     return map(Result._make, zip(*(rows[name].tolist() for name in Result._fields), strict=True))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.words import Kind
+from bench.words import Kind, family
 
 AGGREGATION = 2
 """Version of the way from scores to a board. 2: scores below chance count as they are; 1 counted them as 0."""
@@ -13,7 +13,10 @@ AGGREGATION = 2
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A board's ingredients. `protocols` says, for each kind of task, which protocol's results count."""
+    """A board's ingredients. `protocols` says, for each kind of task, which family of protocols counts.
+
+    A suite runs one version of a family, and a board is of one suite: versions never mix.
+    """
 
     name: str
     protocols: Mapping[Kind, str]
@@ -24,7 +27,7 @@ class Recipe:
 
 
 # One protocol a kind, so that a score answers one question; kNN and retrieval stand beside it on the pages.
-FROZEN: dict[Kind, str] = {"global": "linear-v1", "dense": "dense-linear-v1"}
+FROZEN: dict[Kind, str] = {"global": "linear", "dense": "dense-linear"}
 FULL = "100%"
 LOW_BUDGETS = ("1%", "5%", "10%")
 
@@ -36,7 +39,7 @@ RECIPES: tuple[Recipe, ...] = (
         "Low-label", FROZEN, LOW_BUDGETS,
         "The probes of Overall with 1, 5 and 10 % of the labels: a task's score is the mean over the budgets.",
     ),
-    Recipe("Fine-tune", {"global": "fine-tune-v1"}, (FULL,), "The whole encoder is trained, all labels."),
+    Recipe("Fine-tune", {"global": "fine-tune"}, (FULL,), "The whole encoder is trained, all labels."),
 )  # fmt: skip
 
 
@@ -47,4 +50,4 @@ def feeds_board(protocol: str, budget: str) -> bool:
 
 def feeds_full_board(protocol: str, budget: str) -> bool:
     """Whether a unit counts on a board that uses all labels: what a compact submission keeps predictions of."""
-    return budget == FULL and any(protocol in r.protocols.values() for r in RECIPES if FULL in r.budgets)
+    return budget == FULL and any(family(protocol) in r.protocols.values() for r in RECIPES if FULL in r.budgets)

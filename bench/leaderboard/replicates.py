@@ -23,6 +23,7 @@ from bench.runs.journal import read_outputs
 from bench.runs.records import Interval, Record
 from bench.submissions.condensed import read_condensed
 from bench.submissions.folder import Results
+from bench.words import family
 
 TOLERANCE = 1e-6
 """Between a score in a record and the same computed here; larger than what rounding does."""
@@ -60,12 +61,13 @@ def cached(record: Record, task: Task) -> np.ndarray | None:
 def all_replicates(
     results: Results, tasks: dict[str, Task], protocols: set[str], folders: Mapping[str, Path | None] | None = None
 ) -> tuple[dict[UnitKey, np.ndarray], frozenset[UnitKey]]:
-    """Replicates of every done unit of `protocols`, and which of them had to be approximated.
+    """Replicates of every done unit of these protocols, in any version, and which of them had to be approximated.
 
     Where a task's data is not at hand (folders: where cards of one's own start), or predictions are missing, the
     interval in the record stands in: normal draws, independent between encoders, which makes differences wider.
     """
-    wanted = [r for r in results.records if r.status == "done" and r.unit.protocol in protocols and r.primary]
+    families = {family(name) for name in protocols}
+    wanted = [r for r in results.records if r.status == "done" and family(r.unit.protocol) in families and r.primary]
     found = {_key(r): draws for r in wanted if (draws := cached(r, tasks[r.unit.task])) is not None}
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in wanted:

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from bench.data.task import Task
 from bench.encoders.preprocess import input_size, placed
-from bench.protocols.base import Problem
+from bench.protocols._select import stratified_folds
+from bench.protocols.base import Problem, Subset
+from bench.protocols.linear import rarest_count, strata_of
 
 OFFSETS = np.linspace(-8.0, 8.0, 65)
 """Candidates for the operating point: how far foreground must beat background, in logits."""
@@ -99,10 +101,11 @@ def predict_masks(scores: np.ndarray, offset: float, frame: Frame) -> np.ndarray
     return out
 
 
-def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Frame) -> np.ndarray:
-    """float64 (len(OFFSETS),): mean Dice over images that show a class, then over classes, at each offset.
+def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Frame, *, empty: bool = True) -> np.ndarray:
+    """float64 (len(OFFSETS),): mean Dice over images, then over classes that any image shows, at each offset.
 
-    scores: (n, gh, gw, k or 1); masks: uint8 (n, h, w). One histogram of margins gives every offset at once.
+    scores: (n, gh, gw, k or 1); masks: uint8 (n, h, w). empty: an image that lacks a class counts too, 1 where nothing
+    of it is predicted and 0 otherwise. One histogram of margins gives every offset at once.
     """
     total, shown = np.zeros((k - 1, len(OFFSETS))), np.zeros(k - 1)
     step = _step(scores, frame)
@@ -110,14 +113,15 @@ def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Frame) 
         margin, which = margins(torch.as_tensor(scores[start : start + step]).float(), frame)
         truth = np.array(masks[start : start + step])
         both, ours, theirs = _areas(margin.numpy(), which.numpy(), truth, k)
-        has = theirs > 0
-        dice = 2 * both / np.maximum(ours + theirs[..., None], 1)
-        total += (dice * has[..., None]).sum(0)
-        shown += has.sum(0)
+        has = (theirs > 0)[..., None]
+        dice = np.where(has, 2 * both / np.maximum(ours + theirs[..., None], 1), (ours == 0) & empty)
+        total += dice.sum(0)
+        shown += has[..., 0].sum(0)
     seen = shown > 0
     if not seen.any():
         return np.full(len(OFFSETS), np.nan)
-    return (total[seen] / shown[seen, None]).mean(0)
+    images = np.full(k - 1, len(scores)) if empty else shown
+    return (total[seen] / images[seen, None]).mean(0)
 
 
 def _areas(margin: np.ndarray, which: np.ndarray, truth: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
@@ -144,6 +148,24 @@ def best_offset(dice: np.ndarray) -> tuple[float, float]:
         return 0.0, float("nan")
     top = np.flatnonzero(dice >= np.nanmax(dice) - 1e-12)
     return float(OFFSETS[top[np.argmin(np.abs(OFFSETS[top]))]]), float(np.nanmax(dice))
+
+
+def image_folds(problem: Problem, subset: Subset, folds: int) -> tuple[np.ndarray, list[int], int]:
+    """Fold of each image of the subset, int (m,); folds that hold some and leave some; images of the rarest class.
+
+    Images are spread by the rarest class they show, and those of a patient stay together.
+    """
+    masks, k = problem.train.labels[subset.rows], len(problem.task.classes)
+    shown = np.stack([(masks == i).any((1, 2)) for i in range(1, k)], axis=1).astype(np.float64)
+    rarest = rarest_count(np.concatenate([shown, np.zeros((len(shown), 1))], axis=1))
+    groups = None if problem.train.groups is None else problem.train.groups[subset.rows]
+    fold = stratified_folds(strata_of(shown), groups, folds, subset.seed)
+    return fold, [f for f in range(folds) if 0 < (fold == f).sum() < len(fold)], rarest
+
+
+def edge_warning(offset: float) -> tuple[str, ...]:
+    """The warning that a chosen operating point lies at the edge of its grid, or none."""
+    return ("the operating point lies at the edge of its grid",) if offset in (OFFSETS[0], OFFSETS[-1]) else ()
 
 
 def _step(scores: np.ndarray, frame: Frame) -> int:

@@ -1,11 +1,12 @@
-"""dense-linear-v1: logistic regression on patches of the frozen grid.
+"""dense-linear-v2: logistic regression on patches of the frozen grid.
 
 Each patch is labelled by the share of its area that each class covers. One convex problem (features z-scored,
 multinomial or binary cross-entropy on soft labels, L2 penalty) gives a logit map on the grid, upsampled
 bilinearly to the mask. A pixel takes the best foreground class where that beats the background by the operating
-point. C (four decades) and the operating point maximise the mean Dice: on the validation split at 100 %, by
-cross-validation over images inside the labelled subset below that. With fewer than three images of a class, C = 0.01
-and the operating point is 0. At 100 % the chosen C is refitted on train and validation together.
+point. C (eight decades) and the operating point maximise the mean Dice, images without foreground included: on the
+validation split at 100 %, by cross-validation over images inside the labelled subset below that. With fewer than
+three images of a class, C = 0.01 and the operating point is 0. At 100 % the chosen C is refitted on train and
+validation together.
 
 At most 8,192 patches are used: those that hold foreground first (up to half), then background, each
 standing for as many as were left out. The draw depends on the task alone at 100 %.
@@ -13,37 +14,43 @@ standing for as many as were left out. The draw depends on the task alone at 100
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from bench.data.task import Task
 from bench.protocols import _dense, _logistic
-from bench.protocols._select import best, entropy, stratified_folds
+from bench.protocols._select import best, entropy
 from bench.protocols.base import Prediction, Problem, Protocol, Subset
-from bench.protocols.linear import FEW, Standard, rarest_count, strata_of
+from bench.protocols.linear import FEW, Standard
 
-STRENGTHS = [1e-4, 1e-3, 1e-2, 1e-1]
+STRENGTHS = [10.0**e for e in range(-4, 4)]
 
 
 class DenseLinear(Protocol):
     """See the module."""
 
-    name = "dense-linear-v1"
     title = "Dense linear probe"
     kind = "dense"
-    params = {
-        "C": STRENGTHS,
-        "C_few": 1e-2,
-        "few": FEW,
-        "folds": 3,
-        "patches": 8192,
-        "standardise": "train",
-        "offsets": [float(_dense.OFFSETS[0]), float(_dense.OFFSETS[-1]), len(_dense.OFFSETS)],
-        "refit": "train+val",
-        "tolerance": 1e-6,
-    }
+
+    def __init__(self, name: str, strengths: Sequence[float], *, empty: bool = True) -> None:
+        """empty: whether images without foreground count in the choice."""
+        self.name, self.empty = name, empty
+        self.params: Mapping[str, Any] = {
+            "C": list(strengths),
+            "C_few": 1e-2,
+            "few": FEW,
+            "folds": 3,
+            "patches": 8192,
+            "standardise": "train",
+            "offsets": [float(_dense.OFFSETS[0]), float(_dense.OFFSETS[-1]), len(_dense.OFFSETS)],
+            "refit": "train+val",
+            "tolerance": 1e-6,
+        }
+        if empty:
+            self.params |= {"empty": "1 where nothing is predicted"}
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         frame = _dense.Frame.of(problem)
@@ -73,6 +80,8 @@ class DenseLinear(Protocol):
         else:
             strength, offset, start, warnings = self._inside(problem, subset, design, sample, scale, frame)
         fit = design.fit([strength], sample.weight, start=start, tolerance=self.params["tolerance"])
+        if not fit.converged.all():
+            warnings = (*warnings, f"the solver did not converge at C = {strength:g}")
         outputs = {
             name: _dense.predict_masks(patch_scores(fit, scale, test.features.grid)[0], offset, frame)
             for name, test in problem.tests.items()
@@ -98,14 +107,10 @@ class DenseLinear(Protocol):
         """C and operating point by cross-validation over the images of the subset."""
         rows, c, k = subset.rows, self.params["C"], len(problem.task.classes)
         masks, grid = problem.train.labels[rows], problem.train.features.grid
-        shown = np.stack([(masks == i).any((1, 2)) for i in range(1, k)], axis=1).astype(np.float64)
-        rarest = rarest_count(np.concatenate([shown, np.zeros((len(shown), 1))], axis=1))
+        fold, used, rarest = _dense.image_folds(problem, subset, self.params["folds"])
         if rarest < FEW:
             few = f"C = {self.params['C_few']:g}: only {rarest} labelled images of a class, too few to tune"
             return self.params["C_few"], 0.0, None, (few,)
-        groups = None if problem.train.groups is None else problem.train.groups[rows]
-        fold = stratified_folds(strata_of(shown), groups, self.params["folds"], subset.seed)
-        used = [f for f in range(self.params["folds"]) if 0 < (fold == f).sum() < len(rows)]
         weights = np.stack([sample.weight * (fold[sample.image] != f) for f in used])
         fit = design.fit(c * len(used), np.repeat(weights, len(c), axis=0), tolerance=self.params["tolerance"])
         scores = np.zeros((len(c), len(rows), *grid.shape[1:3], fit.bias.shape[1]), np.float32)
@@ -116,12 +121,17 @@ class DenseLinear(Protocol):
 
     def _pick(self, scores: np.ndarray, masks: np.ndarray, k: int, frame: _dense.Frame, fit: _logistic.Fit) -> Choice:
         """The C and offset with the best Dice; scores: (C, n, gh, gw, k). Ties go to the smaller C."""
-        points = [_dense.best_offset(_dense.dice_by_offset(s, masks, k, frame)) for s in scores]
-        chosen = best(np.array([value for _, value in points]))
-        offset = points[chosen][0]
-        edge = offset in (_dense.OFFSETS[0], _dense.OFFSETS[-1])
-        warnings = ("the operating point lies at the edge of its grid",) if edge else ()
-        return self.params["C"][chosen], offset, fit.part(slice(chosen, chosen + 1)), warnings
+        curves = [_dense.dice_by_offset(s, masks, k, frame, empty=self.empty) for s in scores]
+        points = [_dense.best_offset(curve) for curve in curves]
+        dice = np.array([value for _, value in points])
+        chosen = best(dice)
+        strength, offset = self.params["C"][chosen], points[chosen][0]
+        warnings = _dense.edge_warning(offset)
+        if chosen in (0, len(dice) - 1) and np.ptp(dice) > 1e-12:
+            warnings = (*warnings, f"the chosen C = {strength:g} lies at the edge of the grid")
+        if not fit.converged.all():
+            warnings = (*warnings, "the solver did not converge at every C of the search")
+        return strength, offset, fit.part(slice(chosen, chosen + 1)), warnings
 
 
 Choice = tuple[float, float, _logistic.Fit | None, tuple[str, ...]]
@@ -184,4 +194,4 @@ def patch_scores(fit: _logistic.Fit, scale: Standard, grid: np.ndarray) -> np.nd
     return (flat + bias.astype(np.float32)).reshape(*grid.shape[:3], m, k).transpose(3, 0, 1, 2, 4)
 
 
-PROTOCOL = DenseLinear()
+PROTOCOL = DenseLinear("dense-linear-v2", STRENGTHS)

@@ -1,6 +1,7 @@
-"""linear-shots-v1: logistic regression on k images of each class with C = 1; nothing is tuned.
+"""linear-shots-v2: logistic regression on k images of each class with C = 1; nothing is tuned.
 
-The companion of few-shot-v1, on the same episodes. Features are z-scored by the support images.
+The companion of few-shot-v1, on the same episodes. Features are z-scored by the support images and
+clipped at 10, as in linear-v2.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class LinearShots(Linear):
     takes = ("k=",)
 
     def __init__(self) -> None:
-        super().__init__("linear-shots-v1", "Linear probe, few shots", [1.0], "diagnostic")
+        super().__init__("linear-shots-v2", "Linear probe, few shots", [1.0], "diagnostic", default=None)
 
     def _choose(self, task: Task, design: Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray) -> Choice:
         return Choice({"C": self.strengths[0]})

@@ -1,4 +1,4 @@
-"""robustness-v1: linear-v1 trained on clean images, tested on corrupted ones.
+"""robustness-v2: linear-v2 trained on clean images, tested on corrupted ones.
 
 Noise (of the kind the modality has), blur, loss of contrast, bias field and JPEG, each at five severities: 25 changed
 copies of each test split, named "test~noise-3", beside the clean one. The probe never sees a corrupted image.
@@ -26,7 +26,7 @@ from bench.protocols.linear import PROTOCOL as LINEAR
 class Robustness(Protocol):
     """See the module. The arguments are for tests; the frozen numbers are the defaults."""
 
-    name = "robustness-v1"
+    name = "robustness-v2"
     title = "Robustness to corruptions"
     kind = "global"
     board = "robustness"

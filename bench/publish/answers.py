@@ -8,7 +8,7 @@ from itertools import product
 import pandas as pd
 
 from bench.analysis.advisor import KINDS, PROBES, Answer, Question, advise, excluded
-from bench.analysis.table import counted
+from bench.analysis.table import counted, versions
 from bench.words import MODALITIES
 
 LABELS = (10, 30, 100, 300, 1_000, 10_000, None)
@@ -23,7 +23,9 @@ def answers(frame: pd.DataFrame) -> list[Answer]:
     Questions that leave the same encoders in share one computation, and so do modalities without results.
     """
     rows = counted(frame)
-    rows = rows[rows["primary"] & (rows["split"] == "test") & rows["protocol"].isin(PROBES.values())]
+    rows = rows[
+        rows["primary"] & (rows["split"] == "test") & rows["protocol"].isin(versions(rows, list(PROBES.values())))
+    ]
     return [a for task in TASKS for a in _answers(rows, task)] if len(rows) else []
 
 

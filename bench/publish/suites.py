@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from bench.analysis.advisor import Answer
 from bench.analysis.claim import read_ledger
 from bench.analysis.evaluate import evaluate
 from bench.analysis.source import shipped_diagnostics
+from bench.analysis.table import versions
 from bench.leaderboard import known_replicates
 from bench.leaderboard.collect import Collection
 from bench.leaderboard.recipes import FROZEN
@@ -19,6 +22,7 @@ from bench.publish.from_records import Files
 from bench.publish.model import ClaimView, SuiteView, TaskView
 from bench.publish.pictures import pictures
 from bench.publish.results import mean_over_seeds
+from bench.words import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class SuiteParts:
 def suite_view(collection: Collection, files: Files) -> SuiteParts:
     """Everything the site shows of one collection; pictures are added to `files`."""
     frame = collection.frame
-    main = dict(FROZEN)
+    main = _main(frame)
     card = collection.plan.suite if collection.plan else None
     known = known_replicates(collection)
     view = SuiteView(
@@ -54,6 +58,11 @@ def suite_view(collection: Collection, files: Files) -> SuiteParts:
     ledger = {claim.id: claim for claim in read_ledger()}
     verdicts = evaluate(frame, diagnostics=view.diagnostics) if len(frame) else []
     return SuiteParts(view, [ClaimView(ledger[v.id], v) for v in verdicts], answers(frame))
+
+
+def _main(frame: pd.DataFrame) -> dict[Kind, str]:
+    """Kind of task -> the protocol whose results stand for it, in the version that was run."""
+    return {kind: name for kind, group in FROZEN.items() for name in versions(frame, [group])}
 
 
 def _task(collection: Collection, name: str, main: dict[str, str], files: Files) -> TaskView:

@@ -65,8 +65,8 @@ class Plan:
 
 LOCAL_PROTOCOLS = {
     "knn-v1": (["100%"], 1),
-    "linear-v1": (["1%", "10%", "100%"], 5),
-    "dense-linear-v1": (["10%", "100%"], 5),
+    "linear-v2": (["1%", "10%", "100%"], 5),
+    "dense-linear-v2": (["10%", "100%"], 5),
 }
 
 

@@ -94,7 +94,7 @@ def edit_records(folder: Path, change: Callable[[list[dict[str, Any]]], Any]) ->
     path.write_text("".join(json.dumps(r) + "\n" for r in records))
 
 
-def edit_record(folder: Path, change: Callable[[dict[str, Any]], Any], key: str = "which.linear-v1.100pct.0") -> None:
+def edit_record(folder: Path, change: Callable[[dict[str, Any]], Any], key: str = "which.linear-v2.100pct.0") -> None:
     """Edit one record in place."""
 
     def find(records: list[dict[str, Any]]) -> None:

@@ -222,7 +222,7 @@ def seed_outside_the_suite(folder: Path, other: Path) -> None:
 
 @case
 def more_labels_than_the_budget(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r.update(n_labels=60), key="which.linear-v1.10pct.0")
+    edit_record(folder, lambda r: r.update(n_labels=60), key="which.linear-v2.10pct.0")
 
 
 @case

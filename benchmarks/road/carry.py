@@ -35,11 +35,11 @@ source = {{ reader = "npz", file = "{name}.npz" }}
 """
 SUITES = {
     "road": (list(TASKS), {
-        "knn-v1": (["10%", "100%"], 2), "knn-parity-v1": (["100%"], 1), "linear-v1": (["10%", "100%"], 2),
-        "linear-fine-v1": (["100%"], 1), "few-shot-v1": (["k=1", "k=16"], 2), "linear-shots-v1": (["k=16"], 2),
-        "dense-linear-v1": (["10%", "100%"], 2), "dense-retrieval-v1": (["n=16", "100%"], 1),
+        "knn-v1": (["10%", "100%"], 2), "knn-parity-v1": (["100%"], 1), "linear-v2": (["10%", "100%"], 2),
+        "linear-fine-v2": (["100%"], 1), "few-shot-v1": (["k=1", "k=16"], 2), "linear-shots-v2": (["k=16"], 2),
+        "dense-linear-v2": (["10%", "100%"], 2), "dense-retrieval-v2": (["n=16", "100%"], 1),
     }),
-    "road-slow": (["breastus"], {"attentive-v1": (["100%"], 1), "robustness-v1": (["100%"], 1)}),
+    "road-slow": (["breastus"], {"attentive-v1": (["100%"], 1), "robustness-v2": (["100%"], 1)}),
 }  # fmt: skip
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from bench.features.base import Features
 from bench.protocols import _dense, floors
 from bench.protocols._dense import OFFSETS, Frame
 from bench.protocols.base import Subset
 from bench.protocols.dense_linear import PROTOCOL as LINEAR
-from bench.protocols.dense_linear import Sample
+from bench.protocols.dense_linear import DenseLinear, Sample
+from bench.protocols.dense_retrieval import LEAST, DenseRetrieval
 from bench.protocols.dense_retrieval import PROTOCOL as RETRIEVAL
-from bench.protocols.dense_retrieval import DenseRetrieval
+from bench.protocols.dense_retrieval_v1 import PROTOCOL as RETRIEVAL_V1
 
 
 def frame(h: int, w: int) -> Frame:
@@ -36,24 +40,27 @@ def bilinear(scores: np.ndarray, h: int, w: int) -> np.ndarray:
     return out
 
 
-def dice(mask: np.ndarray, truth: np.ndarray, k: int) -> float:
+def dice(mask: np.ndarray, truth: np.ndarray, k: int, empty: bool = False) -> float:
+    """Mean over images, then over the classes that are shown; empty: images without a class count, 1 or 0."""
     classes = []
     for c in range(1, k):
         seen = [
-            2 * ((m == c) & (t == c)).sum() / ((m == c).sum() + (t == c).sum())
+            2 * ((m == c) & (t == c)).sum() / ((m == c).sum() + (t == c).sum()) if (t == c).any() else (m != c).all()
             for m, t in zip(mask, truth, strict=True)
-            if (t == c).any()
+            if empty or (t == c).any()
         ]
-        if seen:
+        if (truth == c).any():
             classes.append(np.mean(seen))
     return float(np.mean(classes))
 
 
+@pytest.mark.parametrize("tuned", [False, True])
 @pytest.mark.parametrize("k", [2, 3])
-def test_retrieval_equals_a_brute_force_float64_reference(k, problem_of):
+def test_retrieval_equals_a_brute_force_float64_reference(k, tuned, problem_of):
     problem = problem_of("mask", k=k)
-    whole = DenseRetrieval("whole", share=1.0)
-    got = next(whole.predict(problem, [Subset("100%", 0, np.arange(60))])).outputs["test"]
+    whole = DenseRetrieval("whole", share=1.0, tuned=tuned)
+    prediction = next(whole.predict(problem, [Subset("100%", 0, np.arange(60))]))
+    got = prediction.outputs["test"]
 
     shares = np.stack([
         [[np.bincount(m[4 * i : 4 * i + 4, 4 * j : 4 * j + 4].ravel(), minlength=k) / 16 for j in range(4)]
@@ -61,23 +68,37 @@ def test_retrieval_equals_a_brute_force_float64_reference(k, problem_of):
     ]).reshape(-1, k)  # fmt: skip
     keys = problem.train.features.grid.reshape(-1, 6).astype(np.float64)
     keys /= np.maximum(np.linalg.norm(keys, axis=1, keepdims=True), 1e-12)
-    same = total = 0
-    for image, found in zip(problem.tests["test"].features.grid.astype(np.float64), got, strict=True):
+
+    def votes_of(image: np.ndarray) -> np.ndarray:
         q = image.reshape(16, 6)
         cosine = q / np.maximum(np.linalg.norm(q, axis=1, keepdims=True), 1e-12) @ keys.T
         near = np.argsort(-cosine, axis=1)[:, :30]
         weight = np.exp(np.take_along_axis(cosine, near, 1) / 0.02)
         vote = (weight[..., None] * shares[near]).sum(1) / weight.sum(1, keepdims=True)
-        mask = bilinear(vote.reshape(4, 4, k), 16, 16).argmax(-1)
-        same, total = same + (mask == found).sum(), total + mask.size
-    assert same / total >= 0.999  # pixels on the boundary may fall either way in float32
+        return bilinear((np.log(vote + LEAST) if tuned else vote).reshape(4, 4, k), 16, 16)
+
+    def masks(grids: np.ndarray, offset: float) -> np.ndarray:
+        scores = np.stack([votes_of(g) for g in grids.astype(np.float64)])
+        front = scores[..., 1:]
+        return np.where(front.max(-1) - scores[..., 0] > offset, front.argmax(-1) + 1, 0)
+
+    offset = 0.0
+    if tuned:
+        held = [dice(masks(problem.val.features.grid, o), problem.val.labels, k, empty=True) for o in OFFSETS]
+        top = np.flatnonzero(np.array(held) >= max(held) - 1e-3)
+        offset = prediction.chosen["offset"]
+        assert offset in OFFSETS[top]
+    # Pixels on the boundary may fall either way in float32.
+    assert (masks(problem.tests["test"].features.grid, offset) == got).mean() >= 0.999
 
 
 def test_a_small_memory_is_even_over_the_classes(problem_of):
     problem = problem_of("mask")
-    assert next(RETRIEVAL.predict(problem, [Subset("100%", 0, np.arange(60))])).chosen == {"k": 30, "memory": 96}
-    assert next(RETRIEVAL.predict(problem, [Subset("n=1", 0, np.arange(1))])).chosen == {"k": 16, "memory": 16}
-    small = DenseRetrieval("small", memory=90)
+    assert next(RETRIEVAL_V1.predict(problem, [Subset("100%", 0, np.arange(60))])).chosen == {"k": 30, "memory": 96}
+    one = next(RETRIEVAL.predict(problem, [Subset("n=1", 0, np.arange(1))]))
+    assert one.chosen == {"k": 16, "memory": 16, "offset": 0.0}
+    assert "too few" in one.warnings[0]
+    small = DenseRetrieval("small", memory=90, tuned=False)
     got = next(small.predict(problem, [Subset("100%", 0, np.arange(60))]))
     assert got.chosen == {"k": 30, "memory": 90}
     again, other = (next(small.predict(problem, [Subset("100%", s, np.arange(60))])) for s in (0, 1))
@@ -107,16 +128,18 @@ def test_padding_is_background_and_is_cut_out_again(task_of):
     assert not got[:, 4:].any()
 
 
+@pytest.mark.parametrize("empty", [False, True])
 @pytest.mark.parametrize("k", [2, 4])
-def test_every_operating_point_equals_counting_pixels(k):
+def test_every_operating_point_equals_counting_pixels(k, empty):
     rng = np.random.default_rng(k)
     scores = 3 * rng.normal(size=(5, 3, 3, k if k > 2 else 1)).astype(np.float32)
     truth = rng.integers(0, k, (5, 12, 12)).astype(np.uint8)
-    truth[0] = 0  # an image without foreground is left out
+    truth[0] = 0  # an image without foreground
     truth[1][truth[1] == 1] = 0
-    got = _dense.dice_by_offset(scores, truth, k, frame(12, 12))
+    got = _dense.dice_by_offset(scores, truth, k, frame(12, 12), empty=empty)
     for offset, value in zip(OFFSETS, got, strict=True):
-        assert value == pytest.approx(dice(_dense.predict_masks(scores, offset, frame(12, 12)), truth, k), abs=1e-12)
+        mask = _dense.predict_masks(scores, offset, frame(12, 12))
+        assert value == pytest.approx(dice(mask, truth, k, empty), abs=1e-12)
 
 
 def test_upsampling_is_half_pixel_bilinear():
@@ -182,3 +205,39 @@ def test_the_ceiling_rises_with_the_grid(task_of):
     values = [floors.grid_ceiling(task_of("mask", 2), masks, (g, g)).value for g in (2, 4, 8, 16, 32)]
     assert values == sorted(values)
     assert values[-1] == 1
+
+
+def test_a_choice_at_the_edge_of_the_grid_is_said(problem_of):
+    problem = problem_of("mask", k=2)
+    narrow = next(DenseLinear("narrow", [1e-4, 10.0]).predict(problem, [Subset("100%", 0, np.arange(60))]))
+    assert any(f"C = {narrow.chosen['C']:g} lies at the edge" in w for w in narrow.warnings)
+    wide = next(LINEAR.predict(problem, [Subset("100%", 0, np.arange(60))]))
+    assert (wide.chosen["C"] in (1e-4, 1e3)) == any("edge of the grid" in w for w in wide.warnings)
+
+
+@pytest.mark.parametrize("protocol", [LINEAR, RETRIEVAL], ids=["linear", "retrieval"])
+def test_thin_structures_are_found_and_images_without_any_are_left_alone(protocol, problem_of):
+    """Lines one pixel wide cover a quarter of a patch: no patch is mostly foreground. Half of the images have none."""
+    problem, rng = problem_of("mask", k=2), np.random.default_rng(0)
+
+    def lines(n: int) -> tuple[np.ndarray, np.ndarray]:
+        masks = np.zeros((n, 16, 16), np.uint8)
+        masks[np.arange(0, n, 2), :, rng.integers(0, 16, len(range(0, n, 2)))] = 1
+        covered = masks.reshape(n, 4, 4, 4, 4).mean((2, 4))
+        grid = rng.normal(size=(n, 4, 4, 6)) * 0.3
+        grid[..., 0], grid[..., 1] = grid[..., 0] + 3, grid[..., 1] + 16 * covered
+        return masks, grid.astype(np.float32)
+
+    made = [lines(n) for n in (60, 24, 20)]
+    train, val = (
+        replace(part, features=Features(part.features.pooled, grid), labels=masks)
+        for part, (masks, grid) in zip((problem.train, problem.val), made[:2], strict=True)
+    )
+    test = problem.tests["test"]
+    test = replace(test, features=Features(test.features.pooled, made[2][1]))
+    problem = replace(problem, train=train, val=val, tests={"test": test})
+    for budget, rows in (("100%", np.arange(60)), ("50%", np.arange(30))):
+        found = next(protocol.predict(problem, [Subset(budget, 0, rows)])).outputs["test"]
+        whole = dice(np.ones_like(made[2][0]), made[2][0], 2)
+        assert dice(found, made[2][0], 2) > 2 * whole
+        assert (found[1::2] == 0).all((1, 2)).mean() > 0.5

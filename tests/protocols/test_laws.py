@@ -21,7 +21,7 @@ from bench.protocols.robustness import Robustness
 SMALL = {
     "attentive-v1": Attentive(epochs=3, queries=2, steps=0),
     "fine-tune-v1": FineTune(rates=(1e-3,), epochs=1, steps=(2, 3), batch=16),
-    "robustness-v1": Robustness(["noise", "jpeg"], [2]),
+    "robustness-v2": Robustness(["noise", "jpeg"], [2]),
 }
 """The same code with fewer steps; the numbers of the frozen protocol are in its `params`."""
 PROTOCOLS = {name: SMALL.get(name, p) for name, p in members("bench.protocols", "PROTOCOL").items()}
@@ -40,8 +40,10 @@ def usual(protocol, problem_of, **sizes):
 
 
 def test_the_protocols_that_are_promised_are_there():
-    promised = "knn-v1 linear-v1 few-shot-v1 attentive-v1 dense-linear-v1 dense-retrieval-v1 fine-tune-v1 robustness-v1"
-    assert set(promised.split()) <= set(PROTOCOLS)
+    promised = (
+        "knn-v1 linear-v1 linear-v2 few-shot-v1 dense-linear-v1 dense-linear-v2 dense-retrieval-v1 dense-retrieval-v2"
+    )
+    assert {*promised.split(), "attentive-v1", "fine-tune-v1", "robustness-v2"} <= set(PROTOCOLS)
 
 
 @every
@@ -82,7 +84,8 @@ def test_row_order_of_training_does_not_matter(protocol, problem_of):
     if protocol.name == "fine-tune-v1":
         pytest.skip("each image is augmented by the draw of its place")
     # The attentive probe sees all 60 rows in one batch; retrieval is asked with a memory that holds every patch.
-    protocol = DenseRetrieval(share=1.0) if protocol.name == "dense-retrieval-v1" else protocol
+    if isinstance(protocol, DenseRetrieval):
+        protocol = DenseRetrieval(share=1.0, tuned=protocol.tuned)
     problem, chosen = usual(protocol, problem_of)
     order = np.random.default_rng(2).permutation(len(problem.train.labels))
     train = problem.train

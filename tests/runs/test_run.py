@@ -37,7 +37,7 @@ def test_two_runs_are_identical_but_for_times(spec: RunSpec, tmp_path: Path) -> 
     assert comparable(first) == comparable(second)
     assert bytes_of(spec.out) == bytes_of(again.out)
     assert {(r.status, r.unit.budget) for r in first if r.status != "done"} == {("refused", "1%")}
-    assert {(r.unit.protocol, r.unit.budget) for r in first} >= {("knn-v1", "100%"), ("dense-linear-v1", "10%")}
+    assert {(r.unit.protocol, r.unit.budget) for r in first} >= {("knn-v1", "100%"), ("dense-linear-v2", "10%")}
 
 
 def test_a_finished_run_does_nothing_again(spec: RunSpec) -> None:
@@ -65,8 +65,8 @@ def test_two_versions_of_a_card_do_not_share_a_folder(spec: RunSpec, tmp_path: P
 
 def test_the_learnable_task_is_learnt(spec: RunSpec) -> None:
     scores = {r.unit.key: r.primary.value for r in run(spec) if r.primary}
-    assert scores["which.linear-v1.100pct.0"] > 0.9
-    assert scores["where.dense-linear-v1.100pct.0"] > 0.3
+    assert scores["which.linear-v2.100pct.0"] > 0.9
+    assert scores["where.dense-linear-v2.100pct.0"] > 0.3
 
 
 def test_batch_size_and_threads_leave_scores_alone(spec: RunSpec, tmp_path: Path) -> None:

@@ -68,10 +68,10 @@ def _holds(offline: OfflineRun, records: list) -> None:
     assert [(r["task"], r["protocol"], r["budget"], r["seed"], r["value"], r["low"], r["high"]) for r in rows] == [
         (r.unit.task, r.unit.protocol, r.unit.budget, r.unit.seed, *_interval(r)) for r in records
     ]
-    assert offline.curves == ["label curve/which/linear-v1"]
-    curve = offline.tables["label curve/which/linear-v1_table"]["data"]
+    assert offline.curves == ["label curve/which/linear-v2"]
+    curve = offline.tables["label curve/which/linear-v2_table"]["data"]
     by_labels = {
-        n: [r.primary.value for r in done if r.n_labels == n and r.unit.protocol == "linear-v1"] for n, _ in curve
+        n: [r.primary.value for r in done if r.n_labels == n and r.unit.protocol == "linear-v2"] for n, _ in curve
     }
     assert [mean for _, mean in curve] == pytest.approx([sum(v) / len(v) for v in by_labels.values()])
     full = {f"{r.unit.task}/{r.unit.protocol}": r.primary.value for r in done if r.unit.budget == "100%"}

@@ -78,7 +78,7 @@ def test_the_temperature_travels_with_the_record(made, tmp_path: Path, monkeypat
     records = [Record.from_json(line) for line in (folder / "tasks" / "records.jsonl").read_text().splitlines()]
     scaled = {r.unit.key for r in records if "ece" in r.metrics.get("test", {})}
     assert scaled == {r.unit.key for r in records if "temperature" in r.chosen}
-    assert {"which.knn-v1.100pct.0", "which.linear-v1.100pct.0", "which.linear-v1.10pct.0"} <= scaled
+    assert {"which.knn-v1.100pct.0", "which.linear-v2.100pct.0", "which.linear-v2.10pct.0"} <= scaled
     report = verify(folder, rescore=True, tasks=tasks)
     assert report.problems == []
     assert report.largest_difference == 0.0

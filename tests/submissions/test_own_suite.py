@@ -23,7 +23,7 @@ title = "Own"
 tasks = ["which"]
 
 [[protocols]]
-name = "robustness-v1"
+name = "robustness-v2"
 budgets = ["100%"]
 """
 

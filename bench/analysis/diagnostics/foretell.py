@@ -9,7 +9,7 @@ from bench.analysis.agreement import bootstrap_rows, tau_rows
 from bench.analysis.bootstrap import encoder_means
 from bench.analysis.table import centred, counted, covered, pick, tabulate, weights
 
-PROBES = {"global": "linear-v1", "dense": "dense-linear-v1"}
+PROBES = {"global": "linear", "dense": "dense-linear"}
 
 
 def foretelling(frame: pd.DataFrame, diagnostics: pd.DataFrame, *, resamples: int = 2000) -> pd.DataFrame:
