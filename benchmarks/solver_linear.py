@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from solver_data import mixture, table, timed
 from threadpoolctl import threadpool_limits
 
+from bench.metrics.set.auroc import macro_auroc
 from bench.protocols._logistic import Design
-from bench.protocols._select import macro_auroc
 from bench.protocols.linear import DECADES, SEARCH_TOLERANCE
 
 SHARES = (1.0, 0.25, 0.1, 0.05, 0.01)

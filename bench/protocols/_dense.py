@@ -104,24 +104,24 @@ def predict_masks(scores: np.ndarray, offset: float, frame: Frame) -> np.ndarray
 def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Frame, *, empty: bool = True) -> np.ndarray:
     """float64 (len(OFFSETS),): mean Dice over images, then over classes that any image shows, at each offset.
 
-    scores: (n, gh, gw, k or 1); masks: uint8 (n, h, w). empty: an image that lacks a class counts too, 1 where nothing
-    of it is predicted and 0 otherwise. One histogram of margins gives every offset at once.
+    scores: (n, gh, gw, k or 1); masks: uint8 (n, h, w). empty: an image that lacks a class counts as 0 where the
+    class is predicted all the same, as in scoring 2. One histogram of margins gives every offset at once.
     """
-    total, shown = np.zeros((k - 1, len(OFFSETS))), np.zeros(k - 1)
+    total, images, shown = np.zeros((k - 1, len(OFFSETS))), np.zeros((k - 1, len(OFFSETS))), np.zeros(k - 1)
     step = _step(scores, frame)
     for start in range(0, len(scores), step):
         margin, which = margins(torch.as_tensor(scores[start : start + step]).float(), frame)
         truth = np.array(masks[start : start + step])
         both, ours, theirs = _areas(margin.numpy(), which.numpy(), truth, k)
         has = (theirs > 0)[..., None]
-        dice = np.where(has, 2 * both / np.maximum(ours + theirs[..., None], 1), (ours == 0) & empty)
-        total += dice.sum(0)
+        dice = 2 * both / np.maximum(ours + theirs[..., None], 1)
+        total += np.where(has, dice, 0.0).sum(0)
+        images += (has | (ours > 0) & empty).sum(0)
         shown += has[..., 0].sum(0)
     seen = shown > 0
     if not seen.any():
         return np.full(len(OFFSETS), np.nan)
-    images = np.full(k - 1, len(scores)) if empty else shown
-    return (total[seen] / images[seen, None]).mean(0)
+    return (total[seen] / images[seen]).mean(0)
 
 
 def _areas(margin: np.ndarray, which: np.ndarray, truth: np.ndarray, k: int) -> tuple[np.ndarray, ...]:

@@ -3,8 +3,8 @@
 Each patch is labelled by the share of its area that each class covers. One convex problem (features z-scored,
 multinomial or binary cross-entropy on soft labels, L2 penalty) gives a logit map on the grid, upsampled
 bilinearly to the mask. A pixel takes the best foreground class where that beats the background by the operating
-point. C (eight decades) and the operating point maximise the mean Dice, images without foreground included: on the
-validation split at 100 %, by cross-validation over images inside the labelled subset below that. With fewer than
+point. C (ten decades) and the operating point maximise the mean Dice, false alarms on images without foreground
+included: on the validation split at 100 %, by cross-validation over images inside the labelled subset below that. With fewer than
 three images of a class, C = 0.01 and the operating point is 0. At 100 % the chosen C is refitted on train and
 validation together.
 
@@ -26,7 +26,7 @@ from bench.protocols._select import best, entropy
 from bench.protocols.base import Prediction, Problem, Protocol, Subset
 from bench.protocols.linear import FEW, Standard
 
-STRENGTHS = [10.0**e for e in range(-4, 4)]
+STRENGTHS = [10.0**e for e in range(-6, 4)]
 
 
 class DenseLinear(Protocol):
@@ -50,7 +50,7 @@ class DenseLinear(Protocol):
             "tolerance": 1e-6,
         }
         if empty:
-            self.params |= {"empty": "1 where nothing is predicted"}
+            self.params |= {"empty": "0 where a class that is not there is predicted"}
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         frame = _dense.Frame.of(problem)

@@ -16,8 +16,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from bench.data.budgets import subsets
 from bench.features.base import Features
 from bench.metrics.calibration import fit_temperature
+from bench.metrics.set.auroc import macro_auroc
 from bench.protocols._neighbours import nearest, top_k
-from bench.protocols._select import macro_auroc, primary, stratified_folds
+from bench.protocols._select import primary, stratified_folds
 from bench.protocols.base import Labelled, Problem, Subset, Unlabelled
 from bench.protocols.few_shot import PROTOCOL as FEW_SHOT
 from bench.protocols.knn import PROTOCOL as KNN
