@@ -4,9 +4,9 @@ Each patch is labelled by the share of its area that each class covers. One conv
 multinomial or binary cross-entropy on soft labels, L2 penalty) gives a logit map on the grid, upsampled
 bilinearly to the mask. A pixel takes the best foreground class where that beats the background by the operating
 point. C (ten decades) and the operating point maximise the mean Dice, false alarms on images without foreground
-included: on the validation split at 100 %, by cross-validation over images inside the labelled subset below that. With fewer than
-three images of a class, C = 0.01 and the operating point is 0. At 100 % the chosen C is refitted on train and
-validation together.
+included: on the validation split at 100 %, by cross-validation over images inside the labelled subset below that.
+With fewer than three images of a class, C = 0.01 and the operating point is 0. At 100 % the chosen C is refitted on
+train and validation together.
 
 At most 8,192 patches are used: those that hold foreground first (up to half), then background, each
 standing for as many as were left out. The draw depends on the task alone at 100 %.
