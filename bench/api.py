@@ -9,26 +9,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from bench.encoders.base import Encoded, Encoder
+from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard
 from bench.encoders.load import load_encoder
+from bench.encoders.wrapped import Read, WrappedEncoder
 from bench.features.device import place
 from bench.leaderboard.frame import to_frame
 from bench.runs.plan import Plan, make_plan
 from bench.runs.records import Record
-from bench.runs.run import Report, RunSpec, run_folder, run_plan
-
-Output = Tensor | tuple[Tensor, Tensor | None]
+from bench.runs.run import Report, RunSpec, Say, aloud, run_folder, run_plan
+from bench.words import Pooling
 
 
 @dataclass(frozen=True)
@@ -67,14 +64,18 @@ def run(
     batch_size: int | None = None,
     cache: bool = True,
     report: Report = lambda message, record: None,
+    say: Say = aloud,
 ) -> RunResults:
     """Score an encoder on a suite, or on a folder of task cards (`suite=None, tasks=...`).
 
     encoder: what `wrap` returns, a folder or path of a card, or the name of a reference encoder. Units that
-    `out` already holds are not run again. device, precision, compiled, deterministic: as `bench.features.device.place`.
+    `out` already holds are not run again while they hold (docs/faq.md); `say` is told which are, and why.
+    device, precision, compiled, deterministic: as `bench.features.device.place`.
     Raises UserError as `medssl run` would print it.
     """
     loaded = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
+    if isinstance(loaded, WrappedEncoder):
+        loaded.measure_weights()  # it may have been trained on since it was wrapped
     place(loaded, device, precision=precision, compiled=compiled, deterministic=deterministic)
     plan = make_plan(suite, Path(tasks) if tasks else None, only, out=Path(out))
     spec = RunSpec(
@@ -91,7 +92,7 @@ def run(
         cache=cache,
         command=f"bench.run({loaded.card.name!r}, suite={str(suite)!r})",
     )
-    records = run_plan(loaded, plan, spec, report)
+    records = run_plan(loaded, plan, spec, report, say)
     return RunResults(loaded, plan, run_folder(spec.out, loaded, plan), records)
 
 
@@ -102,13 +103,16 @@ def wrap(
     size: int,
     mean: tuple[float, ...] = (0.0, 0.0, 0.0),
     std: tuple[float, ...] = (1.0, 1.0, 1.0),
-    features: Callable[[nn.Module, Tensor], Output] | None = None,
+    features: Read | Pooling | None = None,
     **card: Any,
 ) -> Encoder:
     """An encoder around any torch module.
 
     module(x) with x float32 (n, channels, size, size) returns a global vector (n, d), a feature map (n, c, gh, gw)
-    whose mean is then the global vector, or a pair (vector, map). `features(module, x)` replaces the plain call.
+    whose mean is then the global vector, a pair (vector, map), or an object as transformers returns it, of which
+    `pooler_output` is the global vector. `features(module, x)` replaces the plain call; features="cls", "mean",
+    "cls+mean" or "max" pools the tokens or the map. The module stays in the mode it is in: features are computed in
+    evaluation mode, after which each part is as it was.
     mean, std: for images scaled to [0, 1]; their length is the number of channels. card: further keys of
     `encoder.toml` ("paradigm", "objective", "method", "authors", ...). Raises CardError for a wrong one.
     """
@@ -126,34 +130,7 @@ def wrap(
         "source": {"adapter": "module", "class": f"{type(module).__module__}.{type(module).__qualname__}"},
         "preprocessing": {"size": size, "channels": len(mean), "mean": [*map(float, mean)], "std": [*map(float, std)]},
     }
-    return _Wrapped(EncoderCard.parse(values | card, where="wrap()"), module, features or (lambda m, x: m(x)))
-
-
-class _Wrapped(Encoder):
-    def __init__(self, card: EncoderCard, network: nn.Module, features: Callable[[nn.Module, Tensor], Output]) -> None:
-        super().__init__(card)
-        self._network, self._features = network.eval(), features
-        self.weights_sha256 = _state_sha256(network)
-
-    @property
-    def module(self) -> nn.Module:
-        return self._network
-
-    def forward(self, x: Tensor, dense: bool) -> Encoded:
-        out = self._features(self._network, x)
-        pooled, grid = out if isinstance(out, tuple) else (out, None)
-        if pooled.ndim == 4:
-            pooled, grid = pooled.mean((2, 3)), pooled
-        return Encoded(pooled, grid.permute(0, 2, 3, 1) if dense and grid is not None else None)
-
-
-def _state_sha256(network: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for key, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(
-            tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
-            if tensor.ndim
-            else str(tensor.item()).encode()
-        )
-    return digest.hexdigest()
+    if isinstance(features, str):
+        values["features"] = {"pooling": features}
+    read = features if callable(features) else lambda network, x: network(x)
+    return WrappedEncoder(EncoderCard.parse(values | card, where="wrap()"), module, read)

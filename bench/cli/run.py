@@ -122,16 +122,20 @@ def _with_progress(loaded, plan, spec, folder: Path):
 
     title, made, started = f"{loaded.card.name}: {plan.suite.name}", [], time.perf_counter()
     with progress_bar() as bar:
-        row = bar.add_task(
-            title, total=plan.n_units, completed=sum(len(Journal(folder).done(t)) for t in plan.selected)
-        )
+        row = bar.add_task(title, total=plan.n_units)
+
+        def say(line: str) -> None:
+            bar.console.print(line, markup=False, soft_wrap=True)
 
         def report(message: str, record: object) -> None:
+            if not made:
+                kept = sum(len(Journal(folder).done(t)) for t in plan.selected)
+                bar.update(row, completed=kept - (record is not None))
             if record is not None:
                 made.append(record)
             bar.update(row, description=message or None, advance=0 if record is None else 1)
 
-        records = run_plan(loaded, plan, spec, report)
+        records = run_plan(loaded, plan, spec, report, say)
         bar.update(row, completed=plan.n_units, description=title)
     workers = 1 if spec.executor == "serial" else spec.resources.workers or 1
     return records, timing(made, time.perf_counter() - started, workers)

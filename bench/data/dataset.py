@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from bench.data.task import Task
+from bench.files import sha256_arrays
 from bench.strict import Strict
 
 if TYPE_CHECKING:
@@ -56,6 +58,10 @@ class TaskData:
     """True when a file with another checksum than the card's was accepted by an explicit flag."""
     findings: tuple[Finding, ...] = ()
     """What was noticed, or done to the images, while they were prepared."""
+    store: str = ""
+    """Name of the prepared copy: equal names, equal arrays."""
+    known: Mapping[str, str] = field(default_factory=dict)
+    """Hash of each array where the prepared copy holds them."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -66,6 +72,27 @@ class TaskData:
     def splits(self) -> dict[str, Split]:
         """Every split by name: train, val, and the tests."""
         return {"train": self.train, "val": self.val, **self.tests}
+
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 of each array by its name, e.g. "train.images"."""
+        return self.known or digests_of(arrays_of(self.splits))
+
+
+def arrays_of(splits: Mapping[str, Split]) -> dict[str, np.ndarray]:
+    """Every array of every split under its name in the store, e.g. "train.images"."""
+    found: dict[str, np.ndarray] = {}
+    for name, split in splits.items():
+        found |= {f"{name}.images": split.images, f"{name}.labels": split.labels, f"{name}.ids": split.ids}
+        if split.groups is not None:
+            found[f"{name}.groups"] = split.groups
+        found |= {f"{name}.strata.{stratum}": values for stratum, values in split.strata.items()}
+    return found
+
+
+def digests_of(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """SHA-256 of each array, with its type and shape."""
+    return {name: sha256_arrays({"": array}) for name, array in arrays.items()}
 
 
 class TaskSource(Strict, ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from bench.data.dataset import Identity
 from bench.errors import DataError, RunError
 from bench.files import sha256_text, write_atomic
 from bench.locate import home
+
+JUST_NOW = 2_000_000_000
+"""Nanoseconds; the coarsest clock of a file system."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def downloads() -> Path:
 
 
 def digest(path: Path, kind: str) -> str:
-    """Hex checksum (`kind`: sha256, md5) of a file, remembered as long as its size and time of change stay."""
+    """Hex checksum (`kind`: sha256, md5) of a file, remembered as long as its size and times of change stay."""
 
     def compute() -> str:
         with open(path, "rb") as file:
@@ -109,8 +113,9 @@ def digest_files(paths: Sequence[Path]) -> str:
 
 
 def _stamp(path: Path) -> list[int]:
+    # A copy may bring back an old time of change; the time at which the system itself changed the file tells.
     status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ino]
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 def _remembered(what: str, stamps: list[list[int]], compute: Callable[[], str]) -> str:
@@ -123,6 +128,8 @@ def _remembered(what: str, stamps: list[list[int]], compute: Callable[[], str]) 
     except (OSError, ValueError, KeyError, TypeError):
         pass
     found = compute()
+    if max((max(changed, altered) for _, changed, altered, _ in stamps), default=0) > time.time_ns() - JUST_NOW:
+        return found  # another change within the clock's tick would not show
     # A cache shared read-only still serves what is prepared in it.
     with suppress(RunError):
         write_atomic(memo, json.dumps({"digest": found, "stamp": stamp}))

@@ -53,7 +53,8 @@ class ListedSource(ReadSource):
         """Hash of the list and of every file in it. Raises DataError when files are missing."""
         splits = self.listed(task, folder, Counter())
         rows = [row for rows in splits.values() for row in rows]
-        files = sorted({file for row in rows for file in (row.image, *row.masks)})
+        # In the order of the rows: which mask belongs to which image counts.
+        files = [file for row in rows for file in (row.image, *row.masks)]
         _refuse_missing(files, task)
         places = [
             [name, r.id, None if r.label is None else r.label.tolist(), len(r.masks), r.group]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.data import store
-from bench.data.dataset import TaskData, TaskSource
+from bench.data.dataset import Identity, TaskData, TaskSource
 from bench.data.task import Task
 from bench.discover import members, pick
 from bench.errors import CardError
@@ -34,8 +34,7 @@ def load_task(task: Task, *, folder: Path | None = None, accept_checksum: bool =
     when the prepared copy cannot be written.
     """
     source, folder = read_source(task), Path(folder or ".")
-    identity = source.identity(task, folder, accept_checksum=accept_checksum)
-    key = store.key_of(task, source, identity.digest)
+    identity, key = store_key(task, folder=folder, accept_checksum=accept_checksum)
     entry = store.open_entry(key) or store.prepare(key, task, lambda remarks: source.stream(task, folder, remarks))
     tests = {name: split for name, split in entry.splits.items() if name.startswith("test")}
     return TaskData(
@@ -46,4 +45,13 @@ def load_task(task: Task, *, folder: Path | None = None, accept_checksum: bool =
         sha256=entry.sha256,
         checksum_override=identity.override,
         findings=entry.findings,
+        store=key,
+        known=entry.digests,
     )
+
+
+def store_key(task: Task, *, folder: Path | None = None, accept_checksum: bool = False) -> tuple[Identity, str]:
+    """Identity of a task's input, and the name of its prepared copy, which need not be there. Raises as `load_task`."""
+    source = read_source(task)
+    identity = source.identity(task, Path(folder or "."), accept_checksum=accept_checksum)
+    return identity, store.key_of(task, source, identity.digest)

@@ -25,7 +25,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from bench.data.conform import Conformity
-from bench.data.dataset import Split, TaskSource
+from bench.data.dataset import Split, TaskSource, arrays_of, digests_of
 from bench.data.findings import Finding, findings_of
 from bench.data.task import Task
 from bench.errors import RunError
@@ -44,6 +44,8 @@ class Entry:
     splits: dict[str, Split]
     sha256: str
     findings: tuple[Finding, ...]
+    digests: Mapping[str, str]
+    """Hash of each array; none in a copy that an earlier version prepared."""
 
 
 def key_of(task: Task, source: TaskSource, identity: str) -> str:
@@ -51,17 +53,6 @@ def key_of(task: Task, source: TaskSource, identity: str) -> str:
     table = source.model_dump(mode="json", exclude=source.unread)
     reading = {"table": table, "version": source.version, "target": task.target, "classes": task.classes}
     return sha256_text(canonical_json({"format": FORMAT, "identity": identity, **reading}))
-
-
-def arrays_of(splits: Mapping[str, Split]) -> dict[str, np.ndarray]:
-    """Every array of every split under its name in the store, e.g. "train.images"."""
-    found: dict[str, np.ndarray] = {}
-    for name, split in splits.items():
-        found |= {f"{name}.images": split.images, f"{name}.labels": split.labels, f"{name}.ids": split.ids}
-        if split.groups is not None:
-            found[f"{name}.groups"] = split.groups
-        found |= {f"{name}.strata.{stratum}": values for stratum, values in split.strata.items()}
-    return found
 
 
 def open_entry(key: str) -> Entry | None:
@@ -73,7 +64,7 @@ def open_entry(key: str) -> Entry | None:
             return None
         splits = {name: _open_split(folder, name, about["files"]) for name in about["splits"]}
         findings = tuple(Finding(**found) for found in about["findings"])
-        return Entry(folder, splits, about["sha256"], findings)
+        return Entry(folder, splits, about["sha256"], findings, about.get("digests", {}))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -166,6 +157,7 @@ def _write(folder: Path, task: Task, streams: Streams) -> None:
         "splits": list(splits),
         "findings": [asdict(finding) for finding in (*done, *findings_of(task, splits))],
         "sha256": sha256_arrays(arrays_of(splits)),
+        "digests": digests_of(arrays_of(splits)),
         "files": {n: (folder / n).stat().st_size for n in names},
     }
     with open(folder / "entry.json", "w", encoding="utf-8") as file:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -87,14 +90,28 @@ class Encoder(ABC):
         return "fp32" if self.autocast is None else "bf16"
 
     @property
-    def execution(self) -> dict[str, str | bool]:
-        """What departs from plain float32 and can change the last bits of a feature: part of a feature's address."""
-        ways = {
-            "precision": self.precision if self.autocast else "",
-            "layout": self._channels_last,
-            "compiled": self._compiled is not None,
-        }
-        return {name: way for name, way in ways.items() if way}
+    def execution(self) -> str:
+        """How it computes, in words: the precision, then "compiled" and "deterministic" where they are so."""
+        ways = {"compiled": self._compiled is not None, "deterministic": torch.are_deterministic_algorithms_enabled()}
+        return " ".join([self.precision, *(way for way, is_so in ways.items() if is_so)])
+
+    @property
+    def layout(self) -> str:
+        """Kind of device and order of the channels: they may change the last bits of a feature."""
+        return f"{self.device.type} channels-last" if self._channels_last else self.device.type
+
+    def weights_for(self, task: str) -> str | None:
+        """SHA-256 of the weights as they are now, tensor by tensor; of the weights file where there is no network.
+
+        task: a name; it matters only to features computed elsewhere, which are held task by task.
+        """
+        return self.weights_sha256 if self.module is None else state_sha256(self.module)
+
+    def plain(self) -> Encoder:
+        """The same network, not compiled and in its own precision: what it computes, however it is executed."""
+        other = copy.copy(self)
+        other.autocast, other._compiled = None, None
+        return other
 
     def encode(self, images: Tensor, dense: bool = False, preprocessing: Preprocessing | None = None) -> Encoded:
         """Features of `images`: uint8 (n, h, w, c), c in {1, 3}. Raises EncoderError on NaN or a wrong shape.
@@ -106,7 +123,8 @@ class Encoder(ABC):
         x = prepare(images.to(self.device), preprocessing or self.card.preprocessing, dense=dense)
         if self._channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+        autocast = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
+        with torch.inference_mode(), evaluating(self.module), autocast:
             try:
                 out = (self._compiled or self.forward)(x, dense)
             except torch.OutOfMemoryError:
@@ -118,6 +136,31 @@ class Encoder(ABC):
                     fix="check size, dense_size and channels on the card",
                 ) from error
         return checked(out, len(images), self.card.name)
+
+
+@contextmanager
+def evaluating(network: torch.nn.Module | None) -> Iterator[None]:
+    """Evaluation mode inside; afterwards each part of the network is again in the mode its owner had it in."""
+    training = [] if network is None else [part for part in network.modules() if part.training]
+    try:
+        for part in training:
+            part.training = False
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def state_sha256(network: torch.nn.Module) -> str:
+    """SHA-256 of every tensor of a network's state by name, type, shape and value, wherever it lies."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(network.state_dict().items()):
+        if not isinstance(tensor, Tensor):
+            digest.update(f"{key}|{tensor!r}|".encode())
+            continue
+        digest.update(f"{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def checked(out: Encoded, n: int, name: str) -> Encoded:

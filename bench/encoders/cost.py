@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from bench.data.task import Suite, Task
-from bench.encoders.base import Encoder
+from bench.encoders.base import Encoder, evaluating
 from bench.encoders.finding import Finding
 from bench.encoders.preprocess import prepare
 from bench.errors import MedsslError
@@ -37,7 +37,12 @@ def flops_per_image(encoder: Encoder, *, dense: bool = False) -> int | None:
     x = prepare(image, encoder.card.preprocessing, dense=dense)
     try:
         # No inference mode and no fused attention: the counter does not see operators under either.
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        with (
+            torch.no_grad(),
+            evaluating(encoder.module),
+            sdpa_kernel(SDPBackend.MATH),
+            FlopCounterMode(display=False) as counter,
+        ):
             encoder.forward(x, dense)
     except (RuntimeError, NotImplementedError, TypeError):
         return None

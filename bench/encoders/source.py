@@ -33,6 +33,8 @@ class EncoderSource(Strict, ABC):
     """
 
     name: ClassVar[str]
+    places: ClassVar[frozenset[str]] = frozenset()
+    """Keys that say where the weights are or what their hash should be, not what is computed with them."""
     adapter: str
     """Which module of `bench/encoders/sources` reads this table."""
 

@@ -1,4 +1,9 @@
-"""Content-addressed cache of features: the key names weights, preprocessing, data and code version."""
+"""Content-addressed cache of features: the key names all of encoder, images and code that can be named exactly.
+
+What has no exact hash, the features of the probe images, is kept with an entry and compared when it is read.
+
+    <home>/features/<2 digits>/<key>/<probe>/    meta.json, pooled.npy, grid.npy, <probe>.npz
+"""
 
 from __future__ import annotations
 
@@ -10,32 +15,26 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.encoders.base import Encoder
+from bench.errors import RunError, UserError
 from bench.features.base import Features
+from bench.features.probe import Probe
 from bench.files import canonical_json, sha256_file, sha256_text, write_atomic
+from bench.identity import Computed
 from bench.locate import home
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raise when extraction or preprocessing changes what a feature is."""
 DEFAULT_LIMIT = 20 * 1024**3
 
 
-def feature_key(encoder: Encoder, data_sha256: str, split: str, dense: bool) -> str:
-    """Key of one split's features, 64 hex digits. Anything that changes the features changes the key."""
-    card = encoder.card
-    parts = {
-        "source": card.source,
-        "weights": encoder.weights_sha256,
-        "preprocessing": card.preprocessing.model_dump(mode="json"),
-        "features": card.features.model_dump(mode="json"),
-        "data": data_sha256,
-        "split": split,
-        "dense": dense,
-        "device": encoder.device.type,
-        "code": CODE_VERSION,
-        **encoder.execution,
-    }
-    return sha256_text(canonical_json(parts))
+def feature_key(computed: Computed, layout: str, images: str, aggregation: str, dense: bool) -> str:
+    """Key of one split's features, 64 hex digits. Anything that changes the features, but for the probe, changes it.
+
+    layout: `Encoder.layout`. images: SHA-256 of the split's images. aggregation: of a volume's slices.
+    """
+    encoder = computed.model_dump(mode="json", exclude={"probe"})
+    parts = {"encoder": encoder, "layout": layout, "images": images, "aggregation": aggregation, "dense": dense}
+    return sha256_text(canonical_json(parts | {"code": CODE_VERSION}))
 
 
 class FeatureCache:
@@ -49,16 +48,18 @@ class FeatureCache:
         self.folder = folder or home() / "features"
         self.limit = limit
 
-    def get(self, key: str, make: Callable[[], Features]) -> Features:
-        """The entry `key`, or what `make` returns, which is then kept."""
-        if (found := self._read(key)) is not None:
-            return found
+    def get(self, key: str, probe: Probe, make: Callable[[], Features]) -> Features:
+        """The entry `key` of an encoder with this `probe`, or what `make` returns, which is then kept."""
+        own = self.folder / key[:2] / key / probe.digest
+        for entry in (own, *(other for other in sorted(own.parent.glob("*/")) if other != own)):
+            if (entry == own or _is_of(probe, entry)) and (found := self._read(entry)) is not None:
+                return found
         features = make()
         try:
-            self._write(key, features)
+            self._write(own, features, probe)
             self.trim()
-        except OSError:
-            shutil.rmtree(self._entry(key), ignore_errors=True)
+        except (OSError, RunError):
+            shutil.rmtree(own, ignore_errors=True)
         return features
 
     def size(self) -> int:
@@ -68,7 +69,7 @@ class FeatureCache:
     def trim(self, limit: int | None = None) -> int:
         """Remove entries, least recently used first, until at most `limit` bytes are used. Returns bytes freed."""
         limit = self.limit if limit is None else limit
-        entries = sorted(self.folder.glob("??/*/meta.json"), key=lambda p: p.stat().st_mtime)
+        entries = sorted(self.folder.rglob("meta.json"), key=lambda p: p.stat().st_mtime)
         sizes = {e: sum(p.stat().st_size for p in e.parent.iterdir()) for e in entries}
         used, freed = sum(sizes.values()), 0
         for entry in entries:
@@ -78,11 +79,7 @@ class FeatureCache:
             freed += sizes[entry]
         return freed
 
-    def _entry(self, key: str) -> Path:
-        return self.folder / key[:2] / key
-
-    def _read(self, key: str) -> Features | None:
-        entry = self._entry(key)
+    def _read(self, entry: Path) -> Features | None:
         try:
             meta = json.loads((entry / "meta.json").read_text())
             arrays = {}
@@ -98,10 +95,10 @@ class FeatureCache:
             return None
         return Features(arrays.get("pooled"), arrays.get("grid"))
 
-    def _write(self, key: str, features: Features) -> None:
+    def _write(self, entry: Path, features: Features, probe: Probe) -> None:
         """Arrays first, `meta.json` last: an entry without it is not an entry."""
-        entry = self._entry(key)
         entry.mkdir(parents=True, exist_ok=True)
+        probe.write(entry)
         meta = {}
         for name in ("pooled", "grid"):
             array = getattr(features, name)
@@ -112,3 +109,11 @@ class FeatureCache:
             meta[name] = sha256_file(temporary)
             os.replace(temporary, entry / f"{name}.npy")
         write_atomic(entry / "meta.json", json.dumps(meta))
+
+
+def _is_of(probe: Probe, entry: Path) -> bool:
+    """Whether an entry was made by an encoder with the same features of the probe images."""
+    try:
+        return probe.same(Probe.read(entry / f"{entry.name}.npz"))
+    except UserError:
+        return False

@@ -115,6 +115,11 @@ class Protocol(ABC):
     seeded: ClassVar[bool] = False
     """Whether the result still depends on the seed at budget 100% (SGD heads, sampled memories)."""
 
+    @property
+    def reads_grid(self) -> bool:
+        """Whether its units are computed on dense features."""
+        return self.kind == "dense" or self.needs_grid
+
     def refuses(self, task: Task) -> str | None:
         """Why this protocol does not apply to `task`, or None."""
         return None if task.kind == self.kind else f"{self.name} is for {self.kind} tasks"

@@ -74,7 +74,7 @@ def _of_task(encoder: Encoder, plan: Plan, task: Task) -> TaskEstimate:
     data, counts, prepared = data_of(plan, task)
     units = plan.units(task)
     names = dict.fromkeys(unit.protocol for unit in units)
-    dense = any(plan.protocols[n].kind == "dense" or plan.protocols[n].needs_grid for n in names)
+    dense = any(plan.protocols[n].reads_grid for n in names)
     images = sum(counts.values())
     try:
         problem, per_image, per_image_bytes = _small_problem(encoder, data, dense)

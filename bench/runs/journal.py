@@ -1,35 +1,41 @@
 """The journal of a run: one atomic file for each finished unit, sealed into one file of records.
 
     runs/<encoder>/<suite>/
-        run.json              what is being run: encoder card, suite fingerprint
+        run.json              what is being run: the encoder's part of the identity, suite fingerprint
         units/<key>.json|npz  finished units, written whole or not at all
         records.jsonl         sealed records, sorted by unit key
-        predictions/<task>.npz  their predictions, arrays named "<unit key>/<test split>"
+        superseded.jsonl      records that do not hold now, kept until their units have run again
+        predictions/<task>.npz  predictions of both, arrays named "<unit key>/<test split>"
+        probes/<digest>.npz   features of the probe images that records name
 
 A unit's predictions are written before its record, so a record never points at nothing. Kill the process at
-any instant: on restart every record that exists is complete, and units without one run again.
+any instant: on restart every record that exists is complete, and units without one run again. A file that is damaged
+all the same is named in `damaged`, and what it held is not there.
 """
 
 from __future__ import annotations
 
 import bz2
-import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from bench.errors import RunError, SubmissionError, UserError
-from bench.files import canonical_json, npz_bytes, read_npz, remove_leftovers, sha256_arrays, write_atomic
+from bench.features.probe import Probe
+from bench.files import canonical_json, npz_bytes, remove_leftovers, sha256_arrays, write_atomic
 from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.records import MAX_RECORD_BYTES, Record
 
 RECORDS = ("records.jsonl", "records.jsonl.bz2")
+SUPERSEDED = "superseded.jsonl"
+PROBES = "probes"
 MAX_RECORDS_BYTES = 256 * 1024**2
 """Of a file of records, unpacked."""
 
@@ -40,6 +46,8 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.damaged: list[str] = []
+        """One message for each file, or line of one, that cannot be read."""
         self._lock = FileLock(folder / ".lock")
 
     def __enter__(self) -> Journal:
@@ -60,21 +68,19 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
-    def claim(self, identity: Mapping[str, str]) -> None:
-        """Bind the folder to what is run; RunError when it already holds results of something else."""
-        path = self.folder / "run.json"
-        text = canonical_json(dict(identity))
-        if not path.exists():
+    def claim(self, identity: Mapping[str, Any]) -> None:
+        """Say in `run.json` what is being run."""
+        path, text = self.folder / "run.json", canonical_json(dict(identity))
+        if not path.exists() or path.read_bytes() != text.encode():
             write_atomic(path, text)
-            return
-        held = json.loads(path.read_text())
-        for key, value in identity.items():
-            if held.get(key) != value:
-                raise RunError(
-                    f"holds results of another {key.replace('_', ' ')} ({str(held.get(key))[:16]}, now {value[:16]})",
-                    where=self.folder,
-                    fix="choose another --out, or remove the folder",
-                )
+
+    def adopt(self, probe: Probe) -> Probe:
+        """The probe kept in this folder that equals `probe` within the tolerance; else `probe`, which is now kept."""
+        if probe.arrays and (kept := kept_probe(self.folder, probe)) is not None:
+            return kept
+        if probe.arrays:
+            probe.write(self.folder / PROBES)
+        return probe
 
     def write(self, record: Record, outputs: Mapping[str, np.ndarray]) -> None:
         """Store one finished unit: predictions first, then the record, each atomic and flushed to disk."""
@@ -86,9 +92,14 @@ class Journal:
     def records(self, task: str | None = None) -> dict[str, Record]:
         """Unit key -> record of every finished unit (of one task), sealed or not, also failed ones."""
         unsealed = sorted((self.folder / "units").glob(f"{task}.*.json" if task else "*.json"))
-        read = (Record.from_json(path.read_text(), where=path) for path in unsealed)
+        read = (record for path in unsealed for record in _records_in(path, self.damaged))
         found = {r.unit.key: r for r in (*self._sealed, *read) if task in (None, r.unit.task)}
         return dict(sorted(found.items()))
+
+    @property
+    def superseded(self) -> dict[str, Record]:
+        """Unit key -> record that does not hold now, of units that have not run again yet."""
+        return {r.unit.key: r for r in _records_in(self.folder / SUPERSEDED, self.damaged)}
 
     def done(self, task: str) -> set[str]:
         """Keys of the finished units of one task; failed ones are left out, so that they run again."""
@@ -96,26 +107,112 @@ class Journal:
 
     @cached_property
     def _sealed(self) -> list[Record]:
-        return read_records(self.folder)
+        return _records_in(self.folder / "records.jsonl", self.damaged)
+
+    def lost(self, records: Iterable[Record]) -> dict[str, str]:
+        """Unit key -> what is wrong, for each done record whose predictions are missing, damaged or others."""
+        found, by_task = {}, defaultdict(list)
+        for record in records:
+            if record.status == "done":
+                by_task[record.unit.task].append(record)
+        for task, members in by_task.items():
+            sealed = _arrays(self.folder / "predictions" / f"{task}.npz", self.damaged)
+            for record in members:
+                key, unit = record.unit.key, self.folder / "units" / f"{record.unit.key}.npz"
+                outputs = _arrays(unit, self.damaged) or _outputs_of(key, sealed)
+                if not outputs or sha256_arrays(outputs) != record.predictions_sha256:
+                    found[key] = "the predictions are missing or damaged"
+        return found
+
+    def sort_out(self, changed: Collection[str], restamped: Callable[[Record], Record]) -> None:
+        """Take the records of the units `changed` out of what stands; they are kept until their units have run again.
+
+        Superseded records that are not `changed` (any more) stand again. restamped: a standing record as it is to be.
+        """
+        before, superseded = self.records(), self.superseded
+        held = superseded | before
+        standing = {key: restamped(record) for key, record in held.items() if key not in changed}
+        if standing == before and set(superseded) == set(held) - set(standing):
+            return
+        self.seal()
+        self._write_lines(SUPERSEDED, [held[key] for key in sorted(changed) if key in held])
+        self._write_lines("records.jsonl", [standing[key] for key in sorted(standing)])
+        self.__dict__.pop("_sealed", None)
 
     def seal(self) -> list[Record]:
         """Gather all units into records.jsonl and one predictions file a task; safe to repeat at any point."""
-        records = self.records()
-        units = self.folder / "units"
-        by_task: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
-        for key in records:
-            path = units / f"{key}.npz"
-            if path.exists():
-                arrays = read_npz(path)
-                by_task[records[key].unit.task].update({f"{key}/{split}": a for split, a in arrays.items()})
-        for task, arrays in by_task.items():
-            path = self.folder / "predictions" / f"{task}.npz"
-            before = read_predictions(path) if path.exists() else {}
-            write_atomic(path, predictions_bytes(before | arrays))
-        write_atomic(self.folder / "records.jsonl", "".join(r.to_json() + "\n" for r in records.values()))
+        records, units = self.records(), self.folder / "units"
+        fresh: dict[str, dict[str, dict[str, np.ndarray]]] = defaultdict(dict)
+        for path in units.glob("*.json"):
+            if (key := path.stem) in records:
+                outputs = _arrays(units / f"{key}.npz", self.damaged)
+                if outputs or records[key].status != "done":  # else sealed already, and half removed
+                    fresh[records[key].unit.task][key] = outputs
+        for task, outputs in fresh.items():
+            self._add_predictions(task, outputs)
+        superseded = self.superseded
+        self._write_lines("records.jsonl", records.values())
+        self._write_lines(SUPERSEDED, [record for key, record in superseded.items() if key not in records])
         shutil.rmtree(units, ignore_errors=True)
         self.__dict__.pop("_sealed", None)
         return list(records.values())
+
+    def _add_predictions(self, task: str, fresh: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Put the outputs of units (by key) into the task's file, in the place of what it held of them."""
+        path = self.folder / "predictions" / f"{task}.npz"
+        before = {n: a for n, a in _arrays(path, self.damaged).items() if n.rpartition("/")[0] not in fresh}
+        added = {f"{key}/{split}": array for key, outputs in fresh.items() for split, array in outputs.items()}
+        if before or added:
+            write_atomic(path, predictions_bytes(before | added))
+
+    def _write_lines(self, name: str, records: Iterable[Record]) -> None:
+        """A file of records; one of none but `records.jsonl` is removed."""
+        text = "".join(record.to_json() + "\n" for record in records)
+        if text or name != SUPERSEDED:
+            write_atomic(self.folder / name, text)
+        else:
+            (self.folder / name).unlink(missing_ok=True)
+
+
+def kept_probe(folder: Path, probe: Probe) -> Probe | None:
+    """The probe kept in a run or submission folder that equals `probe` within the tolerance, if any."""
+    probes = folder / PROBES
+    for path in (probes / f"{probe.digest}.npz", *sorted(probes.glob("*.npz"))):
+        with suppress(UserError):
+            if probe.same(kept := Probe.read(path)):
+                return kept
+    return None
+
+
+def _records_in(path: Path, damaged: list[str]) -> list[Record]:
+    """Records of a file, one a line; [] when it is not there. What cannot be read is named in `damaged`."""
+    found = []
+    for number, line in enumerate(path.read_bytes().split(b"\n") if path.is_file() else [], 1):
+        try:
+            if line:
+                found.append(Record.from_json(line.decode(errors="surrogateescape"), where=f"{path}, line {number}"))
+        except UserError as error:
+            _note(str(error), damaged)
+    return found
+
+
+def _note(message: str, damaged: list[str]) -> None:
+    if message not in damaged:
+        damaged.append(message)
+
+
+def _arrays(path: Path, damaged: list[str]) -> dict[str, np.ndarray]:
+    """Predictions of a file; {} when it is not there, or damaged, which is then said in `damaged`."""
+    try:
+        return read_predictions(path) if path.exists() else {}
+    except UserError as error:
+        _note(str(error), damaged)
+        return {}
+
+
+def _outputs_of(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Test split -> array, of one unit."""
+    return {name.removeprefix(f"{key}/"): a for name, a in arrays.items() if name.startswith(f"{key}/")}
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -166,8 +263,7 @@ def read_outputs(
         path = folder / "predictions" / f"{task}.npz"
         arrays = read_predictions(path)
         for record in members:
-            prefix = f"{record.unit.key}/"
-            outputs = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            outputs = _outputs_of(record.unit.key, arrays)
             if not outputs and partial:
                 continue
             if not outputs:

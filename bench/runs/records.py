@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from bench.encoders.card import Line, Name, Prose, Sha256
 from bench.errors import SubmissionError
 from bench.files import canonical_json
+from bench.identity import Identity
 from bench.metrics import Scoring
 from bench.strict import Strict
 
@@ -96,6 +97,8 @@ class Record(Strict):
     """Relative path of the npz with the predictions."""
     predictions_sha256: Sha256 | None = None
     cost: Cost = Cost()
+    identity: Identity | None = None
+    """What was measured, by content; None in a record of an earlier version."""
     made_by: Provenance
 
     @property

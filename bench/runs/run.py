@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,20 +13,23 @@ import torch
 from bench.data.fingerprint import suite_fingerprint
 from bench.discover import members, pick
 from bench.encoders.base import Encoder
-from bench.encoders.card import read_card
 from bench.encoders.load import load_encoder
 from bench.encoders.write_card import card_toml
-from bench.errors import RunError
 from bench.features.cache import FeatureCache
 from bench.features.device import place
 from bench.files import write_atomic
+from bench.identity import Measure
 from bench.runs.executors._base import Resources
+from bench.runs.holding import Holding, leave_behind
 from bench.runs.journal import Journal
 from bench.runs.kept import keep_plan
 from bench.runs.plan import Plan, make_plan
 from bench.runs.records import Record
 from bench.runs.score_task import Setting, score_task
 from bench.runs.watching import Report, watching
+
+Say = Callable[[str], None]
+"""Called with a line that whoever started the run has to know."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +67,22 @@ class TaskJob:
     task: str
 
 
-def run(spec: RunSpec, report: Report = lambda message, record: None) -> list[Record]:
-    """Run every unit of `spec` that is not yet in the run folder; returns all its records.
+def aloud(line: str) -> None:
+    """Print to standard error."""
+    print(line, file=sys.stderr)
 
+
+def run(spec: RunSpec, report: Report = lambda message, record: None, say: Say = aloud) -> list[Record]:
+    """Run every unit of `spec` that is not yet in the run folder, or does not hold now; returns all its records.
+
+    say: called with one line for each reason why results that are there are not kept.
     Raises UserError (bad input, unwritable output); interrupted, it resumes when called again.
     """
     encoder, plan = session(spec)
-    return run_plan(encoder, plan, spec, report)
+    return run_plan(encoder, plan, spec, report, say)
 
 
-def run_plan(encoder: Encoder, plan: Plan, spec: RunSpec, report: Report) -> list[Record]:
+def run_plan(encoder: Encoder, plan: Plan, spec: RunSpec, report: Report, say: Say = aloud) -> list[Record]:
     """As `run`, with an encoder and a plan already in hand."""
     executor = pick(members("bench.runs.executors", "EXECUTOR"), spec.executor, what="executor")
     spec = replace(spec, fingerprint=spec.fingerprint or fingerprint_of(plan))
@@ -79,10 +90,11 @@ def run_plan(encoder: Encoder, plan: Plan, spec: RunSpec, report: Report) -> lis
         Journal(run_folder(spec.out, encoder, plan)) as journal,
         watching(spec.watches, encoder.card, plan.suite.name, spec.fingerprint, report) as watched,
     ):
-        begin(journal, encoder, plan, spec)  # after a wrong --watch was refused: that leaves no run behind
+        measure = Measure(encoder, journal.adopt)
+        begin(journal, measure, plan, spec, say)  # after a wrong --watch was refused: that leaves no run behind
         if executor.name == "serial":
             for name in plan.selected:
-                run_task(encoder, plan, name, spec, journal, watched)
+                run_task(measure, plan, name, spec, journal, watched)
         else:
             jobs = [TaskJob(spec, name) for name in plan.selected]
             known = journal.records()
@@ -100,28 +112,36 @@ def _tell(journal: Journal, task: str, known: dict[str, Record], report: Report)
 
 def work(job: TaskJob) -> int:
     """What a worker does with a job: the missing units of one task, written straight to the run folder."""
-    encoder, plan = session(job.spec)
-    journal = Journal(run_folder(job.spec.out, encoder, plan))
-    return run_task(encoder, plan, job.task, job.spec, journal, lambda message, record: None)
+    measure, plan = _measured(job.spec)
+    return run_task(measure, plan, job.task, job.spec, _journal(job.spec), lambda message, record: None)
 
 
-def begin(journal: Journal, encoder: Encoder, plan: Plan, spec: RunSpec) -> None:
-    """Bind the folder to this encoder and suite, and keep the cards beside the results."""
-    journal.claim({"encoder_card": encoder.card.sha256, "suite_fingerprint": spec.fingerprint})
+@lru_cache(maxsize=1)
+def _measured(spec: RunSpec) -> tuple[Measure, Plan]:
+    """The encoder of a worker's session, measured once; nobody trains it between two jobs."""
+    encoder, plan = session(spec)
+    return Measure(encoder, _journal(spec).adopt), plan
+
+
+def _journal(spec: RunSpec) -> Journal:
+    return Journal(run_folder(spec.out, *session(spec)))
+
+
+def begin(journal: Journal, measure: Measure, plan: Plan, spec: RunSpec, say: Say) -> None:
+    """Sort out which results of the folder hold, and keep card and suite beside them."""
+    holding = Holding(journal, measure, plan, spec.fingerprint, spec.accept_checksum)
+    for line in (*holding.sort_out(), *leave_behind(journal, measure, members("bench.protocols", "PROTOCOL"))):
+        say(line)
     keep_plan(journal.folder, plan.kept())
-    kept = journal.folder.parent / "encoder.toml"
-    if not kept.exists():
-        write_atomic(kept, card_toml(encoder.card), through=journal.folder)
-    elif read_card(kept).sha256 != encoder.card.sha256:
-        raise RunError(
-            f"holds results of another version of the card of {encoder.card.name!r}",
-            where=kept.parent,
-            fix="choose another --out, or remove the folder",
-        )
+    journal.claim({"execution": measure.encoder.execution, "suite_fingerprint": spec.fingerprint})
+    kept, text = journal.folder.parent / "encoder.toml", card_toml(measure.encoder.card)
+    if not kept.exists() or kept.read_bytes() != text.encode():
+        write_atomic(kept, text, through=journal.folder)
 
 
-def run_task(encoder: Encoder, plan: Plan, name: str, spec: RunSpec, journal: Journal, report: Report) -> int:
+def run_task(measure: Measure, plan: Plan, name: str, spec: RunSpec, journal: Journal, report: Report) -> int:
     """Run the missing units of one task; returns how many records were written."""
+    encoder = measure.encoder
     setting = Setting(
         command=spec.command,
         suite=plan.suite.name,
@@ -131,6 +151,7 @@ def run_task(encoder: Encoder, plan: Plan, name: str, spec: RunSpec, journal: Jo
         precision=encoder.precision,
         batch_size=spec.batch_size,
         cache=FeatureCache() if spec.cache else None,
+        measure=measure,
         progress=lambda message: report(message, None),
     )
     task, done = plan.tasks[name], journal.done(name)

@@ -22,7 +22,9 @@ from bench.errors import NotForThisEncoderError, UserError
 from bench.features.base import Features
 from bench.features.cache import FeatureCache, feature_key
 from bench.features.extract import extract
+from bench.features.probe import Probe
 from bench.files import sha256_arrays
+from bench.identity import Identity, Measure, Measured, measured
 from bench.metrics import SCORING
 from bench.metrics.calibration import chosen_temperature
 from bench.metrics.resample import resample_counts
@@ -48,6 +50,8 @@ class Setting:
     precision: str = "fp32"
     batch_size: int | None = None
     cache: FeatureCache | None = None
+    measure: Measure | None = None
+    """The encoder's part of each record's identity; measured anew for the task where there is none."""
     progress: Callable[[str], None] = lambda message: None
 
 
@@ -78,6 +82,7 @@ class _Work:
 
     def __init__(self, encoder: Encoder, task: Task, folder: Path | None, setting: Setting) -> None:
         self.encoder, self.task, self.folder, self.setting = encoder, task, folder, setting
+        self.measure = setting.measure or Measure(encoder)
         self.extract_seconds = 0.0
         self._held: dict[tuple[str, bool], Features] = {}
 
@@ -90,6 +95,11 @@ class _Work:
     def _told(self) -> list[str]:
         """What is known about the data, as warnings of every record."""
         return [f"{DATA}{note}" for note in self.data.notes]
+
+    @cached_property
+    def measured(self) -> Measured:
+        """The data's part of each record's identity."""
+        return measured(self.data)
 
     @cached_property
     def counts(self) -> dict[str, np.ndarray]:
@@ -142,7 +152,7 @@ class _Work:
                 yield self._without_result(protocol, unit, "failed", reason)
 
     def _problem(self, protocol: Protocol) -> Problem:
-        dense = protocol.kind == "dense" or protocol.needs_grid
+        dense = protocol.reads_grid
         train, val = self.data.train, self.data.val
         mask_size = train.labels.shape[1:] if self.task.kind == "dense" else None
         return Problem(
@@ -175,10 +185,15 @@ class _Work:
                 aggregation=self.task.source.get("aggregation") or "mean",
             )
 
-        key = feature_key(self.encoder, self.data.sha256, name, dense)
-        features = self.setting.cache.get(key, make) if self.setting.cache else make()
+        features = self.setting.cache.get(*self._address(name, dense), make) if self.setting.cache else make()
         self.extract_seconds += time.perf_counter() - started
         return features
+
+    def _address(self, name: str, dense: bool) -> tuple[str, Probe]:
+        """Where the features of a split are kept."""
+        computed, images = self.measure.computed(self.task.name, dense), self.data.digests[f"{name}.images"]
+        key = feature_key(computed, self.encoder.layout, images, self.measured.aggregation, dense)
+        return key, self.measure.probe(dense)
 
     def _scored(self, protocol: Protocol, unit: Unit, prediction: Prediction, solve_seconds: float) -> Result:
         started = time.perf_counter()
@@ -237,6 +252,7 @@ class _Work:
             protocol_sha256=protocol.sha256,
             scoring=setting.scoring,
             metric=self.task.metric,
+            identity=Identity(encoder=self.measure.computed(self.task.name, protocol.reads_grid), data=self.measured),
             made_by=provenance(
                 command=setting.command,
                 suite=setting.suite,

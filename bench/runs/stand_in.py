@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 
 from bench.data import store
 from bench.data.dataset import Split, TaskData
-from bench.data.load import load_task, read_source
+from bench.data.load import load_task, store_key
 from bench.data.task import Task
 from bench.errors import UserError
 from bench.runs.plan import Plan
@@ -42,9 +41,7 @@ def stated_counts(task: Task) -> dict[str, int]:
 def is_prepared(plan: Plan, task: Task) -> bool:
     """Whether the prepared copy of a task is on this machine."""
     try:
-        source = read_source(task)
-        identity = source.identity(task, plan.folders[task.name] or Path())
-        return store.open_entry(store.key_of(task, source, identity.digest)) is not None
+        return store.open_entry(store_key(task, folder=plan.folders[task.name])[1]) is not None
     except UserError:
         return False
 

@@ -16,8 +16,9 @@ from bench.discover import pick
 from bench.encoders.card import EncoderCard, read_card
 from bench.errors import SubmissionError
 from bench.files import npz_names, write_atomic
+from bench.identity import made_with
 from bench.leaderboard.recipes import feeds_full_board
-from bench.runs.journal import read_outputs, read_records
+from bench.runs.journal import PROBES, read_outputs, read_records
 from bench.runs.kept import kept_plan
 from bench.runs.plan import Plan, make_plan, plan_of
 from bench.runs.predictions import predictions_bytes, read_predictions
@@ -135,7 +136,7 @@ def _copy_run(card: EncoderCard, run: Path, plan: Plan, target: Path) -> int:
     """Copy the records of the plan's units and their predictions, and nothing else of the run; returns their number."""
     wanted = plan.keys
     records = [record for record in read_records(run) if record.unit.key in wanted]
-    foreign = [r for r in records if r.card_sha256 != card.sha256]
+    foreign = [r for r in records if r.card_sha256 != card.sha256 and not made_with(r.identity, card)]
     if foreign:
         raise SubmissionError(
             "the run was made with another version of the card", where=run, fix="run it again with this card"
@@ -155,6 +156,10 @@ def _copy_run(card: EncoderCard, run: Path, plan: Plan, target: Path) -> int:
         if {name.rpartition("/")[0] for name in npz_names(path)} - wanted:
             _keep_only(path, wanted)
     write_atomic(target / "records.jsonl", "".join(record.to_json() + "\n" for record in records))
+    named = {record.identity.encoder.probe for record in records if record.identity is not None}
+    for path in (path for path in (run / PROBES).glob("*.npz") if path.stem in named):
+        (target / PROBES).mkdir(exist_ok=True)
+        shutil.copyfile(path, target / PROBES / path.name)
     return len(records)
 
 

@@ -6,6 +6,7 @@ submissions/<encoder>/
     <suite>/records.jsonl       every unit of the suite (.bz2 in a compact submission)
     <suite>/predictions/<task>.npz  of every unit (of those that feed a board at all labels in a compact one)
     <suite>/condensed/<task>.npz    of a compact one: what the primary metric reads of the units of other boards
+    <suite>/probes/<digest>.npz the encoder's features of a few fixed images, for who reruns it
     badge.json                  written by `medssl verify`, never by the author
     refused.json                the same, where it found something wrong
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from bench.encoders.card import EncoderCard, read_card
 from bench.errors import SubmissionError, UserError
+from bench.identity import made_with
 from bench.runs.journal import RECORDS, read_records, records_file
 from bench.runs.kept import KeptPlan, kept_plan
 from bench.runs.records import Record
@@ -83,7 +85,8 @@ def _is_named_otherwise(folder: Path) -> bool:
 def _own(records: list[Record], card: EncoderCard, path: Path) -> list[Record]:
     seen: set[str] = set()
     for record in records:
-        if record.encoder != card.name or record.card_sha256 != card.sha256:
+        same = record.card_sha256 == card.sha256 or made_with(record.identity, card)
+        if record.encoder != card.name or not same:
             raise SubmissionError(
                 f"unit {record.unit.key} belongs to another encoder or another version of the card",
                 where=path,

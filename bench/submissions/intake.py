@@ -28,6 +28,7 @@ _KNOWN = (
     re.compile(r"encoder\.toml|badge\.json|refused\.json|training\.json|README\.md"),
     re.compile(rf"{_NAME}/records\.jsonl(\.bz2)?"),
     re.compile(rf"{_NAME}/(predictions|condensed)/{_NAME}\.npz"),
+    re.compile(rf"{_NAME}/probes/[0-9a-f]{{16}}\.npz"),
 )
 
 

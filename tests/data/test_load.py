@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -191,6 +192,7 @@ def test_pickled_arrays_are_refused(tiny, make_task, tmp_path):
 def test_a_prepared_copy_in_a_read_only_cache_is_enough(tiny, make_task, tmp_path, monkeypatch):
     np.savez(tmp_path / "t.npz", **tiny())
     task = make_task(reader="npz", file="t.npz")
+    monkeypatch.setattr("bench.data.held.JUST_NOW", 0)
     first = load_task(task, folder=tmp_path)
     for memo in (tmp_path / "home" / "digests").iterdir():
         memo.unlink()
@@ -201,3 +203,24 @@ def test_a_prepared_copy_in_a_read_only_cache_is_enough(tiny, make_task, tmp_pat
     monkeypatch.setattr("bench.data.held.write_atomic", refuse)
     monkeypatch.setattr("bench.data.store.lock", refuse)
     assert load_task(task, folder=tmp_path).sha256 == first.sha256
+
+
+def test_a_correction_is_seen_whatever_its_size_and_date(tiny, make_task, tmp_path, monkeypatch):
+    """Saved again with as many bytes, and with the date of before, as copying tools keep it."""
+    path, arrays = tmp_path / "t.npz", tiny()
+    np.savez(path, **arrays)
+    task = make_task(reader="npz", file="t.npz")
+    monkeypatch.setattr("bench.data.held.JUST_NOW", 0)
+    first, before = load_task(task, folder=tmp_path), path.stat()
+    arrays["test_labels"] = arrays["test_labels"][::-1].copy()
+    np.savez(path, **arrays)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert load_task(task, folder=tmp_path).sha256 != first.sha256
+
+
+def test_a_file_of_this_moment_is_not_remembered(tiny, make_task, tmp_path):
+    """Another change within the clock's tick would leave size and times as they are."""
+    np.savez(tmp_path / "t.npz", **tiny())
+    load_task(make_task(reader="npz", file="t.npz"), folder=tmp_path)
+    assert not list((tmp_path / "home").glob("digests/*"))

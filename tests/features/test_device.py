@@ -12,6 +12,7 @@ from bench.errors import RunError
 from bench.features.cache import feature_key
 from bench.features.device import pick_device, pick_dtype, place
 from bench.features.extract import extract
+from bench.identity import Measure
 
 
 @pytest.fixture
@@ -70,9 +71,13 @@ def test_each_way_of_computing_has_its_own_address() -> None:
     ways = [place(network(), "cpu"), place(network(), "cpu", precision="bf16"), network(), network()]
     ways[2].use_channels_last()
     ways[3].compile()
-    keys = [feature_key(encoder, "0" * 64, "train", False) for encoder in ways]
+
+    def key(encoder: Encoder) -> str:
+        return feature_key(Measure(encoder).computed("t", False), encoder.layout, "0" * 64, "-", False)
+
+    keys = [key(encoder) for encoder in ways]
     assert len(set(keys)) == 4
-    assert keys[0] == feature_key(network(), "0" * 64, "train", False), "plain float32 is the default's address"
+    assert keys[0] == key(network()), "plain float32 is the default's address"
 
 
 def test_deterministic_mode_refuses_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

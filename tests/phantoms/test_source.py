@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.data.dataset import arrays_of
 from bench.data.load import load_task, read_source
 from bench.data.sources.phantom import shuffled
-from bench.data.store import arrays_of
 from bench.data.task import read_suite, shipped_tasks
 from bench.errors import CardError, DataError
 from bench.files import sha256_arrays

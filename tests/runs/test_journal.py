@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bench.errors import RunError, UserError
-from bench.files import sha256_arrays
-from bench.runs.journal import Journal, read_outputs, read_records
+from bench.features.probe import Probe
+from bench.files import read_npz, sha256_arrays
+from bench.runs.journal import SUPERSEDED, Journal, read_outputs, read_records
 from bench.runs.records import Interval, Provenance, Record, Unit
 
 MADE_BY = Provenance(
@@ -92,12 +93,119 @@ def test_a_second_run_on_the_folder_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+def sealed(folder: Path) -> list[Record]:
+    """Three sealed units of two tasks."""
+    with Journal(folder) as journal:
+        for pair in (make("a", 0), make("a", 1), make("b", 0)):
+            journal.write(*pair)
+        return journal.seal()
+
+
+def test_what_does_not_hold_leaves_the_records_and_comes_back(tmp_path: Path) -> None:
+    first, second, third = sealed(tmp_path)
     with Journal(tmp_path) as journal:
-        journal.claim({"encoder_card": "a" * 64, "suite_fingerprint": "b" * 64})
-        journal.claim({"encoder_card": "a" * 64, "suite_fingerprint": "b" * 64})
-        with pytest.raises(RunError, match="suite fingerprint"):
-            journal.claim({"encoder_card": "a" * 64, "suite_fingerprint": "c" * 64})
+        journal.sort_out({first.unit.key}, lambda record: record)
+        assert read_records(tmp_path) == [second, third]
+        assert journal.done("a") == {second.unit.key}
+        assert journal.superseded == {first.unit.key: first}
+        assert journal.seal() == [second, third], "sealing alone loses nothing"
+        journal.sort_out((), lambda record: record)
+        assert read_records(tmp_path) == [first, second, third]
+        assert not (tmp_path / SUPERSEDED).exists()
+        assert not journal.lost([first, second, third])
+
+
+def test_a_unit_that_has_run_again_takes_the_place_of_the_old_record_and_predictions(tmp_path: Path) -> None:
+    first, *others = sealed(tmp_path)
+    again = first.model_copy(update={"status": "refused", "metrics": {}, "predictions_sha256": None})
+    with Journal(tmp_path) as journal:
+        journal.sort_out({first.unit.key}, lambda record: record)
+        journal.write(again, {})
+        assert journal.seal() == [again, *others]
+        assert not journal.superseded
+    assert not [name for name in read_npz(tmp_path / "predictions" / "a.npz") if name.startswith(first.unit.key)]
+    assert len(list(read_outputs(tmp_path, others))) == 2
+
+
+def test_a_kill_while_units_are_removed_costs_no_predictions(tmp_path: Path) -> None:
+    record, outputs = make()
+    with Journal(tmp_path) as journal:
+        journal.write(record, outputs)
+        journal.seal()
+        journal.write(record, outputs)
+        (tmp_path / "units" / f"{record.unit.key}.npz").unlink()
+        assert journal.seal() == [record]
+        assert not journal.lost([record])
+
+
+def test_records_that_hold_are_stamped(tmp_path: Path) -> None:
+    sealed(tmp_path)
+    with Journal(tmp_path) as journal:
+        journal.sort_out((), lambda record: record.model_copy(update={"encoder_version": "2"}))
+    assert {record.encoder_version for record in read_records(tmp_path)} == {"2"}
+
+
+def before_records(folder: Path, text: str) -> None:
+    path = folder / "records.jsonl"
+    path.write_text(text + path.read_text())
+
+
+def cut_records(folder: Path) -> None:
+    path = folder / "records.jsonl"
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def broken_unit(folder: Path) -> None:
+    (folder / "units").mkdir()
+    (folder / "units" / "a.knn-v1.100pct.7.json").write_text("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("damage", "left", "message"),
+    [
+        (lambda folder: before_records(folder, "{\n"), 3, "line 1: is not valid"),
+        (cut_records, 2, "line 3: is not valid"),
+        (lambda folder: (folder / "records.jsonl").write_bytes(b"\xff\x00\n"), 0, "records.jsonl, line 1"),
+        (lambda folder: (folder / "predictions" / "a.npz").write_bytes(b"PK"), 3, "a.npz: is not a readable npz"),
+        (broken_unit, 3, "pct.7.json"),
+    ],
+)
+def test_what_is_damaged_is_named_and_never_a_traceback(tmp_path: Path, damage, left: int, message: str) -> None:
+    records = sealed(tmp_path)
+    damage(tmp_path)
+    with Journal(tmp_path) as journal:
+        found = journal.records()
+        lost = journal.lost(found.values())
+        assert len(found) == left
+        assert set(lost) == ({r.unit.key for r in records if r.unit.task == "a"} if "a.npz" in message else set())
+        assert any(message in line for line in journal.damaged)
+        assert len(journal.damaged) == len(set(journal.damaged)) == 1
+        journal.write(*make("a", 5))
+        journal.sort_out(lost, lambda record: record)
+        assert "a.knn-v1.100pct.5" in {r.unit.key for r in journal.seal()}
+    with Journal(tmp_path) as journal:
+        assert not journal.lost(journal.records().values())
+        assert not journal.damaged
+
+
+def test_predictions_of_another_hash_or_none_are_lost(tmp_path: Path) -> None:
+    record, outputs = make()
+    with Journal(tmp_path) as journal:
+        journal.write(record, {"test": outputs["test"] + 1})
+        assert set(journal.lost([record])) == {record.unit.key}
+        assert set(journal.lost([make("b")[0]])) == {"b.knn-v1.100pct.0"}
+        assert not journal.lost([make("b", status="refused")[0]])
+
+
+def test_a_probe_is_kept_once_within_the_tolerance(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(6, 8)).astype(np.float32)
+    first, near, other = (Probe({"pooled 8": features * scale}) for scale in (1, 1 + 1e-6, 1.01))
+    journal = Journal(tmp_path)
+    assert journal.adopt(first).digest == first.digest
+    assert journal.adopt(near).digest == first.digest != near.digest
+    assert journal.adopt(other).digest == other.digest
+    (tmp_path / "probes" / f"{first.digest}.npz").write_bytes(b"PK")
+    assert journal.adopt(near).digest == near.digest, "a damaged probe is none"
 
 
 def test_an_unwritable_folder_is_one_message(tmp_path: Path) -> None:

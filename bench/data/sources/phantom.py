@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bench.data.dataset import Split, TaskSource
-from bench.data.store import arrays_of
+from bench.data.dataset import Split, TaskSource, arrays_of
 from bench.data.task import Task
 from bench.encoders.card import Sha256
 from bench.errors import CardError, DataError

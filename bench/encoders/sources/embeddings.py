@@ -41,6 +41,7 @@ class EmbeddingsSource(EncoderSource):
     """`files`: task name -> its file."""
 
     name = "embeddings"
+    places = frozenset({"files", "parameters"})
     adapter: Literal["embeddings"]
     files: Annotated[dict[Name, File], Field(min_length=1, max_length=1000)]
     parameters: Annotated[int, Field(ge=0)] = 0
@@ -49,7 +50,7 @@ class EmbeddingsSource(EncoderSource):
     def load(self, card: EncoderCard, place: Place) -> Encoder:
         paths = {task: inside(file.path, place, where=card.name) for task, file in self.files.items()}
         hashes = {task: verify(path, self.files[task].sha256, where=card.name) for task, path in paths.items()}
-        encoder = EmbeddingsEncoder(card, paths, self.parameters)
+        encoder = EmbeddingsEncoder(card, paths, self.parameters, hashes)
         encoder.weights_sha256 = sha256_text(canonical_json(hashes))
         return encoder
 
@@ -59,14 +60,20 @@ class EmbeddingsEncoder(Encoder):
 
     precomputed = True
 
-    def __init__(self, card: EncoderCard, paths: Mapping[str, Path], parameters: int) -> None:
+    def __init__(
+        self, card: EncoderCard, paths: Mapping[str, Path], parameters: int, hashes: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(card)
-        self._paths, self._parameters = paths, parameters
+        self._paths, self._parameters, self._hashes = paths, parameters, hashes or {}
         self._read = lru_cache(maxsize=2)(lambda task: read_embeddings(self._path(task)))
 
     @property
     def parameters(self) -> int:
         return self._parameters
+
+    def weights_for(self, task: str) -> str | None:
+        """SHA-256 of the task's file of features; None where there is none."""
+        return self._hashes.get(task)
 
     @property
     def tasks(self) -> list[str]:

@@ -33,6 +33,7 @@ class HuggingFaceSource(EncoderSource):
     """Either `repository` with `revision`, or `folder` below the card."""
 
     name = "huggingface"
+    places = frozenset({"repository", "revision", "folder", "sha256"})
     adapter: Literal["huggingface"]
     repository: Repository | None = None
     revision: Revision | None = None

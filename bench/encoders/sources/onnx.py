@@ -26,6 +26,7 @@ class OnnxSource(EncoderSource):
     """Keys of the `[source]` table. `external` names each file of external data with its sha256."""
 
     name = "onnx"
+    places = frozenset({"weights", "sha256", "external"})
     adapter: Literal["onnx"]
     weights: Annotated[str, Field(min_length=1, max_length=500)]
     sha256: Sha256 | None = None

@@ -19,6 +19,7 @@ class PythonSource(EncoderSource):
     """`file` defines `function(card, folder) -> Encoder`, a child of `bench.encoders.base.Encoder`."""
 
     name = "python"
+    places = frozenset({"file", "sha256"})
     adapter: Literal["python"]
     file: Annotated[str, StringConstraints(pattern=r"\.py$", max_length=500)]
     function: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")] = "load"

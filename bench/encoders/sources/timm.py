@@ -25,6 +25,7 @@ class TimmSource(EncoderSource):
     """Keys of the `[source]` table; see docs/encoders.md."""
 
     name = "timm"
+    places = frozenset({"weights", "sha256", "package", "repository", "revision"})
     adapter: Literal["timm"]
     model: Line
     weights: Annotated[str, Field(min_length=1, max_length=500)] | None = None

@@ -24,6 +24,7 @@ class TorchExportSource(EncoderSource):
     """Keys of the `[source]` table."""
 
     name = "torch-export"
+    places = frozenset({"weights", "sha256"})
     adapter: Literal["torch-export"]
     weights: Annotated[str, Field(min_length=1, max_length=500)]
     sha256: Sha256 | None = None

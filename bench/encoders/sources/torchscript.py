@@ -26,6 +26,7 @@ class TorchScriptSource(EncoderSource):
     """Keys of the `[source]` table."""
 
     name = "torchscript"
+    places = frozenset({"weights", "sha256"})
     adapter: Literal["torchscript"]
     weights: Annotated[str, Field(min_length=1, max_length=500)]
     sha256: Sha256 | None = None
