@@ -94,7 +94,10 @@ class World:
     def copy(self, root: Path) -> World:
         """The same, to be changed."""
         shutil.copytree(self.root, root)
-        return World(root)
+        world = World(root)
+        plan = world.out / "plan.json"
+        plan.write_text(plan.read_text().replace(str(self.root.resolve()), str(root.resolve())))
+        return world
 
     def card(self, name: str, *, title: str = "Mine", first: str = "dark", more: str | None = None) -> None:
         """Write a task's card."""

@@ -15,6 +15,7 @@ from bench.errors import UserError
 from bench.files import sha256_arrays
 from bench.leaderboard.collect import collect
 from bench.runs.journal import SUPERSEDED, Journal, read_outputs, read_records
+from bench.submissions.folder import read_results
 from benchmarks.identities import ALL, CHANGES, TARGETS, World, tried
 
 SAID = {
@@ -75,7 +76,7 @@ def test_the_card_that_is_shown_is_the_new_one_and_the_folder_can_be_read(world:
     )
     path.write_text(card_toml(card))
     with pytest.raises(UserError, match="another version of the card"):
-        collect([], local=[world.root / "runs"], tasks=world.tasks)
+        list(read_results(path.parent))
 
 
 def test_superseded_records_wait_until_their_unit_has_run_and_come_back_when_they_hold_again(world: World) -> None:

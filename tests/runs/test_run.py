@@ -61,7 +61,7 @@ def test_two_suites_share_a_folder_and_the_newest_card_is_shown(spec: RunSpec, t
     assert said == []
     assert read_card(kept).sha256 == card.sha256
     assert {result.suite: len(result.records) for result in read_results(kept.parent)} == {
-        "another": 1, "local": len(first),
+        "another": 1, "squares": len(first),
     }  # fmt: skip
 
 
