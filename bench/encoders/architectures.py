@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import timm
 import torch
+from timm import layers
 from torch import nn
 
 from bench.encoders.card import EncoderCard
@@ -13,25 +14,26 @@ from bench.errors import EncoderError
 from bench.strict import nearest
 
 OPTIONS = (
-    "img_size",
-    "patch_size",
-    "embed_dim",
-    "depth",
-    "num_heads",
-    "mlp_ratio",
-    "qkv_bias",
-    "init_values",
-    "class_token",
-    "reg_tokens",
-    "no_embed_class",
-    "global_pool",
-    "act_layer",
-    "depths",
-    "embed_dims",
-    "channels",
-    "output_stride",
+    *("img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio", "qkv_bias", "init_values"),
+    *("class_token", "reg_tokens", "no_embed_class", "pos_embed", "global_pool", "pre_norm", "final_norm", "fc_norm"),
+    *("qk_norm", "act_layer", "mlp_layer", "norm_layer", "depths", "embed_dims", "dims", "channels", "window_size"),
+    *("output_stride", "ref_feat_shape"),
 )
-"""What a card may change of an architecture. Nothing that names a file, an address or a class."""
+"""What a card may change of an architecture. Nothing that names a file, an address or a class outside `LAYERS`."""
+LAYERS: dict[str, dict[str, object]] = {
+    "act_layer": {
+        **{n: getattr(nn, n) for n in ("ReLU", "ReLU6", "GELU", "SiLU", "Hardswish", "LeakyReLU", "Tanh")},
+        **{n: n for n in ("relu", "relu6", "gelu", "gelu_tanh", "quick_gelu", "silu", "swish", "hard_swish")},
+    },
+    "mlp_layer": {n: getattr(layers, n) for n in ("Mlp", "GluMlp", "SwiGLU", "SwiGLUPacked")},
+    "norm_layer": {
+        "LayerNorm": layers.LayerNorm,
+        "RmsNorm": layers.RmsNorm,
+        "BatchNorm2d": nn.BatchNorm2d,
+        **{n: n for n in ("layernorm", "rmsnorm", "batchnorm2d")},
+    },
+}
+"""Layers a card may name, as timm's and torch's own code calls them (SwiGLUPacked: UNI2-h, Virchow, H0-mini)."""
 MAX_OPTION = 8_192
 MAX_DEPTH = 256
 MAX_PARAMETERS = 8 * 10**9
@@ -53,9 +55,8 @@ def build(
     for options the model does not take, and for more than 8 * 10^9 parameters.
     """
     _check_name(model, card.name)
-    arguments = dict(
-        checked_options(options or {}, card.name), num_classes=num_classes, in_chans=card.preprocessing.channels
-    )
+    arguments = {k: LAYERS[k][v] if k in LAYERS else v for k, v in checked_options(options or {}, card.name).items()}
+    arguments |= {"num_classes": num_classes, "in_chans": card.preprocessing.channels}
     try:
         with torch.device("meta"):
             bones = timm.create_model(model, pretrained=False, **arguments)
@@ -76,6 +77,13 @@ def checked_options(options: Mapping[str, object], where: str) -> Mapping[str, o
             raise EncoderError(f"unknown option {key[:80]!r}", where=where, fix=fix)
         numbers = value if isinstance(value, list) else [value]
         limit = MAX_DEPTH if key in ("depth", "depths") else MAX_OPTION
+        if key in LAYERS and value not in LAYERS[key]:
+            raise EncoderError(
+                f"option {key!r} is {str(value)[:80]!r}", where=where, fix=f"one of: {', '.join(LAYERS[key])}"
+            )
+        if key == "num_heads" and value == 0:
+            fix = "shapes do not tell it: see the authors' code; often embed_dim / 64"
+            raise EncoderError("option 'num_heads' is still a blank", where=where, fix=fix)
         if any(isinstance(n, (int, float)) and not 0 <= n <= limit for n in numbers):
             raise EncoderError(f"option {key!r} is out of range: {str(value)[:80]}", where=where)
     return options

@@ -47,6 +47,8 @@ class Encoder(ABC):
         self.device = torch.device("cpu")
         self.weights_sha256: str | None = card.source.get("sha256")
         """SHA-256 of the weights file, or of the tensors of a seeded network; None when there is neither."""
+        self.notes: tuple[str, ...] = ()
+        """What loading did to the weights beyond reading them, in words ("pos_embed resampled from ... to ...")."""
         self.autocast: torch.dtype | None = None
         """Type the network computes in; None is float32. Set by `bench.features.device.place`."""
         self._channels_last = False
@@ -129,7 +131,7 @@ class Encoder(ABC):
                 out = (self._compiled or self.forward)(x, dense)
             except torch.OutOfMemoryError:
                 raise
-            except (RuntimeError, AssertionError, ValueError) as error:
+            except (RuntimeError, AssertionError, ValueError, TypeError, LookupError, AttributeError) as error:
                 raise EncoderError(
                     f"the network refused images of shape {tuple(x.shape)}: {str(error)[:300]}",
                     where=self.card.name,

@@ -78,7 +78,8 @@ def _weights(encoder: Encoder) -> Finding:
     digest, adapter = encoder.weights_sha256, encoder.card.source["adapter"]
     if digest is None:
         return Finding("weights", "ok", f"none: made by hand ({adapter})")
-    return Finding("weights", "ok", f"loaded through {adapter!r}, sha256 {digest[:12]}", {"sha256": digest})
+    spoken = "; ".join([f"loaded through {adapter!r}, sha256 {digest[:12]}", *encoder.notes])
+    return Finding("weights", "ok", spoken, {"sha256": digest, "notes": list(encoder.notes)})
 
 
 def _precomputed(encoder: EmbeddingsEncoder) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 
 from torch import Tensor, nn
 
@@ -33,6 +34,7 @@ class TimmEncoder(Encoder):
     def __init__(self, card: EncoderCard, network: nn.Module) -> None:
         super().__init__(card)
         self._network = network.eval()
+        self._maps: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._check_card()
 
     @property
@@ -41,13 +43,16 @@ class TimmEncoder(Encoder):
 
     def forward(self, x: Tensor, dense: bool) -> Encoded:
         choice = self.card.features
+        if choice.pooling == "native" and not dense:
+            return Encoded(self._head(self._network.forward_features(x)), None)
         last, layers = self._run(x, {choice.layer, choice.grid_layer(dense)})
         here = layers[choice.layer]
-        if choice.pooling == "native":
-            pooled = self._network.forward_head(last, pre_logits=True).flatten(1)
-        else:
-            pooled = pool(choice.pooling, here.prefix, here.grid, where=self.card.name)
+        native = choice.pooling == "native"
+        pooled = self._head(last) if native else pool(choice.pooling, here.prefix, here.grid, where=self.card.name)
         return Encoded(pooled, layers[choice.grid_layer(dense)].grid if dense else None)
+
+    def _head(self, last: Tensor) -> Tensor:
+        return self._network.forward_head(last, pre_logits=True).flatten(1)
 
     def _run(self, x: Tensor, wanted: set[int]) -> tuple[Tensor | None, dict[int, Layer]]:
         """The raw last output (None when not wanted) and each wanted layer; one pass unless two inner layers are."""
@@ -70,17 +75,30 @@ class TimmEncoder(Encoder):
         grid, prefix = found if isinstance(found, (tuple, list)) else (found, None)
         return last, Layer(prefix, grid.permute(0, 2, 3, 1))
 
-    def _split(self, out: Tensor, x: Tensor) -> Layer:
-        if out.ndim == 4:
+    def _split(self, out: Tensor | list[Tensor], x: Tensor) -> Layer:
+        """The last output as prefix tokens and grid. The grid is what comes out, never worked out from the input."""
+        if isinstance(out, Tensor) and out.ndim == 4:
             channels_last = getattr(self._network, "output_fmt", "NCHW") == "NHWC"
             return Layer(None, out if channels_last else out.permute(0, 2, 3, 1))
-        if out.ndim != 3:
-            raise EncoderError(f"features have shape {tuple(out.shape)}, no patch grid in them", where=self.card.name)
-        prefix, patches = out[:, : self._tokens or 0], out[:, self._tokens or 0 :]
-        gh, gw = (side // p for side, p in zip(x.shape[-2:], self._patch_size or (1, 1), strict=True))
-        if gh * gw != patches.shape[1]:
-            raise EncoderError(f"{patches.shape[1]} patch tokens do not fill a {gh} x {gw} grid", where=self.card.name)
-        return Layer(prefix, patches.reshape(len(out), gh, gw, -1))
+        tokens = out if isinstance(out, Tensor) and out.ndim == 3 else None
+        if tokens is None or (layout := self._layout(tokens.shape[1], x)) is None:
+            # Class tokens alone, or several scales: the last map that timm itself gives.
+            return Layer(tokens, self._intermediate(x, LAST, also_last=False)[1].grid)
+        prefix, gh, gw = layout
+        return Layer(tokens[:, :prefix], tokens[:, prefix:].reshape(len(tokens), gh, gw, -1))
+
+    def _layout(self, count: int, x: Tensor) -> tuple[int, int, int] | None:
+        """(prefix tokens, gh, gw) of `count` tokens of a square input; None when they are no grid.
+
+        A network that does not state its prefix tokens is asked once for its last map, with one image of this size.
+        """
+        known, size = self._tokens, tuple(x.shape[-2:])
+        if known is not None and count > known and (side := isqrt(count - known)) ** 2 == count - known:
+            return known, side, side
+        if size not in self._maps:
+            self._maps[size] = tuple(self._intermediate(x[:1], LAST, also_last=False)[1].grid.shape[1:3])
+        gh, gw = self._maps[size]
+        return (count - gh * gw, gh, gw) if count >= gh * gw else None
 
     @property
     def _tokens(self) -> int | None:
@@ -88,9 +106,11 @@ class TimmEncoder(Encoder):
         return getattr(self._network, "num_prefix_tokens", None)
 
     @property
-    def _patch_size(self) -> tuple[int, int] | None:
-        size = getattr(getattr(self._network, "patch_embed", None), "patch_size", None)
-        return tuple(size) if isinstance(size, (tuple, list)) else None if size is None else (size, size)
+    def _patch_size(self) -> int | None:
+        """Side of square patches that do not overlap and must fill the input; None where the network has no such."""
+        projection = getattr(getattr(self._network, "patch_embed", None), "proj", None)
+        sides = {*getattr(projection, "kernel_size", ()), *getattr(projection, "stride", ())}
+        return sides.pop() if len(sides) == 1 and self._tokens is not None else None
 
     def _check_card(self) -> None:
         if self.card.features.pooling == "native" and self.card.features.layer != LAST:
@@ -100,7 +120,7 @@ class TimmEncoder(Encoder):
                 fix="choose 'mean', 'cls', 'cls+mean' or 'max' for another layer",
             )
         for size in {input_size(self.card.preprocessing, dense=dense) for dense in (False, True)}:
-            if self._patch_size is not None and any(size % side for side in self._patch_size):
+            if self._patch_size is not None and size % self._patch_size:
                 raise EncoderError(
-                    f"size {size} is not a multiple of the patch size {self._patch_size[0]}", where=self.card.name
+                    f"size {size} is not a multiple of the patch size {self._patch_size}", where=self.card.name
                 )

@@ -28,17 +28,24 @@ def encoded(outputs: Sequence[Tensor], card: EncoderCard, *, prefix_tokens: int,
             fix="return a global vector (n, d), tokens (n, t, c) or a map (n, c, h, w), at most one of each",
         )
     prefix, grid = _spatial(by_rank, prefix_tokens, card.name)
-    if card.features.pooling == "native":
-        if 2 not in by_rank:
+    return Encoded(features(by_rank.get(2), prefix, grid, card), grid if dense else None)
+
+
+def features(vector: Tensor | None, prefix: Tensor | None, grid: Tensor | None, card: EncoderCard) -> Tensor:
+    """The global vector (n, d) the card asks for, from what a network gave. Raises EncoderError when it is not there.
+
+    vector: (n, d), the network's own; prefix: (n, p, c), class and register tokens; grid: (n, gh, gw, c).
+    """
+    how = card.features.pooling
+    if how == "native":
+        if vector is None:
             raise EncoderError(
                 "has no global vector for pooling 'native'", where=card.name, fix="choose 'mean' or 'cls'"
             )
-        return Encoded(by_rank[2], grid if dense else None)
-    if grid is None:
-        raise EncoderError(
-            f"has no tokens or map for pooling {card.features.pooling!r}", where=card.name, fix="choose 'native'"
-        )
-    return Encoded(pool(card.features.pooling, prefix, grid, where=card.name), grid if dense else None)
+        return vector
+    if grid is None and not (how == "cls" and prefix is not None):
+        raise EncoderError(f"has no tokens or map for pooling {how!r}", where=card.name, fix="choose 'native'")
+    return pool(how, prefix, grid, where=card.name)
 
 
 def refuse_layers(card: EncoderCard) -> None:

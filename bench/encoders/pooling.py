@@ -9,10 +9,11 @@ from bench.errors import EncoderError
 from bench.words import Pooling
 
 
-def pool(how: Pooling, prefix: Tensor | None, grid: Tensor, *, where: str) -> Tensor:
+def pool(how: Pooling, prefix: Tensor | None, grid: Tensor | None, *, where: str) -> Tensor:
     """Global vector (n, d) of one layer.
 
-    prefix: (n, p, c) class and register tokens, the class token first, or None. grid: (n, gh, gw, c).
+    prefix: (n, p, c) class and register tokens, the class token first, or None. grid: (n, gh, gw, c); not needed for
+    "cls".
     "cls": the class token; "mean" and "max": over the grid; "cls+mean": both, concatenated (d = 2c).
     Raises EncoderError when there is no class token, or for "native", which only the network can do.
     """

@@ -1,57 +1,83 @@
-"""Putting a state dict into a network: strictly by name, or by order where only the naming differs."""
+"""Putting a state dict into a network: by name, with timm's own conversions, or by order where only naming differs."""
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
+from bench.encoders.cures import entries, mismatch
 from bench.errors import EncoderError
 
 KeyMapping = Literal["by-name", "by-order"]
+COUNTER = "num_batches_tracked"
+POSITIONS = ("pos_embed", "rel_pos", "relative_position", "relative_coords", "attention_bias")
+"""Parts of the names of position embeddings: the one kind of tensor that may be resampled to another size."""
 
 
 def state_at(held: object, entry: str | None, *, where: str) -> dict[str, Tensor]:
     """The state dict inside what a file holds; `entry` is a dotted path to it ("teacher", "model.encoder").
 
-    Raises EncoderError when the entry is missing, or what lies there is not a flat mapping of names to tensors.
+    What is not a tensor (an epoch, a configuration) is left out. Raises EncoderError when the entry is missing, or no
+    tensor lies there, naming where tensors do lie.
     """
+    place = held
     for key in entry.split(".") if entry else ():
-        if not isinstance(held, Mapping) or key not in held:
-            raise EncoderError(f"no entry {entry!r} in the weights file", where=where, fix=_entries(held))
-        held = held[key]
-    if not isinstance(held, Mapping) or not held or not all(isinstance(v, Tensor) for v in held.values()):
-        raise EncoderError("the weights file does not hold a flat state dict", where=where, fix=_entries(held))
-    return dict(held)
+        if not isinstance(place, Mapping) or key not in place:
+            raise EncoderError(f"no entry {entry!r} in the weights file", where=where, fix=entries(held))
+        place = place[key]
+    state = {str(k): v for k, v in place.items() if isinstance(v, Tensor)} if isinstance(place, Mapping) else {}
+    if not state:
+        what = f"entry {entry!r}" if entry else "the top level"
+        raise EncoderError(f"the weights file holds no flat state dict at {what}", where=where, fix=entries(held))
+    return state
 
 
-def select(state: Mapping[str, Tensor], prefix: str, drop: Sequence[str]) -> dict[str, Tensor]:
+def select(state: Mapping[str, Tensor], prefix: str, drop: Sequence[str] = ()) -> dict[str, Tensor]:
     """The tensors whose name starts with `prefix`, without it, less those that then start with one of `drop`."""
     kept = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
     return {name: value for name, value in kept.items() if not name.startswith(tuple(drop))}
 
 
-def put(network: nn.Module, state: Mapping[str, Tensor], how: KeyMapping, *, where: str) -> None:
-    """Load `state` into `network`, all of it and nothing missing. Raises EncoderError naming the first mismatch."""
-    network.load_state_dict(match(network, state, how, where=where), strict=True)
+def under(state: Mapping[str, Tensor], prefix: str, *, where: str) -> dict[str, Tensor]:
+    """`select` by prefix alone. Raises EncoderError, naming how names do begin, when none begins so."""
+    if kept := select(state, prefix):
+        return kept
+    heads = Counter(name.split(".")[0] for name in state).most_common(8)
+    spoken = ", ".join(f"{head[:60]!r} ({n})" for head, n in heads)
+    raise EncoderError(f"no name in the weights file begins with {prefix!r}", where=where, fix=f"they begin: {spoken}")
 
 
-def match(network: nn.Module, state: Mapping[str, Tensor], how: KeyMapping, *, where: str) -> dict[str, Tensor]:
-    """`state` under the names of `network` (a skeleton will do). Raises EncoderError naming the first mismatch."""
-    state = by_order(network, state, where=where) if how == "by-order" else dict(state)
-    _refuse_mismatch(network, state, where)
-    return state
+def fit(
+    network: nn.Module, state: Mapping[str, Tensor], drop: Sequence[str], how: KeyMapping, *, where: str
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """`state` as `network` takes it (a skeleton will do), and what was done to it beyond naming, in words.
+
+    By name, a file that does not fit as it is goes through timm's own conversion of the architecture (other names,
+    registers, position embeddings of another size). Raises EncoderError naming all that does not match, and the cure.
+    """
+    kept = select(state, "", drop)
+    if how == "by-order":
+        return by_order(network, kept, where=where), ()
+    if plain := _exact(network, kept):
+        return plain, ()
+    if (converted := _converted(network, state, drop)) and (fitting := _exact(network, converted)):
+        return fitting, _changes(kept, fitting)
+    raise mismatch(network.state_dict(), kept, where=where)
 
 
 def by_order(network: nn.Module, state: Mapping[str, Tensor], *, where: str) -> dict[str, Tensor]:
     """`state` under the network's own names, matched by position.
 
-    Batch-norm counters are matched apart, because older files lack them; a missing counter is left as it is.
+    Batch-norm counters are matched apart, because older files lack them; a missing counter is zero.
     Raises EncoderError naming the first place where the shapes differ, or the first name without a partner.
     """
     wanted = network.state_dict()
-    ours, theirs = ([n for n in names if not n.endswith("num_batches_tracked")] for names in (wanted, state))
+    ours, theirs = ([n for n in names if not n.endswith(COUNTER)] for names in (wanted, state))
     for i, (a, b) in enumerate(zip(ours, theirs, strict=False)):
         if wanted[a].shape != state[b].shape:
             raise EncoderError(
@@ -68,31 +94,46 @@ def by_order(network: nn.Module, state: Mapping[str, Tensor], *, where: str) -> 
             where=where,
         )
     renamed = {a: state[b] for a, b in zip(ours, theirs, strict=True)}
-    return {name: renamed.get(name, value) for name, value in wanted.items()}
+    return {name: renamed[name] if name in renamed else torch.tensor(0) for name in wanted}
 
 
-def _refuse_mismatch(network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+def _exact(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """`state` with absent batch-norm counters at zero, when its names and shapes are the network's; else None."""
     wanted = network.state_dict()
-    missing, extra = [n for n in wanted if n not in state], [n for n in state if n not in wanted]
-    if missing or extra:
-        parts = [
-            f"{len(names)} {label} (first: {names[0][:100]!r})"
-            for label, names in (("missing from the file", missing), ("unknown to the network", extra))
-            if names
-        ]
-        raise EncoderError(
-            f"names do not match: {', '.join(parts)}",
-            where=where,
-            fix="see 'prefix', 'drop', 'entry', 'num_classes' and 'key_mapping' in docs/encoders.md",
-        )
-    for name, value in wanted.items():
-        if value.shape != state[name].shape:
-            raise EncoderError(
-                f"{name!r} is {tuple(state[name].shape)} in the file, {tuple(value.shape)} in the network", where=where
-            )
+    counters = {n: torch.tensor(0) for n in wanted if n.endswith(COUNTER) and n not in state}
+    whole = {**state, **counters}
+    same = whole.keys() == wanted.keys() and all(whole[n].shape == wanted[n].shape for n in wanted)
+    return whole if same else None
 
 
-def _entries(held: object) -> str | None:
-    if isinstance(held, Mapping) and held:
-        return "it has: " + ", ".join(str(k)[:40] for k in list(held)[:8])
-    return None
+def _converted(network: nn.Module, state: Mapping[str, Tensor], drop: Sequence[str]) -> dict[str, Tensor] | None:
+    """`state` through the `checkpoint_filter_fn` of timm's module; None where it has none or cannot.
+
+    A tensor may only be renamed, split or reshaped; its size may change where it holds positions, nowhere else.
+    """
+    convert = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if convert is None:
+        return None
+    # timm tells DINOv2's files by their mask token; with registers they are DINOv2's without one too.
+    marked = {"mask_token": torch.zeros(1)} if "register_tokens" in state else {}
+    try:
+        out = convert({**marked, **state}, network)
+    except Exception:  # a filter meets names it was not written for: any error means that it does not apply
+        return None
+    out = {str(k): v for k, v in out.items() if isinstance(v, Tensor)}
+    sizes = {v.numel() for v in state.values()}
+    resized = [n for n, v in out.items() if n in state and v.numel() != state[n].numel()]
+    resized += [n for n, v in out.items() if "patch_embed" in n and v.numel() not in sizes]
+    return select(out, "", drop) if all(any(p in n for p in POSITIONS) for n in resized) else None
+
+
+def _changes(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """What the conversion did: names that are new, and shapes that differ."""
+    renamed = sum(name not in before and not name.endswith(COUNTER) for name in after)
+    resized = [n for n, v in after.items() if n in before and v.shape != before[n].shape]
+    notes = [f"{renamed} tensors renamed as timm does"] if renamed else []
+    if resized:
+        was, now = (tuple(state[resized[0]].shape) for state in (before, after))
+        more = f" and {len(resized) - 1} others" if len(resized) > 1 else ""
+        notes.append(f"{resized[0]}{more} resampled from {was} to {now}")
+    return tuple(notes)

@@ -5,22 +5,21 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import stat
-import warnings
-import zipfile
 from pathlib import Path
-from pickle import UnpicklingError
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from bench.encoders.shards import joint_sha256
 from bench.encoders.source import Place
+from bench.encoders.torch_files import read_torch
 from bench.errors import EncoderError
 from bench.files import sha256_file
 
 MAX_BYTES = 32 << 30
+BLANK = "0" * 64
+"""The sha256 of a template: not filled in yet."""
 
 
 def inside(name: str, place: Place, *, where: str) -> Path:
@@ -72,6 +71,9 @@ def verify_all(paths: list[Path], sha256: str | None, *, where: str) -> str:
     actual = joint_sha256(found) if len(paths) > 1 else found[paths[0].name]
     if sha256 is None:
         raise EncoderError("the card does not say the weights' sha256", where=where, fix=f'add sha256 = "{actual}"')
+    if sha256 == BLANK:
+        fix = f'write sha256 = "{actual}"'
+        raise EncoderError(f"the sha256 of {path.name} is still the template's blank", where=where, fix=fix)
     if actual != sha256:
         raise EncoderError(
             f"{paths[0].name} has sha256 {actual}, the card says {sha256}",
@@ -82,18 +84,25 @@ def verify_all(paths: list[Path], sha256: str | None, *, where: str) -> str:
 
 
 def read_state(path: Path, *, where: str) -> dict[str, object]:
-    """What a `.safetensors`, or a `.pth`, `.pt`, `.bin` or `.ckpt` file holds, read without running anything in it.
+    """What a `.safetensors` file, or any file of `torch.save`, holds, read without running anything in it.
 
-    The second kind is a pickle: torch's `weights_only` reader allows tensors and plain containers and refuses the
-    rest before it is built. Raises EncoderError.
+    The second kind (`.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar`, `.torch`, ...) is told by its first bytes, not by its
+    name. Raises EncoderError.
     """
     if path.suffix == ".safetensors":
         return _read_safetensors(path, where)
-    if path.suffix in (".pth", ".pt", ".bin", ".ckpt"):
-        return _read_torch(path, where)
+    if is_torch_file(path):
+        return read_torch(path, where=where)
     raise EncoderError(
-        f"{path.name} is not a weights file", where=where, fix="use .safetensors, .pth, .pt, .bin or .ckpt"
+        f"{path.name} is not a weights file", where=where, fix="use .safetensors, or a file of torch.save"
     )
+
+
+def is_torch_file(path: Path) -> bool:
+    """Whether a file begins as `torch.save` writes it, today or before: a zip archive or a pickle."""
+    with open(path, "rb") as file:
+        head = file.read(4)
+    return head[:4] == b"PK\x03\x04" or head[:1] == b"\x80" or path.suffix in (".pth", ".pt", ".bin", ".ckpt")
 
 
 def _read_safetensors(path: Path, where: str) -> dict[str, Tensor]:
@@ -101,48 +110,6 @@ def _read_safetensors(path: Path, where: str) -> dict[str, Tensor]:
         return load_file(path, device="cpu")
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise EncoderError(f"{path.name} is not a valid safetensors file: {str(error)[:200]}", where=where) from None
-
-
-def _read_torch(path: Path, where: str) -> dict[str, object]:
-    _refuse_compressed(path, where)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about the pickle protocol; a refusal says more
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        UnpicklingError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        OSError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-        OverflowError,
-        MemoryError,
-        UnicodeDecodeError,
-    ) as error:
-        raise EncoderError(
-            f"{path.name} cannot be read as tensors only: {str(error).splitlines()[0][:200]}",
-            where=where,
-            fix="save the state dict alone, as safetensors or with torch.save(model.state_dict(), ...)",
-        ) from None
-
-
-def _refuse_compressed(path: Path, where: str) -> None:
-    """torch stores its members uncompressed; a compressed one could unpack to any size."""
-    if not zipfile.is_zipfile(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            packed = any(i.compress_type != zipfile.ZIP_STORED for i in archive.infolist())
-            total = sum(i.file_size for i in archive.infolist())
-    except zipfile.BadZipFile as error:
-        raise EncoderError(f"{path.name} is a damaged archive: {error}", where=where) from None
-    if packed or total > 2 * path.stat().st_size:
-        raise EncoderError(f"{path.name} is a compressed archive; torch does not write those", where=where)
 
 
 def _regular(path: Path, where: str) -> Path:

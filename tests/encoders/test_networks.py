@@ -101,7 +101,7 @@ def test_by_name_with_a_classifier_to_take_off(make_card, load, tmp_path, images
     source["sha256"] = sha256_file(tmp_path / "w.safetensors")
     encoder = load(source, tmp_path, preprocessing=SMALL)
     assert encoder.encode(images).pooled.shape == (10, 512)
-    with pytest.raises(UserError, match=r"2 unknown to the network \(first: 'fc.bias'\)"):
+    with pytest.raises(UserError, match=r"2 unknown to the network \('fc.bias', 'fc.weight'\)"):
         load({**source, "num_classes": 0}, tmp_path, preprocessing=SMALL)
     dropped = load({**source, "num_classes": 0, "drop": ["fc."]}, tmp_path, preprocessing=SMALL)
     assert torch.equal(dropped.encode(images).pooled, encoder.encode(images).pooled)
@@ -123,3 +123,35 @@ def test_efficientnet_lite0_from_its_package(images):
     out = encoder.encode(images[:2], dense=True)
     assert out.pooled.shape == (2, 1280)
     assert out.grid.shape == (2, 16, 16, 112)
+
+
+@pytest.mark.parametrize(
+    ("model", "exact"),
+    [("vitamin_small_224", True), ("resmlp_12_224", True), ("levit_128s", True), ("pit_ti_224", True),
+     ("hiera_tiny_224", True), ("volo_d1_224", False), ("tnt_s_patch16_224", False), ("coat_tiny", True)],
+)  # fmt: skip
+def test_every_family_gives_the_map_that_timm_gives(model, exact, make_card, images):
+    card = make_card({}, preprocessing={"size": 224, "mean": [0.5], "std": [0.5]}, features={"pooling": "native"})
+    encoder = TimmEncoder(card, build(card, model, seed=1))
+    out = encoder.encode(images[:1], dense=True)
+    x = prepare(images[:1], card.preprocessing)
+    with torch.inference_mode():
+        (right,) = encoder.module.forward_intermediates(x, indices=1, intermediates_only=True, output_fmt="NCHW")
+        head = encoder.module.forward_head(encoder.module.forward_features(x), pre_logits=True)
+    right = right.permute(0, 2, 3, 1)
+    torch.testing.assert_close(out.pooled, head)
+    assert out.grid.shape == right.shape
+    if exact:  # the others norm their last output, and not what lies before it
+        torch.testing.assert_close(out.grid, right, atol=1e-4, rtol=1e-4)
+
+
+def test_swiglu_by_the_names_of_layers(make_card):
+    options = {"img_size": 28, "depth": 1, "num_heads": 2, "embed_dim": 32, "mlp_ratio": 5.33334, "reg_tokens": 8,
+               "mlp_layer": "SwiGLUPacked", "act_layer": "SiLU", "no_embed_class": True}  # fmt: skip
+    network = build(make_card({}), "vit_giant_patch14_224", options=options)
+    assert network.blocks[0].mlp.fc1.weight.shape == (170, 32)
+    assert network.blocks[0].mlp.fc2.weight.shape == (32, 85)
+    with pytest.raises(EncoderError, match=r"option 'mlp_layer' is 'os.system' .one of: Mlp"):
+        build(make_card({}), "vit_giant_patch14_224", options={**options, "mlp_layer": "os.system"})
+    with pytest.raises(EncoderError, match="'num_heads' is still a blank"):
+        build(make_card({}), "vit_giant_patch14_224", options={**options, "num_heads": 0})

@@ -52,7 +52,13 @@ def test_missing_file(weights, load, tmp_path):
 
 
 def test_wrong_hash(weights, load, tmp_path):
-    with pytest.raises(EncoderError, match=r"has sha256 [0-9a-f]{64}, the card says 0{64}"):
+    with pytest.raises(EncoderError, match=r"has sha256 [0-9a-f]{64}, the card says 1{64}"):
+        load(weights(sha256="1" * 64), tmp_path)
+
+
+def test_zeros_of_a_template_are_a_blank(weights, load, tmp_path):
+    right = weights()["sha256"]
+    with pytest.raises(EncoderError, match=f'still the template\'s blank .write sha256 = "{right}"'):
         load(weights(sha256="0" * 64), tmp_path)
 
 
@@ -129,7 +135,7 @@ def test_hub_file_goes_through_the_same_checks(weights, load, tmp_path, hub):
     hub.repos["owner/model"] = Repo({"a" * 40: {"w.safetensors": (tmp_path / "w.safetensors").read_bytes()}}, "a" * 40)
     assert load(source, tmp_path / "elsewhere").weights_sha256 == source["sha256"]
     with pytest.raises(EncoderError, match="the card says"):
-        load({**source, "sha256": "0" * 64}, tmp_path)
+        load({**source, "sha256": "1" * 64}, tmp_path)
 
 
 # --- weights that are not weights
@@ -375,6 +381,24 @@ def test_onnx_small_model_runs(load, tmp_path, images):
         load(_onnx(tmp_path / "w.onnx", _flat()), tmp_path, **{**NATIVE, "features": {"layer": 3}})
 
 
+def test_onnx_with_the_batch_of_its_export_inside_runs_image_by_image(load, tmp_path, images):
+    onnx = pytest.importorskip("onnx")
+    shape = onnx.numpy_helper.from_array(np.array([1, 192]), "shape")
+    source = _onnx(tmp_path / "w.onnx", [onnx.helper.make_node("Reshape", ["x", "shape"], ["y"])], [shape])
+    encoder = load(source, tmp_path, **NATIVE)
+    whole = encoder.encode(images).pooled
+    flat = load(_onnx(tmp_path / "f.onnx", _flat()), tmp_path, **NATIVE)
+    torch.testing.assert_close(whole, flat.encode(images).pooled)
+    assert "image by image" in encoder.notes[0]
+    lost = onnx.numpy_helper.from_array(np.array([1, -1]), "shape")
+    source = _onnx(tmp_path / "w.onnx", [onnx.helper.make_node("Reshape", ["x", "shape"], ["y"])], [lost])
+    torch.testing.assert_close(load(source, tmp_path, **NATIVE).encode(images).pooled, whole)
+    wrong = onnx.numpy_helper.from_array(np.array([1, 7]), "shape")
+    source = _onnx(tmp_path / "w.onnx", [onnx.helper.make_node("Reshape", ["x", "shape"], ["y"])], [wrong])
+    with pytest.raises(EncoderError, match=r"refused|contradict"):
+        load(source, tmp_path, **NATIVE).encode(images)
+
+
 def test_onnx_custom_operator(load, tmp_path):
     source = _onnx(tmp_path / "w.onnx", _flat(domain="evil"), more_opsets=["evil"])
     with pytest.raises(EncoderError, match="custom operator evil::Flatten"):
@@ -424,7 +448,7 @@ def test_onnx_external_data_must_be_named_and_hashed(load, tmp_path, images):
     with pytest.raises(EncoderError, match=r'external = \{ "w\.bin" = "[0-9a-f]{64}" \}'):
         load(source, tmp_path, **NATIVE)
     with pytest.raises(EncoderError, match="the card says"):
-        load({**source, "external": {"w.bin": "0" * 64}}, tmp_path, **NATIVE)
+        load({**source, "external": {"w.bin": "1" * 64}}, tmp_path, **NATIVE)
     good = {**source, "external": {"w.bin": sha256_file(tmp_path / "w.bin")}}
     assert load(good, tmp_path, **NATIVE).encode(images).pooled.max() > 1.5
 

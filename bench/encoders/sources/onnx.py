@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -64,18 +65,38 @@ class OnnxEncoder(Encoder):
         return self
 
     def forward(self, x: Tensor, dense: bool) -> Encoded:
-        outputs = by_batch(self._run, x, self._batch)
+        try:
+            outputs = by_batch(self._run, x, self._batch)
+        except EncoderError:
+            if len(x) == 1 or self._batch is not None:
+                raise
+            outputs = self._one_by_one(x)
         return encoded(outputs, self.card, prefix_tokens=self._prefix_tokens, dense=dense)
+
+    def _one_by_one(self, x: Tensor) -> Sequence[Tensor]:
+        """For a graph that says any batch and holds the batch of its export inside (a Reshape to [1, ...])."""
+        try:
+            outputs = by_batch(self._run, x, 1)
+        except EncoderError as error:
+            raise EncoderError(f"{error.what}; alone in its batch, an image fails too", where=error.where) from None
+        self._batch = 1
+        self.notes = ("the graph was exported for a batch of one image; it is run image by image",)
+        return outputs
 
     def _run(self, x: Tensor) -> list[Tensor]:
         values = np.ascontiguousarray(x.cpu().numpy(), dtype=self._dtype)
         try:
             outputs = self._session.run(None, {self._input: values})
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
-            raise EncoderError(
-                f"onnxruntime refused images of shape {tuple(x.shape)}: {str(error)[:300]}", where=self.card.name
-            ) from None
+            raise self._refusal(x, str(error)[:300]) from None
+        if lost := [np.shape(out) for out in outputs if np.shape(out)[:1] != (len(x),)]:
+            raise self._refusal(x, f"it returns {lost[0]}")
         return [torch.from_numpy(np.asarray(out)).to(self.device) for out in outputs]
+
+    def _refusal(self, x: Tensor, why: str) -> EncoderError:
+        return EncoderError(
+            f"onnxruntime refused a batch of {len(x)} images, shape {tuple(x.shape)}: {why}", where=self.card.name
+        )
 
     def _open(self) -> None:
         self._session = _need("onnxruntime", self._make_session, self.card.name)
@@ -95,7 +116,7 @@ class OnnxEncoder(Encoder):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.use_deterministic_compute = True
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what it would print is raised, too
         try:
             return onnxruntime.InferenceSession(str(self._path), options, providers=[wanted])
         except Exception as error:  # onnxruntime's own classes derive from Exception alone

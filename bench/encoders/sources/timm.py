@@ -14,11 +14,11 @@ from bench.encoders.card import EncoderCard, Line, Sha256
 from bench.encoders.hub import Repository, Revision, fetch
 from bench.encoders.networks import TimmEncoder
 from bench.encoders.source import EncoderSource, Place
-from bench.encoders.statedict import KeyMapping, match, put, select, state_at
+from bench.encoders.statedict import KeyMapping, fit, state_at, under
 from bench.encoders.weights import in_package, inside, read_state, verify
 from bench.errors import EncoderError
 
-Options = dict[str, int | float | bool | str | list[int]]
+Options = dict[str, int | float | bool | str | list[int] | list[float]]
 
 
 class TimmSource(EncoderSource):
@@ -49,15 +49,17 @@ class TimmSource(EncoderSource):
     def load(self, card: EncoderCard, place: Place) -> Encoder:
         path = self._find(card, place)
         sha256 = verify(path, self.sha256, where=card.name)
-        state = select(state_at(read_state(path, where=card.name), self.entry, where=card.name), self.prefix, self.drop)
+        state = state_at(read_state(path, where=card.name), self.entry, where=card.name)
+        state = under(state, self.prefix, where=card.name)
         arguments = {"options": self.options, "num_classes": self.num_classes}
-        match(build(card, self.model, skeleton=True, **arguments), state, self.key_mapping, where=card.name)
+        bones = build(card, self.model, skeleton=True, **arguments)
+        state, notes = fit(bones, state, self.drop, self.key_mapping, where=card.name)
         network = build(card, self.model, **arguments)
-        put(network, state, self.key_mapping, where=card.name)
+        network.load_state_dict(state, strict=True)
         if self.num_classes:
             network.reset_classifier(0)
         encoder = TimmEncoder(card, network)
-        encoder.weights_sha256 = sha256
+        encoder.weights_sha256, encoder.notes = sha256, notes
         return encoder
 
     def _find(self, card: EncoderCard, place: Place) -> Path:

@@ -1,0 +1,86 @@
+"""What a transformers folder says of itself, looked over before the library reads it."""
+
+from __future__ import annotations
+
+import json
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.encoders.weights import read_state
+from bench.errors import EncoderError
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+MAX_CONFIG_BYTES = 1 << 20
+MAX_LAYERS = 1024
+POOLER = 20_000_000
+"""Parameters that may be missing from a file: a pooler nobody uses."""
+FORBIDDEN = ("auto_map", "quantization_config", "custom_pipelines", "_attn_implementation", "attn_implementation")
+"""Config keys that lead to code or kernels outside the transformers library."""
+
+
+def check_config(path: Path, where: str) -> None:
+    """EncoderError when the config asks for code or kernels from elsewhere, or an adapter lies beside it."""
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise EncoderError(f"{CONFIG} is over the limit of {MAX_CONFIG_BYTES:,} bytes", where=where)
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise EncoderError(f"{CONFIG} is not valid JSON: {str(error)[:200]}", where=where) from None
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise EncoderError(f"{CONFIG} names no 'model_type'", where=where)
+    if found := _forbidden(config):
+        raise EncoderError(f"{CONFIG} asks for code from elsewhere ({found!r})", where=where, fix=f"remove {found!r}")
+    if deep := _too_deep(config):
+        raise EncoderError(f"{CONFIG}: {deep!r} is over the limit of {MAX_LAYERS} layers", where=where)
+    if (path.parent / "adapter_config.json").exists():
+        raise EncoderError("the folder holds a PEFT adapter", where=where, fix="merge it into the weights")
+
+
+def _parts(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The config and the configs of its parts (vision_config and so on)."""
+    return [config, *(v for v in config.values() if isinstance(v, dict))]
+
+
+def _forbidden(config: dict[str, Any]) -> str | None:
+    return next((key for part in _parts(config) for key in FORBIDDEN if part.get(key)), None)
+
+
+def _too_deep(config: dict[str, Any]) -> str | None:
+    """A key that asks for more layers than any encoder has; they would be built before the weights are looked at."""
+    for part in _parts(config):
+        for key, value in part.items():
+            counts = value if isinstance(value, list) else [value]
+            total = sum(n for n in counts if isinstance(n, int))
+            if ("layer" in key or "depth" in key or "block" in key) and total > MAX_LAYERS:
+                return key
+    return None
+
+
+def refuse_oversized(folder: Path, files: list[Path], where: str) -> None:
+    """EncoderError when the config describes a network far larger than the weights, before it takes memory."""
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):
+        bones = AutoModel.from_config(config, trust_remote_code=False)
+    held = sum(_held(file, where) for file in files)
+    asked = sum(p.numel() for p in bones.parameters())
+    if asked > 1.5 * held + POOLER:
+        raise EncoderError(f"{CONFIG} describes {asked:,} parameters, {files[0].name} holds {held:,}", where=where)
+
+
+def _held(path: Path, where: str) -> int:
+    """Numbers in a weights file."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        return sum(value.numel() for value in read_state(path, where=where).values() if isinstance(value, Tensor))
+    try:
+        with safe_open(path, framework="pt") as file:
+            return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - not a mapping
+    except SafetensorError as error:
+        raise EncoderError(f"{path.name} is not a valid safetensors file: {str(error)[:200]}", where=where) from None
