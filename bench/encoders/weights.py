@@ -73,7 +73,7 @@ def verify_all(paths: list[Path], sha256: str | None, *, where: str) -> str:
         raise EncoderError("the card does not say the weights' sha256", where=where, fix=f'add sha256 = "{actual}"')
     if sha256 == BLANK:
         fix = f'write sha256 = "{actual}"'
-        raise EncoderError(f"the sha256 of {path.name} is still the template's blank", where=where, fix=fix)
+        raise EncoderError(f"the sha256 of {paths[0].name} is still the template's blank", where=where, fix=fix)
     if actual != sha256:
         raise EncoderError(
             f"{paths[0].name} has sha256 {actual}, the card says {sha256}",
