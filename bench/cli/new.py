@@ -39,12 +39,18 @@ DEFAULTS = {
 @click.option("--size", type=int, help="Image size in pixels.")
 @click.option("--normalisation", help="imagenet, half (0.5, 0.5), identity (0, 1), clip; edit the card for others.")
 @click.option("--pooling", help="native, cls, mean, cls+mean, max.")
+@click.option("--from", "source", type=click.Path(exists=True, path_type=Path), help="File or folder to recognise.")
 @click.option("--yes", is_flag=True, help="Ask nothing; take the defaults for what is not given.")
-def COMMAND(name: str, out: Path | None, title: str | None, weights: Path | None, yes: bool, **given: Any) -> None:
+def COMMAND(
+    name: str, out: Path | None, title: str | None, weights: Path | None, source: Path | None, yes: bool, **given: Any
+) -> None:
     """Write NAME/encoder.toml. Asks for what the options leave open."""
     from bench.encoders.new import Answers, write_card
 
     folder = out or Path(name)
+    if source is not None:
+        _from(source, {"name": name, "title": title, **given}, folder)
+        return
     said = {"name": name, "title": title or name, **_asked(given, ask=not yes and _interactive())}
     said["method"] = said.get("method") or said["title"]
     path = write_card(Answers(weights=weights, **said), folder)
@@ -53,6 +59,16 @@ def COMMAND(name: str, out: Path | None, title: str | None, weights: Path | None
         what = "files of features" if said["adapter"] == "embeddings" else "weights"
         click.echo(f"Put the {what} beside it and name them with their sha256 under [source].")
     click.echo(f"Next: medssl check {quote(str(folder))}")
+
+
+def _from(source: Path, said: dict[str, Any], folder: Path) -> None:
+    from bench.encoders.new import write_found
+
+    path, assumed = write_found(source, said, folder)
+    click.echo(f"Wrote {path}. Assumed, please check:")
+    for line in assumed:
+        click.echo(f"  {line}")
+    click.echo(f"Next: medssl check {quote(str(folder))}  # names what is left for you to fill in")
 
 
 def _interactive() -> bool:

@@ -17,7 +17,7 @@ import click
     type=click.Path(exists=True, path_type=Path),
     help="Folder with your own task cards, or one card; alone, it is the suite.",
 )
-@click.option("--task", "only", multiple=True, help="Only this task of the suite (may be repeated).")
+@click.option("--task", "only", multiple=True, help="Only these tasks of the suite: a,b (may be repeated).")
 @click.option("--out", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder for results.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--precision", default="auto", show_default=True, help="auto (bf16 on a GPU that has it), fp32, bf16.")
@@ -74,7 +74,7 @@ def COMMAND(
         encoder=encoder or "",
         suite=suite or (None if tasks else "phantom-v1"),
         tasks=str(tasks) if tasks else None,
-        only=only,
+        only=tuple(name.strip() for names in only for name in names.split(",") if name.strip()),
         out=str(out),
         device=device,
         precision=precision,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
+from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
 from bench.strict import NAME, SHA256, Strict, read_toml
 from bench.words import Access, Domain, Grey, Objective, Paradigm, Pooling
@@ -114,7 +115,22 @@ class EncoderCard(Strict):
         return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True, exclude=unset)))
 
 
+BLANKS = ("authors", "licence", "paradigm", "objective", "method")
+"""What only its author knows about an encoder: `medssl new --from` leaves it empty."""
+
+
+def refuse_blanks(values: dict[str, Any], where: object) -> None:
+    """CardError naming every blank of a card that was written for its author to fill in."""
+    if empty := [key for key in BLANKS if values.get(key) in ("", [""], [])]:
+        words = {"paradigm": ", ".join(get_args(Paradigm)), "objective": "a word of bench/words.py"}
+        spoken = ", ".join(f"{key} ({words[key]})" if key in words else key for key in empty)
+        many = "blanks" if len(empty) > 1 else "blank"
+        raise CardError(f"{len(empty)} {many} to fill in: {spoken}", where=where)
+
+
 def read_card(path: Path) -> EncoderCard:
     """Read `encoder.toml`, or the one inside a folder. Raises CardError."""
     path = path / "encoder.toml" if path.is_dir() else path
-    return EncoderCard.parse(read_toml(path), where=path)
+    values = read_toml(path)
+    refuse_blanks(values, path)
+    return EncoderCard.parse(values, where=path)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from bench.encoders.card import EncoderCard
 from bench.encoders.load import source_of
+from bench.encoders.recognise import recognise
+from bench.encoders.write_card import toml_value
 from bench.errors import CardError
 from bench.files import sha256_file, write_atomic
 
@@ -103,6 +105,34 @@ pooling = {pooling}  # native, cls, mean, cls+mean, max
 # layer = -1                   # -1 is the last
 # dense_layer = -2             # for dense tasks, a finer stage of a CNN
 """
+FOUND = """# What this encoder is, where its weights are, and how images must be prepared for it.
+# Written from {path}. Assumed, please check:
+{assumed}
+# Empty values are for you to fill in; check names them: medssl check {folder}
+schema = 1
+name = {name}
+version = "1"
+title = {title}
+authors = [{author}]
+licence = {licence}
+
+# contrastive, predictive (non-contrastive), generative, hybrid; reference: not self-supervised
+paradigm = {paradigm}
+objective = {objective}  # instance-contrastive, self-distillation, masked-image-modelling, ...
+method = {method}
+architecture = {architecture}
+
+[source]
+{source}
+
+[preprocessing]
+size = {size}
+mean = {mean}  # for values in [0, 1]
+std = {std}
+
+[features]
+pooling = {pooling}  # native, cls, mean, cls+mean, max
+"""
 UNKNOWN_SHA = "0" * 64
 FILES = {
     "timm": "weights.safetensors",
@@ -170,10 +200,44 @@ def _named(weights: Path) -> tuple[str, str]:
 
 def _copy(weights: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / weights.name).exists():
-        shutil.copyfile(weights, folder / weights.name)
+    target = folder / weights.name
+    if weights.is_dir() and not target.exists():
+        shutil.copytree(weights, target)
+    elif not target.exists():
+        shutil.copyfile(weights, target)
 
 
 def _toml(text: str) -> str:
     """A basic TOML string; JSON's escapes are TOML's."""
     return json.dumps(text, ensure_ascii=True)
+
+
+def write_found(path: Path, said: dict[str, str], folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """Write `folder/encoder.toml` for what `path` holds, its files copied beside. Returns the card and what is assumed.
+
+    said: name, and of title, author, licence, paradigm, objective, method, model what the author gave; the rest stays
+    blank. Raises CardError when the card exists, EncoderError when the file is not recognised.
+    """
+    card = folder / "encoder.toml"
+    if card.exists():
+        raise CardError("exists already", where=card, fix="choose another name, or edit it")
+    found = recognise(path, said.get("model"))
+    assumed = (*found.assumed, "mean and std of ImageNet: the file does not say them")
+    mean, std = NORMALISATIONS["imagenet"]
+    people = ("author", "licence", "paradigm", "objective", "method")
+    spoken = {key: _toml(said.get(key) or "") for key in people}
+    text = FOUND.format(
+        path=path.name, folder=folder, name=_toml(said["name"]), title=_toml(said.get("title") or said["name"]),
+        assumed="\n".join(f"#   {line}" for line in assumed), architecture=_toml(found.architecture),
+        source="\n".join(f"{key} = {toml_value(value)}" for key, value in found.source.items()),
+        size=found.size, mean=mean, std=std, pooling=_toml(found.pooling), **spoken,
+    )  # fmt: skip
+    filled = tomllib.loads(text)
+    filled |= {key: "x" for key in ("licence", "method") if not filled[key]} | {"authors": ["x"]}
+    filled |= {} if filled["paradigm"] else {"paradigm": "reference"}
+    filled |= {} if filled["objective"] else {"objective": "other"}
+    source_of(EncoderCard.parse(filled, where=card), where=card)
+    for file in found.files:
+        _copy(file, folder)
+    write_atomic(card, text)
+    return card, assumed

@@ -12,7 +12,7 @@ def card_toml(card: EncoderCard) -> str:
     """The card as TOML text; reading it gives an equal card with the same hash."""
     values = card.model_dump(mode="json", by_alias=True, exclude_none=True)
     plain = {k: v for k, v in values.items() if not isinstance(v, dict) and not _is_tables(v)}
-    parts = ["\n".join(f"{key} = {_value(v)}" for key, v in plain.items())]
+    parts = ["\n".join(f"{key} = {toml_value(v)}" for key, v in plain.items())]
     for key, value in values.items():
         if isinstance(value, dict):
             parts.append(_table(f"[{key}]", value))
@@ -26,17 +26,18 @@ def _is_tables(value: Any) -> bool:
 
 
 def _table(head: str, values: dict[str, Any]) -> str:
-    return "\n".join([head, *(f"{_key(k)} = {_value(v)}" for k, v in values.items())])
+    return "\n".join([head, *(f"{_key(k)} = {toml_value(v)}" for k, v in values.items())])
 
 
 def _key(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else _value(key)
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else toml_value(key)
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """One value as TOML, tables inline."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(k)} = {toml_value(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_value, value)) + "]"
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     # JSON's escapes of strings, numbers and booleans are TOML's too, but for DEL, which TOML wants escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
