@@ -31,12 +31,12 @@ def COMMAND(
 
     Exit code 1 when something fails.
     """
-    from bench.encoders.check import IMAGES, check
+    from bench.encoders.check import check
     from bench.encoders.finding import Report
 
     options = {"suite": suite, "device": device, "trust_code": trust_code, "allow_outside": allow_outside}
     found = []
-    for finding in check(encoder, images=IMAGES if images is None else images, **options):
+    for finding in check(encoder, images=images, **options):
         found.append(finding)
         if not as_json:
             _print(finding)

@@ -5,6 +5,7 @@ Collapsed features, scores at chance, and a normalisation that makes features wo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from bench.encoders.base import Encoder
 from bench.encoders.batchnorm import batch_norm
 from bench.encoders.card import Preprocessing
 from bench.encoders.finding import Finding
-from bench.encoders.probe import Probe, ranked
+from bench.encoders.probe import PHANTOMS, Probe, ranked
 
 NEIGHBOURS: dict[str, tuple[list[float], list[float]]] = {
     "identity (0, 1)": ([0.0], [1.0]),
@@ -26,6 +27,21 @@ NEIGHBOURS: dict[str, tuple[list[float], list[float]]] = {
 MARGIN = 0.03
 """A neighbour must be better by this much AUROC, and by two standard errors, to raise the alarm."""
 BATCH = 32
+
+
+SECONDS = 12.0
+"""What the alarms may take of forward passes, where nobody asked for a number of images."""
+
+
+def affordable(encoder: Encoder, most: int, least: int = 40) -> int:
+    """Images a split and task: `most`, fewer for a network so slow that they would take longer than `SECONDS`."""
+    side = encoder.card.preprocessing.size
+    images = torch.zeros((8, side, side, 3), dtype=torch.uint8)
+    start = time.perf_counter()
+    encoder.encode(images)
+    each = (time.perf_counter() - start) / 8
+    passes = 2 * len(PHANTOMS) * (1 + len(_others(encoder.card.preprocessing)))
+    return max(least, min(most, int(SECONDS / (each * passes))))
 
 
 def alarms(encoder: Encoder, probes: Sequence[Probe]) -> Iterator[Finding]:

@@ -43,6 +43,10 @@ def batch_norm(encoder: Encoder, images: Sequence[np.ndarray], others: Mapping[s
     return Finding("batch norm", "ok", f"inputs have the scale its first layer was trained on (misfit {spoken})", fits)
 
 
+class _Seen(Exception):
+    """The first batch-norm layer has been reached."""
+
+
 def misfit(encoder: Encoder, images: np.ndarray, preprocessing: Preprocessing) -> float:
     """Median over channels of |log(variance / running variance)| at the first batch-norm layer that runs."""
     seen: list[float] = []
@@ -51,11 +55,14 @@ def misfit(encoder: Encoder, images: np.ndarray, preprocessing: Preprocessing) -
         if not seen and layer.running_var is not None:
             variance = inputs[0].float().var((0, 2, 3)).clamp_min(1e-12)
             seen.append(float((variance / layer.running_var.float().clamp_min(1e-12)).log().abs().median()))
+            raise _Seen  # what comes after this layer would be computed for nothing
 
     layers = [m for m in encoder.module.modules() if isinstance(m, nn.BatchNorm2d)]
     hooks = [layer.register_forward_pre_hook(look) for layer in layers]
     try:
         encoder.encode(torch.from_numpy(np.array(images[:IMAGES])), preprocessing=preprocessing)
+    except _Seen:
+        pass
     finally:
         for hook in hooks:
             hook.remove()

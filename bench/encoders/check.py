@@ -23,14 +23,15 @@ def check(
     path_or_name: str | Path,
     *,
     suite: str | None = None,
-    images: int = IMAGES,
+    images: int | None = None,
     trust_code: bool = False,
     allow_outside: bool = False,
     device: str = "cpu",
 ) -> Iterator[Finding]:
     """Findings one by one, as they come; the first problem with card or weights is the last finding.
 
-    suite: name or file of the suite to forecast. images: for the alarms; 0 leaves them out.
+    suite: name or file of the suite to forecast. images: for the alarms, a split and task; None: 120, or what a slow
+    network can take in a few seconds, at least 40; 0 leaves them out.
     """
     opened = open_card(path_or_name)
     path = CATALOGUE if opened else card_path(path_or_name)
@@ -97,15 +98,15 @@ def _precomputed(encoder: EmbeddingsEncoder) -> Iterator[Finding]:
         yield Finding(f"features of {task}", "ok", f"{spoken}; images: {counts}", {"dimension": dimension})
 
 
-def _alarms(encoder: Encoder, images: int) -> Iterator[Finding]:
-    from bench.encoders.alarms import alarms
+def _alarms(encoder: Encoder, images: int | None) -> Iterator[Finding]:
+    from bench.encoders.alarms import affordable, alarms
     from bench.encoders.probe import phantom_probes
 
     if images == 0:
         yield Finding("alarms", "skipped", "not asked for")
         return
     try:
-        yield from alarms(encoder, phantom_probes(images))
+        yield from alarms(encoder, phantom_probes(affordable(encoder, IMAGES) if images is None else images))
     except MedsslError as error:
         yield Finding("alarms", "problem", str(error))
 

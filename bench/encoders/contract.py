@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -17,12 +18,17 @@ TOLERANCE = 1e-5
 """Largest difference between batch sizes, relative to the largest feature (at least 1)."""
 
 
+Once = Callable[[], Encoded]
+"""Features of the known images, computed at the first call: most checks look at the same."""
+
+
 def contract(encoder: Encoder) -> Iterator[Finding]:
     """One finding a check; a check that raises is a problem, the others still run."""
     images = known_images(encoder.card.preprocessing.size)
+    once = cache(lambda: encoder.encode(images, dense=True))
     for name, check in CHECKS.items():
         try:
-            yield check(encoder, images)
+            yield check(encoder, images, once)
         except MedsslError as error:
             yield Finding(name, "problem", str(error))
 
@@ -38,7 +44,7 @@ def known_images(size: int) -> Tensor:
     return images.to(torch.uint8)
 
 
-def _range(encoder: Encoder, images: Tensor) -> Finding:
+def _range(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     """Black and white must land where the card's mean and std say, and within what networks are trained on."""
     x = prepare(images[:2], encoder.card.preprocessing)
     low, high = float(x[0].min()), float(x[1].max())
@@ -52,8 +58,8 @@ def _range(encoder: Encoder, images: Tensor) -> Finding:
     return Finding("input range", "ok", spoken, values)
 
 
-def _shapes(encoder: Encoder, images: Tensor) -> Finding:
-    out = encoder.encode(images, dense=True)
+def _shapes(encoder: Encoder, images: Tensor, once: Once) -> Finding:
+    out = once()
     size = input_size(encoder.card.preprocessing, dense=True)
     values = {"dimension": out.pooled.shape[1], "grid": None if out.grid is None else list(out.grid.shape[1:])}
     if out.grid is None:
@@ -68,7 +74,7 @@ def _shapes(encoder: Encoder, images: Tensor) -> Finding:
     return Finding("shapes", "ok", message, values)
 
 
-def _architecture(encoder: Encoder, images: Tensor) -> Finding:
+def _architecture(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     word, network = encoder.card.architecture, encoder.module
     if not isinstance(encoder, TimmEncoder):
         return Finding("architecture", "ok", f"{word!r}, as the card says; {type(encoder).__name__} does not tell")
@@ -79,8 +85,8 @@ def _architecture(encoder: Encoder, images: Tensor) -> Finding:
     return Finding("architecture", "ok", f"{word!r}: {type(network).__name__}")
 
 
-def _finite(encoder: Encoder, images: Tensor) -> Finding:
-    out = encoder.encode(images, dense=True)
+def _finite(encoder: Encoder, images: Tensor, once: Once) -> Finding:
+    out = once()
     largest = max(float(t.abs().max()) for t in (out.pooled, out.grid) if t is not None)
     values = {"largest": largest}
     if largest > 1e4:
@@ -92,8 +98,8 @@ def _finite(encoder: Encoder, images: Tensor) -> Finding:
     )
 
 
-def _deterministic(encoder: Encoder, images: Tensor) -> Finding:
-    a, b = encoder.encode(images, dense=True), encoder.encode(images, dense=True)
+def _deterministic(encoder: Encoder, images: Tensor, once: Once) -> Finding:
+    a, b = once(), encoder.encode(images, dense=True)
     if all(torch.equal(x, y) for x, y in _pairs(a, b)):
         return Finding("deterministic", "ok", "the same bits twice")
     worst = _difference(a, b)
@@ -101,13 +107,12 @@ def _deterministic(encoder: Encoder, images: Tensor) -> Finding:
     return Finding("deterministic", level, f"two runs differ by {worst:.1e}: is dropout on?", {"difference": worst})
 
 
-def _batches(encoder: Encoder, images: Tensor) -> Finding:
-    whole = encoder.encode(images, dense=True)
-    worst = 0.0
-    for size in (1, 3):
-        parts = [encoder.encode(images[i : i + size], dense=True) for i in range(0, len(images), size)]
-        grid = None if whole.grid is None else torch.cat([p.grid for p in parts])
-        worst = max(worst, _difference(whole, Encoded(torch.cat([p.pooled for p in parts]), grid)))
+def _batches(encoder: Encoder, images: Tensor, once: Once) -> Finding:
+    whole = once()
+    parts = [encoder.encode(images[i:j], dense=True) for i, j in ((0, 1), (1, 4))]
+    grid = None if whole.grid is None else torch.cat([p.grid for p in parts])
+    first = Encoded(whole.pooled[:4], None if whole.grid is None else whole.grid[:4])
+    worst = _difference(first, Encoded(torch.cat([p.pooled for p in parts]), grid))
     values = {"difference": worst}
     if worst <= TOLERANCE:
         return Finding("batch size", "ok", f"batches of 1, 3 and 8 agree to {worst:.0e}", values)
@@ -116,7 +121,7 @@ def _batches(encoder: Encoder, images: Tensor) -> Finding:
     return Finding("batch size", level, message, values)
 
 
-def _grey(encoder: Encoder, images: Tensor) -> Finding:
+def _grey(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     grey = images[4:6, ..., :1]
     worst = _difference(encoder.encode(grey), encoder.encode(grey.expand(-1, -1, -1, 3)))
     if worst > TOLERANCE:
@@ -124,7 +129,7 @@ def _grey(encoder: Encoder, images: Tensor) -> Finding:
     return Finding("grey images", "ok", "a grey image equals its three-channel copy")
 
 
-def _channels(encoder: Encoder, images: Tensor) -> Finding:
+def _channels(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     red, blue = images[3:4], images[3:4].flip(-1)
     differ = _difference(encoder.encode(red), encoder.encode(blue)) > TOLERANCE
     sees = encoder.card.preprocessing.channels == 3 and encoder.card.preprocessing.grey != "luminance"
@@ -133,7 +138,7 @@ def _channels(encoder: Encoder, images: Tensor) -> Finding:
     return Finding("colour", "ok", "channels are RGB in that order" if sees else "colour is reduced to luminance")
 
 
-def _shape_of_image(encoder: Encoder, images: Tensor) -> Finding:
+def _shape_of_image(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     """A wide image must be accepted, and padded or squeezed as the card says."""
     wide = images[1:2, : images.shape[1] // 2]
     encoder.encode(wide, dense=True)
@@ -145,12 +150,34 @@ def _shape_of_image(encoder: Encoder, images: Tensor) -> Finding:
     return Finding("wide images", "ok", "padded to a square with black" if padded else "squeezed to a square")
 
 
-def _sees(encoder: Encoder, images: Tensor) -> Finding:
+def _sees(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     pooled = encoder.encode(images[[0, 1, 2, 6, 7]]).pooled  # the ramps share a histogram, and may share features
     spread = float((pooled[:, None] - pooled[None]).abs().amax(-1).fill_diagonal_(torch.inf).min())
     if spread == 0:
         return Finding("input reaches the output", "problem", "different images give the very same features")
     return Finding("input reaches the output", "ok", "different images give different features")
+
+
+def _places(encoder: Encoder, images: Tensor, once: Once) -> Finding:
+    """A patch of noise in one quarter of a grey image must change the grid most in that quarter."""
+    side = images.shape[1] // 2
+    grey = images[2:3].repeat(5, 1, 1, 1)
+    corners = [(0, 0), (0, side), (side, 0), (side, side)]
+    for i, (y, x) in enumerate(corners, start=1):
+        grey[i, y : y + side, x : x + side] = images[6, :side, :side]
+    grid = encoder.encode(grey, dense=True).grid
+    if grid is None or min(grid.shape[1:3]) < 2:
+        return Finding("places", "ok", "no grid of at least 2 x 2 to look at")
+    change = (grid[1:] - grid[:1]).norm(dim=-1)
+    h, w = change.shape[1] // 2, change.shape[2] // 2
+    quarters = torch.stack([change[:, r, c].mean((1, 2)) for r in (slice(h), slice(-h, None))
+                            for c in (slice(w), slice(-w, None))], 1)  # fmt: skip
+    right = int((quarters.argmax(1) == torch.arange(4, device=quarters.device)).sum())
+    if right == 4:
+        return Finding("places", "ok", "the grid lies as the image lies: each quarter answers to its own")
+    message = f"only {right} of 4 quarters of the grid answer to their own quarter of the image"
+    level = "problem" if right < 2 else "warning"
+    return Finding("places", level, f"{message}: are its tokens in rows from the top left?", {"right": right})
 
 
 def _pairs(a: Encoded, b: Encoded) -> list[tuple[Tensor, Tensor]]:
@@ -162,7 +189,7 @@ def _difference(a: Encoded, b: Encoded) -> float:
     return max(float((x - y).abs().max() / x.abs().max().clamp_min(1)) for x, y in _pairs(a, b))
 
 
-CHECKS: dict[str, Callable[[Encoder, Tensor], Finding]] = {
+CHECKS: dict[str, Callable[[Encoder, Tensor, Once], Finding]] = {
     "architecture": _architecture,
     "input range": _range,
     "shapes": _shapes,
@@ -173,4 +200,5 @@ CHECKS: dict[str, Callable[[Encoder, Tensor], Finding]] = {
     "colour": _channels,
     "wide images": _shape_of_image,
     "input reaches the output": _sees,
+    "places": _places,
 }

@@ -198,7 +198,8 @@ def _copy_weights(card: EncoderCard, source: Path, target: Path) -> bool:
     name = card.source.get("weights")
     if not name or not (source / name).is_file():
         return False
-    shutil.copyfile(source / name, target / Path(name).name)
+    for file in (name, *card.source.get("external", {})):
+        shutil.copyfile(source / file, target / Path(file).name)
     return True
 
 

@@ -1,0 +1,176 @@
+"""From a file as people have it to a card that loads the right features, with nothing to edit but what people know."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from bench.cli import main
+from bench.encoders.architectures import build
+from bench.encoders.load import load_encoder
+from bench.encoders.preprocess import prepare
+from bench.encoders.recognise import recognise
+from bench.errors import EncoderError
+
+KNOWN = [
+    *("--author", "A", "--licence", "MIT", "--paradigm", "predictive", "--objective", "other", "--method", "x"),
+]
+VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 192, "depth": 1}
+
+
+def under(prefix: str, state: dict) -> dict:
+    return {prefix + name: value for name, value in state.items()}
+
+
+@pytest.fixture(scope="module")
+def nets(make_card) -> dict[str, torch.nn.Module]:
+    wide = {**VIT, "embed_dim": 384, "num_heads": 6, "patch_size": 14, "img_size": 28}
+    moco = {**wide, "num_heads": 12, "patch_size": 8, "img_size": 32}
+    made = {
+        "resnet": ("resnet18", {}),
+        "vit": ("vit_tiny_patch16_224", VIT),
+        "moco": ("vit_small_patch16_224", moco),
+        "registers": ("vit_small_patch14_reg4_dinov2", {k: v for k, v in wide.items() if k != "embed_dim"}),
+    }
+    return {name: build(make_card({}), model, options=options, seed=5) for name, (model, options) in made.items()}
+
+
+def solo_learn(nets, path):
+    held = under("backbone.", nets["resnet"].state_dict()) | {"classifier.weight": torch.zeros(2, 2)}
+    torch.save({"state_dict": held, "hyper_parameters": argparse.Namespace(lr=np.float64(0.1))}, path / "last.ckpt")
+    return path / "last.ckpt", "resnet"
+
+
+def dino(nets, path):
+    own = nets["vit"].state_dict()
+    student = under("module.backbone.", {k: v + 1 for k, v in own.items()})
+    teacher = under("backbone.", own) | {"head.mlp.0.weight": torch.zeros(2, 2)}
+    torch.save({"student": student, "teacher": teacher, "args": argparse.Namespace(arch="x")}, path / "dino.pth")
+    return path / "dino.pth", "vit"
+
+
+def mae(nets, path):
+    more = {n: torch.zeros(1) for n in ("mask_token", "decoder_pos_embed", "decoder_blocks.0.norm1.weight")}
+    torch.save({"model": nets["vit"].state_dict() | more, "epoch": 1}, path / "mae.pth")
+    return path / "mae.pth", "vit"
+
+
+def moco_v3(nets, path):
+    own = nets["moco"].state_dict()
+    held = under("module.momentum_encoder.", {k: v + 1 for k, v in own.items()}) | under("module.base_encoder.", own)
+    held["module.base_encoder.head.0.weight"] = torch.zeros(2, 2)
+    torch.save({"state_dict": held, "arch": "vit_small"}, path / "moco.pth.tar", _use_new_zipfile_serialization=False)
+    return path / "moco.pth.tar", "moco"
+
+
+def dinov2(nets, path):
+    own = nets["registers"].state_dict()
+    held = {("register_tokens" if k == "reg_token" else k): v for k, v in own.items()}
+    held |= {"pos_embed": torch.cat([torch.zeros(1, 1, 384), own["pos_embed"]], 1), "mask_token": torch.zeros(1, 384)}
+    torch.save(held, path / "dinov2.pth")
+    return path / "dinov2.pth", "registers"
+
+
+@pytest.mark.parametrize("layout", [solo_learn, dino, mae, moco_v3, dinov2])
+def test_layouts_of_training_code(layout, nets, images, tmp_path, monkeypatch):
+    path, name = layout(nets, tmp_path)
+    encoder = _made(path, monkeypatch)
+    x = prepare(images, encoder.card.preprocessing)
+    with torch.inference_mode():
+        right = nets[name].forward_head(nets[name].forward_features(x), pre_logits=True)
+    torch.testing.assert_close(encoder.encode(images).pooled, right, atol=1e-5, rtol=1e-4)
+
+
+def test_a_folder_of_transformers(images, tmp_path, monkeypatch):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+                                    image_size=32, patch_size=8)  # fmt: skip
+    network = transformers.ViTModel(config, add_pooling_layer=False).eval()
+    network.save_pretrained(tmp_path / "saved")
+    encoder = _made(tmp_path / "saved", monkeypatch)
+    with torch.inference_mode():
+        tokens = network(pixel_values=prepare(images, encoder.card.preprocessing)).last_hidden_state
+    torch.testing.assert_close(encoder.encode(images).pooled, tokens[:, 1:].mean(1), atol=1e-5, rtol=1e-4)
+
+
+class Pooled(torch.nn.Module):
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.network.forward_features(x)
+
+
+def test_onnx_with_external_data(nets, images, tmp_path, monkeypatch):
+    onnx = pytest.importorskip("onnx")
+    weight = onnx.numpy_helper.from_array(np.random.default_rng(0).normal(size=(4, 3, 4, 4)).astype(np.float32), "w")
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Conv", ["x", "w"], ["y"], strides=[4, 4])], "g",
+        [value("x", 1, ["n", 3, 32, 32])], [value("y", 1, ["n", 4, 8, 8])], [weight],
+    )  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.bin", size_threshold=0)
+    encoder = _made(tmp_path / "m.onnx", monkeypatch)
+    assert (tmp_path / "made" / "m.bin").is_file()
+    assert encoder.card.preprocessing.size == 32
+    assert encoder.encode(images, dense=True).grid.shape == (10, 8, 8, 4)
+    (tmp_path / "m.bin").unlink()
+    with pytest.raises(EncoderError, match=r"external data is missing: m\.bin"):
+        recognise(tmp_path / "m.onnx")
+
+
+def test_programs_and_embeddings(nets, tmp_path):
+    program = torch.export.export(Pooled(nets["vit"]), (torch.zeros(2, 3, 32, 32),))
+    torch.export.save(program, tmp_path / "net.pt2")
+    assert recognise(tmp_path / "net.pt2").source["adapter"] == "torch-export"
+    torch.jit.trace(torch.nn.ReLU(), torch.zeros(1)).save(str(tmp_path / "net.pt"))
+    assert recognise(tmp_path / "net.pt").source["adapter"] == "torchscript"
+    (tmp_path / "features").mkdir()
+    np.savez(tmp_path / "features" / "my-task.npz", **{"test/ids": np.array(["a"])})
+    assert recognise(tmp_path / "features").source["files"].keys() == {"my-task"}
+
+
+def test_what_only_people_know_stays_blank_and_is_named(nets, tmp_path, monkeypatch, capsys):
+    save_file(nets["resnet"].state_dict(), tmp_path / "w.safetensors")
+    monkeypatch.chdir(tmp_path)
+    assert _run("new", "made", "--from", "w.safetensors") == 0
+    card = tomllib.loads(Path("made/encoder.toml").read_text())
+    assert [card[k] for k in ("authors", "licence", "paradigm", "objective", "method")] == [[""], "", "", "", ""]
+    assert _run("check", "made") == 1
+    assert "5 blanks to fill in: authors, licence, paradigm (contrastive" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_width_whose_heads_nobody_knows(make_card, tmp_path):
+    network = build(make_card({}), "vit_tiny_patch16_224", options={**VIT, "embed_dim": 48, "num_heads": 2})
+    save_file(network.state_dict(), tmp_path / "w.safetensors")
+    found = recognise(tmp_path / "w.safetensors")
+    assert found.source["options"]["num_heads"] == 0
+    assert "left blank" in found.assumed[0]
+
+
+def test_weights_of_nothing_known(tmp_path):
+    torch.save({"state_dict": {"a.b": torch.zeros(3)}}, tmp_path / "w.pth")
+    with pytest.raises(EncoderError, match="no architecture known by its names"):
+        recognise(tmp_path / "w.pth")
+
+
+def _run(*arguments: str) -> Any:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    return stop.value.code or 0
+
+
+def _made(path: Path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    assert _run("new", "made", "--from", path.name, *KNOWN) == 0
+    return load_encoder(path.parent / "made")
