@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench.data.load import load_task
 from bench.data.task import read_task
@@ -224,3 +225,22 @@ def test_a_file_of_this_moment_is_not_remembered(tiny, make_task, tmp_path):
     np.savez(tmp_path / "t.npz", **tiny())
     load_task(make_task(reader="npz", file="t.npz"), folder=tmp_path)
     assert not list((tmp_path / "home").glob("digests/*"))
+
+
+def test_masks_that_change_places_in_a_table_are_read_anew(make_task, tmp_path):
+    """The same files in another pairing are other data."""
+    names = [f"{split}{i}" for split in ("train", "val", "test") for i in range(3)]
+    for number, name in enumerate(names):
+        mask = np.zeros((8, 8), np.uint8)
+        mask[: number % 3 + 1] = 1
+        Image.fromarray(np.full((8, 8), 20 * number, np.uint8)).save(tmp_path / f"{name}.png")
+        Image.fromarray(mask).save(tmp_path / f"{name}-truth.png")
+
+    def masks_of(truth):
+        rows = [f"{name}.png,{truth.get(name, name)}-truth.png,{name[:-1]}\n" for name in names]
+        (tmp_path / "t.csv").write_text("image,mask,split\n" + "".join(rows))
+        task = make_task("mask", ["background", "x"], reader="csv", file="t.csv")
+        return load_task(task, folder=tmp_path).tests["test"].labels
+
+    before, after = masks_of({}), masks_of({"test0": "test2", "test2": "test0"})
+    np.testing.assert_array_equal(after, before[[2, 1, 0]])
