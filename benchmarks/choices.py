@@ -27,7 +27,6 @@ SCALES = ("none", "clip 5", "clip 10", "floor .3")
 SEEN = [(s, e) for s in ("brainmri", "breastus", "cxrpneumonia", "octdme", "oralhist", "pocuslung") for e in
         ("lite0", "raw", "mae")]  # fmt: skip
 NEW = [(s, e) for s in ("ph2", "rbc") for e in ("lite0", "raw", "hist", "mae", "simclr")]
-NEW += [(s, e) for s in ("lunanodule", "odir") for e in ("simclr", "cnnsimclr")]
 NEW += [("cxrpneumonia", e) for e in ("cnnrand", "cnnsimclr", "vitrand")]
 CLIPPED = [(s, e) for s in ("brainmri", "breastus", "octdme") for e in ("lite0", "mae", "raw")]
 SCALED = [(s, e) for s in ("brainmri", "breastus", "cxrpneumonia", "lunanodule") for e in ("lite0", "raw")]

@@ -106,7 +106,8 @@ def main() -> None:
         peers = {"knn-v1": (knn(x, y), None), "linear-v2": linear(x, y, 10.0), "linear-v1": linear(x, y, np.inf)}
         for protocol, (value, c) in ours(name, x, y).items():
             guess, theirs = peers[protocol]
-            print(f"| {name} | {protocol} | {value:.4f} | {c} | {score(guess, y['test']):.4f} | {theirs} |", flush=True)
+            told = f"{value:.4f} | {c or ''} | {score(guess, y['test']):.4f} | {theirs or ''}"
+            print(f"| {name} | {protocol} | {told} |", flush=True)
 
 
 if __name__ == "__main__":
