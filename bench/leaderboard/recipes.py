@@ -45,7 +45,7 @@ RECIPES: tuple[Recipe, ...] = (
 
 def feeds_board(protocol: str, budget: str) -> bool:
     """Whether a unit counts on any board: of these a compact submission keeps what the primary metric reads."""
-    return any(protocol in r.protocols.values() and budget in r.budgets for r in RECIPES)
+    return any(family(protocol) in r.protocols.values() and budget in r.budgets for r in RECIPES)
 
 
 def feeds_full_board(protocol: str, budget: str) -> bool:
