@@ -8,7 +8,7 @@ from bench.data.task import read_suite, shipped_tasks
 from bench.discover import members
 from bench.errors import DataError
 
-TASKS = {name: t for name, t in shipped_tasks().items() if not t.synthetic}
+TASKS = {n: t for n, t in shipped_tasks().items() if not t.synthetic and t.source["reader"] == "npz"}
 LEFT_OUT = {
     "idrib-c1", "idrib-c2", "idrib-c3", "idrib-c4", "nuclei", "monusac", "bkai-igh", "m2caiseg", "covid19radio",
     "usforkidney", "fhpsaop", "wbc", "pandental", "yeaz",
