@@ -182,8 +182,8 @@ def _primary_rows(plan, scores, encoders, tasks, protocol, rng):
     if protocol not in ("linear-v1", "dense-linear-v1"):
         value = value - 0.02 + rng.normal(0, 0.01, len(value))
     fraction = np.array(plan.fractions)[f]
-    score = np.clip(value, 0.0, 1.0)
     chance = 0.0 if kind == "dense" else 0.5
+    score = _possible(value, chance)
     return pd.DataFrame(
         {
             "e": e,
@@ -198,6 +198,11 @@ def _primary_rows(plan, scores, encoders, tasks, protocol, rng):
             "score": score,
         }
     )
+
+
+def _possible(score, chance):
+    """Scores that a metric between 0 and 1 can give, negative ones below its chance level among them."""
+    return np.clip(score, -chance / (1 - chance), 1.0)
 
 
 def _strata_rows(plan, full, encoders, tasks, rng):
@@ -241,6 +246,7 @@ def _finished(rows: pd.DataFrame, encoders: pd.DataFrame, tasks: pd.DataFrame, p
         origin=rows["task"],
         corpus=rows["modality"],
         synthetic=plan.synthetic,
+        scoring=1,
         left_out=None,
         contaminated="no",
         board="frozen",
@@ -258,6 +264,6 @@ def with_shift(frame: pd.DataFrame, loss: dict[str, float] | None = None, seed: 
     rng = np.random.default_rng(seed)
     moved = frame[frame["primary"]].assign(split="test-shift")
     drop = (8 + moved["paradigm"].map(loss or {}).fillna(0.0).to_numpy(float) + rng.normal(0, 1, len(moved))) / 100
-    score = np.clip(moved["score"].to_numpy() - drop, 0, 1)
+    score = _possible(moved["score"].to_numpy() - drop, moved["chance"].to_numpy())
     moved = moved.assign(score=score, value=moved["chance"] + (1 - moved["chance"]) * score)
     return pd.concat([frame, moved], ignore_index=True)
