@@ -78,6 +78,11 @@ def with_shares(
         if val + test > 0.9:
             raise DataError("'val' and 'test' leave no images to train on", where=where)
         by = "patient" if any(row.group for row in rows) else "image"
+        if (n := len({row.unit for row in rows})) < 3:
+            fix = "add images, or leave out the column of patients if these are none"
+            raise DataError(
+                f"cannot be split by {by}: train, val and test need one each, there are {n}", where=where, fix=fix
+            )
         remarks[f"images: no splits given, so split by {by}: val {val:.0%}, test {test:.0%}"] = len(rows)
         rows = _moved(rows, "test", test)
         val = val / (1 - test)

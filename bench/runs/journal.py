@@ -71,7 +71,7 @@ class Journal:
     def claim(self, identity: Mapping[str, Any]) -> None:
         """Say in `run.json` what is being run."""
         path, text = self.folder / "run.json", canonical_json(dict(identity))
-        if not path.exists() or path.read_bytes() != text.encode():
+        if not path.is_file() or path.read_bytes() != text.encode():
             write_atomic(path, text)
 
     def adopt(self, probe: Probe) -> Probe:

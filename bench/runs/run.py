@@ -135,7 +135,7 @@ def begin(journal: Journal, measure: Measure, plan: Plan, spec: RunSpec, say: Sa
     keep_plan(journal.folder, plan.kept())
     journal.claim({"execution": measure.encoder.execution, "suite_fingerprint": spec.fingerprint})
     kept, text = journal.folder.parent / "encoder.toml", card_toml(measure.encoder.card)
-    if not kept.exists() or kept.read_bytes() != text.encode():
+    if not kept.is_file() or kept.read_bytes() != text.encode():
         write_atomic(kept, text, through=journal.folder)
 
 

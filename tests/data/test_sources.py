@@ -64,6 +64,24 @@ def test_csv_without_splits_sets_whole_patients_aside(tmp_path, make_task):
     assert set(again.train.ids) == set(data.train.ids), "the choice does not depend on the order of rows"
 
 
+@pytest.mark.parametrize("column", ["patient_id", "PatientID", "Subject ID", "subject"])
+def test_a_column_of_patients_is_found_under_its_usual_names(tmp_path, make_task, column):
+    rows = [{**row, column: f"p{i // 2}"} for i, row in enumerate(global_rows(tmp_path, 60))]
+    table(tmp_path / "t.csv", [{k: v for k, v in row.items() if k not in ("split", "patient")} for row in rows])
+    data = load_task(make_task(reader="csv", file="t.csv"), folder=tmp_path)
+    patients = [set(s.groups.tolist()) for s in data.splits.values()]
+    assert [len(p) for p in patients] == [20, 4, 6]
+    assert len(set.union(*patients)) == 30, "no patient is in two splits"
+
+
+def test_fewer_than_three_patients_cannot_be_split(tmp_path, make_task):
+    table(
+        tmp_path / "t.csv", [row | {"split": "", "patient": f"p{i % 2}"} for i, row in enumerate(global_rows(tmp_path))]
+    )
+    with pytest.raises(DataError, match=r"cannot be split by patient: .* there are 2"):
+        load_task(make_task(reader="csv", file="t.csv"), folder=tmp_path)
+
+
 def test_shares_without_patients_keep_every_class(tmp_path, make_task):
     rows = [{"image": r["image"], "label": r["label"]} for r in global_rows(tmp_path, 60)]
     table(tmp_path / "t.csv", rows)

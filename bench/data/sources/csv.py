@@ -15,6 +15,9 @@ from bench.encoders.card import Line
 from bench.errors import DataError
 from bench.strict import Strict
 
+PATIENT = ("patient", "patient id", "patientid", "subject", "subject id", "subjectid")
+"""What a column of patients is usually called; overlooked, the same patient would be in train and in test."""
+
 
 class Columns(Strict):
     """What the columns of a table are called."""
@@ -24,8 +27,9 @@ class Columns(Strict):
     """Default: "label", or one column for each class."""
     mask: Line = "mask"
     split: Line | None = None
-    """Default: "split", where there is one; so with `patient`."""
+    """Default: "split", where there is one."""
     patient: Line | None = None
+    """Default: the first of PATIENT that there is."""
 
 
 class CsvSource(ListedSource):
@@ -81,8 +85,10 @@ class CsvSource(ListedSource):
         }
 
     def _known(self, table: Table, name: Literal["split", "patient"]) -> int | None:
-        named = getattr(self.columns, name)
-        return table.find(name) if named is None else table.column(named, name)
+        if (named := getattr(self.columns, name)) is not None:
+            return table.column(named, name)
+        places = map(table.find, PATIENT if name == "patient" else (name,))
+        return next((place for place in places if place is not None), None)
 
 
 def _file(table: Table, line: int, cells: list[str], column: int, root: Path) -> tuple[str, Path]:
