@@ -30,7 +30,6 @@ EXEMPT = {
     "medssl data prepare open-v1": "needs what the line above fetches",
     "medssl run my-encoder --suite open-v1": "needs what the lines above prepare",
     "medssl data fetch open-v1 --from-folder /media/clones": "gigabytes of clones; tests/data use small ones",
-    "export MEDSSL_REPOSITORIES=/media/clones": "a folder of the reader's",
     "medssl data fetch medseg-v1 --from-folder /transfer": "gigabytes of files",
     "medssl run my-encoder --suite phantom-v1 --executor processes --workers 4": "tests/runs/test_run.py runs a pool",
     "medssl run my-encoder --suite phantom-v1 --executor ray --address auto": "tests/runs run a real cluster",

@@ -78,7 +78,7 @@ def set_up(page: str, desk: Path, shown: list[Block]) -> None:
     if not any(line.startswith("medssl new my-encoder") for block in shown for line in block.commands):
         (desk / "my-encoder").mkdir()
         put_weights(desk / "my-encoder")
-    if page == "docs/python.md":
+    if page in ("docs/python.md", "docs/quickstart.md"):
         write_tasks(desk / "my-tasks", dark=150, bright=190)
 
 
