@@ -29,10 +29,14 @@ def list_runs(root: Path) -> None:
     rows = []
     for folder in _folders(root):
         row = {"encoder": folder.parent.name, "suite": folder.name, "units": None, "refused": None}
+        journal = Journal(folder)
         try:
-            records, kept = Journal(folder).records(), kept_plan(folder)
+            records, kept = journal.records(), kept_plan(folder)
+            wrong = journal.damaged[0] if journal.damaged else ""
         except UserError as error:
-            rows.append(row | {"state": f"unreadable: {error}", "own tasks": None})
+            wrong = str(error)
+        if wrong:
+            rows.append(row | {"state": f"unreadable: {wrong}", "own tasks": None})
             continue
         row |= {"units": len(records), "refused": sum(r.status == "refused" for r in records.values())}
         state = "finished" if (folder / "records.jsonl").exists() else "interrupted"

@@ -112,19 +112,16 @@ def _tell(journal: Journal, task: str, known: dict[str, Record], report: Report)
 
 def work(job: TaskJob) -> int:
     """What a worker does with a job: the missing units of one task, written straight to the run folder."""
-    measure, plan = _measured(job.spec)
-    return run_task(measure, plan, job.task, job.spec, _journal(job.spec), lambda message, record: None)
+    measure, plan, folder = _measured(job.spec)
+    return run_task(measure, plan, job.task, job.spec, Journal(folder), lambda message, record: None)
 
 
 @lru_cache(maxsize=1)
-def _measured(spec: RunSpec) -> tuple[Measure, Plan]:
-    """The encoder of a worker's session, measured once; nobody trains it between two jobs."""
+def _measured(spec: RunSpec) -> tuple[Measure, Plan, Path]:
+    """The session of a worker and its run folder, kept for the next task; nobody trains the encoder between two."""
     encoder, plan = session(spec)
-    return Measure(encoder, _journal(spec).adopt), plan
-
-
-def _journal(spec: RunSpec) -> Journal:
-    return Journal(run_folder(spec.out, *session(spec)))
+    folder = run_folder(spec.out, encoder, plan)
+    return Measure(encoder, Journal(folder).adopt), plan, folder
 
 
 def begin(journal: Journal, measure: Measure, plan: Plan, spec: RunSpec, say: Say) -> None:
@@ -165,9 +162,8 @@ def run_task(measure: Measure, plan: Plan, name: str, spec: RunSpec, journal: Jo
     return written
 
 
-@lru_cache(maxsize=1)
 def session(spec: RunSpec) -> tuple[Encoder, Plan]:
-    """The encoder on its device and the plan of a spec, kept for the next task of the same spec."""
+    """The encoder on its device and the plan of a spec, as card, weights and tasks are now."""
     if spec.threads:
         torch.set_num_threads(spec.threads)
     plan = make_plan(spec.suite, Path(spec.tasks) if spec.tasks else None, spec.only, out=Path(spec.out))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -82,6 +84,44 @@ def test_a_board_stands_beside_what_learned_nothing_and_offers_what_is_missing(h
     assert "medssl run random-init-cnn --tasks" in done.out
 
 
+def test_a_run_ends_with_its_scores_beside_chance_and_what_learned_nothing(here: Path, medssl: Medssl) -> None:
+    rng, arrays = np.random.default_rng(0), {}
+    for split, n in (("train", 40), ("val", 20), ("test", 30)):
+        labels, images = np.arange(n) % 2, rng.integers(0, 256, (n, 16, 16)).astype(np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[:, 8 * label : 8 * label + 8] //= 4  # a place, which a histogram does not see
+        arrays |= {f"{split}_images": images, f"{split}_labels": labels}
+    np.savez(here / "mine" / "squares.npz", **arrays)
+    assert medssl("run", "raw-pixels", "--tasks", "mine").code == 0
+    done = medssl("run", "enc", "--tasks", "mine")
+    scores = {}
+    for name in ("enc", "raw-pixels"):
+        records = map(json.loads, (here / "runs" / name / "mine" / "records.jsonl").read_text().splitlines())
+        scores[name] = {
+            record["unit"]["protocol"]: record["metrics"]["test"]["auroc"]["value"]
+            for record in records
+            if record["status"] == "done" and record["unit"]["budget"] == "100%"
+        }
+    assert set(scores["enc"]) == {"knn-v1", "linear-v2"}
+    for protocol, score in scores["enc"].items():
+        row = next(line for line in done.out.splitlines() if protocol in line)
+        shown = [float(number) for number in re.findall(r"(?<!v)[+-]?\d\.\d{3}", row)]
+        value, _, _, chance, difference, low, high = shown
+        over = score - scores["raw-pixels"][protocol]
+        assert (value, chance, difference) == (round(score, 3), 0.5, round(over, 3))
+        assert low < difference < high < 0
+    assert "medssl run random-init-cnn --tasks mine" in done.out
+
+
+def test_a_card_corrected_between_two_runs_of_one_process_counts(here: Path, medssl: Medssl) -> None:
+    card = here / "mine" / "squares.toml"
+    assert medssl("run", "enc", "--tasks", "mine").code == 0
+    card.write_text(card.read_text().replace('"binary"', '"binary"\nmetric = "balanced_accuracy"'))
+    done = medssl("run", "enc", "--tasks", "mine")
+    assert "what the task asks for changed" in done.err
+    assert "balanced_accuracy" in done.out
+
+
 @pytest.mark.parametrize("verb", ["compare enc raw-pixels", "runs show enc", "site build --submissions none"])
 def test_every_verb_takes_own_results_without_their_cards(here: Path, medssl: Medssl, verb: str) -> None:
     (here / "none").mkdir()
@@ -140,7 +180,8 @@ def test_own_runs_are_sent_only_when_they_are_named(here: Path, medssl: Medssl) 
     assert "(squares)" in sent.out
     assert "Not sent: your runs on other-mine" in sent.out
     files = {p.relative_to(here / "submissions/enc").as_posix() for p in (here / "submissions/enc").rglob("*.*")}
-    assert files == {"encoder.toml", "mine/records.jsonl", "mine/predictions/squares.npz"}
+    probe = f"mine/probes/{next((here / 'runs/enc/mine/probes').glob('*.npz')).name}"
+    assert files == {"encoder.toml", "mine/records.jsonl", "mine/predictions/squares.npz", probe}
     verified = medssl("verify", "submissions/enc", "--rescore", "--json")
     assert json.loads(verified.out)["badge"] == "rescored", "the author's own runs tell what the suite is"
     shutil.rmtree(here / "runs")
