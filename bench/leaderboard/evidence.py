@@ -36,7 +36,7 @@ class Known:
 
     def notes(self, recipe: Recipe) -> tuple[str, ...]:
         """What must be told on the board of a recipe: how many of the units that feed it are approximated."""
-        mine = {key for key in self.draws if key[2] in recipe.protocols.values() and key[3] in recipe.budgets}
+        mine = {key for key in self.draws if family(key[2]) in recipe.protocols.values() and key[3] in recipe.budgets}
         if not (left := len(mine & self.approximated)):
             return ()
         return (
