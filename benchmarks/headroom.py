@@ -27,7 +27,7 @@ from bench.features.extract import extract
 from bench.files import write_atomic
 from bench.leaderboard.frame import normalised
 from bench.locate import home
-from bench.metrics.score import score
+from bench.metrics.scored import score
 from bench.phantoms.generate import Plan, split_of
 from bench.protocols.base import Labelled, Problem, Unlabelled
 from bench.runs.records import Record

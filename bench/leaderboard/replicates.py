@@ -18,7 +18,7 @@ from bench.files import canonical_json, sha256_text, write_atomic
 from bench.leaderboard.evidence import UnitKey
 from bench.locate import home
 from bench.metrics.resample import REPLICATES, resample_counts, seeded, with_point
-from bench.metrics.score import primary_replicates
+from bench.metrics.scored import primary_replicates
 from bench.runs.journal import read_outputs
 from bench.runs.records import Interval, Record
 from bench.submissions.condensed import read_condensed

@@ -28,7 +28,7 @@ from bench.identity import Identity, Measure, Measured, measured
 from bench.metrics import SCORING
 from bench.metrics.calibration import chosen_temperature
 from bench.metrics.resample import resample_counts
-from bench.metrics.score import score
+from bench.metrics.scored import score
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Subset, Unlabelled, base_split
 from bench.runs.provenance import provenance
 from bench.runs.records import Cost, Interval, Record, Unit

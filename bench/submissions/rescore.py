@@ -13,7 +13,7 @@ from bench.data.task import Task
 from bench.errors import UserError
 from bench.metrics.calibration import chosen_temperature
 from bench.metrics.resample import interval, resample_counts, with_point
-from bench.metrics.score import primary_replicates, score
+from bench.metrics.scored import primary_replicates, score
 from bench.protocols.base import base_split
 from bench.runs.journal import read_outputs, records_file
 from bench.runs.plan import Plan

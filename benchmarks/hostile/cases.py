@@ -121,7 +121,7 @@ def test_labels_used_as_features(folder: Path, other: Path) -> None:
     from bench.data.load import load_task
     from bench.data.task import read_task
     from bench.metrics.resample import resample_counts
-    from bench.metrics.score import score
+    from bench.metrics.scored import score
 
     tasks = folder.parents[2] / "tasks"
     data = load_task(read_task(tasks / "which.toml"), folder=tasks)

@@ -9,7 +9,7 @@ from bench.leaderboard.evidence import Known
 from bench.leaderboard.recipes import RECIPES
 from bench.leaderboard.replicates import all_replicates, approximate, cached, replicates
 from bench.metrics.resample import resample_counts
-from bench.metrics.score import primary_replicates
+from bench.metrics.scored import primary_replicates
 from bench.runs.predictions import predictions_bytes
 from bench.runs.records import Interval, Provenance, Record, Unit
 from bench.submissions.condensed import write_condensed

@@ -10,7 +10,7 @@ from bench.data.task import Task
 from bench.errors import DataError
 from bench.metrics.condensed import condensed, restored
 from bench.metrics.resample import resample_counts
-from bench.metrics.score import primary_replicates
+from bench.metrics.scored import primary_replicates
 
 N = 40
 IDS = np.array([f"test/{i}" for i in range(N)])

@@ -9,7 +9,7 @@ from bench.data.task import Task
 from bench.errors import DataError
 from bench.metrics.calibration import fit_temperature
 from bench.metrics.resample import resample_counts
-from bench.metrics.score import primary_replicates, score
+from bench.metrics.scored import primary_replicates, score
 
 
 def task(target, classes, metric="auroc", kind="global"):
@@ -231,3 +231,9 @@ def test_what_is_no_prediction_is_refused(fault):
         bad[0, 0] = {"nan": np.nan, "above": 1.5, "class": 7}[fault]
     with pytest.raises(DataError):
         score(t, bad, s, resamples=None)
+
+
+def test_the_package_offers_it_under_its_name():
+    import bench.metrics
+
+    assert bench.metrics.score is score
