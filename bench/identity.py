@@ -128,7 +128,8 @@ def card_parts(card: EncoderCard, dense: bool) -> dict[str, str]:
     adapter = members("bench.encoders.sources", "SOURCE").get(card.source.get("adapter"))
     source = card.source if adapter is None else adapter.parse(card.source, where=card.name).model_dump(mode="json")
     places = frozenset() if adapter is None else adapter.places
-    skip = set() if dense else {"dense_size", "dense_layer"}
+    skip = {"shorter_side"} if dense else {"dense_size", "dense_layer"}
+    skip |= {"shorter_side"} if card.preprocessing.shorter_side is None else set()  # older identities stay
     return {
         "source": part({key: value for key, value in source.items() if key not in places}),
         "preprocessing": part(card.preprocessing.model_dump(mode="json", exclude=skip)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -91,7 +99,27 @@ def say_source(found: ResultsTable) -> None:
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A progress display on standard error; silent lines when it is no terminal."""
-    columns = (
+    with Progress(*_columns(), console=err, transient=False) as progress:
+        yield progress
+
+
+@contextmanager
+def transient_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that is told (done, total), shown on a terminal only and gone when `what` is done."""
+    # Standard output goes past the bar, and must not go into it where it is a file.
+    on = {"disable": not err.is_terminal, "redirect_stdout": sys.stdout.isatty()}
+    shown = Progress(*_columns(), console=err, transient=True, **on)
+    with shown:
+
+        def seen(done: int, total: int) -> None:
+            row = shown.task_ids[0] if shown.task_ids else shown.add_task(what)
+            shown.update(row, completed=done, total=total, visible=done < total)
+
+        yield seen
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
@@ -99,8 +127,6 @@ def progress_bar() -> Iterator[Progress]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=False) as progress:
-        yield progress
 
 
 def interval_text(value: float, low: float | None, high: float | None) -> str:

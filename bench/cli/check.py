@@ -31,15 +31,17 @@ def COMMAND(
 
     Exit code 1 when something fails.
     """
+    from bench.cli._print import transient_bar
     from bench.encoders.check import check
     from bench.encoders.finding import Report
 
     options = {"suite": suite, "device": device, "trust_code": trust_code, "allow_outside": allow_outside}
     found = []
-    for finding in check(encoder, images=images, **options):
-        found.append(finding)
-        if not as_json:
-            _print(finding)
+    with transient_bar("phantom images") as seen:
+        for finding in check(encoder, images=images, seen=seen, **options):
+            found.append(finding)
+            if not as_json:
+                _print(finding)
     report = Report(encoder, tuple(found))
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2, sort_keys=True))

@@ -97,7 +97,8 @@ def _prompt(key: str) -> Any:
 def _choices() -> dict[str, list[str]]:
     from typing import get_args
 
-    from bench.encoders.new import ADAPTERS, NORMALISATIONS
+    from bench.encoders.new import ADAPTERS
+    from bench.encoders.normalisations import NORMALISATIONS
     from bench.words import PARADIGMS, Objective, Pooling
 
     return {

@@ -9,6 +9,7 @@ import click
 
 @click.command("run")
 @click.argument("encoder", required=False)
+@click.option("--model", help="timm architecture of ENCODER, a weights file without a card, if shapes do not tell it.")
 @click.option("--encoders", help="Many instead of one: catalogue:small, a list with commas, a file with a name a line.")
 @click.option("--disk", type=click.FloatRange(0.001), help="With --encoders: GB of weights to keep at most.")
 @click.option("--suite", default=None, help="Suite by name or TOML file [default: phantom-v1, or your --tasks].")
@@ -37,6 +38,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines.")
 def COMMAND(
     encoder: str | None,
+    model: str | None,
     encoders: str | None,
     disk: float | None,
     suite: str | None,
@@ -60,7 +62,7 @@ def COMMAND(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Score ENCODER: a folder with encoder.toml, a name of 'medssl list encoders', timm:TAG or hf:OWNER/NAME.
+    """Score ENCODER: a folder with encoder.toml, a name of 'medssl list encoders', timm:TAG, hf:OWNER/NAME, or weights.
 
     Interrupt it whenever you like: the same command goes on where it stopped.
     """
@@ -72,6 +74,7 @@ def COMMAND(
 
     spec = RunSpec(
         encoder=encoder or "",
+        model=model,
         suite=suite or (None if tasks else "phantom-v1"),
         tasks=str(tasks) if tasks else None,
         only=tuple(name.strip() for names in only for name in names.split(",") if name.strip()),
@@ -97,6 +100,7 @@ def COMMAND(
         many(encoders, spec, disk=disk, dry_run=dry_run, as_json=as_json)
         return
     loaded, plan = session(spec)
+    _say_made(spec.encoder, loaded.card)
     if dry_run:
         _print_estimate(loaded, plan, as_json)
         return
@@ -109,6 +113,19 @@ def COMMAND(
         _summary(records, folder, spent, plan)
     if any(r.status == "failed" for r in records):
         raise click.exceptions.Exit(1)
+
+
+def _say_made(encoder: str, card) -> None:
+    """Say what a card made of a file assumes, and what is missing on it."""
+    from bench.cli._print import err
+    from bench.encoders.from_file import without_card
+
+    if not without_card(Path(encoder)):
+        return
+    read_as = card.source.get("model") or card.source["adapter"]
+    err.print(f"{encoder} has no card: read as {read_as}. {card.description}", markup=False, soft_wrap=True)
+    missing = "Nobody says its paradigm, objective and licence, so it counts in no claim; a card of your own:"
+    err.print(f"{missing} medssl new NAME --from {encoder}", markup=False, soft_wrap=True)
 
 
 def _with_progress(loaded, plan, spec, folder: Path):

@@ -5,8 +5,7 @@ Collapsed features, scores at chance, and a normalisation that makes features wo
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -29,29 +28,48 @@ MARGIN = 0.03
 BATCH = 32
 
 
-SECONDS = 12.0
-"""What the alarms may take of forward passes, where nobody asked for a number of images."""
+FLOPS = 1.5e12
+"""What the alarms may compute where nobody asked for a number of images: half a minute of one core."""
+MOST, LEAST = 120, 40
+"""Training and test images of each phantom task the alarms look at."""
+Seen = Callable[[int, int], None]
+"""Called with the images encoded so far, and all there will be."""
 
 
-def affordable(encoder: Encoder, most: int, least: int = 40) -> int:
-    """Images a split and task: `most`, fewer for a network so slow that they would take longer than `SECONDS`."""
-    side = encoder.card.preprocessing.size
-    images = torch.zeros((8, side, side, 3), dtype=torch.uint8)
-    start = time.perf_counter()
-    encoder.encode(images)
-    each = (time.perf_counter() - start) / 8
-    passes = 2 * len(PHANTOMS) * (1 + len(_others(encoder.card.preprocessing)))
-    return max(least, min(most, int(SECONDS / (each * passes))))
+def affordable(encoder: Encoder, flops: int | None) -> int:
+    """Images a split and task: `MOST`, fewer for a network of many FLOPs an image, `LEAST` where nobody can count them.
+
+    It depends on the network alone, never on how fast the machine is at the moment: verdicts must not change with it.
+    """
+    if flops is None:
+        return LEAST
+    each = flops * 2 * len(PHANTOMS) * looks(encoder)
+    return max(LEAST, min(MOST, int(FLOPS / max(each, 1))))
 
 
-def alarms(encoder: Encoder, probes: Sequence[Probe]) -> Iterator[Finding]:
-    """Three or four findings, from the probes' images under the card's and under neighbouring normalisations."""
-    features = [_features(encoder, probe) for probe in probes]
+def looks(encoder: Encoder, *, brief: bool = False) -> int:
+    """How often `alarms` encodes each image: under the card's and under each neighbouring normalisation."""
+    return 1 if brief else 1 + len(_others(encoder.card.preprocessing))
+
+
+def alarms(
+    encoder: Encoder, probes: Sequence[Probe], *, brief: bool = False, seen: Seen = lambda done, total: None
+) -> Iterator[Finding]:
+    """Three or four findings, from the probes' images under the card's and under neighbouring normalisations.
+
+    brief: judge the normalisation by batch norm alone, which takes a network's first layer instead of all of it.
+    """
+    others = _others(encoder.card.preprocessing)
+    encode = _Encode(encoder, seen, sum(len(p.train) + len(p.test) for p in probes) * looks(encoder, brief=brief))
+    features = [encode(probe) for probe in probes]
     yield collapse(np.concatenate([np.concatenate(pair) for pair in features]))
     own = [ranked(probe, *pair) for probe, pair in zip(probes, features, strict=True)]
     yield _chance(probes, own)
-    yield _normalisation(encoder, probes, np.mean(own, axis=0))
-    if finding := batch_norm(encoder, [probe.train for probe in probes], _others(encoder.card.preprocessing)):
+    if brief:
+        yield Finding("normalisation", "skipped", "judged by batch norm alone, for speed; --images judges by features")
+    else:
+        yield _normalisation(encode, others, probes, np.mean(own, axis=0))
+    if finding := batch_norm(encoder, [probe.train for probe in probes], others):
         yield finding
 
 
@@ -90,10 +108,12 @@ def _chance(probes: Sequence[Probe], scores: Sequence[np.ndarray]) -> Finding:
     return Finding("above chance", "ok", f"AUROC {spoken}", parts)
 
 
-def _normalisation(encoder: Encoder, probes: Sequence[Probe], own: np.ndarray) -> Finding:
+def _normalisation(
+    encode: _Encode, others: Mapping[str, Preprocessing], probes: Sequence[Probe], own: np.ndarray
+) -> Finding:
     scores = {"card": own}
-    for name, changed in _others(encoder.card.preprocessing).items():
-        scores[name] = np.mean([ranked(p, *_features(encoder, p, changed)) for p in probes], axis=0)
+    for name, changed in others.items():
+        scores[name] = np.mean([ranked(p, *encode(p, changed)) for p in probes], axis=0)
     values = {name: float(s[0]) for name, s in scores.items()}
     spoken = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
     best = max(scores, key=lambda name: values[name])
@@ -105,16 +125,22 @@ def _normalisation(encoder: Encoder, probes: Sequence[Probe], own: np.ndarray) -
     return Finding("normalisation", "ok", f"no neighbour is better than the card's (AUROC {spoken})", values)
 
 
-def _features(
-    encoder: Encoder, probe: Probe, preprocessing: Preprocessing | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Global features of the training and the test images, maybe under another preprocessing than the card's."""
-    return tuple(_encode(encoder, images, preprocessing) for images in (probe.train, probe.test))
+class _Encode:
+    """Global features of a probe's training and test images; says after each batch how far it is."""
 
+    def __init__(self, encoder: Encoder, seen: Seen, total: int) -> None:
+        self.encoder, self.seen, self.total, self.done = encoder, seen, total, 0
 
-def _encode(encoder: Encoder, images: np.ndarray, preprocessing: Preprocessing | None) -> np.ndarray:
-    pieces = (torch.from_numpy(np.array(images[i : i + BATCH])) for i in range(0, len(images), BATCH))
-    return torch.cat([encoder.encode(p, preprocessing=preprocessing).pooled.cpu() for p in pieces]).numpy()
+    def __call__(self, probe: Probe, preprocessing: Preprocessing | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """float32 (n, d) each, maybe under another preprocessing than the card's."""
+        return tuple(np.concatenate(list(self._batches(i, preprocessing))) for i in (probe.train, probe.test))
+
+    def _batches(self, images: np.ndarray, preprocessing: Preprocessing | None) -> Iterator[np.ndarray]:
+        for start in range(0, len(images), BATCH):
+            batch = torch.from_numpy(np.array(images[start : start + BATCH]))
+            yield self.encoder.encode(batch, preprocessing=preprocessing).pooled.cpu().numpy()
+            self.done += len(batch)
+            self.seen(self.done, self.total)
 
 
 def _others(own: Preprocessing) -> dict[str, Preprocessing]:

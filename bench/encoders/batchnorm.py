@@ -30,7 +30,7 @@ def batch_norm(encoder: Encoder, images: Sequence[np.ndarray], others: Mapping[s
     images: uint8 (n, h, w, c) arrays of different tasks, each judged alone and averaged. others: name -> preprocessing
     to compare with.
     """
-    if encoder.module is None or not any(isinstance(m, nn.BatchNorm2d) for m in encoder.module.modules()):
+    if not has_batch_norm(encoder):
         return None
     choices = {"card": encoder.card.preprocessing, **others}
     fits = {name: float(np.mean([misfit(encoder, i, p) for i in images])) for name, p in choices.items()}
@@ -41,6 +41,11 @@ def batch_norm(encoder: Encoder, images: Sequence[np.ndarray], others: Mapping[s
         message = f"its first layer was trained on inputs scaled as by {best} (misfit {spoken}): is the card right?"
         return Finding("batch norm", level, message, fits)
     return Finding("batch norm", "ok", f"inputs have the scale its first layer was trained on (misfit {spoken})", fits)
+
+
+def has_batch_norm(encoder: Encoder) -> bool:
+    """Whether a layer of the network remembers the scale of its training inputs."""
+    return encoder.module is not None and any(isinstance(m, nn.BatchNorm2d) for m in encoder.module.modules())
 
 
 class _Seen(Exception):

@@ -39,6 +39,17 @@ class Preprocessing(Strict):
     grey: Grey = "repeat"
     pad_to_square: bool = False
     interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+    shorter_side: Annotated[int, Field(ge=8, le=2048)] | None = None
+    """On global tasks: resize until the shorter side has this many pixels, then cut `size` x `size` out of the centre.
+    None: nothing is cut off."""
+
+    @model_validator(mode="after")
+    def _crop(self) -> Self:
+        if self.shorter_side is not None and self.shorter_side < self.size:
+            raise ValueError(f"shorter_side {self.shorter_side} is below size {self.size}: no such crop can be cut out")
+        if self.shorter_side is not None and self.pad_to_square:
+            raise ValueError("shorter_side cuts off, pad_to_square fills up: choose one")
+        return self
 
     @model_validator(mode="after")
     def _one_or_each(self) -> Self:
@@ -111,7 +122,8 @@ class EncoderCard(Strict):
 
         Keys added to the schema later count only where they are set, so that older cards keep their hash.
         """
-        unset = {name for name in LATER if getattr(self, name) is None}
+        unset: dict[str, Any] = {name: True for name in LATER if getattr(self, name) is None}
+        unset |= {"preprocessing": {"shorter_side"}} if self.preprocessing.shorter_side is None else {}
         return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True, exclude=unset)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from bench.encoders.base import Encoder
@@ -15,8 +15,9 @@ from bench.encoders.source import Place
 from bench.encoders.sources.embeddings import EmbeddingsEncoder
 from bench.errors import MedsslError, UserError
 
-IMAGES = 120
-"""Training and test images of each phantom task the alarms look at."""
+
+def _silent(done: int, total: int) -> None:
+    """Nobody watches."""
 
 
 def check(
@@ -27,11 +28,12 @@ def check(
     trust_code: bool = False,
     allow_outside: bool = False,
     device: str = "cpu",
+    seen: Callable[[int, int], None] = _silent,
 ) -> Iterator[Finding]:
     """Findings one by one, as they come; the first problem with card or weights is the last finding.
 
-    suite: name or file of the suite to forecast. images: for the alarms, a split and task; None: 120, or what a slow
-    network can take in a few seconds, at least 40; 0 leaves them out.
+    suite: name or file of the suite to forecast. images: for the alarms, a split and task; None: 40 to 120, by the
+    network's FLOPs; 0 leaves them out. seen: called with the alarms' images encoded so far, and all there will be.
     """
     opened = open_card(path_or_name)
     path = CATALOGUE if opened else card_path(path_or_name)
@@ -52,8 +54,9 @@ def check(
         yield from _precomputed(encoder)
         return
     yield from contract(encoder)
-    yield from _alarms(encoder, images)
-    yield from _costs(encoder, suite)
+    costs = {finding.check: finding for finding in _costs(encoder, suite)}
+    yield from costs.values()
+    yield from _alarms(encoder, images, costs, seen)
 
 
 def report(path_or_name: str | Path, **options: object) -> Report:
@@ -98,17 +101,35 @@ def _precomputed(encoder: EmbeddingsEncoder) -> Iterator[Finding]:
         yield Finding(f"features of {task}", "ok", f"{spoken}; images: {counts}", {"dimension": dimension})
 
 
-def _alarms(encoder: Encoder, images: int | None) -> Iterator[Finding]:
-    from bench.encoders.alarms import affordable, alarms
-    from bench.encoders.probe import phantom_probes
+def _alarms(
+    encoder: Encoder, images: int | None, costs: Mapping[str, Finding], seen: Callable[[int, int], None]
+) -> Iterator[Finding]:
+    from bench.encoders.alarms import LEAST, affordable, alarms, looks
+    from bench.encoders.batchnorm import has_batch_norm
+    from bench.encoders.probe import PHANTOMS, phantom_probes
 
     if images == 0:
         yield Finding("alarms", "skipped", "not asked for")
         return
+    flops = costs["size"].values["flops_per_image"] if "size" in costs else None
+    number = affordable(encoder, flops) if images is None else images
+    brief = images is None and number == LEAST and has_batch_norm(encoder)
+    if "speed" in costs:
+        passes = 2 * len(PHANTOMS) * number * looks(encoder, brief=brief)
+        yield _forecast(passes, costs["speed"].values["images_per_second"])
     try:
-        yield from alarms(encoder, phantom_probes(affordable(encoder, IMAGES) if images is None else images))
+        yield from alarms(encoder, phantom_probes(number), brief=brief, seen=seen)
     except MedsslError as error:
         yield Finding("alarms", "problem", str(error))
+
+
+def _forecast(images: int, speed: float) -> Finding:
+    """What is still to come, at the speed just measured."""
+    seconds = images / speed
+    spoken = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    leave = "; --images 0 leaves them out" if seconds > 60 else ""
+    message = f"the alarms encode {images:,} phantom images, about {spoken}{leave}"
+    return Finding("forecast", "ok", message, {"images": images, "seconds": seconds})
 
 
 def _costs(encoder: Encoder, suite: str | None) -> list[Finding]:

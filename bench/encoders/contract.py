@@ -139,7 +139,7 @@ def _channels(encoder: Encoder, images: Tensor, once: Once) -> Finding:
 
 
 def _shape_of_image(encoder: Encoder, images: Tensor, once: Once) -> Finding:
-    """A wide image must be accepted, and padded or squeezed as the card says."""
+    """A wide image must be accepted, and padded, squeezed or cut as the card says."""
     wide = images[1:2, : images.shape[1] // 2]
     encoder.encode(wide, dense=True)
     x = prepare(wide, encoder.card.preprocessing)
@@ -147,6 +147,9 @@ def _shape_of_image(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     padded = encoder.card.preprocessing.pad_to_square
     if padded != (0.4 < black < 0.6):
         return Finding("wide images", "problem", f"{black:.0%} of a padded 2:1 image is black, expected half")
+    if encoder.card.preprocessing.shorter_side is not None:
+        message = "cut to the square in the centre on global tasks: a finding at the edge is not seen"
+        return Finding("wide images", "warning", message)
     return Finding("wide images", "ok", "padded to a square with black" if padded else "squeezed to a square")
 
 

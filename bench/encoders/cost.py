@@ -156,11 +156,11 @@ def _batch(encoder: Encoder, n: int) -> torch.Tensor:
 
 
 def _time(encoder: Encoder, dense: bool) -> float:
-    """Seconds an image: the fastest of the full batches that fit into the time, after one to warm up."""
+    """Seconds an image: the fastest of the full batches that fit into the time, after a few images to warm up."""
     images = _batch(encoder, BATCH).numpy()
     start = time.perf_counter()
     extract(encoder, images[:8], dense=dense)
-    if time.perf_counter() - start > SECONDS:  # a full batch would take far longer than it is worth
+    if time.perf_counter() - start > SECONDS * 8 / BATCH:  # a full batch would take longer than it is worth
         return _timed(encoder, images[:8], dense) / 8
     best, until = float("inf"), time.perf_counter() + SECONDS
     while time.perf_counter() < until or best == float("inf"):

@@ -8,6 +8,7 @@ from bench.discover import members, pick
 from bench.encoders import catalogue
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard, read_card
+from bench.encoders.from_file import card_of, without_card
 from bench.encoders.names import named
 from bench.encoders.open_card import OpenCard, pinned
 from bench.encoders.source import EncoderSource, Place
@@ -20,16 +21,19 @@ EXAMPLES = Path(__file__).parent / "examples"
 """Cards that can be loaded by name too, but need a package or weights that do not come with this one."""
 
 
-def load_encoder(path_or_name: str | Path, *, trust_code: bool = False, allow_outside: bool = False) -> Encoder:
-    """The encoder of a card: a file, a folder with `encoder.toml`, or a name.
+def load_encoder(
+    path_or_name: str | Path, *, model: str | None = None, trust_code: bool = False, allow_outside: bool = False
+) -> Encoder:
+    """The encoder of a card: a file, a folder with `encoder.toml`, or a name; or of weights without a card.
 
     A name is that of a reference encoder or of a card of the catalogue, `timm:TAG` or `hf:OWNER/NAME`; what it leaves
     open is pinned first (`bench.encoders.lock`).
+    model: timm architecture of a weights file whose shapes do not tell it.
     trust_code: allow adapters that run code of the author (Python file, TorchScript).
     allow_outside: allow weights outside the card's folder (absolute paths, links that lead out).
     Raises CardError for the card, EncoderError when the encoder cannot be loaded.
     """
-    card, folder = find_card(path_or_name)
+    card, folder = find_card(path_or_name, model)
     return load_card(card, Place(folder, trust_code, allow_outside))
 
 
@@ -46,11 +50,16 @@ def source_of(card: EncoderCard, *, where: object) -> EncoderSource:
     return pick(adapters, adapter, what="adapter", where=where).parse(card.source, where=f"{where} [source]")
 
 
-def find_card(path_or_name: str | Path) -> tuple[EncoderCard, Path]:
+def find_card(path_or_name: str | Path, model: str | None = None) -> tuple[EncoderCard, Path]:
     """The card of a path, a folder or a name, everything in it pinned, and the folder its files are relative to.
 
+    Weights that have no card get one made of what they show; `model` names their architecture where shapes do not tell.
     Raises CardError with the nearest name, EncoderError when what a name stands for cannot be had.
     """
+    if without_card(path := Path(path_or_name)):
+        return card_of(path, model), path.parent
+    if model is not None:
+        raise CardError("--model is for weights without a card", where=path_or_name, fix="leave it out")
     if (card := open_card(path_or_name)) is not None:
         return pinned(card), CATALOGUE
     path = card_path(path_or_name)

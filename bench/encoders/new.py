@@ -9,18 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.encoders.card import EncoderCard
+from bench.encoders.from_file import assumed as what_is_assumed
 from bench.encoders.load import source_of
+from bench.encoders.normalisations import NORMALISATIONS
 from bench.encoders.recognise import recognise
 from bench.encoders.write_card import toml_value
 from bench.errors import CardError
 from bench.files import sha256_file, write_atomic
 
-NORMALISATIONS: dict[str, tuple[list[float], list[float]]] = {
-    "imagenet": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-    "half": ([0.5], [0.5]),
-    "identity": ([0.0], [1.0]),
-    "clip": ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]),
-}
 ADAPTERS = ("timm", "huggingface", "onnx", "embeddings", "torchscript", "torch-export", "python")
 SOURCES: dict[str, str] = {
     "timm": """adapter = "timm"
@@ -222,7 +218,7 @@ def write_found(path: Path, said: dict[str, str], folder: Path) -> tuple[Path, t
     if card.exists():
         raise CardError("exists already", where=card, fix="choose another name, or edit it")
     found = recognise(path, said.get("model"))
-    assumed = (*found.assumed, "mean and std of ImageNet: the file does not say them")
+    assumed = what_is_assumed(found)
     mean, std = NORMALISATIONS["imagenet"]
     people = ("author", "licence", "paradigm", "objective", "method")
     spoken = {key: _toml(said.get(key) or "") for key in people}

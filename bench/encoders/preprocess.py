@@ -5,8 +5,10 @@ The steps, in this order, all in float32 on the images' device:
 1. channels    luminance (ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B) where the card asks for it or takes one channel;
 2. resize      with antialiasing (the filter widens when shrinking, as in Pillow), pixel centres aligned at half
                pixels; to s x s, or, with `pad_to_square`, so that the longer side is s. An image that already has
-               the size is not touched. Bicubic overshoot is cut at 0 and 255;
-3. pad         with `pad_to_square`: zeros (black) around the centred image, the odd pixel at the bottom and right;
+               the size is not touched. Bicubic overshoot is cut at 0 and 255. With `shorter_side`, on global tasks:
+               the shorter side becomes that long, the shape is kept;
+3. pad, crop   with `pad_to_square`: zeros (black) around the centred image, the odd pixel at the bottom and right;
+               with `shorter_side`: the s x s in the centre, where torchvision's CenterCrop takes it;
 4. repeat      a single channel to the encoder's three;
 5. scale       to [0, 1], dividing by 255;
 6. normalise   (x - mean) / std.
@@ -42,7 +44,7 @@ def prepare(images: Tensor, preprocessing: Preprocessing, *, dense: bool = False
     x = images.permute(0, 3, 1, 2).to(torch.float32)
     if preprocessing.channels == 1 or preprocessing.grey == "luminance":
         x = _luminance(x)
-    x = _fit(x, s, preprocessing)
+    x = _fit(x, s, preprocessing, dense)
     x = x.expand(-1, preprocessing.channels, -1, -1) / 255.0
     mean, std = (x.new_tensor(v).reshape(1, -1, 1, 1) for v in (preprocessing.mean, preprocessing.std))
     return (x - mean) / std
@@ -57,8 +59,13 @@ def placed(height: int, width: int, preprocessing: Preprocessing, *, dense: bool
     """Where an image lies in the square input: (top, left, height, width) in input pixels.
 
     Dense protocols need it to map a patch grid back on to a padded image; without `pad_to_square` it is the whole.
+    Where `shorter_side` cuts something off, top or left is negative. Every pixel of a dense task has to be answered,
+    so nothing is cut off there.
     """
-    s = input_size(preprocessing, dense=dense)
+    s, shorter = input_size(preprocessing, dense=dense), None if dense else preprocessing.shorter_side
+    if shorter is not None:
+        h, w = (shorter * side // min(height, width) for side in (height, width))
+        return -round((h - s) / 2), -round((w - s) / 2), h, w
     if not preprocessing.pad_to_square:
         return 0, 0, s, s
     longer = max(height, width)
@@ -72,13 +79,12 @@ def _luminance(x: Tensor) -> Tensor:
     return (x * x.new_tensor(LUMINANCE).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
-def _fit(x: Tensor, s: int, preprocessing: Preprocessing) -> Tensor:
-    """Resize and pad to (s, s); see the module's docstring. `dense` does not matter once s is known."""
-    at_s = preprocessing.model_copy(update={"size": s})
-    top, left, h, w = placed(*x.shape[-2:], at_s, dense=False)
+def _fit(x: Tensor, s: int, preprocessing: Preprocessing, dense: bool) -> Tensor:
+    """Resize, pad and crop to (s, s); see the module's docstring."""
+    top, left, h, w = placed(*x.shape[-2:], preprocessing, dense=dense)
     if (h, w) != tuple(x.shape[-2:]):
         x = _resize(x, (h, w), preprocessing.interpolation)
-    return F.pad(x, (left, s - w - left, top, s - h - top)) if (h, w) != (s, s) else x
+    return F.pad(x, (left, s - w - left, top, s - h - top)) if (h, w) != (s, s) else x  # below 0 it cuts off
 
 
 def _resize(x: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:

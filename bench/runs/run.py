@@ -37,7 +37,9 @@ class RunSpec:
     """Everything that defines a run, as plain values that can be sent to another process."""
 
     encoder: str
-    """Folder or path of a card, or the name of a reference encoder."""
+    """Folder or path of a card, a name of 'medssl list encoders', or weights without a card."""
+    model: str | None = None
+    """timm architecture of weights without a card, where shapes do not tell it."""
     suite: str | None = "phantom-v1"
     tasks: str | None = None
     only: tuple[str, ...] = ()
@@ -167,7 +169,7 @@ def session(spec: RunSpec) -> tuple[Encoder, Plan]:
     if spec.threads:
         torch.set_num_threads(spec.threads)
     plan = make_plan(spec.suite, Path(spec.tasks) if spec.tasks else None, spec.only, out=Path(spec.out))
-    encoder = load_encoder(spec.encoder, trust_code=spec.trust_code, allow_outside=spec.allow_outside)
+    encoder = load_encoder(spec.encoder, model=spec.model, trust_code=spec.trust_code, allow_outside=spec.allow_outside)
     placed = place(
         encoder, spec.device, precision=spec.precision, compiled=spec.compiled, deterministic=spec.deterministic
     )

@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from bench.encoders.alarms import alarms, collapse, rankme
+from bench.encoders.alarms import FLOPS, LEAST, MOST, affordable, alarms, collapse, looks, rankme
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.probe import Probe, _neighbours, _ridge, ranked
 from bench.metrics.resample import resample_counts, with_point
@@ -113,3 +113,20 @@ def test_phantom_probes_are_small_and_labelled():
         assert p.train.dtype == np.uint8
         assert p.counts.shape == (501, 20)
         assert len(np.unique(p.train_labels)) > 1
+
+
+def test_how_many_images_depends_on_the_network_alone(make_card, monkeypatch):
+    encoder = Saturating(make_card({}, preprocessing={"size": 16, "mean": [0.5], "std": [0.5]}))
+    monkeypatch.setattr("time.perf_counter", None)  # whoever asks for the time fails
+    assert affordable(encoder, 0) == affordable(encoder, 10**6) == MOST
+    assert affordable(encoder, None) == affordable(encoder, 8 * 10**9) == LEAST
+    between = int(FLOPS / (4 * 4 * 80))  # two tasks, two splits, the card's and three other normalisations
+    assert affordable(encoder, between) == 80
+
+
+def test_a_brief_look_encodes_each_image_once_and_says_what_it_left_out(make_card, probe):
+    encoder, seen = Saturating(make_card({}, preprocessing={"size": 16, "mean": [0.0], "std": [1 / 255]})), []
+    result = {f.check: f.level for f in alarms(encoder, [probe], brief=True, seen=lambda *how: seen.append(how))}
+    assert result["normalisation"] == "skipped"
+    assert seen == [(32, 160), (64, 160), (80, 160), (112, 160), (144, 160), (160, 160)]
+    assert looks(encoder) == 4

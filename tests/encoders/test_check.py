@@ -59,7 +59,8 @@ def test_json_is_the_same_report(folder):
 
 def test_full_check_of_a_reference_encoder():
     found = {f.check: f for f in check("colour-histogram", images=40)}
-    assert {"collapse", "above chance", "normalisation", "speed"} <= set(found)
+    assert {"collapse", "above chance", "normalisation", "speed", "forecast"} <= set(found)
+    assert found["forecast"].values["images"] == 40 * 2 * 2 * 4
     assert found["weights"].message.startswith("none")
 
 

@@ -7,9 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.encoders.card import Preprocessing
+from bench.encoders.card import LATER, Preprocessing
 from bench.encoders.preprocess import placed, prepare
 from bench.errors import CardError, DataError
+from bench.files import canonical_json, sha256_text
+from bench.identity import card_parts
 
 
 def card(**changes) -> Preprocessing:
@@ -124,3 +126,60 @@ def test_mean_and_std_must_fit_the_channels():
         card(mean=[0.1, 0.2])
     with pytest.raises(CardError, match="std has 3 values"):
         card(channels=1, std=[0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("h", "w"), [(40, 40), (33, 64), (71, 30), (20, 90), (19, 16)])
+@pytest.mark.parametrize(("crop_pct", "shorter"), [(0.875, 18), (1.0, 16), (0.9, 17)])
+def test_a_centre_crop_is_that_of_timm(interpolation, h, w, crop_pct, shorter):
+    timm = pytest.importorskip("timm.data")
+    theirs = timm.create_transform(
+        (3, 16, 16), crop_pct=crop_pct, interpolation=interpolation, mean=(0.0,) * 3, std=(1.0,) * 3
+    )
+    images = noise(2, h, w, 3) // 4 + 96
+    ours = prepare(images, card(interpolation=interpolation, shorter_side=shorter)) * 255
+    expected = torch.stack([theirs(Image.fromarray(i.numpy())) for i in images]) * 255
+    # timm resizes with Pillow, which rounds to whole grey levels after each of its two passes.
+    assert (ours - expected).abs().max() <= 1.5
+    assert (ours - expected).abs().mean() <= 0.35
+
+
+def test_the_whole_image_is_that_of_timm_squeezed():
+    timm = pytest.importorskip("timm.data")
+    theirs = timm.create_transform(
+        (3, 16, 16), crop_pct=1.0, crop_mode="squash", interpolation="bicubic", mean=(0.0,) * 3, std=(1.0,) * 3
+    )
+    images = noise(2, 50, 31, 3) // 4 + 96
+    expected = torch.stack([theirs(Image.fromarray(i.numpy())) for i in images]) * 255
+    assert (prepare(images, card(interpolation="bicubic")) * 255 - expected).abs().max() <= 1.5
+
+
+def test_nothing_is_cut_off_on_dense_tasks():
+    images = noise(1, 20, 60, 3)
+    cut, whole = card(shorter_side=18), card()
+    assert torch.equal(prepare(images, cut, dense=True), prepare(images, whole, dense=True))
+    assert not torch.equal(prepare(images, cut), prepare(images, whole))
+    assert placed(20, 60, cut, dense=False) == (-1, -19, 18, 54)
+
+
+@pytest.mark.parametrize("wrong", [{"shorter_side": 15}, {"shorter_side": 18, "pad_to_square": True}])
+def test_a_crop_that_cannot_be_meant(wrong):
+    with pytest.raises(CardError, match="shorter_side"):
+        card(**wrong)
+
+
+def test_a_card_without_a_crop_keeps_its_hash(make_card):
+    # Written before the key existed; records and submissions hold such hashes.
+    plain = make_card({}, preprocessing={"size": 16, "mean": [0.5], "std": [0.5]})
+    before = plain.model_dump(mode="json", by_alias=True, exclude=dict.fromkeys(LATER, True))
+    del before["preprocessing"]["shorter_side"]
+    assert plain.sha256 == sha256_text(canonical_json(before))
+    cropped = plain.preprocessing.model_copy(update={"shorter_side": 18})
+    assert plain.model_copy(update={"preprocessing": cropped}).sha256 != plain.sha256
+
+
+def test_a_crop_is_part_of_what_global_features_are(make_card):
+    plain = make_card({}, preprocessing={"size": 16, "mean": [0.5], "std": [0.5]})
+    cut = plain.model_copy(update={"preprocessing": plain.preprocessing.model_copy(update={"shorter_side": 18})})
+    assert card_parts(plain, False)["preprocessing"] != card_parts(cut, False)["preprocessing"]
+    assert card_parts(plain, True) == card_parts(cut, True)

@@ -1,0 +1,51 @@
+"""A file or folder of weights without a card: recognised as `medssl new --from` does, for runs of one's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from bench.encoders.card import EncoderCard
+from bench.encoders.normalisations import NORMALISATIONS
+from bench.encoders.open_card import NOT_STATED
+from bench.encoders.recognise import Recognised, recognise
+from bench.errors import EncoderError
+
+IMAGENET = "mean and std of ImageNet: the file does not say them"
+
+
+def without_card(path: Path) -> bool:
+    """Whether `path` is a file or a folder of weights, and neither a card nor a folder that holds one."""
+    if path.is_dir():
+        return (path / "config.json").is_file() and not (path / "encoder.toml").exists()
+    return path.is_file() and path.suffix != ".toml"
+
+
+def card_of(path: Path, model: str | None = None) -> EncoderCard:
+    """A card for what `path` holds; what only people know is "unknown" or "not stated" on it.
+
+    model: the timm architecture, where names and shapes do not tell. Raises EncoderError when it is not recognised, or
+    leaves open what decides the features.
+    """
+    found = recognise(path, model)
+    if found.source.get("options", {}).get("num_heads") == 0:
+        fix = "write a card with 'medssl new NAME --from' and fill in num_heads"
+        raise EncoderError("its shapes do not tell the number of attention heads", where=path, fix=fix)
+    values = {
+        "schema": 1, "name": _plain(path), "version": "1", "title": path.name, "authors": [NOT_STATED],
+        "licence": NOT_STATED, "paradigm": "unknown", "objective": "unknown", "method": NOT_STATED,
+        "architecture": found.architecture, "source": found.source, "features": {"pooling": found.pooling},
+        "description": f"Made from the file alone. Assumed: {'; '.join(assumed(found))}.",
+        "preprocessing": dict(zip(("mean", "std"), NORMALISATIONS["imagenet"], strict=True)) | {"size": found.size},
+    }  # fmt: skip
+    return EncoderCard.parse(values, where=path)
+
+
+def assumed(found: Recognised) -> tuple[str, ...]:
+    """What neither the file nor anybody said."""
+    return (*found.assumed, IMAGENET)
+
+
+def _plain(path: Path) -> str:
+    stem = path.name if path.is_dir() else path.name.split(".")[0]
+    return re.sub(r"[^a-z0-9_-]", "-", stem.lower())[:64].strip("-_") or "weights"
