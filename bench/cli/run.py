@@ -117,6 +117,8 @@ def COMMAND(
 
 def _say_made(encoder: str, card) -> None:
     """Say what a card made of a file assumes, and what is missing on it."""
+    from shlex import quote
+
     from bench.cli._print import err
     from bench.encoders.from_file import without_card
 
@@ -125,7 +127,7 @@ def _say_made(encoder: str, card) -> None:
     read_as = card.source.get("model") or card.source["adapter"]
     err.print(f"{encoder} has no card: read as {read_as}. {card.description}", markup=False, soft_wrap=True)
     missing = "Nobody says its paradigm, objective and licence, so it counts in no claim; a card of your own:"
-    err.print(f"{missing} medssl new NAME --from {encoder}", markup=False, soft_wrap=True)
+    err.print(f"{missing} medssl new NAME --from {quote(encoder)}", markup=False, soft_wrap=True)
 
 
 def _with_progress(loaded, plan, spec, folder: Path):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.encoders.exported import shapes_of
 from bench.encoders.weights_shape import describe
 from bench.errors import EncoderError
 from bench.files import sha256_file
@@ -39,9 +40,9 @@ def recognise(path: Path, model: str | None = None) -> Recognised:
     if names and all(n.endswith(".npy") for n in names):
         return _embeddings([path])
     if any(n.endswith("models/model.json") or "serialized_exported_program" in n for n in names):
-        return _program(path, "torch-export")
+        return _program(path, "torch-export", *shapes_of(path))
     if any("/code/" in n for n in names):
-        return _program(path, "torchscript")
+        return _program(path, "torchscript", None, set())
     if path.suffix == ".onnx":
         return _onnx(path)
     found = describe(path, model)
@@ -100,10 +101,12 @@ def _onnx(path: Path) -> Recognised:
     return Recognised(source, (path, *beside), "other", size, pooling, assumed)
 
 
-def _program(path: Path, adapter: str) -> Recognised:
+def _program(path: Path, adapter: str, size: int | None, ranks: set[int]) -> Recognised:
     source = {"adapter": adapter, "weights": path.name, "sha256": sha256_file(path), "prefix_tokens": 1}
-    assumed = ("size 224 and one class token before the patches: a program is not opened without --trust-code",)
-    return Recognised(source, (path,), "other", 224, "mean", assumed)
+    assumed = () if size else ("size 224: the program does not say it",)
+    assumed += ("one class token before the patches: prefix_tokens",) if 3 in ranks or not ranks else ()
+    assumed += () if ranks else ("tokens or a map, whose mean represents an image: pooling",)
+    return Recognised(source, (path,), "other", size or 224, "native" if 2 in ranks else "mean", assumed)
 
 
 def _embeddings(paths: list[Path]) -> Recognised:

@@ -18,7 +18,7 @@ from bench.encoders.architectures import build
 from bench.encoders.load import load_encoder
 from bench.encoders.preprocess import prepare
 from bench.encoders.recognise import recognise
-from bench.errors import EncoderError
+from bench.errors import CardError, EncoderError
 
 KNOWN = [
     *("--author", "A", "--licence", "MIT", "--paradigm", "predictive", "--objective", "other", "--method", "x"),
@@ -132,7 +132,11 @@ def test_onnx_with_external_data(nets, images, tmp_path, monkeypatch):
 def test_programs_and_embeddings(nets, tmp_path):
     program = torch.export.export(Pooled(nets["vit"]), (torch.zeros(2, 3, 32, 32),))
     torch.export.save(program, tmp_path / "net.pt2")
-    assert recognise(tmp_path / "net.pt2").source["adapter"] == "torch-export"
+    found = recognise(tmp_path / "net.pt2")
+    assert (found.source["adapter"], found.size, found.pooling) == ("torch-export", 32, "mean")
+    vector = torch.export.export(torch.nn.Flatten(), (torch.zeros(2, 3, 48, 48),))
+    torch.export.save(vector, tmp_path / "vector.pt2")
+    assert (recognise(tmp_path / "vector.pt2").size, recognise(tmp_path / "vector.pt2").pooling) == (48, "native")
     torch.jit.trace(torch.nn.ReLU(), torch.zeros(1)).save(str(tmp_path / "net.pt"))
     assert recognise(tmp_path / "net.pt").source["adapter"] == "torchscript"
     (tmp_path / "features").mkdir()
@@ -150,12 +154,29 @@ def test_what_only_people_know_stays_blank_and_is_named(nets, tmp_path, monkeypa
     assert "5 blanks to fill in: authors, licence, paradigm (contrastive" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_file_without_a_card_runs_by_itself(nets, images, tmp_path, capsys):
+    """The features are those of the card that `new --from` writes; what nobody said is not made up."""
+    torch.save({"state_dict": under("module.encoder_q.", nets["resnet"].state_dict())}, tmp_path / "My Net.pth")
+    encoder = load_encoder(tmp_path / "My Net.pth", model="resnet18")
+    x = prepare(images, encoder.card.preprocessing)
+    with torch.inference_mode():
+        torch.testing.assert_close(encoder.encode(images).pooled, nets["resnet"](x), atol=1e-5, rtol=1e-4)
+    assert (encoder.card.name, encoder.card.paradigm, encoder.card.licence) == ("my-net", "unknown", "not stated")
+    options = ("--model", "resnet18", "--suite", "phantom-mini", "--task", "nothing,neither", "--out", str(tmp_path))
+    assert _run("run", str(tmp_path / "My Net.pth"), *options) == 2
+    assert "nothing" in capsys.readouterr().err
+    with pytest.raises(CardError, match="--model is for weights without a card"):
+        load_encoder("raw-pixels", model="resnet18")
+
+
 def test_a_width_whose_heads_nobody_knows(make_card, tmp_path):
     network = build(make_card({}), "vit_tiny_patch16_224", options={**VIT, "embed_dim": 48, "num_heads": 2})
     save_file(network.state_dict(), tmp_path / "w.safetensors")
     found = recognise(tmp_path / "w.safetensors")
     assert found.source["options"]["num_heads"] == 0
     assert "left blank" in found.assumed[0]
+    with pytest.raises(EncoderError, match="number of attention heads"):
+        load_encoder(tmp_path / "w.safetensors")
 
 
 def test_weights_of_nothing_known(tmp_path):
