@@ -78,7 +78,7 @@ def dropped_metric(folder: Path, other: Path) -> None:
 @case
 def edited_prediction(folder: Path, other: Path) -> None:
     def change(arrays: dict[str, np.ndarray]) -> None:
-        key = next(k for k in arrays if "linear-v1.100pct" in k)
+        key = next(k for k in arrays if "linear-v2.100pct" in k)
         arrays[key] = arrays[key][:, ::-1].copy()
 
     edit_predictions(folder, change)
@@ -87,7 +87,7 @@ def edited_prediction(folder: Path, other: Path) -> None:
 @case
 def edited_prediction_with_its_hash(folder: Path, other: Path) -> None:
     def change(arrays: dict[str, np.ndarray]) -> None:
-        key = next(k for k in arrays if "linear-v1.100pct" in k)
+        key = next(k for k in arrays if "linear-v2.100pct" in k)
         arrays[key] = np.roll(arrays[key], 1, axis=0)
 
     edit_predictions(folder, change, rehash=True)

@@ -20,7 +20,7 @@ def test_rows_by_hand(monkeypatch):
         "b": [record("x", 0, 0.5), record("x", 1, 0.5), record("x", 2, 0.9), record("y", 0, 0.6), record("z", 0, 1.0)],
     }
     collection = SimpleNamespace(
-        suite="s", folder=None, tasks={n: SimpleNamespace(metric="auroc") for n in "xyz"},
+        suite="s", folder=None, folders={}, tasks={n: SimpleNamespace(metric="auroc") for n in "xyz"},
         results={name: SimpleNamespace(name=name, records=found) for name, found in records.items()},
     )  # fmt: skip
 
