@@ -38,12 +38,12 @@ class RunSpec:
 
     encoder: str
     """Folder or path of a card, a name of 'medssl list encoders', or weights without a card."""
-    model: str | None = None
-    """timm architecture of weights without a card, where shapes do not tell it."""
     suite: str | None = "phantom-v1"
     tasks: str | None = None
     only: tuple[str, ...] = ()
     out: str = "runs"
+    model: str | None = None
+    """timm architecture of weights without a card, where shapes do not tell it."""
     device: str = "auto"
     precision: str = "auto"
     compiled: bool = False
