@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from bench.data.blocks import joined
 from bench.data.dataset import Identity, Split, TaskSource
@@ -25,7 +25,7 @@ from bench.data.outlines import LEVEL, Masks
 from bench.data.pictures import Geometry, Pictures, Resampling, resized, square
 from bench.data.repositories import COMMIT, NAME, Files, Repository, opened
 from bench.data.task import Task
-from bench.encoders.card import Line, Sha256
+from bench.encoders.card import Line
 from bench.errors import DataError
 from bench.files import sha256_text
 from bench.locate import shipped
@@ -39,7 +39,6 @@ class RepositorySource(TaskSource):
     """`reader = "repository"`. The index is a CSV with the columns split, id, image, label or mask, group."""
 
     name: ClassVar[str] = "repository"
-    unread: ClassVar[frozenset[str]] = frozenset({"sha256"})
 
     reader: Literal["repository"]
     repository: Name
@@ -54,10 +53,6 @@ class RepositorySource(TaskSource):
     resampling: Resampling = "adaptive"
     mask: Literal["nonzero", "threshold"] = "threshold"
     """Which grey values of a mask picture show its class: all but 0; 128 and above (JPEG masks, soft maps)."""
-    bytes: Annotated[int, Field(ge=0)] = 0
-    """About how much has to be fetched."""
-    sha256: Sha256 | None = None
-    """Hash of all arrays (`TaskData.sha256`) as first built; another one is noted with the data."""
 
     @cached_property
     def repositories(self) -> dict[str, Repository]:
