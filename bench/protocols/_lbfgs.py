@@ -50,8 +50,10 @@ class Outcome:
     iterations: int
 
 
-def minimise(losses: Losses, start: Start, tolerance: float, limit: int) -> Outcome:
+def minimise(losses: Losses, start: Start, tolerance: float, limit: int, *, newton: bool = False) -> Outcome:
     """Run until the gap is certainly below `tolerance` times the objective (at least FLOOR).
+
+    newton: take Newton's direction, which needs the whole Hessian, instead of that of L-BFGS.
 
     In float32, where rounding hides the gap, a run ends sooner: once half the Newton decrement, as L-BFGS estimates it,
     is that small twice in a row, or the objective no longer falls.
@@ -73,7 +75,7 @@ def minimise(losses: Losses, start: Start, tolerance: float, limit: int) -> Outc
             stay = torch.nonzero(~done)[:, 0]
             live = live[stay]
             state.keep(stay)
-        state.step()
+        state.step(newton)
     _store(end, live, state)
     return Outcome(end, gap, converged, iterations)
 
@@ -133,15 +135,19 @@ class _State:
             w[..., 0] += step
             logits += step[..., None]
         value, probability = losses.value(w, logits)
-        fine = value <= self.value[index] * (1 + 4 * torch.finfo(value.dtype).eps)
+        # The gap is proven anew for what is taken; a value may be worse by its rounding (probabilities are near 1).
+        fine = value <= self.value[index] + 4 * torch.finfo(value.dtype).eps * self.value[index].clamp(min=1.0)
         gradient = losses.gradient(w, probability)
         better = index[fine]
         self.w[better], self.logits[better] = w[fine], logits[fine]
         self.value[better], self.gradient[better] = value[fine], gradient[fine]
 
-    def step(self) -> None:
-        """Move along the L-BFGS direction and learn the curvature met."""
-        direction = _direction(self.gradient, self.pairs, self.losses)
+    def step(self, newton: bool) -> None:
+        """Move along a direction of descent and learn the curvature met."""
+        if newton:
+            direction = self.losses.newton(self.losses.value(self.w, self.logits)[1], self.gradient)
+        else:
+            direction = _direction(self.gradient, self.pairs, self.losses)
         along = self.losses.logits(direction)
         size, value, probability = self._search(direction, along)
         taken = direction * size

@@ -7,7 +7,8 @@ objective (C times the summed loss plus ||w||^2 / 2) divided by C N. `link` "sof
 
 The matrix is turned to its principal axes, which leaves ||w|| alone. There the Hessian at w = 0 is diagonal, and
 L-BFGS started from that diagonal needs few passes. Float32 passes bring every problem near its minimum; float64
-passes, which take over the curvature learnt, finish it. A problem is solved when a dual feasible point proves that its
+passes, which take over the curvature learnt, finish it, and Newton's method what is too ill-conditioned for them. A
+problem is solved when a dual feasible point proves that its
 objective is within the tolerance of the minimum: what is returned depends neither on an estimate nor on the
 number of threads.
 """
@@ -15,13 +16,13 @@ number of threads.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.protocols._lbfgs import Start, minimise
+from bench.protocols._lbfgs import Outcome, Start, minimise
 from bench.protocols._loss import Losses
 
 TOLERANCE = 1e-10
@@ -29,6 +30,9 @@ TOLERANCE = 1e-10
 ROUGH = 1e-6
 """Relative gap, estimated, at which the float32 passes end."""
 MAX_ITERATIONS = 1000
+SMALL = 2048
+"""Parameters of a problem that Newton's method finishes where L-BFGS did not get there."""
+NEWTON_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Design:
         begin = Start(losses.without_absent(begin))
         rough = minimise(losses.to(torch.float32), begin.to(torch.float32), ROUGH, max_iterations)
         fine = minimise(losses, rough.start.to(torch.float64), tolerance, max_iterations)
+        if losses.shape[1] * losses.shape[2] <= SMALL and not fine.converged.all():
+            fine = _finished(losses, fine, tolerance, min(NEWTON_STEPS, max_iterations))
         w = fine.start.w.reshape(m, k, -1)
         return Fit(
             (w[..., 1:] @ self.axes.T).numpy(),
@@ -103,6 +109,14 @@ class Design:
     def _turned(self, start: Fit, m: int) -> Tensor:
         w = torch.cat([torch.as_tensor(start.bias)[..., None], torch.as_tensor(start.weights) @ self.axes], dim=-1)
         return w.expand(m, *w.shape[1:]).contiguous()
+
+
+def _finished(losses: Losses, sofar: Outcome, tolerance: float, limit: int) -> Outcome:
+    """Newton's method for the problems too ill-conditioned for L-BFGS."""
+    left = torch.nonzero(~sofar.converged)[:, 0]
+    last = minimise(losses.part(left), Start(sofar.start.w[left]), tolerance, limit, newton=True)
+    sofar.start.w[left], sofar.gap[left], sofar.converged[left] = last.start.w, last.gap, last.converged
+    return replace(sofar, iterations=sofar.iterations + last.iterations)
 
 
 def _principal(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,8 @@ from torch import Tensor
 LIMIT = 1e4
 """A bias whose probability is 0 or 1 in any precision."""
 
+RIDGE = 1e-13
+
 
 class Losses:
     """m problems; parameters are (m, k, 1 + r), the intercept first.
@@ -64,7 +66,9 @@ class Losses:
             loss = total.log()[:, 0] - picked
             probability.div_(total)
         else:
-            loss = (F.softplus(logits) - logits * self.target)[:, 0]
+            # softplus(z) - z y without its cancellation: exact also where the loss is tiny.
+            size = logits.abs()
+            loss = (F.softplus(-size) + size * torch.where(logits > 0, 1 - self.target, self.target))[:, 0]
             probability = torch.sigmoid(logits)
         penalty = (w.square() * self.decay).sum((1, 2), dtype=torch.float64) / 2
         return (loss * self.weights).sum(1, dtype=torch.float64) + penalty, probability
@@ -96,6 +100,21 @@ class Losses:
         else:
             bend = (weighed * (1 - probability)).sum(2, keepdim=True)
         return -(torch.linalg.pinv(bend, hermitian=True) @ (share - self.pull[..., 0])[..., None])[..., 0]
+
+    def newton(self, probability: Tensor, gradient: Tensor) -> Tensor:
+        """Newton's direction, (m, k, 1 + r), from probabilities (m, k, n) and gradient; a Hessian of (k (1 + r))^2."""
+        m, k, p = gradient.shape
+        spread = torch.diag_embed(probability.transpose(1, 2))
+        spread = spread - probability.transpose(1, 2)[..., None] * probability.transpose(1, 2)[..., None, :]
+        if self.link == "sigmoid":
+            spread = (probability * (1 - probability)).transpose(1, 2)[..., None]
+        hessian = torch.einsum("mnab,mn,in,jn->maibj", spread, self.weights, self.rows, self.rows).reshape(m, k * p, -1)
+        hessian += torch.diag_embed(self.decay.expand(m, k, p).reshape(m, -1))
+        # Biases that move together change nothing: the ridge, of rounding's size, bounds that direction.
+        size = hessian.diagonal(dim1=1, dim2=2).clamp(min=1e-300).rsqrt()
+        hessian = size[:, :, None] * hessian * size[:, None] + RIDGE * torch.eye(k * p, dtype=hessian.dtype)
+        step = torch.linalg.solve(hessian, size * gradient.reshape(m, -1))
+        return -(size * step).view(m, k, p)
 
     def gap(self, w: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
         """Upper bound, (m,), of the distance from `value` to the minimum: the duality gap at a feasible point.

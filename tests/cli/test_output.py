@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import _print
 from bench.discover import members
 from bench.encoders.load import card_path
 from benchmarks.hostile.base import write_tasks
 
 
 @pytest.mark.parametrize("what", ["encoders", "tasks", "protocols", "suites", "objectives"])
-def test_a_list_has_one_line_for_each_name(medssl: Callable, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_print.out, "width", _print.WIDE)  # as in a pipe, also where COLUMNS is set
+def test_a_list_has_one_line_for_each_name(medssl: Callable, what: str) -> None:
     names = [row["name"] for row in json.loads(medssl("list", what, "--json").out)]
     printed = medssl("list", what).out
     assert f"{len(names)} {what}" in printed

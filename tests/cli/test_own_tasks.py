@@ -94,6 +94,7 @@ def test_a_run_ends_with_its_scores_beside_chance_and_what_learned_nothing(here:
     np.savez(here / "mine" / "squares.npz", **arrays)
     assert medssl("run", "raw-pixels", "--tasks", "mine").code == 0
     done = medssl("run", "enc", "--tasks", "mine")
+    assert done.code == 0, done.err
     scores = {}
     for name in ("enc", "raw-pixels"):
         records = map(json.loads, (here / "runs" / name / "mine" / "records.jsonl").read_text().splitlines())

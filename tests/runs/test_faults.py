@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.faults import trials
-from benchmarks.faults.arena import NOT_ANSWERED, Arena, State, at_write, die, reference_of, restart, wait
+from benchmarks.faults.arena import NOT_ANSWERED, Arena, State, at_write, reference_of, restart, wait
 
 
 @pytest.fixture(scope="module")
@@ -80,17 +80,15 @@ def test_two_runs_on_one_folder_and_a_clock_that_jumps(arena: Arena, whole) -> N
 
 
 def test_the_referee_sees_what_is_wrong(arena: Arena, whole) -> None:
-    """Each column of the table can be other than zero."""
-    reference, points, _ = whole
+    """Columns of the table can be other than zero."""
+    reference = whole[0]
     place = arena.place("spoilt")
-    wait(arena.child(place, at_write(place, len(points) - 5, die)))
-    unit = max((place.out / "raw-pixels" / "faults").rglob("where*.npz"), default=None)
+    assert wait(arena.child(place)) == 0
     records = place.out / "raw-pixels" / "faults" / "records.jsonl"
     first, *rest = records.read_text().splitlines(keepends=True)
     records.write_text(first.replace('"n_labels":', '"n_labels":9') + "".join(rest))
     (place.out / "left-behind").write_text("")
     verdict = restart(arena, place, replace(reference, predictions=dict.fromkeys(reference.predictions, b"")))
-    assert unit is not None
     assert not verdict.clean
     assert (verdict.lost, verdict.repeated, verdict.twice) == (0, 0, 0)
     assert verdict.different == 3  # one record, two predictions files
