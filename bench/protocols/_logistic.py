@@ -31,7 +31,10 @@ ROUGH = 1e-6
 """Relative gap, estimated, at which the float32 passes end."""
 MAX_ITERATIONS = 1000
 SMALL = 2048
-"""Parameters of a problem that Newton's method finishes where L-BFGS did not get there."""
+"""Parameters of a problem up to which Newton's method takes over from L-BFGS, after as many passes as a quarter of
+them: a step costs about what that many passes do, and a handful of steps is enough."""
+FEWEST = 32
+"""Passes of L-BFGS in each precision before that, however small the problem."""
 NEWTON_STEPS = 100
 
 
@@ -93,9 +96,12 @@ class Design:
         losses = Losses(self.rows, target, rows, c, self.link)
         begin = self._turned(start, m).reshape(losses.shape) if start else torch.zeros(losses.shape, dtype=rows.dtype)
         begin = Start(losses.without_absent(begin))
-        rough = minimise(losses.to(torch.float32), begin.to(torch.float32), ROUGH, max_iterations)
-        fine = minimise(losses, rough.start.to(torch.float64), tolerance, max_iterations)
-        if losses.shape[1] * losses.shape[2] <= SMALL and not fine.converged.all():
+        parameters = losses.shape[1] * losses.shape[2]
+        small = parameters <= SMALL
+        passes = min(max_iterations, max(FEWEST, parameters // 4)) if small else max_iterations
+        rough = minimise(losses.to(torch.float32), begin.to(torch.float32), ROUGH, passes)
+        fine = minimise(losses, rough.start.to(torch.float64), tolerance, passes)
+        if small and not fine.converged.all():
             fine = _finished(losses, fine, tolerance, min(NEWTON_STEPS, max_iterations))
         w = fine.start.w.reshape(m, k, -1)
         return Fit(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -104,12 +106,15 @@ class Losses:
     def newton(self, probability: Tensor, gradient: Tensor) -> Tensor:
         """Newton's direction, (m, k, 1 + r), from probabilities (m, k, n) and gradient; a Hessian of (k (1 + r))^2."""
         m, k, p = gradient.shape
-        spread = torch.diag_embed(probability.transpose(1, 2))
-        spread = spread - probability.transpose(1, 2)[..., None] * probability.transpose(1, 2)[..., None, :]
-        if self.link == "sigmoid":
-            spread = (probability * (1 - probability)).transpose(1, 2)[..., None]
-        hessian = torch.einsum("mnab,mn,in,jn->maibj", spread, self.weights, self.rows, self.rows).reshape(m, k * p, -1)
-        hessian += torch.diag_embed(self.decay.expand(m, k, p).reshape(m, -1))
+        hessian = torch.diag_embed(self.decay.expand(m, k, p).reshape(m, -1)).view(m, k, p, k, p)
+        for i, j in itertools.combinations_with_replacement(range(k), 2):
+            other = (1 - probability[:, j] if i == j else -probability[:, j]) * probability[:, i] * self.weights
+            for problem, bend in enumerate(other):
+                block = (self.rows * bend) @ self.rows.T
+                hessian[problem, i, :, j] += block
+                if i != j:
+                    hessian[problem, j, :, i] += block
+        hessian = hessian.view(m, k * p, -1)
         # Biases that move together change nothing: the ridge, of rounding's size, bounds that direction.
         size = hessian.diagonal(dim1=1, dim2=2).clamp(min=1e-300).rsqrt()
         hessian = size[:, :, None] * hessian * size[:, None] + RIDGE * torch.eye(k * p, dtype=hessian.dtype)
