@@ -18,6 +18,7 @@ from PIL import Image
 from pydantic import StringConstraints
 
 from bench.data.blocks import joined
+from bench.data.contrast import contrast
 from bench.data.dataset import Identity, Split, TaskSource
 from bench.data.images import Size
 from bench.data.located import Located, located
@@ -39,6 +40,7 @@ class RepositorySource(TaskSource):
     """`reader = "repository"`. The index is a CSV with the columns split, id, image, label or mask, group."""
 
     name: ClassVar[str] = "repository"
+    version: ClassVar[str] = "2"
 
     reader: Literal["repository"]
     repository: Name
@@ -115,11 +117,13 @@ class RepositorySource(TaskSource):
             for start in range(0, len(rows), BLOCK_ROWS):
                 part = rows[start : start + BLOCK_ROWS]
                 pairs = [reader(row) for row in part]
+                strata = {"contrast": np.array([contrast(*pair) for pair in pairs])} if task.kind == "dense" else {}
                 yield Split(
                     np.stack([image for image, _ in pairs]),
                     np.stack([label for _, label in pairs]),
                     np.array([row["id"] for row in part]),
                     np.array([row["group"] or row["id"] for row in part]) if grouped else None,
+                    strata,
                 )
 
 
