@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
-from bench.data.dataset import TaskData
+from bench.data.dataset import Split, TaskData
 from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import UserError
-from bench.files import canonical_json, sha256_text, write_atomic
+from bench.files import canonical_json, sha256_arrays, sha256_text, write_atomic
 from bench.leaderboard.evidence import UnitKey
 from bench.locate import home
 from bench.metrics.resample import REPLICATES, resample_counts, seeded, with_point
 from bench.metrics.scored import primary_replicates
 from bench.runs.journal import read_outputs
 from bench.runs.records import Interval, Record
-from bench.submissions.condensed import read_condensed
+from bench.submissions.cases import QUANTISED, Kept, read_cases, replicates_kept
+from bench.submissions.condensed import read_condensed, replicates_condensed
 from bench.submissions.folder import Results
 from bench.words import family
 
@@ -29,30 +31,42 @@ TOLERANCE = 1e-6
 """Between a score in a record and the same computed here; larger than what rounding does."""
 
 
-def replicates(record: Record, task: Task, data: TaskData, output: np.ndarray) -> np.ndarray:
-    """Replicates of the record's primary metric on "test", float64 (2000,), from the cache or recomputed into it.
+@dataclass(frozen=True)
+class Source:
+    """What the replicates of a unit are computed from.
 
-    output: the unit's predictions on "test", or others of the same primary metric. Raises UserError when `data` is not
-    what the record was made on, or the metric is not the record's.
+    computed: (test split, weights (r, n)) -> the primary metric in each row, (r,). digest: hash of what a compact
+    submission keeps, "" for whole predictions, which have the hash in the record. tolerance: as TOLERANCE.
     """
+
+    computed: Callable[[Split, np.ndarray], np.ndarray]
+    digest: str = ""
+    tolerance: float = TOLERANCE
+
+
+def replicates(record: Record, data: TaskData, source: Source) -> np.ndarray:
+    """Replicates of the record's primary metric on "test", float64 (2000,), recomputed into the cache.
+
+    Raises UserError when `data` is not what the record was made on, or the metric is not the record's.
+    """
+    task, split = data.task, data.tests["test"]
     if record.data_sha256 != data.sha256:
         raise UserError("results were made on other data than is at hand", where=f"{record.encoder}, {task.name}")
-    split = data.tests["test"]
     counts = _counts(task.name, tuple(split.ids), None if split.groups is None else tuple(split.groups))
-    point, *_ = draws = primary_replicates(task, output, split, with_point(counts, len(split)), scoring=record.scoring)
-    if not (record.primary and abs(point - record.primary.value) < TOLERANCE):
+    point, *_ = draws = source.computed(split, with_point(counts, len(split)))
+    if not (record.primary and abs(point - record.primary.value) < source.tolerance):
         raise UserError("predictions do not give the score in the record", where=f"{record.encoder}, {record.unit.key}")
     draws = draws[1:]
     buffer = io.BytesIO()
     np.save(buffer, draws, allow_pickle=False)
-    write_atomic(_path(record, task), buffer.getvalue())
+    write_atomic(_path(record, task, source.digest), buffer.getvalue())
     return draws
 
 
-def cached(record: Record, task: Task) -> np.ndarray | None:
-    """Replicates from the cache, or None when they are not there or not readable."""
+def cached(record: Record, task: Task, digest: str = "") -> np.ndarray | None:
+    """Replicates from the cache, or None when they are not there or not readable. digest: as in `Source`."""
     try:
-        draws = np.load(_path(record, task), allow_pickle=False)
+        draws = np.load(_path(record, task, digest), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     return draws if draws.shape == (REPLICATES,) and draws.dtype == np.float64 else None
@@ -94,12 +108,29 @@ def approximate(record: Record) -> np.ndarray:
 def _recomputed(
     results: Results, task: Task, records: list[Record], folder: Path | None
 ) -> Iterator[tuple[UnitKey, np.ndarray]]:
-    data = load_task(task, folder=folder)
-    left = {_key(record): record for record in records}
-    for record, outputs in read_outputs(results.folder, records, partial=True):
-        yield _key(record), replicates(left.pop(_key(record)), task, data, outputs["test"])
-    for record, output in read_condensed(results.folder, data, list(left.values())):
-        yield _key(record), replicates(record, task, data, output)
+    kept = {_key(record): source for record, source in _kept(results, task, records)}
+    found = {_key(r): cached(r, task, kept[_key(r)].digest) for r in records if _key(r) in kept}
+    yield from ((key, draws) for key, draws in found.items() if draws is not None)
+    left = [record for record in records if found.get(_key(record)) is None]
+    data = load_task(task, folder=folder) if left else None
+    for record in left:
+        if (source := kept.get(_key(record))) is not None:
+            yield _key(record), replicates(record, data, source)
+    for record, outputs in read_outputs(results.folder, [r for r in left if _key(r) not in kept], partial=True):
+        whole = Source(partial(primary_replicates, task, outputs["test"], scoring=record.scoring))
+        yield _key(record), replicates(record, data, whole)
+
+
+def _kept(results: Results, task: Task, records: list[Record]) -> Iterator[tuple[Record, Source]]:
+    """Records of a compact submission with what it keeps in the place of their predictions on "test"."""
+    cases, condensed = read_cases(results.folder, task), read_condensed(results.folder, task)
+    for record in records:
+        if (parts := cases.get(record.unit.key, Kept()).splits.get("test")) is not None:
+            computed = partial(replicates_kept, task, parts, scoring=record.scoring)
+            yield record, Source(computed, sha256_arrays(parts), QUANTISED)
+        elif (array := condensed.get(record.unit.key)) is not None:
+            computed = partial(replicates_condensed, task, array, record=record)
+            yield record, Source(computed, sha256_arrays({"": array}))
 
 
 @cache
@@ -112,7 +143,8 @@ def _key(record: Record) -> UnitKey:
     return record.encoder, unit.task, unit.protocol, unit.budget, unit.seed
 
 
-def _path(record: Record, task: Task) -> Path:
-    about = [record.scoring, REPLICATES, task.sha256, record.data_sha256, record.predictions_sha256]
+def _path(record: Record, task: Task, digest: str) -> Path:
+    evidence = digest or record.predictions_sha256
+    about = [record.scoring, REPLICATES, task.sha256, record.data_sha256, evidence]
     digest = sha256_text(canonical_json(about))
     return home() / "replicates" / digest[:2] / f"{digest}.npy"

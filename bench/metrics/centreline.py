@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from bench.metrics.base import Comparison
 from bench.metrics.resample import ratio
+
+if TYPE_CHECKING:
+    from bench.data.task import Task
+
+
+def tubular(task: Task) -> list[int]:
+    """The classes that are judged by their centreline: their name speaks of a vessel."""
+    return [c for c, name in enumerate(task.classes) if c and "vessel" in name.lower()]
+
+
+def centrelines(given: Comparison) -> np.ndarray:
+    """`centreline_dice` of each tubular class, float64 (n, m)."""
+    found = [centreline_dice(given.output == c, given.labels == c) for c in tubular(given.task)]
+    return np.stack(found, axis=1) if found else np.zeros((len(given.labels), 0))
 
 
 def centreline_dice(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:

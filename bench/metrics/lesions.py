@@ -49,15 +49,20 @@ def lesion_counts(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
     A lesion belongs to the bin of its own area, a false region to that of its own.
     """
-    lesions, calls = regions(truth, predicted), regions(predicted, truth)
+    there, called = regions(truth, predicted), regions(predicted, truth)
     n = len(truth)
-    return np.stack([_count(lesions, n), _count(lesions, n, lesions.covered), _count(calls, n, ~calls.covered)], axis=2)
+    return np.stack([_count(there, n), _count(there, n, there.covered), _count(called, n, ~called.covered)], axis=2)
+
+
+def lesions(given: Comparison) -> np.ndarray:
+    """`lesion_counts` of each foreground class, float64 (n, k - 1, 4, 3)."""
+    classes = range(1, len(given.task.classes))
+    return np.stack([lesion_counts(given.output == c, given.labels == c) for c in classes], axis=1)
 
 
 def detections(given: Comparison) -> dict[str, np.ndarray]:
     """Lesions, those found, false regions in each replicate, (3, r, k - 1): of all images (""), by size, by stratum."""
-    classes = range(1, len(given.task.classes))
-    counts = np.stack([lesion_counts(given.output == c, given.labels == c) for c in classes], axis=1)
+    counts = given.once(lesions)
     parts = {"": counts.sum(axis=2)}
     parts |= {name: counts[:, :, i] for i, name in enumerate(SIZES)}
     parts |= {name: counts.sum(axis=2) * keep[:, None, None] for name, keep in given.strata.items()}

@@ -33,6 +33,17 @@ def images_dice(given: Comparison) -> np.ndarray:
     return ratio(2 * found.shared, found.ours + found.theirs)
 
 
+def image_quality(found: Areas) -> np.ndarray:
+    """How well each image is segmented, float64 (n,) in [0, 1]: the mean Dice of the classes it shows.
+
+    Where it shows none: 1, or 0 for a false alarm.
+    """
+    shown = found.theirs > 0
+    dice = np.where(shown, ratio(2 * found.shared, found.ours + found.theirs), 0.0)
+    clean = (found.ours == 0).all(axis=1)
+    return np.where(shown.any(axis=1), dice.sum(axis=1) / np.maximum(shown.sum(axis=1), 1), clean)
+
+
 def over_images(given: Comparison, values: np.ndarray, columns: np.ndarray | slice = slice(None)) -> np.ndarray:
     """Mean over images, then over the classes that some image shows, of values (n, m): float64 (r,).
 

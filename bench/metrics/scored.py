@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
 from bench.data.dataset import Split
@@ -9,6 +12,7 @@ from bench.data.task import Task
 from bench.errors import DataError
 from bench.metrics import SCORING
 from bench.metrics.base import Comparison
+from bench.metrics.cases import check_cases, of_cases
 from bench.metrics.resample import are_informative, interval, with_point
 from bench.metrics.set import metrics_of, primaries
 from bench.metrics.strata import strata
@@ -34,21 +38,15 @@ def score(
     unknown classes).
     """
     check_output(task, output, split)
-    if resamples is not None and not are_informative(resamples):
-        resamples = None
-    metrics = metrics_of(task.target, scoring)
-    names = frozenset(m.name for m in metrics)
-    weights, levels = with_point(resamples, len(split)), strata(split)
-    given = Comparison(task, output, split.labels, weights, scoring, names, temperature, levels)
-    found: dict[str, np.ndarray] = {}
-    for metric in metrics:
-        found[metric.name] = metric.value(given)
-        found |= {f"{metric.name}[{part}]": values for part, values in metric.parts(given).items()}
-    if task.kind == "global":
-        primary = primaries(task.target)[task.metric]
-        found |= {f"{primary.name}[{name}]": primary.value(given.part(keep)) for name, keep in levels.items()}
-    intervals = {name: interval(estimates) for name, estimates in found.items()}
-    return {name: value for name, value in intervals.items() if value is not None}
+    return _all(_compared(task, output, split, resamples, temperature, scoring))
+
+
+def score_cases(
+    task: Task, kept: Mapping[str, np.ndarray], split: Split, *, resamples: np.ndarray | None, scoring: int = SCORING
+) -> dict[str, Interval]:
+    """As `score`, of masks of which the scores of cases were kept (`bench.metrics.cases`). Raises DataError."""
+    check_cases(task, kept, split.labels)
+    return _all(of_cases(_compared(task, split.labels, split, resamples, None, scoring), kept))
 
 
 def primary_replicates(
@@ -59,10 +57,47 @@ def primary_replicates(
     All are NaN where the cases are of one patient: nothing can be drawn. Raises DataError as `score` does.
     """
     check_output(task, output, split)
-    if not are_informative(counts):
-        return np.full(len(counts), np.nan)
-    metric = primaries(task.target)[task.metric]
-    return metric.value(Comparison(task, output, split.labels, counts, scoring, frozenset({metric.name})))
+    return _primary(Comparison(task, output, split.labels, counts, scoring))
+
+
+def primary_of_cases(task: Task, kept: Mapping[str, np.ndarray], counts: np.ndarray, *, scoring: int) -> np.ndarray:
+    """As `primary_replicates`, of masks of which the scores of cases were kept: needs neither images nor labels."""
+    nothing = np.zeros((counts.shape[1], 0), np.uint8)
+    return _primary(of_cases(Comparison(task, nothing, nothing, counts, scoring), kept))
+
+
+def _primary(given: Comparison) -> np.ndarray:
+    if not are_informative(given.weights):
+        return np.full(len(given.weights), np.nan)
+    metric = primaries(given.task.target)[given.task.metric]
+    return metric.value(replace(given, names=frozenset({metric.name})))
+
+
+def _compared(
+    task: Task,
+    output: np.ndarray,
+    split: Split,
+    resamples: np.ndarray | None,
+    temperature: float | None,
+    scoring: int,
+) -> Comparison:
+    if resamples is not None and not are_informative(resamples):
+        resamples = None
+    names = frozenset(metric.name for metric in metrics_of(task.target, scoring))
+    weights = with_point(resamples, len(split))
+    return Comparison(task, output, split.labels, weights, scoring, names, temperature, strata(split))
+
+
+def _all(given: Comparison) -> dict[str, Interval]:
+    task, found = given.task, dict[str, np.ndarray]()
+    for metric in metrics_of(task.target, given.scoring):
+        found[metric.name] = metric.value(given)
+        found |= {f"{metric.name}[{part}]": values for part, values in metric.parts(given).items()}
+    if task.kind == "global":
+        primary = primaries(task.target)[task.metric]
+        found |= {f"{primary.name}[{name}]": primary.value(given.part(keep)) for name, keep in given.strata.items()}
+    intervals = {name: interval(estimates) for name, estimates in found.items()}
+    return {name: value for name, value in intervals.items() if value is not None}
 
 
 def check_output(task: Task, output: np.ndarray, split: Split) -> None:

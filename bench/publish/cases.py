@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from bench.data.task import Task
-from bench.metrics.overlap import dice_per_image
+from bench.metrics.overlap import Areas, class_areas, image_quality
+from bench.submissions.cases import SHOWN
 
 SHOWABLE = ("cc0", "cc-by-4", "cc-by-3", "cc-by-2", "cc-by-sa", "public domain", "mit", "apache", "pddl")
-SHOWN = 12
 SIDE = 256
 """Pixels of an outline: finer than the image, so that it covers little of it."""
 WIDTH = 2
@@ -36,11 +36,7 @@ def quality(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:
     given to the truth, averaged over labels of a multi-label task.
     """
     if task.kind == "dense":
-        dice = dice_per_image(output, labels, len(task.classes))
-        known = ~np.isnan(dice)
-        mean = np.where(known, dice, 0).sum(1) / np.maximum(known.sum(1), 1)
-        clean = (output == 0).reshape(len(output), -1).all(1)
-        return np.where(known.any(1), mean, clean.astype(float))
+        return image_quality(Areas(*class_areas(output, labels, len(task.classes))))
     if task.target == "multi-label":
         return np.where(labels == 1, output, 1 - output).mean(1)
     return output[np.arange(len(labels)), labels].astype(float)

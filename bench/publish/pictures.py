@@ -12,11 +12,13 @@ from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import UserError
 from bench.leaderboard.collect import Collection
+from bench.metrics.cases import probabilities
 from bench.publish.anchors import Anchor, anchors
-from bench.publish.cases import answered, may_show, outline, picture, said, worst
+from bench.publish.cases import answered, may_show, outline, picture, quality, said, worst
 from bench.publish.model import CaseView, Sample
 from bench.runs.predictions import read_predictions
 from bench.runs.records import Record
+from bench.submissions.cases import Kept, read_cases
 from bench.submissions.folder import Results
 
 SAMPLES = 8
@@ -46,8 +48,11 @@ def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictur
     files: dict[str, bytes] = {}
     samples = tuple(_samples(collection.suite, data, files))
     cases = {
-        name: _cases(collection.suite, name, task, test, output, files)
-        for name, output in _outputs(collection.results, data, protocol)
+        name: tuple(
+            _case(f"pictures/{collection.suite}/{task.name}", name, task, test, i, output, value, files)
+            for i, output, value in chosen
+        )
+        for name, chosen in _chosen(collection.results, data, protocol)
     }
     return Pictures({n: len(s) for n, s in data.splits.items()}, samples, cases, files, anchors(data))
 
@@ -74,32 +79,37 @@ def _spread(task: Task, labels: np.ndarray) -> list[int]:
     return [rows[k] for k in range(SAMPLES) for rows in by_class if k < len(rows)][:SAMPLES]
 
 
-def _outputs(results: Mapping[str, Results], data: TaskData, protocol: str | None) -> Iterator[tuple[str, np.ndarray]]:
-    """(encoder, its test predictions with all labels under the main protocol), where they are at hand and were made
+Worst = list[tuple[int, np.ndarray, float]]
+"""(row of "test", what was predicted, how well) of the worst cases, worst first."""
+
+
+def _chosen(results: Mapping[str, Results], data: TaskData, protocol: str | None) -> Iterator[tuple[str, Worst]]:
+    """(encoder, its worst cases with all labels under the main protocol), where predictions are at hand and were made
     on these very images."""
-    task = data.task
     for name, result in results.items():
-        record = next((r for r in result.records if _is_main(r, task, protocol)), None)
-        path = result.folder / "predictions" / f"{task.name}.npz"
-        if record is None or record.data_sha256 != data.sha256 or not path.is_file():
-            continue
-        output = read_predictions(path).get(f"{record.unit.key}/test")
-        if output is not None:
-            yield name, output
+        record = next((r for r in result.records if _is_main(r, data.task, protocol)), None)
+        if record is not None and record.data_sha256 == data.sha256:
+            yield name, _worst(result, data, record.unit.key)
+
+
+def _worst(result: Results, data: TaskData, key: str) -> Worst:
+    task, labels = data.task, data.tests["test"].labels
+    path = result.folder / "predictions" / f"{task.name}.npz"
+    output = read_predictions(path).get(f"{key}/test") if path.is_file() else None
+    kept = read_cases(result.folder, task).get(key, Kept()) if output is None else Kept()
+    if output is None and task.kind == "global" and "test" in kept.splits:
+        output = probabilities(kept.splits["test"]["log_odds"])
+    if output is not None and len(output) == len(labels):
+        return [(i, output[i], value) for i, value in worst(task, output, labels)]
+    if not kept.shows(labels):
+        return []
+    values = quality(task, kept.masks, labels[kept.rows])
+    return [(int(i), mask, float(v)) for i, mask, v in zip(kept.rows, kept.masks, values, strict=True)]
 
 
 def _is_main(record: Record, task: Task, protocol: str | None) -> bool:
     unit = record.unit
     return record.status == "done" and (unit.task, unit.protocol, unit.budget) == (task.name, protocol, "100%")
-
-
-def _cases(
-    suite: str, encoder: str, task: Task, test: Split, output: np.ndarray, files: dict[str, bytes]
-) -> tuple[CaseView, ...]:
-    if len(output) != len(test):
-        return ()
-    folder, chosen = f"pictures/{suite}/{task.name}", worst(task, output, test.labels)
-    return tuple(_case(folder, encoder, task, test, i, output[i], value, files) for i, value in chosen)
 
 
 def _case(

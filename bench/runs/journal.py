@@ -252,8 +252,8 @@ def read_outputs(
 ) -> Iterator[tuple[Record, dict[str, np.ndarray]]]:
     """Each done record with its predictions by test split, one predictions file in memory at a time.
 
-    partial: pass over records without predictions. Raises UserError when predictions are missing or their hash is not
-    the record's.
+    partial: pass over records without predictions, and tasks without a file. Raises UserError when predictions are
+    missing or their hash is not the record's.
     """
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in records:
@@ -261,7 +261,7 @@ def read_outputs(
             by_task[record.unit.task].append(record)
     for task, members in by_task.items():
         path = folder / "predictions" / f"{task}.npz"
-        arrays = read_predictions(path)
+        arrays = {} if partial and not path.is_file() else read_predictions(path)
         for record in members:
             outputs = _outputs_of(record.unit.key, arrays)
             if not outputs and partial:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import bz2
 import shutil
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from bench.data.load import load_task
 from bench.data.task import suite_names
 from bench.discover import pick
 from bench.encoders.card import EncoderCard, read_card
 from bench.errors import SubmissionError
 from bench.files import npz_names, write_atomic
 from bench.identity import made_with
-from bench.leaderboard.recipes import feeds_full_board
 from bench.runs.journal import PROBES, read_outputs, read_records
 from bench.runs.kept import kept_plan
 from bench.runs.plan import Plan, make_plan, plan_of
-from bench.runs.predictions import predictions_bytes, read_predictions
-from bench.runs.records import Record
-from bench.submissions.condensed import is_condensed, write_condensed
-
-MAX_BUNDLE_BYTES = 20 * 1024**2
+from bench.submissions.compact import compact as make_compact
+from bench.submissions.compact import keep_only
+from bench.submissions.intake import MAX_BYTES
 
 
 @dataclass(frozen=True)
@@ -58,9 +52,9 @@ def bundle(
     """Gather sealed runs of an encoder into `out`/<encoder>. All or nothing.
 
     suites: the runs to send; may be left out where there is one of a shipped suite. One of one's own is sent only when
-    it is named. compact: pack the records, keep the predictions of units that feed a board at all labels, and condense
-    those of units that feed one with fewer (the tasks' data are read). The rest can be checked by rerunning only, so it
-    needs the weights.
+    it is named. compact: pack the records, and keep of the predictions what boards and rescoring need
+    (bench.submissions.compact; the tasks' data are read). The rest can be checked by rerunning only, so it needs the
+    weights.
 
     Raises SubmissionError when it is not clear which run is meant or none is complete, a unit is missing, or the
     folder is over 20 MB without weights.
@@ -83,12 +77,12 @@ def bundle(
     try:
         n_records = sum(_copy_run(card, run, plans[run.name], partial / run.name) for run in runs)
         shutil.copyfile(source / "encoder.toml" if card_path.is_dir() else card_path, partial / "encoder.toml")
-        _bounded(partial)
         for extra in ("training.json", "README.md"):
             if (source / extra).is_file():
                 shutil.copyfile(source / extra, partial / extra)
         for run in (p for p in partial.iterdir() if compact and p.is_dir()):
-            _compact(run, plans[run.name])
+            make_compact(run, plans[run.name])
+        _bounded(partial, compact)
         weights = with_weights and _copy_weights(card, source, partial)
         if compact and not weights and card.source.get("weights"):
             raise SubmissionError("a compact submission carries its weights", where=card.name, fix="add --with-weights")
@@ -154,44 +148,13 @@ def _copy_run(card: EncoderCard, run: Path, plan: Plan, target: Path) -> int:
         path = target / "predictions" / f"{task}.npz"
         shutil.copyfile(run / "predictions" / path.name, path)
         if {name.rpartition("/")[0] for name in npz_names(path)} - wanted:
-            _keep_only(path, wanted)
+            keep_only(path, wanted)
     write_atomic(target / "records.jsonl", "".join(record.to_json() + "\n" for record in records))
     named = {record.identity.encoder.probe for record in records if record.identity is not None}
     for path in (path for path in (run / PROBES).glob("*.npz") if path.stem in named):
         (target / PROBES).mkdir(exist_ok=True)
         shutil.copyfile(path, target / PROBES / path.name)
     return len(records)
-
-
-def _compact(run: Path, plan: Plan) -> None:
-    plain = run / "records.jsonl"
-    records = read_records(run)
-    _condense(run, [record for record in records if is_condensed(record)], plan)
-    write_atomic(run / "records.jsonl.bz2", bz2.compress(plain.read_bytes()))
-    plain.unlink()
-    kept = {record.unit.key for record in records if keeps_predictions(record)}
-    for path in (run / "predictions").glob("*.npz"):
-        _keep_only(path, kept)
-
-
-def _keep_only(path: Path, units: set[str]) -> None:
-    """Leave only the predictions of some units in a file."""
-    arrays = {name: a for name, a in read_predictions(path).items() if name.rpartition("/")[0] in units}
-    write_atomic(path, predictions_bytes(arrays))
-
-
-def _condense(run: Path, records: list[Record], plan: Plan) -> None:
-    by_task: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        by_task[record.unit.task].append(record)
-    for name, members in by_task.items():
-        outputs = {record.unit.key: found["test"] for record, found in read_outputs(run, members)}
-        write_condensed(run, load_task(plan.tasks[name], folder=plan.folders[name]), outputs)
-
-
-def keeps_predictions(record: Record) -> bool:
-    """Whether a compact submission must hold the predictions of this unit."""
-    return record.status == "done" and feeds_full_board(record.unit.protocol, record.unit.budget)
 
 
 def _copy_weights(card: EncoderCard, source: Path, target: Path) -> bool:
@@ -203,11 +166,11 @@ def _copy_weights(card: EncoderCard, source: Path, target: Path) -> bool:
     return True
 
 
-def _bounded(folder: Path) -> None:
+def _bounded(folder: Path, compact: bool) -> None:
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-    if size > MAX_BUNDLE_BYTES:
+    if size > MAX_BYTES:
         raise SubmissionError(
-            f"is {size / 1e6:.1f} MB without weights, over the limit of {MAX_BUNDLE_BYTES / 1e6:.0f} MB",
-            where=folder,
-            fix="submit one suite at a time",
+            f"is {size / 1e6:.1f} MB without weights, over the limit of {MAX_BYTES / 1e6:.0f} MB",
+            where=folder.name.removeprefix(".").removesuffix(".partial"),
+            fix="submit one suite at a time" if compact else "add --compact, or submit one suite at a time",
         )

@@ -1,23 +1,33 @@
 """What a compact submission keeps of units that feed a board with few labels: `<suite>/condensed/<task>.npz`, an array
-a unit (bench.metrics.condensed). The primary metric and its resamples stay exact: boards are paired, scores checked."""
+a unit: what the primary metric reads of the predictions (bench.metrics.condensed), or the metric's bootstrap replicates
+where these are smaller. The metric and its resamples stay: boards are paired, scores checked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from bench.data.dataset import TaskData
+from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
+from bench.errors import DataError
 from bench.files import read_npz, write_atomic
 from bench.leaderboard.recipes import feeds_board, feeds_full_board
 from bench.metrics.condensed import condensed, restored
+from bench.metrics.resample import REPLICATES, resample_counts, with_point
+from bench.metrics.scored import primary_replicates
 from bench.runs.predictions import predictions_bytes
 from bench.runs.records import Record
 
 FIRST_SCORING = 2
 """Scoring version from which a compact submission must hold them; those made before it are not sent again."""
+DRAWN = np.dtype(np.float16)
+"""Of replicates, which are kept as differences from the metric itself."""
+REPLICATES_BYTES = REPLICATES * DRAWN.itemsize
+"""They are kept where what the metric reads is larger than this."""
+DRAWN_TOLERANCE = 5e-4
+"""By which an interval of replicates that were kept may differ."""
 
 
 def is_condensed(record: Record) -> bool:
@@ -26,24 +36,43 @@ def is_condensed(record: Record) -> bool:
     return record.status == "done" and feeds_board(protocol, budget) and not feeds_full_board(protocol, budget)
 
 
-def write_condensed(folder: Path, data: TaskData, outputs: Mapping[str, np.ndarray]) -> None:
-    """Condense predictions on "test", unit key -> output, into the file of their task."""
-    labels = data.tests["test"].labels
-    arrays = {key: condensed(data.task, output, labels) for key, output in outputs.items()}
-    write_atomic(_path(folder, data.task), predictions_bytes(arrays))
+def write_condensed(folder: Path, data: TaskData, outputs: Mapping[str, np.ndarray], scoring: int) -> None:
+    """Condense predictions on "test", unit key -> output, into the file of their task; none where there are none."""
+    arrays = {key: _smaller(data, output, scoring) for key, output in outputs.items()}
+    if arrays:
+        write_atomic(condensed_file(folder, data.task), predictions_bytes(arrays))
 
 
-def read_condensed(folder: Path, data: TaskData, records: list[Record]) -> Iterator[tuple[Record, np.ndarray]]:
-    """Each of the records that has condensed predictions, with predictions of the same primary metric on "test".
-
-    Raises UserError for a file that is damaged or does not fit the data.
-    """
-    path = _path(folder, data.task)
-    arrays = read_npz(path) if path.is_file() else {}
-    for record in records:
-        if (kept := arrays.get(record.unit.key)) is not None:
-            yield record, restored(data.task, kept, data.tests["test"].labels)
+def read_condensed(folder: Path, task: Task) -> dict[str, np.ndarray]:
+    """Unit key -> what is kept of it; {} without a file. Raises UserError for a file that is damaged."""
+    path = condensed_file(folder, task)
+    return read_npz(path) if path.is_file() else {}
 
 
-def _path(folder: Path, task: Task) -> Path:
+def replicates_condensed(task: Task, kept: np.ndarray, split: Split, counts: np.ndarray, record: Record) -> np.ndarray:
+    """The primary metric under `counts` (`with_point`), float64 (1 + B,). Raises DataError for other arrays."""
+    if kept.dtype != DRAWN:
+        return primary_replicates(task, restored(task, kept, split.labels), split, counts, scoring=record.scoring)
+    if kept.shape != (REPLICATES,) or record.primary is None:
+        raise DataError(f"replicates are {kept.shape}, expected ({REPLICATES},)", where=task.name)
+    return record.primary.value + np.concatenate([[0.0], kept.astype(np.float64)])
+
+
+def tolerance_of(kept: np.ndarray, exact: float) -> float:
+    """By how much an interval may differ that is recomputed from what was kept."""
+    return DRAWN_TOLERANCE if kept.dtype == DRAWN else exact
+
+
+def _smaller(data: TaskData, output: np.ndarray, scoring: int) -> np.ndarray:
+    test = data.tests["test"]
+    kept = condensed(data.task, output, test.labels)
+    if kept.nbytes <= REPLICATES_BYTES:
+        return kept
+    counts = with_point(resample_counts(data.task.name, "test", test.ids, test.groups), len(test))
+    point, *draws = primary_replicates(data.task, output, test, counts, scoring=scoring)
+    return (np.array(draws) - point).astype(DRAWN)
+
+
+def condensed_file(folder: Path, task: Task) -> Path:
+    """Where a submission's results on a suite keep the condensed predictions of a task."""
     return folder / "condensed" / f"{task.name}.npz"

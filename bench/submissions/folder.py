@@ -5,6 +5,7 @@ submissions/<encoder>/
     weights.safetensors         optional
     <suite>/records.jsonl       every unit of the suite (.bz2 in a compact submission)
     <suite>/predictions/<task>.npz  of every unit (of those that feed a board at all labels in a compact one)
+    <suite>/cases/<task>.npz        of a compact one: scores of cases, where these predictions would be large
     <suite>/condensed/<task>.npz    of a compact one: what the primary metric reads of the units of other boards
     <suite>/probes/<digest>.npz the encoder's features of a few fixed images, for who reruns it
     badge.json                  written by `medssl verify`, never by the author

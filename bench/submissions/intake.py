@@ -27,7 +27,7 @@ _WEIGHTS = re.compile(r"(?i)[a-z0-9][a-z0-9._/-]{0,200}\.(safetensors|pth|pt|bin
 _KNOWN = (
     re.compile(r"encoder\.toml|badge\.json|refused\.json|training\.json|README\.md"),
     re.compile(rf"{_NAME}/records\.jsonl(\.bz2)?"),
-    re.compile(rf"{_NAME}/(predictions|condensed)/{_NAME}\.npz"),
+    re.compile(rf"{_NAME}/(predictions|cases|condensed)/{_NAME}\.npz"),
     re.compile(rf"{_NAME}/probes/[0-9a-f]{{16}}\.npz"),
 )
 

@@ -14,9 +14,9 @@ from bench.runs.journal import kept_probe
 from bench.runs.plan import Plan
 from bench.runs.run import fingerprint_of
 from bench.runs.score_task import Setting, score_task
+from bench.submissions.compare import compare
 from bench.submissions.folder import Results
 from bench.submissions.report import Report
-from bench.submissions.rescore import compare
 
 TOLERANCE = 5e-3
 """A score rerun from the same weights on another machine may differ by this much."""

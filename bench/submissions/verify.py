@@ -20,6 +20,7 @@ from bench.submissions.badge import (
     write_badge,
     write_refusal,
 )
+from bench.submissions.compare import TOLERANCE, check_absent_metrics
 from bench.submissions.folder import Results, encoder_folders, read_results
 from bench.submissions.intake import inspect
 from bench.submissions.plans import plan_for
@@ -69,7 +70,7 @@ def verify(
             rescoring.check_predictions(result, plan, report, rescore=rescore)
         if (rerun or sample) and report.accepted:
             rerunning.check_rerun(folder, result, plan, report, sample=sample, seed=seed, trust_code=trust_code)
-    rescoring.check_absent_metrics(report)
+    check_absent_metrics(report)
     rerun_too = rerun or sample is not None
     if report.accepted and (rerun_too or (rescore and not report.unchecked)):
         report.badge = "reproduced" if rerun_too else "rescored"
@@ -112,7 +113,7 @@ def _sign(report: Report) -> None:
             verified=datetime.now(UTC).isoformat(timespec="seconds"),
             medssl=__version__,
             units=report.units,
-            tolerance=rerunning.TOLERANCE if reproduced else rescoring.TOLERANCE,
+            tolerance=rerunning.TOLERANCE if reproduced else TOLERANCE,
             largest_difference=report.largest_difference,
         ),
     )

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -7,7 +9,7 @@ from bench.data.task import Task
 from bench.errors import UserError
 from bench.leaderboard.evidence import Known
 from bench.leaderboard.recipes import RECIPES
-from bench.leaderboard.replicates import all_replicates, approximate, cached, replicates
+from bench.leaderboard.replicates import Source, all_replicates, approximate, cached, replicates
 from bench.metrics.resample import resample_counts
 from bench.metrics.scored import primary_replicates
 from bench.runs.predictions import predictions_bytes
@@ -25,6 +27,7 @@ TASK = Task.parse(
 TEST = Split(np.zeros((30, 1, 1, 1), np.uint8), np.arange(30) % 2, np.array([f"test/{i}" for i in range(30)]))
 DATA = TaskData(TASK, TEST, TEST, {"test": TEST}, sha256="d" * 64)
 OUTPUT = np.random.default_rng(0).random((30, 2)).astype(np.float32)
+WHOLE = Source(partial(primary_replicates, TASK, OUTPUT))
 VALUE = float(roc_auc_score(TEST.labels, OUTPUT[:, 1]))
 
 
@@ -50,14 +53,14 @@ def home(tmp_path, monkeypatch):
 
 def test_recomputed_once_and_then_read():
     assert cached(record(), TASK) is None
-    made = replicates(record(), TASK, DATA, OUTPUT)
+    made = replicates(record(), DATA, WHOLE)
     expected = primary_replicates(TASK, OUTPUT, TEST, resample_counts("t", "test", TEST.ids))
     np.testing.assert_array_equal(made, expected)
     np.testing.assert_array_equal(cached(record(), TASK), expected)
 
 
 def test_another_prediction_is_another_entry_and_a_damaged_one_is_none(home):
-    replicates(record(), TASK, DATA, OUTPUT)
+    replicates(record(), DATA, WHOLE)
     assert cached(record(predictions_sha256="b" * 64), TASK) is None
     for path in home.rglob("*.npy"):
         path.write_bytes(path.read_bytes()[:200])
@@ -66,13 +69,13 @@ def test_another_prediction_is_another_entry_and_a_damaged_one_is_none(home):
 
 def test_other_data_is_refused():
     with pytest.raises(UserError, match="other data"):
-        replicates(record(data_sha256="0" * 64), TASK, DATA, OUTPUT)
+        replicates(record(data_sha256="0" * 64), DATA, WHOLE)
 
 
 def test_predictions_of_another_score_are_refused():
     wrong = record(metrics={"test": {"auroc": Interval(value=VALUE + 1e-3)}})
     with pytest.raises(UserError, match="do not give the score"):
-        replicates(wrong, TASK, DATA, OUTPUT)
+        replicates(wrong, DATA, WHOLE)
     assert cached(wrong, TASK) is None
 
 
@@ -84,7 +87,7 @@ def test_condensed_predictions_give_the_same_replicates(tmp_path, monkeypatch):
     (tmp_path / "predictions" / "t.npz").write_bytes(predictions_bytes({}))
     _, approximated = all_replicates(results, {"t": TASK}, {"linear-v1"})
     assert approximated == {("a", "t", "linear-v1", "10%", 3)}
-    write_condensed(tmp_path, DATA, {done.unit.key: OUTPUT})
+    write_condensed(tmp_path, DATA, {done.unit.key: OUTPUT}, 2)
     found, approximated = all_replicates(results, {"t": TASK}, {"linear-v1"})
     assert not approximated
     expected = primary_replicates(TASK, OUTPUT, TEST, resample_counts("t", "test", TEST.ids))

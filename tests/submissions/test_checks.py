@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from bench.runs.records import Interval
+from bench.submissions.compare import _distance
 from bench.submissions.report import Report
-from bench.submissions.rescore import _distance, _is_truth, _wrong_output
+from bench.submissions.rescore import _is_truth, _wrong_output
 from bench.submissions.structure import check_copies
 
 

@@ -102,7 +102,9 @@ def test_condensed_predictions_are_checked_against_the_records(sent, tmp_path, m
     path.unlink()
     (problem,) = verify(folder, rescore=True, tasks=tasks, suites=[suite]).problems
     assert "has no condensed predictions of 2 units" in problem
-    monkeypatch.setattr("bench.submissions.rescore.FIRST_SCORING", 99)  # as for what was sent before there were any
+    monkeypatch.setattr(
+        "bench.submissions.rescore_kept.FIRST_SCORING", 99
+    )  # as for what was sent before there were any
     assert verify(folder, rescore=True, tasks=tasks, suites=[suite]).problems == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric
-from bench.metrics.centreline import centreline_dice
+from bench.metrics.centreline import centrelines, tubular
 from bench.metrics.overlap import FALSE_ALARMS, over_images
 
 
@@ -18,20 +18,9 @@ class CentrelineDice(Metric):
     changes = {2: FALSE_ALARMS}
 
     def value(self, given: Comparison) -> np.ndarray:
-        tubular = [c for c, name in enumerate(given.task.classes) if c and is_tubular(name)]
-        if not tubular:
+        if not (classes := tubular(given.task)):
             return given.undefined
-        values = np.stack([centreline_dice(given.output == c, given.labels == c) for c in tubular], axis=1)
-        return over_images(given, values, columns=np.array(tubular) - 1)
-
-
-def is_tubular(class_name: str) -> bool:
-    """Whether a class is judged by its centreline: its name speaks of a vessel.
-
-    >>> is_tubular("Retinal vessels"), is_tubular("optic disc")
-    (True, False)
-    """
-    return "vessel" in class_name.lower()
+        return over_images(given, given.once(centrelines), columns=np.array(classes) - 1)
 
 
 METRIC = CentrelineDice()

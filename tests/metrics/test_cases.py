@@ -1,0 +1,103 @@
+"""Scores of cases give every metric of the masks they were made of; two bytes a probability nearly do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.data.dataset import Split
+from bench.data.task import Task
+from bench.errors import DataError
+from bench.metrics.cases import case_scores, check_cases, log_odds, probabilities
+from bench.metrics.resample import resample_counts
+from bench.metrics.scored import primary_of_cases, primary_replicates, score, score_cases
+
+N = 12
+IDS = np.array([f"test/{i}" for i in range(N)])
+COUNTS = resample_counts("t", "test", IDS, replicates=40)
+
+
+def task_of(target: str, classes: list[str], metric: str) -> Task:
+    card = {
+        "schema": 1, "name": "t", "title": "T", "modality": "mri", "target": target, "classes": classes,
+        "metric": metric, "licence": "x", "corpus": "x", "source": {"reader": "x"},
+    }  # fmt: skip
+    return Task.parse(card, where="test")
+
+
+MASKS = task_of("mask", ["background", "vessel", "disc"], "dice")
+
+
+def blocks(seed: int) -> np.ndarray:
+    """Masks of up to two classes; some are empty."""
+    rng, masks = np.random.default_rng(seed), np.zeros((N, 24, 24), np.uint8)
+    for i, mask in enumerate(masks):
+        for c in (1, 2):
+            y, x = rng.integers(0, 16, 2)
+            mask[y : y + 7, x : x + 8] = c * (i % 5 != c)
+    return masks
+
+
+@pytest.mark.parametrize("scoring", [1, 2])
+def test_every_metric_of_masks_follows_from_scores_of_cases(scoring):
+    truth, output = blocks(0), blocks(1)
+    test = Split(np.zeros((N, 1, 1, 1), np.uint8), truth, IDS, strata={"contrast": np.linspace(0, 1, N)})
+    kept = case_scores(MASKS, output, truth)
+    whole = score(MASKS, output, test, resamples=COUNTS, scoring=scoring)
+    assert score_cases(MASKS, kept, test, resamples=COUNTS, scoring=scoring) == whole
+    assert {"dice", "nsd", "hd95", "cldice", "lesion_recall", "lesion_f1", "iou"} <= set(whole)
+    draws = primary_of_cases(MASKS, kept, COUNTS, scoring=scoring)
+    np.testing.assert_array_equal(draws, primary_replicates(MASKS, output, test, COUNTS, scoring=scoring))
+
+
+SPOILT = {
+    "areas": lambda a: a["areas"].__setitem__((0, 0, 0), 200),
+    "area of an image": lambda a: a["areas"].__setitem__((0, slice(None), 1), 600),
+    "surface Dice": lambda a: a["surfaces"].__setitem__((0, 1, 0), 1.5),
+    "distance": lambda a: a["surfaces"].__setitem__((0, 1, 1), -1.0),
+    "lesions": lambda a: a["lesions"].__setitem__((0, 0, 0, 0), 9),
+    "centrelines": lambda a: a["centrelines"].__setitem__((0, 0), 2.0),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_impossible_scores_are_refused(what):
+    truth = blocks(0)
+    kept = {n: a.astype(np.uint16 if a.dtype.kind == "u" else a.dtype) for n, a in
+            case_scores(MASKS, blocks(1), truth).items()}  # fmt: skip
+    check_cases(MASKS, kept, truth)
+    SPOILT[what](kept)
+    with pytest.raises(DataError, match="impossible"):
+        check_cases(MASKS, kept, truth)
+    del kept["lesions"]
+    with pytest.raises(DataError, match="lesions"):
+        check_cases(MASKS, kept, truth)
+
+
+@pytest.mark.parametrize("target", ["binary", "multi-class", "multi-label"])
+def test_two_bytes_keep_classes_and_sides_and_nearly_every_metric(target):
+    k, n, rng = 2 if target == "binary" else 5, 4000, np.random.default_rng(0)
+    task = task_of(target, [f"c{i}" for i in range(k)], "auroc")
+    odds = rng.normal(0, 4, (n, k))
+    if target == "multi-label":
+        output, labels = 1 / (1 + np.exp(-odds)), (odds + rng.normal(0, 6, (n, k)) > 3).astype(np.uint8)
+    else:
+        output = np.exp(odds) / np.exp(odds).sum(axis=1, keepdims=True)
+        labels = (odds + rng.normal(0, 5, (n, k))).argmax(axis=1)
+    output = output.astype(np.float32)
+    output[:3] = np.eye(k, dtype=np.float32)[0]  # 0 and 1 themselves
+    output[3] = 1 / k
+    test = Split(np.zeros((n, 1, 1, 1), np.uint8), labels, np.arange(n).astype(str))
+    codes = log_odds(task, output)
+    again = probabilities(codes)
+    assert codes.dtype == np.int16
+    decided = [a >= 0.5 if target == "multi-label" else a.argmax(axis=1) for a in (again, output)]
+    assert (decided[0] == decided[1]).all()
+    whole, two = (score(task, o, test, resamples=None) for o in (output, again))
+    assert whole.keys() == two.keys()
+    assert max(abs(whole[name].value - two[name].value) for name in whole) < 2e-4
+
+
+def test_codes_of_another_type_are_refused():
+    with pytest.raises(DataError, match="int16"):
+        probabilities(np.zeros((3, 2), np.float64))
