@@ -207,6 +207,11 @@ def _short_record(world: World) -> None:
     path.write_text(path.read_text().replace('"status":"done"', '"status":"do', 1))
 
 
+def _lost_record(world: World) -> None:
+    path = world.out / "records.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
 def wrap(**changes: Any) -> Callable[[World], None]:
     """Another argument of `bench.wrap`."""
     return lambda world: world.wrap.update(changes)
@@ -255,6 +260,8 @@ CHANGES: dict[str, tuple[Callable[[World], Any], str]] = {
         lambda world: _spoil(world.out / "predictions" / "which.npz"), "which"),
     "a predictions file is gone": (lambda world: (world.out / "predictions" / "which.npz").unlink(), "which"),
     "a record is damaged": (_short_record, "stack"),
+    "records.jsonl has lost its last line": (_lost_record, "which"),
+    "records.jsonl is empty": (lambda world: (world.out / "records.jsonl").write_text(""), ALL),
     "run.json is damaged": (lambda world: (world.out / "run.json").write_text("{"), ""),
     "all features in the cache are damaged": (
         lambda world: [_spoil(p) for p in Path(os.environ["MEDSSL_HOME"]).rglob("pooled.npy")], ""),

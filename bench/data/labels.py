@@ -213,6 +213,9 @@ class Labels:
         near = nearest(text, classes)
         shown = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
         fix = f"did you mean {near!r}?" if near else f"the card names: {shown}; numbers count from 0"
+        parts = [part for part in re.split(r"[,;/+]", text) if part.strip()]
+        if self.task.target == "multi-label" and len(parts) > 1 and all(folded(p) in self._names for p in parts):
+            fix = f"""several labels of one image are joined by "|": {"|".join(p.strip() for p in parts)}"""
         raise DataError(f"unknown class {text[:60]!r}", where=where, fix=fix)
 
     def _wrong_shape(self, shape: tuple[int, ...], where: object) -> DataError:

@@ -12,6 +12,9 @@ from bench.leaderboard.collect import Collection
 from bench.leaderboard.replicates import all_replicates
 from bench.metrics.uncertainty import holm, nest_seeds, paired_difference, seed_draws
 
+Cells = dict[tuple[str, str], dict[int, tuple[float, np.ndarray]]]
+"""(task, protocol) -> seed -> value and replicates (B,)."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -31,25 +34,27 @@ class Row:
 
 
 def compare(collection: Collection, first: str, second: str, *, budget: str = "100%") -> list[Row]:
-    """Every unit both encoders have done at `budget`, in the order of tasks and protocols.
+    """Every task both encoders have done at `budget`, on the seeds both have, in the order of tasks and protocols.
 
-    The test images are resampled alike for both; seeds are resampled too where there are several. Raises UserError
-    for an encoder without results.
+    A seed is a label subset: the difference is between the same ones. The test images are resampled alike for both;
+    seeds are resampled too where there are several. Raises UserError for an encoder without results.
     """
     sides = [_cells(collection, name, budget) for name in (first, second)]
     rows = []
     for task, protocol in sorted(set(sides[0]) & set(sides[1])):
-        (values_a, draws_a), (values_b, draws_b) = sides[0][task, protocol], sides[1][task, protocol]
-        seeds = min(len(draws_a), len(draws_b))
-        chosen = seed_draws(f"{task}/{budget}", seeds, draws_a.shape[1])
-        a, b = (nest_seeds(draws[:seeds], chosen) for draws in (draws_a, draws_b))
-        means = float(values_a[:seeds].mean()), float(values_b[:seeds].mean())
+        cells = sides[0][task, protocol], sides[1][task, protocol]
+        seeds = sorted(set(cells[0]) & set(cells[1]))
+        if not seeds:
+            continue
+        by_seed = [np.stack([cell[seed][1] for seed in seeds]) for cell in cells]
+        chosen = seed_draws(f"{task}/{budget}", len(seeds), by_seed[0].shape[1])
+        a, b = (nest_seeds(draws, chosen) for draws in by_seed)
+        means = [float(np.mean([cell[seed][0] for seed in seeds])) for cell in cells]
         found = paired_difference(*means, a, b)
         if found.low is not None and found.high is not None:
             metric = collection.tasks[task].metric
-            rows.append(
-                Row(task, protocol, metric, *means, found.value, found.low, found.high, _p(a - b), math.nan, seeds)
-            )
+            interval = found.value, found.low, found.high
+            rows.append(Row(task, protocol, metric, *means, *interval, _p(a - b), math.nan, len(seeds)))
     adjusted = holm(np.array([row.p for row in rows])) if rows else []
     return [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
 
@@ -61,19 +66,17 @@ def _p(differences: np.ndarray) -> float:
     return float(min(1.0, 2 * (tail + 1) / (len(known) + 1)))
 
 
-def _cells(collection: Collection, name: str, budget: str) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
-    """(task, protocol) -> values (seeds,) and replicates (seeds, B) of one encoder at one budget."""
+def _cells(
+    collection: Collection, name: str, budget: str
+) -> dict[tuple[str, str], dict[int, tuple[float, np.ndarray]]]:
+    """(task, protocol) -> seed -> value and replicates (B,) of one encoder at one budget."""
     results = pick(dict(collection.results), name, what="encoder with results", where=collection.suite)
     protocols = {record.unit.protocol for record in results.records}
     draws, _ = all_replicates(results, dict(collection.tasks), protocols, collection.folders)
-    found: dict[tuple[str, str], list[tuple[int, float, np.ndarray]]] = {}
+    cells: Cells = {}
     for record in results.records:
         unit = record.unit
         key = (name, unit.task, unit.protocol, unit.budget, unit.seed)
         if unit.budget == budget and key in draws and record.primary:
-            found.setdefault((unit.task, unit.protocol), []).append((unit.seed, record.primary.value, draws[key]))
-    cells = {}
-    for where, entries in found.items():
-        entries.sort(key=lambda entry: entry[0])
-        cells[where] = (np.array([value for _, value, _ in entries]), np.stack([draw for *_, draw in entries]))
+            cells.setdefault((unit.task, unit.protocol), {})[unit.seed] = (record.primary.value, draws[key])
     return cells

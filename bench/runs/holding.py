@@ -33,6 +33,7 @@ class Holding:
         """Leave in the folder what holds; returns a line for each reason why units do not, and for what was damaged."""
         records = self.journal.superseded | self.journal.records()
         lost = self.journal.lost(records.values())
+        self.journal.note_missing(records)
         changed = {key: reason for key, r in records.items() if (reason := lost.get(key) or self._why(r))}
         self.journal.sort_out(changed, self._restamped)
         older = sum(r.identity is None and r.unit.key not in changed for r in records.values())

@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 
 from bench.errors import RunError, SubmissionError, UserError
 from bench.features.probe import Probe
-from bench.files import canonical_json, npz_bytes, remove_leftovers, sha256_arrays, write_atomic
+from bench.files import canonical_json, npz_bytes, npz_names, remove_leftovers, sha256_arrays, write_atomic
 from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.records import MAX_RECORD_BYTES, Record
 
@@ -123,6 +123,18 @@ class Journal:
                 if not outputs or sha256_arrays(outputs) != record.predictions_sha256:
                     found[key] = "the predictions are missing or damaged"
         return found
+
+    def note_missing(self, known: Collection[str]) -> None:
+        """Say in `damaged` of which units, none of them `known`, there are predictions but no record (any more)."""
+        for path in sorted((self.folder / "predictions").glob("*.npz")):
+            try:
+                units = {name.rpartition("/")[0] for name in npz_names(path)}
+            except UserError as error:
+                _note(str(error), self.damaged)
+                continue
+            if n := len(units - set(known)):
+                file = self.folder / "records.jsonl"
+                _note(f"{file}: has no record of {n} {'unit' if n == 1 else 'units'} of {path}", self.damaged)
 
     def sort_out(self, changed: Collection[str], restamped: Callable[[Record], Record]) -> None:
         """Take the records of the units `changed` out of what stands; they are kept until their units have run again.

@@ -51,7 +51,8 @@ def kept_plan(folder: Path) -> KeptPlan | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise CardError(f"is not a readable plan: {str(error)[:200]}", where=path) from None
+        fix = "restore it, or move that folder of results away and run again"
+        raise CardError(f"is not a readable plan: {str(error)[:200]}", where=path, fix=fix) from None
 
 
 class Holders(NamedTuple):

@@ -10,7 +10,7 @@ from bench.data.task import ProtocolUse, Suite, Task, cards_in, read_suite, read
 from bench.discover import members, pick
 from bench.errors import CardError
 from bench.protocols.base import Protocol
-from bench.runs.kept import FILE, KeptPlan, holders
+from bench.runs.kept import FILE, KeptPlan, holders, kept_plan
 from bench.runs.own_name import own_names
 from bench.runs.records import Unit
 
@@ -138,7 +138,7 @@ def _suite(suite: str | Path | None, tasks: Path | None, own: Mapping[str, Task]
         return chosen
     held = holders(out, tasks.resolve(), str(suite or ""), own)
     if is_file:
-        if chosen.name in held.others and (held.others[chosen.name] / FILE).exists():
+        if _is_taken(chosen.name, held.others) and (held.others[chosen.name] / FILE).exists():
             what = f"{held.others[chosen.name]} holds results of another suite {chosen.name!r}"
             raise CardError(what, where=suite, fix="give yours another name, or choose another --out")
         return chosen
@@ -153,7 +153,14 @@ def _as_shipped(suite: Suite, own: Mapping[str, Task]) -> bool:
 
 def _free_name(tasks: Path, base: str, others: Mapping[str, Path]) -> str:
     names = (f"{name}-{base}" if base else name for name in own_names(tasks))
-    return next(name for name in names if name not in others and name not in suite_names())
+    return next(name for name in names if name not in suite_names() and not _is_taken(name, others))
+
+
+def _is_taken(name: str, others: Mapping[str, Path]) -> bool:
+    """Raises CardError where a plan cannot be read: it may be of these very tasks, which would all run anew."""
+    if name in others:
+        kept_plan(others[name])
+    return name in others
 
 
 def _own_suite(own: Mapping[str, Task]) -> Suite:

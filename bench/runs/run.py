@@ -15,6 +15,7 @@ from bench.discover import members, pick
 from bench.encoders.base import Encoder
 from bench.encoders.load import load_encoder
 from bench.encoders.write_card import card_toml
+from bench.errors import CardError
 from bench.features.cache import FeatureCache
 from bench.features.device import place
 from bench.files import write_atomic
@@ -22,7 +23,7 @@ from bench.identity import Measure
 from bench.runs.executors._base import Resources
 from bench.runs.holding import Holding, leave_behind
 from bench.runs.journal import Journal
-from bench.runs.kept import keep_plan
+from bench.runs.kept import keep_plan, kept_plan
 from bench.runs.plan import Plan, make_plan
 from bench.runs.records import Record
 from bench.runs.score_task import Setting, score_task
@@ -128,6 +129,10 @@ def _measured(spec: RunSpec) -> tuple[Measure, Plan, Path]:
 
 def begin(journal: Journal, measure: Measure, plan: Plan, spec: RunSpec, say: Say) -> None:
     """Sort out which results of the folder hold, and keep card and suite beside them."""
+    try:
+        kept_plan(journal.folder)
+    except CardError as error:
+        say(f"damaged: {error.where}: {error.what}; written anew")
     holding = Holding(journal, measure, plan, spec.fingerprint, spec.accept_checksum)
     for line in (*holding.sort_out(), *leave_behind(journal, measure, members("bench.protocols", "PROTOCOL"))):
         say(line)

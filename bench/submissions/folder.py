@@ -46,7 +46,11 @@ def read_results(encoder_folder: Path) -> Iterator[Results]:
 def read_result(folder: Path) -> Results:
     """Results of one suite, <encoder>/<suite>. Raises CardError, SubmissionError."""
     card = read_card(folder.parent)
-    return Results(card, folder.name, folder, _own(read_records(folder), card, folder), kept_plan(folder))
+    if not (records := read_records(folder)):
+        raise SubmissionError(
+            "holds no records", where=records_file(folder) or folder, fix="run the same command again"
+        )
+    return Results(card, folder.name, folder, _own(records, card, folder), kept_plan(folder))
 
 
 def encoder_folders(root: Path) -> list[Path]:

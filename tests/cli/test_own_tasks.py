@@ -75,6 +75,29 @@ def test_two_folders_of_one_name_are_two_suites(here: Path, medssl: Medssl) -> N
     assert str(Path("other") / "mine") in listed
 
 
+def test_results_whose_plan_is_damaged_are_not_run_anew_beside_them(here: Path, medssl: Medssl) -> None:
+    plans = [here / "runs" / encoder / "mine" / "plan.json" for encoder in ("enc", "raw-pixels")]
+    for plan in plans:
+        plan.write_text(plan.read_text()[:99])
+    refused = medssl("run", "enc", "--tasks", "mine")
+    assert refused.code == 2
+    assert "is not a readable plan" in refused.err
+    assert "move that folder of results away" in refused.err
+    assert sorted(p.name for p in (here / "runs" / "enc").iterdir() if p.is_dir()) == ["mine", "other-mine"]
+    assert medssl("run", "enc", "--tasks", "other/mine").code == 0, "the other folder goes on"
+
+
+@pytest.mark.parametrize("name", ["encoder.toml", "mine/run.json", "mine/plan.json", "mine/records.jsonl"])
+@pytest.mark.parametrize("held", ["", "{"])
+def test_a_damaged_file_of_a_run_is_named_and_never_a_traceback(here: Path, medssl: Medssl, name: str, held: str):
+    (here / "runs" / "enc" / name).write_text(held)
+    for verb in ("runs list", "runs show enc", "leaderboard", "compare enc raw-pixels", "submit enc --suite mine"):
+        told = medssl(*verb.split())
+        assert told.code in (0, 1, 2), verb
+    board = medssl("leaderboard", "--suite", "mine")
+    assert name == "mine/run.json" or Path(name).name in board.out + board.err
+
+
 def test_a_board_stands_beside_what_learned_nothing_and_offers_what_is_missing(here: Path, medssl: Medssl) -> None:
     done = medssl("leaderboard")
     assert done.code == 0, done.err

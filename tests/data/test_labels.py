@@ -86,6 +86,11 @@ def test_several_labels(read):
     for value in ("a|d", "a|a", "3", [0, 3], ["a", "a"], [0.5, 0, 1], "a;b"):
         with pytest.raises(DataError):
             read(value, "abc", "multi-label")
+    for joined in ("a,b", "a; b", "B / a", "a+b"):
+        with pytest.raises(DataError, match=r"several labels of one image are joined by \"\|\": [aB]\|[ab]"):
+            read(joined, "abc", "multi-label")
+    with pytest.raises(DataError, match="the card names: a, b, c"):
+        read("a,d", "abc", "multi-label")
     with pytest.raises(DataError, match="flag for each class, or the places"):
         read([0, 1], "ab", "multi-label")
 

@@ -223,6 +223,18 @@ def test_local_parquet_maps_class_labels_by_name(tmp_path, make_task, parquet):
         load_task(make_task(reader="huggingface", path=".", val=0.2, patient="patient"), folder=tmp_path)
 
 
+def test_minus_one_of_the_hub_is_no_label_and_no_class(tmp_path, make_task, parquet):
+    import datasets
+
+    kinds = {"label": datasets.ClassLabel(names=["c", "a", "b"])}
+    for split in ("train", "validation", "test"):
+        parquet(split, 8, kinds, label=[-1, 0, 1, 2, -1, 0, 1, 2])
+    with pytest.raises(DataError, match=r"has no label .*; 2 of 8 labels cannot be read.*blank = \"drop\""):
+        load_task(make_task(reader="huggingface", path="."), folder=tmp_path)
+    data = load_task(make_task(reader="huggingface", path=".", blank="drop"), folder=tmp_path)
+    assert [s.labels.tolist() for s in data.splits.values()] == [[2, 0, 1, 2, 0, 1]] * 3
+
+
 def test_parquet_in_shards_and_mapped_splits(tmp_path, make_task, parquet):
     import datasets
 

@@ -12,6 +12,19 @@ def record(task, seed, value, budget="100%", protocol="linear-v1"):
     return SimpleNamespace(unit=unit, primary=SimpleNamespace(value=value))
 
 
+def collected(records):
+    """A collection of one suite: encoder name -> its records."""
+    return SimpleNamespace(
+        suite="s", folder=None, folders={}, tasks={n: SimpleNamespace(metric="auroc") for n in "xyz"},
+        results={name: SimpleNamespace(name=name, records=found) for name, found in records.items()},
+    )  # fmt: skip
+
+
+def key(results, record):
+    unit = record.unit
+    return results.name, unit.task, unit.protocol, unit.budget, unit.seed
+
+
 def test_rows_by_hand(monkeypatch):
     """Two encoders on two tasks: means over the seeds both have, paired differences, Holm over the rows."""
     own = np.random.default_rng(0).normal(0, 0.01, (2, 500))
@@ -19,16 +32,12 @@ def test_rows_by_hand(monkeypatch):
         "a": [record("x", 1, 0.7), record("x", 0, 0.9), record("y", 0, 0.6), record("x", 0, 0.1, budget="10%")],
         "b": [record("x", 0, 0.5), record("x", 1, 0.5), record("x", 2, 0.9), record("y", 0, 0.6), record("z", 0, 1.0)],
     }
-    collection = SimpleNamespace(
-        suite="s", folder=None, folders={}, tasks={n: SimpleNamespace(metric="auroc") for n in "xyz"},
-        results={name: SimpleNamespace(name=name, records=found) for name, found in records.items()},
-    )  # fmt: skip
+    collection = collected(records)
 
     def draws(results, tasks, protocols, folder):
         assert protocols == {"linear-v1"}
         mine = own["ab".index(results.name)]
-        units = [(r.unit.task, r.unit.protocol, r.unit.budget, r.unit.seed, r.primary.value) for r in results.records]
-        return {(results.name, *u[:4]): u[4] + mine for u in units}, frozenset()
+        return {key(results, r): r.primary.value + mine for r in results.records}, frozenset()
 
     monkeypatch.setattr("bench.leaderboard.compare.all_replicates", draws)
     x, y = compare(collection, "a", "b")
@@ -44,6 +53,22 @@ def test_rows_by_hand(monkeypatch):
     assert compare(collection, "a", "b", budget="10%") == []
     with pytest.raises(UserError, match="unknown encoder with results"):
         compare(collection, "a", "nobody")
+
+
+def test_a_seed_is_compared_with_the_same_seed(monkeypatch):
+    """Seeds 0, 2 against 1, 2: only the label subset of seed 2 was given to both; x has none in common."""
+    records = {
+        "a": [record("y", 0, 0.9), record("y", 2, 0.6), record("x", 0, 0.9)],
+        "b": [record("y", 1, 0.1), record("y", 2, 0.5), record("x", 1, 0.1)],
+    }
+    noise = np.random.default_rng(0).normal(0, 0.01, 500)
+    monkeypatch.setattr(
+        "bench.leaderboard.compare.all_replicates",
+        lambda results, *_: ({key(results, r): r.primary.value + noise for r in results.records}, frozenset()),
+    )
+    (row,) = compare(collected(records), "a", "b")
+    assert (row.task, row.seeds) == ("y", 1)
+    assert (row.first, row.second, row.difference, row.low, row.high) == pytest.approx((0.6, 0.5, 0.1, 0.1, 0.1))
 
 
 @pytest.mark.parametrize("sign", [1, -1])

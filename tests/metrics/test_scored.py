@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,6 +68,17 @@ def test_every_metric_has_an_interval_around_the_primary_replicates(name):
     bare = score(t, output, s, resamples=None)
     assert {n: i.value for n, i in bare.items()} == {n: i.value for n, i in found.items()}
     assert all(i.low is None and i.high is None for i in bare.values())
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("patients", [1, 2])
+def test_one_patient_gives_a_score_and_no_interval(name, patients):
+    t, s, output = CASES[name]
+    s = replace(s, groups=np.arange(len(s)).astype(str) if patients > 1 else np.full(len(s), "the only one"))
+    found = score(t, output, s, resamples=counts_of(s))[t.metric]
+    assert found.value == score(t, output, s, resamples=None)[t.metric].value
+    assert (found.low is None, found.high is None) == (patients == 1,) * 2
+    assert np.isnan(primary_replicates(t, output, s, counts_of(s))).all() == (patients == 1)
 
 
 @pytest.mark.parametrize("name", CASES)

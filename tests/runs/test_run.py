@@ -96,3 +96,15 @@ def test_results_that_hold_are_of_the_suite_as_it_is_now(spec: RunSpec) -> None:
     again = run(replace(spec, only=("which",), fingerprint="f" * 64))
     assert {record.made_by.suite_fingerprint for record in again} == {"f" * 64}
     assert [r.predictions_sha256 for r in again] == [r.predictions_sha256 for r in first]
+
+
+def test_a_damaged_plan_of_a_shipped_suite_is_named_and_written_anew(tmp_path: Path) -> None:
+    spec = RunSpec("raw-pixels", "phantom-mini", only=("phantom-xray-diffuse-mini",), out=str(tmp_path), threads=1)
+    first, said = run(spec), []
+    plan = tmp_path / "raw-pixels" / "phantom-mini" / "plan.json"
+    whole = plan.read_text()
+    plan.write_text(whole[:-1])
+    assert run(spec, say=said.append) == first
+    assert [line for line in said if "plan.json: is not a readable plan" in line and "written anew" in line] == said
+    assert len(said) == 1
+    assert plan.read_text() == whole
