@@ -9,11 +9,9 @@ from typing import Any
 
 import click
 
+BLANK = ("author", "licence", "paradigm", "objective", "method")
+"""What only the author knows: never made up."""
 DEFAULTS = {
-    "author": "Unknown",
-    "licence": "unknown",
-    "paradigm": "predictive",
-    "objective": "other",
     "architecture": "vit",
     "adapter": "timm",
     "model": "vit_small_patch16_224",
@@ -31,7 +29,7 @@ DEFAULTS = {
 @click.option("--licence", help="Licence of the weights.")
 @click.option("--paradigm", help="contrastive, predictive, generative, hybrid, reference.")
 @click.option("--objective", help="Finer kind of objective, e.g. self-distillation.")
-@click.option("--method", help="Name of the method, e.g. DINO [default: the title].")
+@click.option("--method", help="Name of the method, e.g. DINO.")
 @click.option("--architecture", help="vit, cnn, other.")
 @click.option("--adapter", help="timm, huggingface, onnx, embeddings, torchscript, torch-export, python.")
 @click.option("--model", help="timm architecture, or owner/name on the hub.")
@@ -40,25 +38,24 @@ DEFAULTS = {
 @click.option("--normalisation", help="imagenet, half (0.5, 0.5), identity (0, 1), clip; edit the card for others.")
 @click.option("--pooling", help="native, cls, mean, cls+mean, max.")
 @click.option("--from", "source", type=click.Path(exists=True, path_type=Path), help="File or folder to recognise.")
-@click.option("--yes", is_flag=True, help="Ask nothing; take the defaults for what is not given.")
+@click.option("--yes", is_flag=True, help="Ask nothing; leave blank what only you know.")
 def COMMAND(
     name: str, out: Path | None, title: str | None, weights: Path | None, source: Path | None, yes: bool, **given: Any
 ) -> None:
-    """Write NAME/encoder.toml. Asks for what the options leave open."""
+    """Write NAME/encoder.toml. Asks for what the options leave open; what nobody answers stays blank on the card."""
     from bench.encoders.new import Answers, write_card
 
     folder = out or Path(name)
     if source is not None:
-        _from(source, {"name": name, "title": title, **given}, folder)
+        _from(source, {"name": name, "title": title or name, **given}, folder)
         return
     said = {"name": name, "title": title or name, **_asked(given, ask=not yes and _interactive())}
-    said["method"] = said.get("method") or said["title"]
     path = write_card(Answers(weights=weights, **said), folder)
     click.echo(f"Wrote {path}")
     if weights is None and said["adapter"] != "huggingface":
         what = "files of features" if said["adapter"] == "embeddings" else "weights"
         click.echo(f"Put the {what} beside it and name them with their sha256 under [source].")
-    click.echo(f"Next: medssl check {quote(str(folder))}")
+    _next(folder)
 
 
 def _from(source: Path, said: dict[str, Any], folder: Path) -> None:
@@ -68,6 +65,10 @@ def _from(source: Path, said: dict[str, Any], folder: Path) -> None:
     click.echo(f"Wrote {path}. Assumed, please check:")
     for line in assumed:
         click.echo(f"  {line}")
+    _next(folder)
+
+
+def _next(folder: Path) -> None:
     click.echo(f"Next: medssl check {quote(str(folder))}  # names what is left for you to fill in")
 
 
@@ -76,22 +77,23 @@ def _interactive() -> bool:
 
 
 def _asked(given: dict[str, Any], *, ask: bool) -> dict[str, Any]:
-    """Each option as given, as answered, or by default. Raises UsageError for a word that is not on its list."""
+    """Each option as given, as answered, by default, or "". Raises UsageError for a word that is not on its list."""
     answers = {}
     for key, value in given.items():
-        if value is None and key in DEFAULTS:
-            value = _prompt(key) if ask else DEFAULTS[key]
-        if value is not None and key in _choices() and value not in _choices()[key]:
+        if value is None and (key in DEFAULTS or key in BLANK):
+            value = _prompt(key) if ask else DEFAULTS.get(key, "")
+        if value and key in _choices() and value not in _choices()[key]:
             raise click.UsageError(f"--{key} is {value!r}, expected one of: {', '.join(_choices()[key])}")
         answers[key] = value
     return answers
 
 
 def _prompt(key: str) -> Any:
-    choices = _choices().get(key)
-    return click.prompt(
-        f"{key.capitalize()}", default=DEFAULTS[key], type=click.Choice(choices) if choices else type(DEFAULTS[key])
-    )
+    """An answer; Enter alone takes the default, or leaves blank what only the author knows."""
+    choices, default = _choices().get(key, []), DEFAULTS.get(key, "")
+    kind = click.Choice([*choices, *([""] if key in BLANK else [])]) if choices else type(default)
+    text = f"{key.capitalize()} ({', '.join(choices)})" if choices else key.capitalize()
+    return click.prompt(text, default=default, type=kind, show_choices=False, show_default=key in DEFAULTS)
 
 
 def _choices() -> dict[str, list[str]]:

@@ -128,7 +128,7 @@ class EncoderCard(Strict):
 
 
 BLANKS = ("authors", "licence", "paradigm", "objective", "method")
-"""What only its author knows about an encoder: `medssl new --from` leaves it empty."""
+"""What only its author knows about an encoder: `medssl new` leaves it empty where nobody says it."""
 
 
 def refuse_blanks(values: dict[str, Any], where: object) -> None:

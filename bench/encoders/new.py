@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +61,8 @@ file = {weights}
 sha256 = {sha256}
 function = "load"              # load(card, folder) -> bench.encoders.base.Encoder""",
 }
-CARD = """# What this encoder is, where its weights are, and how images must be prepared for it.
-# Check it with: medssl check {folder}
+HEAD = """# What this encoder is, where its weights are, and how images must be prepared for it.
+{origin}# Empty values are for you to fill in; check names them: medssl check {folder}
 schema = 1
 name = {name}
 version = "1"
@@ -71,10 +72,11 @@ licence = {licence}
 
 # contrastive, predictive (non-contrastive), generative, hybrid; reference: not self-supervised
 paradigm = {paradigm}
-objective = {objective}
+objective = {objective}  # instance-contrastive, self-distillation, masked-image-modelling, ...
 method = {method}
 architecture = {architecture}  # vit, cnn, other
-# url = "https://..."
+"""
+CARD = """# url = "https://..."
 # citation = "..."
 
 # Every corpus the weights have seen; without any [[pretraining]] the card says "not disclosed", which counts as
@@ -101,23 +103,7 @@ pooling = {pooling}  # native, cls, mean, cls+mean, max
 # layer = -1                   # -1 is the last
 # dense_layer = -2             # for dense tasks, a finer stage of a CNN
 """
-FOUND = """# What this encoder is, where its weights are, and how images must be prepared for it.
-# Written from {path}. Assumed, please check:
-{assumed}
-# Empty values are for you to fill in; check names them: medssl check {folder}
-schema = 1
-name = {name}
-version = "1"
-title = {title}
-authors = [{author}]
-licence = {licence}
-
-# contrastive, predictive (non-contrastive), generative, hybrid; reference: not self-supervised
-paradigm = {paradigm}
-objective = {objective}  # instance-contrastive, self-distillation, masked-image-modelling, ...
-method = {method}
-architecture = {architecture}
-
+FOUND = """
 [source]
 {source}
 
@@ -129,6 +115,8 @@ std = {std}
 [features]
 pooling = {pooling}  # native, cls, mean, cls+mean, max
 """
+FILLED = {"authors": ["x"], "licence": "x", "paradigm": "reference", "objective": "other", "method": "x"}
+"""What stands for a blank while the rest of a card is checked."""
 UNKNOWN_SHA = "0" * 64
 FILES = {
     "timm": "weights.safetensors",
@@ -144,7 +132,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Answers:
-    """What the author said; `weights` is a file that exists, or None when it comes later."""
+    """What the author said, "" where nothing was; `weights` is a file that exists, or None when it comes later."""
 
     name: str
     title: str
@@ -167,14 +155,8 @@ def write_card(answers: Answers, folder: Path) -> Path:
 
     Nothing is overwritten. Raises CardError when the card exists or the answers break its schema.
     """
-    path = folder / "encoder.toml"
-    if path.exists():
-        raise CardError("exists already", where=path, fix="choose another name, or edit it")
-    text = card_text(answers, folder)
-    source_of(EncoderCard.parse(tomllib.loads(text), where=path), where=path)
-    if answers.weights is not None:
-        _copy(answers.weights, folder)
-    write_atomic(path, text)
+    path = _not_there(folder / "encoder.toml")
+    _write(path, card_text(answers, folder), () if answers.weights is None else (answers.weights,))
     return path
 
 
@@ -185,9 +167,51 @@ def card_text(answers: Answers, folder: Path) -> str:
     source = SOURCES[answers.adapter].format(
         model=_toml(answers.model), weights=_toml(weights), sha256=_toml(digest), zeros40="0" * 40
     )
-    words = ("name", "title", "author", "licence", "paradigm", "objective", "method", "architecture", "pooling")
-    spoken = {word: _toml(getattr(answers, word)) for word in words}
-    return CARD.format(folder=folder, source=source, size=answers.size, mean=mean, std=std, **spoken)
+    pooling = _toml(answers.pooling)
+    rest = CARD.format(source=source, size=answers.size, mean=mean, std=std, pooling=pooling)
+    return _head(vars(answers), folder) + rest
+
+
+def write_found(path: Path, said: dict[str, str], folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """Write `folder/encoder.toml` for what `path` holds, its files copied beside. Returns the card and what is assumed.
+
+    said: name and title, and of author, licence, paradigm, objective, method, model what the author gave; the rest
+    stays blank. Raises CardError when the card exists, EncoderError when the file is not recognised.
+    """
+    card = _not_there(folder / "encoder.toml")
+    found = recognise(path, said.get("model"))
+    assumed = what_is_assumed(found)
+    mean, std = NORMALISATIONS["imagenet"]
+    origin = "".join(f"# {line}\n" for line in (f"Written from {path.name}. Assumed, please check:", *assumed))
+    source = "\n".join(f"{key} = {toml_value(value)}" for key, value in found.source.items())
+    rest = FOUND.format(source=source, size=found.size, mean=mean, std=std, pooling=_toml(found.pooling))
+    _write(card, _head(said | {"architecture": found.architecture}, folder, origin) + rest, found.files)
+    return card, assumed
+
+
+def _head(said: Mapping[str, str | None], folder: Path, origin: str = "") -> str:
+    """What a card says of people and method; what nobody said is left empty."""
+    words = ("name", "title", "author", "licence", "paradigm", "objective", "method", "architecture")
+    spoken = {word: _toml(said.get(word) or "") for word in words}
+    return HEAD.format(
+        folder=folder, origin=origin, **spoken | ({} if said.get("title") else {"title": spoken["name"]})
+    )
+
+
+def _not_there(card: Path) -> Path:
+    if card.exists():
+        raise CardError("exists already", where=card, fix="choose another name, or edit it")
+    return card
+
+
+def _write(card: Path, text: str, files: Iterable[Path]) -> None:
+    """Write a card whose schema holds but for its blanks, with its files beside it."""
+    values = tomllib.loads(text)
+    values |= {key: value for key, value in FILLED.items() if values[key] in ("", [""])}
+    source_of(EncoderCard.parse(values, where=card), where=card)
+    for file in files:
+        _copy(file, card.parent)
+    write_atomic(card, text)
 
 
 def _named(weights: Path) -> tuple[str, str]:
@@ -206,34 +230,3 @@ def _copy(weights: Path, folder: Path) -> None:
 def _toml(text: str) -> str:
     """A basic TOML string; JSON's escapes are TOML's."""
     return json.dumps(text, ensure_ascii=True)
-
-
-def write_found(path: Path, said: dict[str, str], folder: Path) -> tuple[Path, tuple[str, ...]]:
-    """Write `folder/encoder.toml` for what `path` holds, its files copied beside. Returns the card and what is assumed.
-
-    said: name, and of title, author, licence, paradigm, objective, method, model what the author gave; the rest stays
-    blank. Raises CardError when the card exists, EncoderError when the file is not recognised.
-    """
-    card = folder / "encoder.toml"
-    if card.exists():
-        raise CardError("exists already", where=card, fix="choose another name, or edit it")
-    found = recognise(path, said.get("model"))
-    assumed = what_is_assumed(found)
-    mean, std = NORMALISATIONS["imagenet"]
-    people = ("author", "licence", "paradigm", "objective", "method")
-    spoken = {key: _toml(said.get(key) or "") for key in people}
-    text = FOUND.format(
-        path=path.name, folder=folder, name=_toml(said["name"]), title=_toml(said.get("title") or said["name"]),
-        assumed="\n".join(f"#   {line}" for line in assumed), architecture=_toml(found.architecture),
-        source="\n".join(f"{key} = {toml_value(value)}" for key, value in found.source.items()),
-        size=found.size, mean=mean, std=std, pooling=_toml(found.pooling), **spoken,
-    )  # fmt: skip
-    filled = tomllib.loads(text)
-    filled |= {key: "x" for key in ("licence", "method") if not filled[key]} | {"authors": ["x"]}
-    filled |= {} if filled["paradigm"] else {"paradigm": "reference"}
-    filled |= {} if filled["objective"] else {"objective": "other"}
-    source_of(EncoderCard.parse(filled, where=card), where=card)
-    for file in found.files:
-        _copy(file, folder)
-    write_atomic(card, text)
-    return card, assumed

@@ -71,6 +71,20 @@ def test_encoders_are_found_by_what_their_cards_say(medssl: Callable) -> None:
     assert medssl("list", "tasks", "--domain", "histology").code == 2
 
 
+@pytest.mark.parametrize(
+    ("options", "ran"),
+    [
+        (["--task", "which,where"], {"which", "where"}), (["--task", " where , which"], {"which", "where"}),
+        (["--task", "which", "--task", "where"], {"which", "where"}), (["--task", "where"], {"where"}),
+    ],
+)  # fmt: skip
+def test_several_tasks_by_name(medssl: Callable, tmp_path: Path, options: list[str], ran: set[str]) -> None:
+    write_tasks(tmp_path / "own", dark=150, bright=190)
+    done = medssl("run", "raw-pixels", "--tasks", tmp_path / "own", "--json", *options)
+    assert done.code == 0
+    assert {json.loads(line)["unit"]["task"] for line in done.out.splitlines() if line.startswith("{")} == ran
+
+
 def test_many_encoders_are_run_and_those_left_out_are_named(medssl: Callable, tmp_path: Path) -> None:
     write_tasks(tmp_path / "own", dark=150, bright=190)
     ended = medssl("run", "--encoders", "raw-pixels,no-such", "--tasks", tmp_path / "own", "--task", "which")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 
 import pytest
 from click.testing import CliRunner
@@ -17,6 +18,9 @@ from bench.encoders.load import REFERENCE, load_encoder
 from bench.encoders.new import ADAPTERS
 from bench.errors import CardError
 
+SAID = ("--author", "A", "--objective", "other", "--licence", "MIT", "--method", "M", "--paradigm", "hybrid")
+"""What `medssl new` leaves blank otherwise."""
+
 
 def run(command, *arguments: str):
     return CliRunner().invoke(command, list(arguments), catch_exceptions=False)
@@ -29,7 +33,7 @@ def folder(tmp_path, vit):
     result = run(
         NEW, "mine", "--yes", "--out", str(tmp_path / "mine"), "--weights", str(tmp_path / "w.safetensors"),
         "--model", "vit_tiny_patch16_224", "--size", "64", "--pooling", "cls+mean", "--paradigm", "hybrid",
-        "--objective", "masked-image-modelling", "--author", 'A "quoted" Author',
+        "--objective", "masked-image-modelling", "--author", 'A "quoted" Author', "--licence", "MIT", "--method", "M",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     card = tmp_path / "mine" / "encoder.toml"
@@ -116,9 +120,18 @@ def test_precomputed_features_are_said_to_be(tmp_path, make_card):
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_new_writes_a_valid_card_for_every_adapter(adapter, tmp_path):
-    result = run(NEW, "mine", "--yes", "--out", str(tmp_path / "x"), "--adapter", adapter)
+    result = run(NEW, "mine", "--yes", "--out", str(tmp_path / "x"), "--adapter", adapter, *SAID)
     assert result.exit_code == 0, result.output
     assert read_card(tmp_path / "x").source["adapter"] == adapter
+
+
+def test_new_makes_up_nothing_about_people_and_method(tmp_path):
+    assert run(NEW, "mine", "--yes", "--out", str(tmp_path / "x"), "--licence", "MIT").exit_code == 0
+    card = tomllib.loads((tmp_path / "x" / "encoder.toml").read_text())
+    assert [card[key] for key in ("authors", "licence", "paradigm", "objective", "method")] == [[""], "MIT", "", "", ""]
+    found = report(tmp_path / "x")
+    assert not found.passed
+    assert "4 blanks to fill in: authors, paradigm (contrastive" in found.findings[-1].message
 
 
 def test_new_overwrites_nothing(folder):
@@ -144,12 +157,23 @@ def test_new_refuses_a_name_that_is_no_name(tmp_path):
 
 def test_new_asks_where_someone_can_answer(tmp_path, monkeypatch):
     monkeypatch.setattr("bench.cli.new._interactive", lambda: True)
-    answers = "A. Author\nCC0-1.0\nhybrid\nother\ncnn\ntimm\nresnet18\n128\nhalf\nmean\n"
+    answers = "A. Author\nCC0-1.0\nhybrid\nother\nM\ncnn\ntimm\nresnet18\n128\nhalf\nmean\n"
     result = CliRunner().invoke(NEW, ["mine", "--out", str(tmp_path / "x")], input=answers, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     card = read_card(tmp_path / "x")
     assert (card.paradigm, card.source["model"], card.preprocessing.size) == ("hybrid", "resnet18", 128)
     assert (card.preprocessing.mean, card.features.pooling) == ([0.5], "mean")
+
+
+def test_an_empty_answer_takes_the_default_or_leaves_a_blank(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.cli.new._interactive", lambda: True)
+    answers = "\n\nhybird\nhybrid\n\n\n\n\n\n\n\n\n"
+    result = CliRunner().invoke(NEW, ["mine", "--out", str(tmp_path / "x")], input=answers, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "'hybird' is not one of" in result.output
+    card = tomllib.loads((tmp_path / "x" / "encoder.toml").read_text())
+    assert [card[key] for key in ("authors", "licence", "paradigm", "objective")] == [[""], "", "hybrid", ""]
+    assert card["source"]["model"] == "vit_small_patch16_224"
 
 
 def test_copied_folder_still_loads(folder, tmp_path, images):
