@@ -9,6 +9,8 @@ and kept in --cache. Each table says which cells were seen when the rule was mad
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from unittest.mock import patch
 
@@ -103,25 +105,58 @@ def clip(store: Store) -> None:
     )
 
 
+TENTH = linear.DECADES.index(0.1)
+RULES: dict[str, Callable[[Curve], float]] = {
+    "best mean over folds (linear-v1)": lambda c: by(linear_v1.PROTOCOL, c),
+    "nearest to .01 within one standard error (linear-v2)": lambda c: by(linear.PROTOCOL, c),
+    "C = .01": lambda c: c[1][TENTH - 1],
+    "C = .1": lambda c: c[1][TENTH],
+}
+BEST = "best C on test (no rule can)"
+
+
 def strength(store: Store) -> None:
-    tenth = linear.DECADES.index(0.1)
-    for name, cells in (("cells seen when the rule was made", SEEN), ("cells not seen", NEW)):
-        found = {cell: c for cell in cells if (c := curves(store, cell, "10%", "clip 10"))}
+    """Rules for C at 10 % of the labels beside C = .1: on cells seen, on cells not seen, and by halves of all sets."""
+    seen = {cell: c for cell in SEEN if (c := curves(store, cell, "10%", "clip 10"))}
+    new = {cell: c for cell in NEW if (c := curves(store, cell, "10%", "clip 10"))}
+    for name, found in (("cells seen when the rule was made", seen), ("cells not seen", new)):
         if not found:
             continue
-        fixed = np.array([np.mean([test[tenth] for _, test in c]) for c in found.values()])
-        rules = {
-            "best mean over folds (linear-v1)": lambda c: by(linear_v1.PROTOCOL, c),
-            "nearest to .01 within one standard error (linear-v2)": lambda c: by(linear.PROTOCOL, c),
-            "C = .01": lambda c: c[1][tenth - 1],
-            "best C on test (no rule can)": lambda c: np.nanmax(c[1]),
-        }
+        fixed = np.mean([np.mean([RULES["C = .1"](u) for u in c]) for c in found.values()])
         rows = []
-        for rule, choose in rules.items():
-            d = np.array([np.mean([choose(u) for u in c]) for c in found.values()]) - fixed
+        for rule in (*list(RULES)[:-1], BEST):
+            d = np.array(list(gains(found, rule).values()))
             rows.append([rule, f"{(d > 1e-9).sum()}-{(d < -1e-9).sum()}", f"{d.mean():+.4f}", f"{d.min():+.4f}"])
-        title = f"C at 10 % beside C = .1 (mean AUROC {fixed.mean():.4f}), {len(found)} {name}: {said(found)}"
+        title = f"C at 10 % beside C = .1 (mean AUROC {fixed:.4f}), {len(found)} {name}: {said(found)}"
         table(title, "rule | wins-losses | mean difference | worst cell", rows)
+    halves(seen | new)
+
+
+def gains(found: dict[Cell, list[Curve]], rule: str) -> dict[Cell, float]:
+    """What a rule gains over C = .1 in each cell, mean over its units."""
+    choose = RULES.get(rule, lambda c: np.nanmax(c[1]))
+    return {cell: float(np.mean([choose(u) - u[1][TENTH] for u in c])) for cell, c in found.items()}
+
+
+def halves(found: dict[Cell, list[Curve]]) -> None:
+    """The rule that gains most on half of the sets, and what it gains on the other half, for every halving."""
+    sets = sorted({s for s, _ in found})
+    gained = {rule: gains(found, rule) for rule in RULES}
+
+    def mean(rule: str, among: tuple[str, ...]) -> float:
+        return float(np.mean([g for (s, _), g in gained[rule].items() if s in among]))
+
+    kept: dict[str, list[float]] = {rule: [] for rule in RULES}
+    for half in combinations(sets, len(sets) // 2):
+        best = max(RULES, key=lambda rule: mean(rule, half))
+        kept[best].append(mean(best, tuple(s for s in sets if s not in half)))
+    rows = [[rule, str(len(k)), f"{np.mean(k):+.4f}" if k else "-", f"{mean(rule, tuple(sets)):+.4f}"]
+            for rule, k in kept.items()]  # fmt: skip
+    everywhere = np.mean([x for k in kept.values() for x in k])
+    title = (
+        f"C at 10 %: the rule chosen on half of the {len(sets)} sets gains {everywhere:+.4f} over C = .1 on the others"
+    )
+    table(title, "rule | chosen in halvings | gain on the other half | gain on all sets", rows)
 
 
 def said(cells: dict[Cell, object]) -> str:

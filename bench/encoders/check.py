@@ -14,6 +14,7 @@ from bench.encoders.open_card import pinned
 from bench.encoders.source import Place
 from bench.encoders.sources.embeddings import EmbeddingsEncoder
 from bench.errors import MedsslError, UserError
+from bench.features.allocator import freed_memory_kept
 
 
 def _silent(done: int, total: int) -> None:
@@ -53,7 +54,8 @@ def check(
     if encoder.precomputed:
         yield from _precomputed(encoder)
         return
-    yield from contract(encoder)
+    with freed_memory_kept():
+        yield from contract(encoder)
     costs = {finding.check: finding for finding in _costs(encoder, suite)}
     yield from costs.values()
     yield from _alarms(encoder, images, costs, seen)
@@ -118,7 +120,8 @@ def _alarms(
         passes = 2 * len(PHANTOMS) * number * looks(encoder, brief=brief)
         yield _forecast(passes, costs["speed"].values["images_per_second"])
     try:
-        yield from alarms(encoder, phantom_probes(number), brief=brief, seen=seen)
+        with freed_memory_kept():
+            yield from alarms(encoder, phantom_probes(number), brief=brief, seen=seen)
     except MedsslError as error:
         yield Finding("alarms", "problem", str(error))
 

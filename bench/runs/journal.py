@@ -128,13 +128,14 @@ class Journal:
         """Say in `damaged` of which units, none of them `known`, there are predictions but no record (any more)."""
         for path in sorted((self.folder / "predictions").glob("*.npz")):
             try:
-                units = {name.rpartition("/")[0] for name in npz_names(path)}
+                held = {name.rpartition("/")[0] for name in npz_names(path)}
             except UserError as error:
                 _note(str(error), self.damaged)
                 continue
-            if n := len(units - set(known)):
-                file = self.folder / "records.jsonl"
-                _note(f"{file}: has no record of {n} {'unit' if n == 1 else 'units'} of {path}", self.damaged)
+            if n := len(held - set(known)):
+                units = "1 unit" if n == 1 else f"{n} units"
+                said = f"has no record of {units} with predictions in {path.name}"
+                _note(f"{self.folder / 'records.jsonl'}: {said}", self.damaged)
 
     def sort_out(self, changed: Collection[str], restamped: Callable[[Record], Record]) -> None:
         """Take the records of the units `changed` out of what stands; they are kept until their units have run again.

@@ -25,8 +25,8 @@ SAID = {
     "split (4 images from train to val)": "1 unit of task which is run again: the splits changed",
     "precision": "3 units of 3 tasks are run again: computed in fp32 before, bf16 now",
     "aggregation of slices": "1 unit of task stack is run again: aggregation 'mean' before, 'max' now",
-    "records.jsonl has lost its last line": "records.jsonl: has no record of 1 unit of ",
-    "records.jsonl is empty": "records.jsonl: has no record of 1 unit of ",
+    "records.jsonl has lost its last line": "records.jsonl: has no record of 1 unit with predictions in ",
+    "records.jsonl is empty": "records.jsonl: has no record of 1 unit with predictions in ",
     "a card taken out of the suite": "1 unit of task stack is set aside (superseded.jsonl): not in the suite",
 }
 
