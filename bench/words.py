@@ -101,3 +101,16 @@ def family(protocol: str) -> str:
     ('dense-linear', 'linear')
     """
     return re.sub(r"-v\d+$", "", protocol)
+
+
+SIZES: dict[str, float] = {"tiny": 2e6, "small": 30e6, "base": 120e6, "large": 700e6, "giant": float("inf")}
+"""Size class of an encoder -> number of parameters it stays below."""
+
+
+def size_class(parameters: float) -> str:
+    """Size class by the number of parameters; empty where there are none.
+
+    >>> size_class(86e6), size_class(0)
+    ('base', '')
+    """
+    return next(name for name, most in SIZES.items() if parameters < most) if parameters > 0 else ""

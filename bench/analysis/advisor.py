@@ -1,20 +1,25 @@
-"""Which encoder for this modality, task and number of labels: a ranking, its evidence and its limits."""
+"""Which encoder for this modality, task and number of labels: an order, how sure it is, and its limits."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.bootstrap import counts as draw_counts
-from bench.analysis.bootstrap import encoder_means
-from bench.analysis.table import Table, counted, pick, tabulate, weights
+from bench.analysis.kriging import Foretold, foretell, spread_of
+from bench.analysis.measurement import NotEnough
+from bench.analysis.table import Table, counted, pick, tabulate
 from bench.encoders.card import Prose
 from bench.strict import Strict
 
 PROBES = {"global": "linear", "dense": "dense-linear"}
 KINDS = {"classification": "global", "segmentation": "dense", "global": "global", "dense": "dense"}
 NON_COMMERCIAL = ("nc", "non-commercial", "noncommercial", "research only", "research-only", "unknown", "proprietary")
-RESAMPLES = 1000
+APART = 1.96
+"""Standard errors of a difference beyond which two encoders are told apart."""
+BASELINES = ("supervised", "random-init", "raw-pixels", "colour-histogram")
 
 
 class Question(Strict):
@@ -24,79 +29,159 @@ class Question(Strict):
     task: str
     labels: int | None = None
     commercial: bool = False
+    """The licence must allow commercial use."""
+    open_access: bool = False
+    """The weights must be open to anybody, without an account."""
     max_gflops: float | None = None
+    max_size: int | None = None
+    """Largest image side, in pixels, the encoder may need."""
 
 
 class Choice(Strict):
-    """One encoder (or paradigm) with its expected score in points, 95 % interval and chance of being the best."""
+    """One encoder with the score it can be expected to reach, in points.
+
+    low, high: 95 % of new tasks like these. error: standard error of the expectation beside other encoders.
+    """
 
     name: str
     paradigm: str
     score: float
-    low: float | None
-    high: float | None
-    p_best: float
-    n_cells: int
-    n_encoders: int = 1
+    low: float
+    high: float
+    error: float
 
 
 class Answer(Strict):
-    """The advice. `level` says what the evidence is: this modality, other modalities, or none at all."""
+    """The advice. `level` says what the evidence is: tasks of this modality and kind ("direct"), or none."""
 
     question: Question
-    level: str
-    """"direct": tasks of this modality and kind; "borrowed": the same kind in other modalities; "none"."""
-    confidence: str
-    """"high", "moderate", "low" or "none"."""
+    level: Literal["direct", "none"]
+    confidence: Literal["high", "moderate", "low", "none"]
     encoders: list[Choice]
-    paradigms: list[Choice]
+    """Self-supervised encoders that the question lets in, best first. Without evidence: the order over all tasks."""
+    together: int
+    """How many of them, from the first, cannot be told apart from the first."""
+    baselines: list[Choice]
+    """Supervised and untrained references: what the others are to be read against, never advised."""
     tasks: list[str]
     budgets: list[str]
-    extrapolated: list[Prose]
+    sources: int
+    """Source data sets of this modality and kind."""
+    used_labels: tuple[int, int] | None
+    """Fewest and most labelled images among the tasks."""
+    notes: list[Prose]
     excluded: dict[str, str]
     """Encoder -> why it was not considered."""
     synthetic: bool
     """Whether the evidence is phantoms only."""
 
+    @property
+    def headline(self) -> str:
+        """The answer in a sentence, with names of encoders."""
+        words = f"{self.question.modality} {self.question.task}"
+        if self.level == "none":
+            return f"No evidence on {words}."
+        if not self.encoders:
+            return "No encoder meets these conditions."
+        if self.together > 1:
+            first = ", ".join(c.name for c in self.encoders[: min(3, self.together)])
+            return f"No clear winner for {words}: {self.together} encoders cannot be told apart, {first} first."
+        return f"{self.encoders[0].name} did best for {words}."
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known at one number of labels: scores in points, centred by task (E, T), and the level of each task."""
+
+    table: Table
+    centred: np.ndarray
+    level: np.ndarray
+    rows: pd.DataFrame
+    """One row an encoder, the columns of the long table that describe it."""
+
 
 def advise(frame: pd.DataFrame, question: Question) -> Answer:
-    """Rank the encoders of a long table for a question. Deterministic. "none" with empty lists when nothing fits.
+    """Order the encoders of a long table for a question. Deterministic.
 
-    The score of an encoder is its mean over the tasks of the modality and kind at the label budget nearest on a log
-    scale. Its interval foretells a new task like these: label subsets are resampled, and each encoder gets the spread
-    that encoders show from task to task of this kind in all modalities. The level of your task is not known; the
-    differences between encoders are what the ranking claims.
+    Real results count where there are any, phantoms only otherwise; contaminated cells never. The score of an encoder
+    is foretold from all its tasks at the label budgets nearest on a log scale (`bench.analysis.kriging`): its own tasks
+    in the modality count as far as the data show that modalities matter. Without a task of the modality and kind there
+    is no evidence; the order over all tasks is given, and called that.
     """
-    kind = KINDS[question.task]
-    rows = pick(counted(frame), [PROBES[kind]], budget=None, ssl=False)
-    rows = rows[rows["kind"] == kind]
+    return advise_from(evidence_at(frame, question.labels), question)
+
+
+def advise_from(evidence: Evidence | None, question: Question) -> Answer:
+    """As `advise`, from the evidence at the question's number of labels."""
+    if evidence is None:
+        return _nothing(question, "No encoder has a result on any task.")
+    columns, kind = evidence.table.columns, KINDS[question.task]
+    here = ((columns["kind"] == kind) & (columns["modality"] == question.modality)).to_numpy()
+    alike = here if here.any() else (columns["kind"] == kind).to_numpy()
+    if not alike.any():
+        return _nothing(question, f"No encoder has a result on any {question.task} task.")
+    try:
+        found = foretold(evidence, kind, question.modality)
+    except NotEnough as lack:
+        return _nothing(question, f"Too little to advise from: {lack}.")
+    able = np.isfinite(evidence.centred[:, alike]).any(axis=1)
+    out = excluded(evidence.rows, question)
+    choices = _choices(evidence, found, able, float(evidence.level[alike].mean()))
+    mine = [c for c in choices if c.paradigm != "reference" and c.name not in out]
+    level: Literal["direct", "none"] = "direct" if here.any() else "none"
+    answer = Answer(
+        question=question, level=level, confidence="none", encoders=mine, together=together(mine),
+        baselines=[c for c in choices if c.paradigm == "reference"],
+        tasks=sorted(columns.loc[alike, "task"].unique()), budgets=_budgets(evidence, alike),
+        sources=int(columns.loc[here, "origin"].nunique()), used_labels=_used_labels(evidence, alike),
+        notes=[], excluded=out, synthetic=bool(evidence.rows["synthetic"].all()),
+    )  # fmt: skip
+    return answer.model_copy(update={"notes": _notes(answer), "confidence": _confidence(answer)})
+
+
+def evidence_at(frame: pd.DataFrame, labels: int | None) -> Evidence | None:
+    """The results that count at a number of labels; None where there are none."""
+    rows = pick(counted(frame), list(PROBES.values()), budget=None, ssl=False)
     if len(rows) and not rows["synthetic"].astype(bool).all():
         rows = rows[~rows["synthetic"].astype(bool)]
-    out = excluded(rows, question)
-    rows = rows[~rows["encoder"].astype(str).isin(list(out)) & (rows["contaminated"] != "yes")]
-    near = rows[rows["modality"] == question.modality]
-    spread = task_spread(tabulate(_nearest_budget(rows, question.labels))) if len(rows) else None
-    level, rows = ("direct", near) if len(near) else ("borrowed", rows)
+    rows = rows[(rows["contaminated"] != "yes") & (rows["paradigm"] != "unknown")]
     if rows.empty:
-        return _nothing(question, out)
-    rows = _nearest_budget(rows, question.labels)
-    table = _complete(tabulate(rows))
-    if not len(table.values):
-        return _nothing(question, out)
-    notes = _extrapolated(rows, question, level, kind)
-    encoders, draws = _ranked(table, spread)
-    return Answer(
-        question=question,
-        level=level,
-        confidence=_confidence(table, level, draws, notes),
-        encoders=encoders,
-        paradigms=_paradigms(table, draws),
-        tasks=sorted(table.columns["task"].unique()),
-        budgets=sorted(rows["budget"].astype(str).unique()),
-        extrapolated=notes,
-        excluded=out,
-        synthetic=bool(rows["synthetic"].astype(bool).all()),
+        return None
+    rows = _nearest_budget(rows, labels)
+    table = tabulate(rows)
+    with np.errstate(invalid="ignore"):
+        there = np.isfinite(table.values)
+        scores = np.where(there, table.values, 0).sum(axis=2) / there.sum(axis=2)
+    ssl = (table.encoders["paradigm"] != "reference").to_numpy()
+    known = np.isfinite(scores[ssl]).any(axis=0)
+    if not known.any():
+        return None
+    table, scores = table.columns_kept(known), scores[:, known]
+    level = np.nanmean(scores[ssl], axis=0)
+    about = rows.assign(encoder=rows["encoder"].astype(str)).drop_duplicates("encoder").set_index("encoder")
+    used = rows.groupby(rows["task"].astype(str))[["n_labels"]].mean()
+    budget = rows.drop_duplicates("task").set_index("task")["budget"].astype(str)
+    columns = table.columns.assign(n_labels=used["n_labels"].reindex(table.columns["task"]).to_numpy())
+    columns = columns.assign(budget=budget.reindex(columns["task"]).to_numpy())
+    return Evidence(
+        Table(table.values, table.encoders, columns), scores - level, level, about.loc[table.encoders.index]
     )
+
+
+def foretold(evidence: Evidence, kind: str, modality: str) -> Foretold:
+    """What the evidence foretells of a task of a kind and modality. Variances are those of self-supervised encoders."""
+    ssl = (evidence.table.encoders["paradigm"] != "reference").to_numpy()
+    spread = spread_of(evidence.centred[ssl], evidence.table.columns)
+    return foretell(evidence.centred, evidence.table.columns, spread, kind, modality)
+
+
+def together(choices: list[Choice]) -> int:
+    """How many choices, best first, cannot be told apart from the first: none is beyond `APART` standard errors."""
+    if not choices:
+        return 0
+    best = choices[0]
+    apart = (c.score < best.score - APART * float(np.hypot(c.error, best.error)) for c in choices)
+    return next((i for i, far in enumerate(apart) if far), len(choices))
 
 
 def commercial(licence: object) -> bool:
@@ -107,18 +192,24 @@ def commercial(licence: object) -> bool:
     """
     words = str(licence or "unknown").lower()
     tokens = words.replace("-", " ").replace("_", " ").split()
-    return not any(w in tokens or ((" " in w or "-" in w) and w in words) for w in NON_COMMERCIAL)
+    return not any(w in tokens or ((" " in w or "-" in w) and w in words) for w in (*NON_COMMERCIAL, "not stated"))
 
 
-def excluded(rows: pd.DataFrame, question: Question) -> dict[str, str]:
-    """Encoder -> why the question does not let it in: its licence, or its compute."""
+def excluded(encoders: pd.DataFrame, question: Question) -> dict[str, str]:
+    """Encoder -> why the question does not let it in: licence, access, compute or image size. encoders: by name."""
     out = {}
-    for card in rows.drop_duplicates("encoder").itertuples():
-        if question.commercial and not commercial(card.licence):
-            out[str(card.encoder)] = f"licence {card.licence}"
-        elif question.max_gflops is not None and not (pd.notna(card.flops) and card.flops <= question.max_gflops * 1e9):
-            cost = f"{card.flops / 1e9:.1f} GFLOPs" if pd.notna(card.flops) else "unknown compute"
-            out[str(card.encoder)] = f"{cost}, over {question.max_gflops:g}"
+    for name, card in encoders.iterrows():
+        if card["paradigm"] == "reference":
+            continue
+        if question.commercial and not commercial(card["licence"]):
+            out[str(name)] = f"licence {card['licence']}"
+        elif question.open_access and card["access"] in ("gated", "on-request"):
+            out[str(name)] = f"weights {card['access']}"
+        elif question.max_gflops is not None and not card["flops"] <= question.max_gflops * 1e9:
+            cost = f"{card['flops'] / 1e9:.1f} GFLOPs" if pd.notna(card["flops"]) else "unknown compute"
+            out[str(name)] = f"{cost}, over {question.max_gflops:g}"
+        elif question.max_size is not None and card["size"] > question.max_size:
+            out[str(name)] = f"images of {card['size']:.0f} pixels, over {question.max_size}"
     return out
 
 
@@ -133,106 +224,54 @@ def _nearest_budget(rows: pd.DataFrame, labels: int | None) -> pd.DataFrame:
     return rows[groups.ngroup().isin(best)]
 
 
-def _complete(table: Table) -> Table:
-    """The encoders with a result on every task: the others cannot be compared without guessing."""
-    return table.keep(np.isfinite(table.values).any(axis=2).all(axis=1))
-
-
-def task_spread(table: Table) -> float | None:
-    """Standard deviation of encoder x task (points), beyond encoder and task; None below 3 encoders or 3 tasks."""
-    with np.errstate(invalid="ignore"):
-        scores = np.nanmean(_complete(table).values, axis=2)
-    n, t = scores.shape
-    if n < 3 or t < 3:
-        return None
-    rest = scores - scores.mean(0) - scores.mean(1, keepdims=True) + scores.mean()
-    return float(np.sqrt((rest**2).sum() / ((n - 1) * (t - 1))))
-
-
-def _ranked(table: Table, spread: float | None) -> tuple[list[Choice], np.ndarray]:
-    rng = np.random.default_rng(0)
-    tasks, seeds = table.values.shape[1:]
-    every = np.ones((RESAMPLES, tasks))
-    draws = encoder_means(table.values, weights(table.columns), every, draw_counts(np.zeros(seeds), RESAMPLES, rng))
-    point = encoder_means(table.values, weights(table.columns), np.ones((1, tasks)), np.ones((1, seeds)))[0]
-    draws = draws + (spread or 0.0) * np.sqrt(1 + 1 / tasks) * rng.normal(size=draws.shape)
-    sampled = spread is not None
-    usable = np.isfinite(draws).all(axis=1)
-    best = np.bincount(draws[usable].argmax(axis=1), minlength=len(point)) / max(1, usable.sum())
-    low, high = np.nanquantile(draws, [0.025, 0.975], axis=0)
-    order = np.argsort(-point, kind="stable")
-    choices = [
+def _choices(evidence: Evidence, found: Foretold, able: np.ndarray, level: float) -> list[Choice]:
+    about = evidence.table.encoders
+    return [
         Choice(
-            name=str(table.encoders.index[i]),
-            paradigm=str(table.encoders["paradigm"].iloc[i]),
-            score=float(point[i]),
-            low=float(low[i]) if sampled else None,
-            high=float(high[i]) if sampled else None,
-            p_best=float(best[i]),
-            n_cells=tasks,
+            name=str(about.index[i]), paradigm=str(about["paradigm"].iloc[i]), score=float(level + found.score[i]),
+            low=float(level + found.score[i] - 1.96 * found.spread[i]),
+            high=float(level + found.score[i] + 1.96 * found.spread[i]), error=float(found.error[i]),
         )
-        for i in order
-    ]
-    return choices, draws
+        for i in np.argsort(-found.score, kind="stable") if able[i]
+    ]  # fmt: skip
 
 
-def _paradigms(table: Table, draws: np.ndarray) -> list[Choice]:
-    """Paradigms by the mean of their encoders; intervals resample encoders too, and need two of them."""
-    rng, labels, out = np.random.default_rng(1), table.encoders["paradigm"].astype(str).to_numpy(), []
-    names = sorted(set(labels))
-    means = np.full((len(names), len(draws)), np.nan)
-    for i, name in enumerate(names):
-        rows = np.flatnonzero(labels == name)
-        drawn = rows[rng.integers(len(rows), size=(len(draws), len(rows)))]
-        means[i] = np.nanmean(np.take_along_axis(draws, drawn, axis=1), axis=1)
-    best = np.bincount(means.argmax(axis=0), minlength=len(names)) / means.shape[1]
-    for i, name in enumerate(names):
-        n = int((labels == name).sum())
-        low, high = np.nanquantile(means[i], [0.025, 0.975])
-        out.append(Choice(
-            name=name, paradigm=name, score=float(np.nanmean(draws[:, labels == name])), p_best=float(best[i]),
-            low=float(low) if n > 1 else None, high=float(high) if n > 1 else None, n_cells=len(table.columns),
-            n_encoders=n,
-        ))  # fmt: skip
-    return sorted(out, key=lambda c: -c.score)
+def _budgets(evidence: Evidence, alike: np.ndarray) -> list[str]:
+    return sorted(set(evidence.table.columns.loc[alike, "budget"]), key=lambda b: float(b.rstrip("%")))
 
 
-def _extrapolated(rows: pd.DataFrame, question: Question, level: str, kind: str) -> list[str]:
-    notes = []
-    if level == "borrowed":
-        there = ", ".join(sorted(rows["modality"].astype(str).unique()))
-        notes.append(f"No {kind} task of the modality {question.modality}: the scores are from {there}.")
-    if question.labels is not None:
-        used = rows.groupby("task", observed=True)["n_labels"].mean()
-        ratio = np.exp(np.abs(np.log(used.clip(lower=1) / max(1, question.labels))))
-        if ratio.max() > 2:
-            span = f"{used.min():.0f} to {used.max():.0f}"
-            notes.append(f"You have {question.labels} labelled images; the nearest evidence has {span}.")
-    if rows["synthetic"].astype(bool).all():
+def _used_labels(evidence: Evidence, alike: np.ndarray) -> tuple[int, int]:
+    used = evidence.table.columns.loc[alike, "n_labels"].round()
+    return int(used.min()), int(used.max())
+
+
+def _notes(answer: Answer) -> list[str]:
+    """What to know before following the advice."""
+    notes, labels = [], answer.question.labels
+    if answer.level == "none":
+        notes.append(f"Nothing was measured on {answer.question.modality}; below is the order over all other tasks.")
+    if labels is not None and answer.used_labels is not None:
+        few, most = answer.used_labels
+        if 2 * few < labels or most > 2 * labels:
+            notes.append(f"You have {labels} labelled images; the nearest evidence has {few} to {most}.")
+    if answer.encoders and (above := [c.name for c in answer.baselines if c.score >= answer.encoders[0].score]):
+        notes.append(f"References that no self-supervision made do as well or better: {', '.join(above)}.")
+    if answer.synthetic:
         notes.append("All the evidence is synthetic (phantoms); no clinical result backs it.")
     return notes
 
 
-def _confidence(table: Table, level: str, draws: np.ndarray, notes: list[str]) -> str:
-    """How sure: from the kind of evidence, the number of source data sets, and how often one encoder comes first."""
-    if level == "borrowed" or table.n_origins < 2:
+def _confidence(answer: Answer) -> Literal["high", "moderate", "low", "none"]:
+    """From the kind of evidence, the number of its source data sets, and whether one encoder stands out."""
+    if answer.level == "none" or not answer.encoders:
+        return "none"
+    if answer.together > 1 or answer.sources < 2:
         return "low"
-    first = np.bincount(np.nan_to_num(draws).argmax(axis=1)).max() / len(draws)
-    if table.n_origins >= 3 and first >= 0.8 and not notes:
-        return "high"
-    return "moderate" if first >= 0.5 else "low"
+    return "high" if answer.sources >= 3 and not answer.synthetic else "moderate"
 
 
-def _nothing(question: Question, excluded: dict[str, str]) -> Answer:
+def _nothing(question: Question, why: str) -> Answer:
     return Answer(
-        question=question,
-        level="none",
-        confidence="none",
-        encoders=[],
-        paradigms=[],
-        tasks=[],
-        budgets=[],
-        extrapolated=["No evidence: no encoder left has a result on any task of this kind."],
-        excluded=excluded,
-        synthetic=False,
-    )
+        question=question, level="none", confidence="none", encoders=[], together=0, baselines=[], tasks=[],
+        budgets=[], sources=0, used_labels=None, notes=[why], excluded={}, synthetic=False,
+    )  # fmt: skip

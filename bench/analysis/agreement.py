@@ -52,12 +52,6 @@ def bootstrap_rows(n: int, resamples: int, rng: np.random.Generator) -> np.ndarr
     return rng.integers(n, size=(resamples, n))
 
 
-def bootstrap_tau(x: np.ndarray, y: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Bootstrap draws of Kendall's tau-b over encoders, (resamples,)."""
-    drawn = bootstrap_rows(len(x), resamples, rng)
-    return tau_rows(x[drawn], y[drawn])
-
-
 def tau_matrix(frame: pd.DataFrame, by: str, protocols: list[str], budget: str = "100%") -> pd.DataFrame:
     """Kendall tau between the encoder orders of each pair of modalities, tasks or protocols (`by`).
 

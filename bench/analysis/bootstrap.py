@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm, t
 
 
 def counts(labels: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -38,26 +37,3 @@ def encoder_means(
     mass = np.einsum("bc,ecs,bs->be", w, there.astype(float), seed_counts, optimize=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(mass > 0, total / mass, np.nan)
-
-
-def expanded(estimate: float, draws: np.ndarray, groups: list[int]) -> tuple[float, float] | tuple[None, None]:
-    """95 % percentile interval, widened for few units (expanded percentile; Hesterberg 2015, Am. Stat. 69:371).
-
-    groups: number of units in each resampled group. The half-widths are multiplied by t / z with
-    sum(groups) - len(groups) degrees of freedom, and by sqrt(n / (n - 1)) of the smallest group.
-    (None, None) when a group has a single unit.
-    """
-    draws = draws[np.isfinite(draws)]
-    free = sum(groups) - len(groups)
-    if free < 1 or min(groups) < 2 or len(draws) < 100:
-        return None, None
-    factor = t.ppf(0.975, free) / norm.ppf(0.975) * np.sqrt(min(groups) / (min(groups) - 1))
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(estimate + factor * (low - estimate)), float(estimate + factor * (high - estimate))
-
-
-def p_from(draws: np.ndarray) -> float:
-    """Two-sided p of zero from bootstrap draws: twice the smaller tail, with one draw added to each."""
-    draws = draws[np.isfinite(draws)]
-    tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    return float(min(1.0, 2 * (tail + 1) / (len(draws) + 1)))

@@ -1,7 +1,8 @@
-"""A claim is data: one TOML file of `bench/analysis/ledger`, written before the results it is tested on."""
+"""A claim is data: one TOML file of `bench/analysis/ledger`. What was known when it was written: `about.toml` there."""
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,7 @@ LEDGER = Path(__file__).parent / "ledger"
 
 
 class Minimum(Strict):
-    """The evidence below which a claim is left undecided, whatever the numbers say."""
+    """The evidence below which a claim is not measured, whatever the numbers say. Encoders count within strata."""
 
     encoders: Annotated[int, Field(ge=1)] = 8
     """Encoders in all."""
@@ -39,9 +40,7 @@ class Claim(Strict):
     family: Literal["confirmatory", "exploratory"]
     estimand: Prose
     """The quantity that is estimated."""
-    measured_in: Literal["score points", "score points per tenfold labels", "Kendall tau"]
-    unit: Literal["encoder", "encoder and source data set"]
-    """What is counted as one independent observation."""
+    measured_in: Literal["score points", "score points per tenfold labels", "score points per standard deviation"]
     test: Line
     """Name of the module of `bench/analysis/estimands` that measures it."""
     direction: Literal["positive", "negative"]
@@ -51,6 +50,13 @@ class Claim(Strict):
     minimum: Minimum = Minimum()
     contradicted_by: Prose
     settings: dict[str, Any] = {}
+    parts: dict[str, dict[str, Any]] = {}
+    """What is claimed -> settings beside the shared ones, where a claim says several things; all of them must hold."""
+
+    @property
+    def asked(self) -> dict[str, dict[str, Any]]:
+        """Settings of each part; a claim of one piece is the part ""."""
+        return {name: {**self.settings, **own} for name, own in self.parts.items()} or {"": self.settings}
 
     @property
     def sha256(self) -> str:
@@ -58,10 +64,25 @@ class Claim(Strict):
         return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True)))
 
 
+class LedgerNote(Strict):
+    """When a version of the ledger was written, and what its author knew."""
+
+    version: Annotated[int, Field(ge=1)]
+    written: date
+    known: Prose
+    retired: dict[str, Prose] = {}
+    """Claim of an earlier version -> why it is no longer asked."""
+
+
+def read_note(folder: Path = LEDGER) -> LedgerNote:
+    """The note that comes with the claims of a folder. Raises CardError."""
+    return LedgerNote.parse(read_toml(folder / "about.toml"), where=folder / "about.toml")
+
+
 def read_ledger(folder: Path = LEDGER) -> list[Claim]:
     """Every claim of a folder, confirmatory ones first, then by id. Raises CardError, also on a shared id."""
     claims: dict[str, Claim] = {}
-    for path in sorted(folder.glob("*.toml")):
+    for path in sorted(folder.glob("h*.toml")):
         claim = Claim.parse(read_toml(path), where=path)
         if claim.id in claims:
             raise CardError(f"the id {claim.id!r} is taken by another claim", where=path)

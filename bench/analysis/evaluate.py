@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.claim import Claim, read_ledger
-from bench.analysis.measurement import Effort, Estimand, Measurement, NotEnough
+from bench.analysis.claim import Claim, read_ledger, read_note
+from bench.analysis.measurement import Estimand, Measurement, NotEnough
 from bench.analysis.sensitivity import variants
 from bench.analysis.table import counted
-from bench.analysis.verdict import Variant, Verdict, judge
+from bench.analysis.verdict import Part, Variant, Verdict, judge, lacking, one_sided
 from bench.discover import members, pick
+
+Found = dict[str, Measurement | str]
 
 
 def evaluate(
@@ -20,7 +23,6 @@ def evaluate(
     claims: Sequence[Claim] | None = None,
     *,
     diagnostics: pd.DataFrame | None = None,
-    effort: Effort | None = None,
     sensitivity: bool = True,
 ) -> list[Verdict]:
     """One verdict a claim, in ledger order, on any long table (bench.leaderboard.frame.COLUMNS).
@@ -29,22 +31,24 @@ def evaluate(
     Clinical and phantom results are never mixed: a table that holds both is judged on the clinical ones, and the
     phantoms are a sensitivity choice. Deterministic: same table, same verdicts.
     """
-    claims, effort = read_ledger() if claims is None else claims, effort or Effort()
+    claims = read_ledger() if claims is None else claims
     frame = counted(frame)
     main = _one_world(frame)
-    found = {c.id: _measure(c, main, effort, diagnostics) for c in claims}
-    holm = _holm({c.id: found[c.id] for c in claims if c.family == "confirmatory"})
-    light = Effort(min(2000, effort.permutations), min(500, effort.resamples), effort.seed)
+    found = {c.id: _measure(c, main, diagnostics) for c in claims}
+    holm = _holm({c.id: _p(c, found[c.id]) for c in claims if c.family == "confirmatory"})
     return [
-        _verdict(c, found[c.id], holm, _sensitivity(c, frame, main, light, diagnostics) if sensitivity else [])
-        for c in claims
+        _verdict(c, found[c.id], holm, _sensitivity(c, frame, main, diagnostics) if sensitivity else []) for c in claims
     ]
 
 
-def estimand_of(claim: Claim, **changes: object) -> Estimand:
-    """The estimand a claim's `test` names, with its settings. Raises UserError, CardError."""
+def estimand_of(claim: Claim, part: str | None = None, **changes: object) -> Estimand:
+    """The estimand a claim's `test` names, with the settings of a part (default: its first).
+
+    Raises UserError, CardError.
+    """
     child = pick(members("bench.analysis.estimands", "ESTIMAND"), claim.test, what="test", where=claim.id)
-    return child.parse({**claim.settings, **changes}, where=f"claim {claim.id} settings")
+    settings = next(iter(claim.asked.values())) if part is None else claim.asked[part]
+    return child.parse({**settings, **changes}, where=f"claim {claim.id} settings")
 
 
 def _one_world(frame: pd.DataFrame) -> pd.DataFrame:
@@ -52,75 +56,91 @@ def _one_world(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~synthetic] if (~synthetic).any() else frame
 
 
-def _measure(claim: Claim, frame: pd.DataFrame, effort: Effort, diagnostics, **changes) -> Measurement | str:
-    estimand = estimand_of(claim, **changes)
+def _measure(claim: Claim, frame: pd.DataFrame, diagnostics: pd.DataFrame | None, **changes: Any) -> Found:
+    """Part -> what was measured, or why it cannot be."""
+    return {part: _measure_part(estimand_of(claim, part, **changes), frame, diagnostics) for part in claim.asked}
+
+
+def _measure_part(estimand: Estimand, frame: pd.DataFrame, diagnostics: pd.DataFrame | None) -> Measurement | str:
     try:
-        found = estimand.measure(frame, effort, diagnostics)
+        found = estimand.measure(frame, diagnostics)
     except NotEnough as lack:
         return str(lack)
     return found if np.isfinite(found.effect) else "no effect can be computed"
 
 
-def _holm(found: dict[str, Measurement | str]) -> dict[str, float]:
-    """Holm-adjusted p of each confirmatory claim; one that cannot be computed counts as p = 1."""
+def _p(claim: Claim, found: Found) -> float | None:
+    """p of the claim: of one that says several things, the largest one-sided p (each must hold); None: not measured."""
+    measured = [m for m in found.values() if isinstance(m, Measurement) and lacking(claim, m) is None]
+    ps = [one_sided(claim, m) if claim.parts else m.p for m in measured]
+    known = [p for p in ps if p is not None]
+    return max(known) if len(known) == len(found) else None
+
+
+def _holm(found: dict[str, float | None]) -> dict[str, float | None]:
+    """Holm-adjusted p of each confirmatory claim; one that is not measured counts as p = 1, and has none itself."""
     ids = list(found)
-    p = np.array([m.p if isinstance(m, Measurement) and m.p is not None else 1.0 for m in found.values()])
+    p = np.array([1.0 if value is None else value for value in found.values()])
     order = np.argsort(p)
     adjusted = np.minimum(1.0, np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]))
-    return {ids[i]: float(a) for i, a in zip(order, adjusted, strict=True)}
+    return {ids[i]: None if found[ids[i]] is None else float(a) for i, a in zip(order, adjusted, strict=True)}
 
 
 def _sensitivity(
-    claim: Claim, everything: pd.DataFrame, main: pd.DataFrame, effort: Effort, diagnostics
+    claim: Claim, everything: pd.DataFrame, main: pd.DataFrame, diagnostics: pd.DataFrame | None
 ) -> list[Variant]:
     out = []
     for choice, frame, changes in variants(claim, everything, main):
-        found = _measure(claim, frame, effort, diagnostics, **changes)
-        if isinstance(found, str):
-            out.append(Variant(choice=choice, note=found))
-        else:
-            out.append(
-                Variant(
-                    choice=choice,
-                    effect=found.effect,
-                    low=found.low,
-                    high=found.high,
-                    p=found.p,
-                    n_encoders=found.n_encoders,
-                    n_tasks=found.n_tasks,
-                )
-            )
+        for part, m in _measure(claim, frame, diagnostics, **changes).items():
+            if isinstance(m, str):
+                out.append(Variant(choice=choice, part=part, note=m))
+            else:
+                numbers = {"effect": m.effect, "low": m.low, "high": m.high, "p": m.p}
+                out.append(Variant(choice=choice, part=part, **numbers, n_encoders=m.n_encoders, n_tasks=m.n_tasks))
     return out
 
 
-def _verdict(claim: Claim, found: Measurement | str, holm: dict[str, float], sensitivity: list[Variant]) -> Verdict:
-    if isinstance(found, str):
-        outcome, reason = "inconclusive", f"Cannot be measured here: {found}."
-        found = Measurement(effect=float("nan"))
+def _verdict(claim: Claim, found: Found, holm: dict[str, float | None], sensitivity: list[Variant]) -> Verdict:
+    p = _p(claim, found)
+    corrected = holm.get(claim.id, p)
+    missing = {part: why for part, why in found.items() if isinstance(why, str)}
+    measured = {part: m for part, m in found.items() if isinstance(m, Measurement)}
+    if missing:
+        said = "; ".join(f"{part}: {why}".removeprefix(": ") for part, why in missing.items())
+        outcome, reason = "not measured", f"These results cannot say: {said}."
     else:
-        p = holm.get(claim.id, found.p) if found.p is not None else None
-        outcome, reason = judge(claim, found, p)
+        outcome, reason = judge(claim, measured, corrected)
+    there = outcome != "not measured"
+    main = max(measured.values(), key=lambda m: one_sided(claim, m) or 0.0) if there else Measurement(float("nan"))
     return Verdict(
         id=claim.id,
         title=claim.title,
         statement=claim.statement.strip(),
+        ledger=read_note().version,
         family=claim.family,
         claim_sha256=claim.sha256,
         verdict=outcome,
-        effect=found.effect if np.isfinite(found.effect) else None,
-        low=found.low,
-        high=found.high,
+        effect=main.effect if there else None,
+        low=main.low,
+        high=main.high,
         measured_in=claim.measured_in,
         direction=claim.direction,
         margin=claim.margin,
-        p=found.p,
-        p_holm=holm.get(claim.id, found.p) if found.p is not None else None,
-        n_encoders=found.n_encoders,
-        n_tasks=found.n_tasks,
-        groups=found.groups,
-        unit=claim.unit,
-        reason=reason,
-        sensitivity=sensitivity,
-        chart=found.chart,
-        details=found.details,
+        p=p,
+        p_holm=corrected,
+        n_encoders=main.n_encoders,
+        n_tasks=main.n_tasks,
+        groups=main.groups,
+        parts=[_part(claim, part, m) for part, m in measured.items()] if there and claim.parts else [],
+        reason=reason[:1].upper() + reason[1:],
+        sensitivity=sensitivity if there else [],
+        chart=main.chart,
+        details=main.details,
     )
+
+
+def _part(claim: Claim, name: str, found: Measurement) -> Part:
+    return Part(
+        name=name, effect=found.effect, low=found.low, high=found.high, p=one_sided(claim, found),
+        groups=found.groups, n_tasks=found.n_tasks, chart=found.chart,
+    )  # fmt: skip

@@ -25,15 +25,32 @@ def _verdicts(found: Mapping[str, Any]) -> str:
             v["n_encoders"],
             v["n_tasks"],
         ]
-        for v in found["verdicts"]
+        for verdict in found["verdicts"]
+        for v in _halves(verdict)
     ]
     head = ["claim", "", "verdict", "effect [95 %]", "in", "p, corrected", "encoders", "data sets"]
     return _table(head, rows, right=(3, 5, 6, 7))
 
 
+def _halves(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The verdict, or where it has parts a row for each below one without numbers."""
+    if not verdict["parts"]:
+        return [verdict]
+    whole = {**verdict, "effect": None, "n_encoders": "", "n_tasks": "", "measured_in": ""}
+    return [whole, *({**verdict, **part, "id": "", "title": part["name"], "verdict": "", "p_holm": None,
+                      "n_encoders": sum(part["groups"].values())} for part in verdict["parts"])]  # fmt: skip
+
+
 def _sensitivity(found: Mapping[str, Any]) -> str:
     rows = [
-        [v["id"], s["choice"], _effect(s), _number(s["p"], ".3f"), s["n_encoders"], s["note"]]
+        [
+            v["id"],
+            f"{s['choice']}{': ' * bool(s['part'])}{s['part']}",
+            _effect(s),
+            _number(s["p"], ".3f"),
+            s["n_encoders"],
+            s["note"],
+        ]
         for v in found["verdicts"]
         if v["family"] == "confirmatory"
         for s in v["sensitivity"]

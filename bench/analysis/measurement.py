@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
 import pandas as pd
 
 from bench.strict import Strict
@@ -14,7 +13,10 @@ from bench.strict import Strict
 
 @dataclass(frozen=True)
 class Measurement:
-    """An effect with its evidence; `effect`, `low`, `high` in the claim's unit, `p` two-sided."""
+    """An effect with its evidence; `effect`, `low`, `high` in the claim's unit.
+
+    p: two-sided; of a spread, which cannot be negative, one-sided.
+    """
 
     effect: float
     low: float | None = None
@@ -26,25 +28,10 @@ class Measurement:
     groups: dict[str, int] = field(default_factory=dict)
     chart: list[dict[str, Any]] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
-    one_sided_above: bool = False
-    """True for a spread, which cannot be negative: its p value is one-sided and its interval may touch zero."""
 
 
 class NotEnough(Exception):
     """The table holds nothing this estimand can be computed from; the message says what is missing."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How hard to compute: permutations of the test, resamples of the interval, and the seed of both."""
-
-    permutations: int = 10_000
-    resamples: int = 2_000
-    seed: int = 0
-
-    def rng(self, stream: int) -> np.random.Generator:
-        """An independent generator for a numbered use, equal in every run."""
-        return np.random.default_rng([self.seed, stream])
 
 
 class Estimand(Strict, ABC):
@@ -56,7 +43,7 @@ class Estimand(Strict, ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def measure(self, frame: pd.DataFrame, effort: Effort, diagnostics: pd.DataFrame | None) -> Measurement:
+    def measure(self, frame: pd.DataFrame, diagnostics: pd.DataFrame | None) -> Measurement:
         """The effect in a long table (bench.leaderboard.frame.COLUMNS). Raises NotEnough.
 
         diagnostics: one row an encoder (index: its name), one column a diagnostic, or None when none were computed.

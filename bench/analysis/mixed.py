@@ -1,4 +1,4 @@
-"""The linear mixed model beside the permutation tests: paradigm x kind with crossed random effects."""
+"""The linear mixed model beside the tests of the claims: paradigm x kind with crossed random effects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MixedFit:
     """Contrast (first - second | global) - (first - second | dense) in score points, with a Wald 95 % interval.
 
     `variances`: share of the random variance by encoder, task, encoder x kind and residual. Reported beside the
-    permutation test: with few encoders a Wald interval is too narrow.
+    test of H1: with few encoders a Wald interval is too narrow.
     """
 
     contrast: float

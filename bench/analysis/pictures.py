@@ -206,11 +206,13 @@ def verdicts(found: list[Verdict]) -> alt.LayerChart:
     """Effect of every measured claim in units of its margin, positive as claimed, with its interval and verdict."""
     rows = []
     for v in found:
-        if v.effect is None or v.low is None or v.high is None:
-            continue
         unit = v.margin if v.direction == "positive" else -v.margin
-        low, high = sorted((v.low / unit, v.high / unit))
-        rows.append((f"{v.id} {v.title}", v.effect / unit, low, high, v.verdict))
+        for part in v.parts or [v]:
+            if part.effect is None or part.low is None or part.high is None:
+                continue
+            low, high = sorted((part.low / unit, part.high / unit))
+            name = v.title if part is v else part.name
+            rows.append((f"{v.id} {name}", part.effect / unit, low, high, v.verdict))
     if not rows:
         raise NotEnough("no claim could be measured")
     data = pd.DataFrame(rows, columns=["claim", "effect", "low", "high", "verdict"])

@@ -50,7 +50,7 @@ class Plan:
     seeds: int = 3
     protocols: tuple[str, ...] = ("linear-v1", "dense-linear-v1")
     kind: float = 0.0
-    """H1: lead of contrastive over generative on global tasks less its lead on dense ones."""
+    """H1: lead of contrastive over generative on global tasks, and of generative over contrastive on dense ones."""
     slope: float = 0.0
     """H2: change of the gain over the references per tenfold labels."""
     subtle: float = 0.0
@@ -62,6 +62,10 @@ class Plan:
     encoder_sd: float = 4.0
     encoder_kind_sd: float = 2.0
     encoder_task_sd: float = 3.0
+    paradigm_task_sd: float = 0.0
+    """Spread of a paradigm's lead from task to task: what other data sets would show. A third of it in label slopes."""
+    network: float = 0.0
+    """Lead of the second architecture over the first, and twice as much on dense tasks: nobody's paradigm."""
     encoder_slope_sd: float = 0.5
     task_slope_sd: float = 1.0
     """Spread over tasks of the change of the gain per tenfold labels."""
@@ -69,6 +73,8 @@ class Plan:
     """Spread over encoders of the loss from easy to hard lesions."""
     seed_sd: float = 1.0
     architectures: tuple[str, ...] = ("vit", "cnn")
+    sizes: tuple[float, ...] = (22e6,)
+    """Parameters of the encoders, dealt out after the architectures."""
     synthetic: bool = True
 
 
@@ -99,18 +105,22 @@ def _encoders(plan: Plan) -> pd.DataFrame:
     paradigm = [SSL_PARADIGMS[i % 4] for i in range(plan.encoders)] + ["reference"] * plan.references
     n = len(paradigm)
     # Whole rounds of four paradigms alternate between architectures, so that each stratum holds all of them.
-    architecture = [plan.architectures[(i // 4) % len(plan.architectures)] for i in range(n)]
+    rounds = [i // 4 for i in range(plan.encoders)] + list(range(plan.references))
+    architecture = [plan.architectures[r % len(plan.architectures)] for r in rounds]
+    parameters = [int(plan.sizes[(r // len(plan.architectures)) % len(plan.sizes)]) for r in rounds]
     return pd.DataFrame(
         {
             "encoder": [f"{p}-{i:02d}" for i, p in enumerate(paradigm)],
             "paradigm": paradigm,
             "objective": [OBJECTIVES[p] for p in paradigm],
             "architecture": architecture,
-            "parameters": [int(5e6 * 2 ** (i % 5)) for i in range(n)],
+            "parameters": parameters,
             "flops": [int(1e9 * 2 ** (i % 5)) for i in range(n)],
             "pretrain_images": 100_000,
             "in_domain": [i % 3 == 0 for i in range(n)],
             "licence": "Apache-2.0",
+            "access": "open",
+            "size": 224,
             "pooling": "mean",
             "badge": "reproduced",
         }
@@ -142,21 +152,27 @@ def _full(plan: Plan, encoders: pd.DataFrame, tasks: pd.DataFrame, rng: np.rando
     side = (encoders["paradigm"] == "contrastive").to_numpy(float) - (encoders["paradigm"] == "generative").to_numpy(
         float
     )
-    score += plan.kind / 4 * side[:, None] * np.where(is_global, 1.0, -1.0)
+    score += plan.kind / 2 * side[:, None] * np.where(is_global, 1.0, -1.0)
+    other = (encoders["architecture"] != plan.architectures[0]).to_numpy(float)
+    score += plan.network * other[:, None] * np.where(is_global, 1.0, 2.0)
     score += plan.hybrid * (encoders["paradigm"] == "hybrid").to_numpy(float)[:, None]
+    score += rng.normal(0, plan.paradigm_task_sd, (len(SSL_PARADIGMS) + 1, t))[_paradigm_number(encoders)]
     return score + _interaction(plan, encoders, tasks, rng)
 
 
+def _paradigm_number(encoders: pd.DataFrame) -> np.ndarray:
+    return encoders["paradigm"].map({p: i for i, p in enumerate([*SSL_PARADIGMS, "reference"])}).to_numpy()
+
+
 def _interaction(plan: Plan, encoders: pd.DataFrame, tasks: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-    """A doubly centred paradigm x modality table; its variance between paradigms is `plan.modality` squared."""
+    """A doubly centred paradigm x modality table; its mean square is `plan.modality` squared."""
     names = list(dict.fromkeys(tasks["modality"]))
     effect = rng.normal(0, 1, (len(SSL_PARADIGMS), len(names)))
     effect -= effect.mean(0)
     effect -= effect.mean(1, keepdims=True)
-    effect *= plan.modality / max(1e-9, np.sqrt((effect**2).sum(0).mean() / (len(SSL_PARADIGMS) - 1)))
+    effect *= plan.modality / max(1e-9, np.sqrt((effect**2).sum() / (len(SSL_PARADIGMS) - 1) / max(1, len(names) - 1)))
     effect = np.vstack([effect, np.zeros(len(names))])
-    row = encoders["paradigm"].map({p: i for i, p in enumerate([*SSL_PARADIGMS, "reference"])}).to_numpy()
-    return effect[row][:, [names.index(m) for m in tasks["modality"]]]
+    return effect[_paradigm_number(encoders)][:, [names.index(m) for m in tasks["modality"]]]
 
 
 def _at_fractions(plan, encoders, tasks, full, rng):
@@ -167,6 +183,7 @@ def _at_fractions(plan, encoders, tasks, full, rng):
     common = 6 + rng.normal(0, 1, len(tasks))
     gain = plan.slope + rng.normal(0, plan.task_slope_sd, len(tasks))
     slope = common + ssl[:, None] * gain + rng.normal(0, plan.encoder_slope_sd, (len(full), 1))
+    slope += rng.normal(0, plan.paradigm_task_sd / 3, (len(SSL_PARADIGMS) + 1, len(tasks)))[_paradigm_number(encoders)]
     return full[:, :, None, None] + slope[:, :, None, None] * x[:, None] + rng.normal(0, plan.seed_sd, shape)
 
 
@@ -211,8 +228,9 @@ def _strata_rows(plan, full, encoders, tasks, rng):
         float
     )
     loss = 20 + plan.subtle / 2 * side + rng.normal(0, plan.encoder_loss_sd, len(encoders))
+    moved = rng.normal(0, plan.paradigm_task_sd, (len(SSL_PARADIGMS) + 1, len(chosen)))[_paradigm_number(encoders)]
     ease = np.array(list(STRATA.values()))
-    value = full[:, chosen, None] + 10 - loss[:, None, None] * (1 - ease)
+    value = full[:, chosen, None] + 10 - (loss[:, None] + moved)[:, :, None] * (1 - ease)
     value = value + rng.normal(0, 1.5, value.shape)
     e, t, m = np.meshgrid(np.arange(len(encoders)), chosen, np.arange(len(ease)), indexing="ij")
     return pd.DataFrame(

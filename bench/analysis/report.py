@@ -13,7 +13,7 @@ from bench.analysis.agreement import concordance, tau_matrix
 from bench.analysis.diagnostics.foretell import foretelling
 from bench.analysis.efficiency import label_efficiency
 from bench.analysis.evaluate import evaluate
-from bench.analysis.measurement import Effort, NotEnough
+from bench.analysis.measurement import NotEnough
 from bench.analysis.mixed import fit_paradigm_by_kind
 from bench.analysis.regret import regret_table
 from bench.analysis.table import counted
@@ -23,15 +23,13 @@ from bench.analysis.verdict import Verdict
 FROZEN = ("linear", "dense-linear")
 
 
-def analyse(
-    frame: pd.DataFrame, *, diagnostics: pd.DataFrame | None = None, effort: Effort | None = None
-) -> dict[str, Any]:
+def analyse(frame: pd.DataFrame, *, diagnostics: pd.DataFrame | None = None) -> dict[str, Any]:
     """Verdicts, variance shares, mixed model, rank agreement, label efficiency, the advisor's regret, and how well
     each of the diagnostics orders encoders by Global and Dense.
 
     JSON-ready; a part that these results do not allow is {"missing": why}.
     """
-    verdicts = evaluate(frame, diagnostics=diagnostics, effort=effort)
+    verdicts = evaluate(frame, diagnostics=diagnostics)
     rows = counted(frame)
     clinical = rows[~rows["synthetic"].astype(bool)]
     rows = clinical if len(clinical) else rows

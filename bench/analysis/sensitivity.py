@@ -47,15 +47,18 @@ def _subsets(main: pd.DataFrame) -> Iterator[Change]:
     if (main["contaminated"] == "unknown").any() and (main["contaminated"] == "no").any():
         clean = (main["contaminated"] == "no") | (main["paradigm"] == "reference")
         yield "only cells known to be clean", main[clean], {}
-    tracked = main["controlled_track"].notna()
+    tracked, reference = main["controlled_track"].notna(), main["paradigm"] == "reference"
     if tracked.any() and not tracked.all():
-        yield "controlled track only", main[tracked | (main["paradigm"] == "reference")], {}
-        yield "without the controlled track", main[~tracked | (main["paradigm"] == "reference")], {}
+        yield "controlled track only", main[tracked | reference], {}
+        yield "without the controlled track", main[~tracked | reference], {}
+    public = main["comparable"].notna()
+    if public.any() and not public.all():
+        yield "public sets that differ in the objective alone", main[public | reference], {}
     networks = ("vit", "cnn")
     no_network = (main["paradigm"] == "reference") & ~main["architecture"].isin(networks)
     for name in networks:
         here = main["architecture"] == name
-        if here.any() and not here.all():
+        if here.any() and not (here | no_network).all():
             yield f"{name} encoders only", main[here | no_network], {}
     if "pooling" in main:
         for name in sorted(main["pooling"].dropna().unique()):
@@ -65,13 +68,11 @@ def _subsets(main: pd.DataFrame) -> Iterator[Change]:
 
 
 def _settings(claim: Claim, main: pd.DataFrame) -> Iterator[Change]:
-    settings, there = claim.settings, {family(name) for name in main["protocol"].unique()}
+    settings, there = next(iter(claim.asked.values())), {family(name) for name in main["protocol"].unique()}
     asked = [family(name) for name in settings.get("protocols", [])]
-    if claim.test == "gap":
-        yield "labels shuffled over all strata", main, {"pooled_strata": True}
     swap = {"linear": "knn", "dense-linear": "dense-retrieval"}
     other = [swap.get(name, name) for name in asked]
-    by_protocol = claim.test == "agreement" or str(settings.get("more", "")).startswith("protocol=")
+    by_protocol = str(settings.get("more", "")).startswith("protocol=")
     if not by_protocol and set(other) <= there and other != asked:
         yield "nearest neighbours instead of linear probes", main, {"protocols": other}
     attentive = ["attentive" if name == "linear" else name for name in asked]

@@ -29,23 +29,29 @@ class ResultsTable(NamedTuple):
     left_out: Mapping[str, str] = {}
 
 
-def read_results_table(path: Path | None = None, suite: str | None = None) -> ResultsTable:
+def read_results_table(path: Path | None = None, suite: str | None = None, *, beside: bool = False) -> ResultsTable:
     """The results of a saved table (.parquet, .csv), of a folder, or by default of the shipped submissions.
 
-    Raises UserError when there is nothing, when the suite is unknown, or when several suites are there and none is
-    chosen (their results do not compare).
+    beside: a folder's results count beside the shipped ones of the same suite, not alone. Without a suite, real images
+    go before synthetic ones. Raises UserError when there is nothing, when the suite is unknown, or when several suites
+    are in a folder and none is chosen (their results do not compare).
     """
     if path is not None and path.suffix in (".parquet", ".csv"):
         return _of_suite(_saved(path), suite)
     from bench.leaderboard.collect import collect, default_roots
 
     roots, local = ([path], []) if path is not None else default_roots()
+    if path is not None and beside:
+        own = [name for name, c in collect([path]).items() if len(c.frame)]
+        suite = suite or _one_of(own, None, default=False) if own else suite
+        roots = [path, *default_roots()[0]]
     gathered = collect(roots, local=local)
     found = {name: c for name, c in gathered.items() if len(c.frame)}
     left_out = {str(folder): why for folder, why in gathered.left_out.items()}
     if not found:
         raise UserError("holds no results", where=path or "submissions", fix="run an encoder first: medssl run")
-    name = _one_of(found, suite, default=path is None)
+    real_first = sorted(found, key=lambda name: (bool(found[name].frame["synthetic"].all()), -len(found[name].frame)))
+    name = _one_of(real_first, suite, default=path is None)
     left_out |= found[name].left_out
     others = [other for other in found if other != name] if suite is None else []
     frame = found[name].frame
@@ -61,12 +67,12 @@ def _of_suite(frame: pd.DataFrame, suite: str | None) -> ResultsTable:
 
 
 def _one_of(found: Collection[str], suite: str | None, *, default: bool) -> str:
-    """The suite asked for, the only one, or (default) the only one that is shipped."""
+    """The suite asked for, the only one, or (default) the first that is shipped."""
     if suite is not None:
         pick(dict.fromkeys(found), suite, what="suite with results")
         return suite
     shipped_ones = [name for name in found if name in suite_names()]
-    if len(found) > 1 and not (default and len(shipped_ones) == 1):
+    if len(found) > 1 and not (default and shipped_ones):
         raise UserError(f"results of {len(found)} suites", fix=f"choose one with --suite: {', '.join(sorted(found))}")
     return shipped_ones[0] if len(found) > 1 else next(iter(found))
 

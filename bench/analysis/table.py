@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import UserError
-from bench.words import SSL_PARADIGMS, family
+from bench.words import SSL_PARADIGMS, family, size_class
 
 ENCODER_FIELDS = [
     *("paradigm", "objective", "architecture", "controlled_track", "comparable", "parameters", "flops", "in_domain"),
@@ -36,6 +36,10 @@ class Table:
     def side(self, name: str) -> Table:
         """The table of the columns of one side."""
         chosen = (self.columns["side"] == name).to_numpy()
+        return self.columns_kept(chosen)
+
+    def columns_kept(self, chosen: np.ndarray) -> Table:
+        """The table of some columns (bool (C,))."""
         return replace(self, values=self.values[:, chosen], columns=self.columns[chosen].reset_index(drop=True))
 
     @property
@@ -107,16 +111,17 @@ def tabulate(rows: pd.DataFrame, side: pd.Series | str = "", value: str = "score
 
 
 def weights(columns: pd.DataFrame) -> np.ndarray:
-    """Weight of each column, float64 (C,), sum 1: modality x kind cells alike, origins alike within a cell.
-
-    A column of one side is weighted within its side; sides are averaged over alike.
+    """Weight of each column, float64 (C,), sum 1: sides alike, kinds alike within a side, modalities alike within a
+    kind, origins alike within a modality; as a board weighs them.
     """
-    cell = (columns["modality"] + "|" + columns["kind"] + "|" + columns["side"]).to_numpy(str)
-    origin = np.char.add(np.char.add(cell, "|"), columns["origin"].to_numpy(str))
-    cells, in_cell = np.unique(cell, return_inverse=True)
-    _, first, member, size = np.unique(origin, return_index=True, return_inverse=True, return_counts=True)
-    origins = np.bincount(in_cell.ravel()[first], minlength=len(cells))
-    return 1.0 / (size[member.ravel()] * origins[in_cell.ravel()] * len(cells))
+    weight, outer = np.ones(len(columns)), np.full(len(columns), "")
+    for name in ("side", "kind", "modality", "origin"):
+        inner = np.char.add(np.char.add(outer, "|"), columns[name].to_numpy(str))
+        _, first, member = np.unique(inner, return_index=True, return_inverse=True)
+        groups, of = np.unique(outer, return_inverse=True)
+        weight /= np.bincount(of.ravel()[first], minlength=len(groups))[of.ravel()]
+        outer = inner
+    return weight / np.bincount(member.ravel())[member.ravel()]
 
 
 def centred(table: Table) -> Table:
@@ -127,15 +132,15 @@ def centred(table: Table) -> Table:
 
 
 def covered(table: Table, share: float = 0.5) -> Table:
-    """The encoders that have a result in at least this share of the columns of every side."""
+    """The encoders that have a result in at least this share of the columns of every side and kind."""
     there = np.isfinite(table.values).any(axis=2)
     enough = np.ones(len(there), bool)
-    for _, rows in table.columns.groupby("side"):
+    for _, rows in table.columns.groupby(["side", "kind"]):
         enough &= there[:, rows.index].mean(axis=1) >= share
     return table.keep(enough)
 
 
 def strata(encoders: pd.DataFrame) -> np.ndarray:
-    """Stratum of each encoder, str (E,): its controlled track or comparable set, if any, and its architecture."""
-    track = encoders["controlled_track"].fillna(encoders["comparable"]).fillna("").astype(str)
-    return (track + "/" + encoders["architecture"].astype(str)).to_numpy()
+    """Stratum of each encoder, str (E,): its network and size class. What differs between strata is no paradigm's."""
+    sizes = [size_class(n) for n in encoders["parameters"]]
+    return np.array([f"{a} {s}".strip() for a, s in zip(encoders["architecture"].astype(str), sizes, strict=True)])

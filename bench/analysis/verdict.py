@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from bench.analysis.claim import Claim
@@ -10,13 +11,14 @@ from bench.encoders.card import Prose
 from bench.strict import Strict
 
 ALPHA = 0.05
-Outcome = Literal["supported", "contradicted", "inconclusive"]
+Outcome = Literal["supported", "contradicted", "inconclusive", "not measured"]
 
 
 class Variant(Strict):
     """The same claim under another choice one could have made; not part of the verdict."""
 
     choice: str
+    part: str = ""
     effect: float | None = None
     low: float | None = None
     high: float | None = None
@@ -26,12 +28,33 @@ class Variant(Strict):
     note: Prose = ""
 
 
+class Part(Strict):
+    """One of the things a claim says; p is one-sided."""
+
+    name: str
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    groups: dict[str, int] = {}
+    n_tasks: int = 0
+    chart: list[dict[str, Any]] = []
+
+    def __str__(self) -> str:
+        return f"{self.name}: {_numbers(self.effect, self.low, self.high)}, one-sided p {self.p:.3g}"
+
+
 class Verdict(Strict):
-    """A claim, judged. Effects and intervals are in `measured_in`; p is two-sided; None where not computable."""
+    """A claim, judged. Effects and intervals are in `measured_in`; None where not measured.
+
+    Of a claim with parts, `effect` and what follows it are of the part with the least evidence, p one-sided.
+    """
 
     id: str
     title: str
     statement: str
+    ledger: int
+    """Version of the ledger the claim stands in."""
     family: Literal["confirmatory", "exploratory"]
     claim_sha256: str
     verdict: Outcome
@@ -48,7 +71,8 @@ class Verdict(Strict):
     n_tasks: int
     groups: dict[str, int]
     """Encoders in each compared group."""
-    unit: str
+    parts: list[Part]
+    """What the claim says one by one, where it says several things."""
     reason: Prose
     """Why this verdict, in a sentence or two."""
     sensitivity: list[Variant]
@@ -57,10 +81,15 @@ class Verdict(Strict):
     details: dict[str, Any]
 
     def __str__(self) -> str:
-        effect = "-" if self.effect is None else f"{self.effect:+.2f}"
-        interval = "" if self.low is None or self.high is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
+        numbers = f" {_numbers(self.effect, self.low, self.high)} {self.measured_in}" if not self.parts else ""
+        numbers = "" if self.effect is None else numbers
         p = "" if self.p_holm is None else f", p {self.p_holm:.3g}"
-        return f"{self.id:4} {self.verdict:12} {effect}{interval} {self.measured_in}{p}: {self.title}"
+        return f"{self.id:4} {self.verdict:12}{numbers}{p}: {self.title}"
+
+
+def _numbers(effect: float | None, low: float | None, high: float | None) -> str:
+    said = "-" if effect is None else f"{effect:+.2f}"
+    return said if low is None or high is None else f"{said} [{low:+.2f}, {high:+.2f}]"
 
 
 def lacking(claim: Claim, found: Measurement) -> str | None:
@@ -83,34 +112,66 @@ def lacking(claim: Claim, found: Measurement) -> str | None:
     return "; ".join(short) or None
 
 
-def judge(claim: Claim, found: Measurement, p_holm: float | None) -> tuple[Outcome, str]:
-    """Verdict and its reason.
+def judge(claim: Claim, found: Mapping[str, Measurement], p: float | None) -> tuple[Outcome, str]:
+    """Verdict and its reason; found: part of the claim -> what was measured; p: after correction.
 
-    Supported: significant after correction, the sign as claimed, the interval on that side of zero.
-    Contradicted: the same with the opposite sign, or an interval that rules out an effect of `margin` as claimed.
-    Inconclusive: everything else, and always below the minimum evidence.
+    Not measured: below the minimum evidence. Supported: p below 0.05, and the 95 % interval of every part on the
+    claimed side of zero. Contradicted: the interval of some part leaves no room for an effect of `margin` as claimed.
+    Inconclusive: everything else.
     """
-    if short := lacking(claim, found):
-        return "inconclusive", f"Too little evidence: {short}."
-    if found.low is None or found.high is None or p_holm is None:
-        return "inconclusive", "No interval can be computed from these results."
+    if short := "; ".join(
+        f"{name}: {why}".removeprefix(": ") for name, m in found.items() if (why := lacking(claim, m))
+    ):
+        return "not measured", f"Too little evidence: {short}."
+    if p is None or any(m.low is None or m.high is None for m in found.values()):
+        return "not measured", "No interval can be computed from these results."
+    spans = {name: _claimed(claim, m) for name, m in found.items()}
+    reasons = [f"{name[:1].upper()}{name[1:]}: {_reading(claim, *span)}" if name else _reading(claim, *span)
+               for name, span in spans.items()]  # fmt: skip
+    if any(high < claim.margin and low <= 0 for low, high in spans.values()):
+        outcome: Outcome = "contradicted"
+    elif all(low > 0 for low, _ in spans.values()):
+        outcome = "supported" if p < ALPHA else "inconclusive"
+        reasons.append(f"After correction for the number of claims p is {p:.2g}." if p >= ALPHA else f"p {p:.2g}.")
+    else:
+        outcome = "inconclusive"
+    return outcome, " ".join([*reasons, *map(_disagreement, found.values())]).strip()
+
+
+def one_sided(claim: Claim, found: Measurement) -> float | None:
+    """p of an effect of zero against one of the claimed sign, from the two-sided p."""
+    if found.p is None:
+        return None
+    claimed = (found.effect > 0) == (claim.direction == "positive")
+    return found.p / 2 if claimed else 1 - found.p / 2
+
+
+def _claimed(claim: Claim, found: Measurement) -> tuple[float, float]:
+    """The interval with its sign turned so that the claim is positive."""
     sign = 1.0 if claim.direction == "positive" else -1.0
+    assert found.low is not None
+    assert found.high is not None
     low, high = sorted((sign * found.low, sign * found.high))
-    significant = p_holm < ALPHA
-    if significant and found.one_sided_above and low >= 0 and sign > 0 and found.effect > 0:
-        return "supported", f"The spread is more than chance (p {p_holm:.3g})."
-    if significant and low > 0:
-        return "supported", f"Significant (p {p_holm:.3g}) with the claimed sign, and the interval excludes zero."
-    if significant and high < 0:
-        return "contradicted", f"Significant (p {p_holm:.3g}) with the opposite sign."
+    return low, high
+
+
+def _reading(claim: Claim, low: float, high: float) -> str:
+    """What an interval says, with the claim positive."""
+    matter = f"{claim.margin:g} {claim.measured_in}"
+    if low > 0:
+        small = f", though less than the {matter} that would matter" if high < claim.margin else ""
+        return f"the interval lies on the claimed side of zero{small}."
+    if high < 0:
+        return "the interval lies on the other side of zero."
     if high < claim.margin:
-        return "contradicted", f"The interval leaves no room for an effect of {claim.margin:g} as claimed."
-    if significant:
-        return (
-            "inconclusive",
-            "The permutation test is significant, but the interval over encoders and tasks holds zero.",
-        )
-    return (
-        "inconclusive",
-        f"Not significant (p {p_holm:.3g}), and the interval does not rule out an effect of {claim.margin:g}.",
-    )
+        return f"the interval holds zero and leaves no room for the {matter} that would matter."
+    return f"the interval holds zero as well as the {matter} that would matter."
+
+
+def _disagreement(found: Measurement) -> str:
+    """The effect in each stratum, where strata differ in sign."""
+    strata = found.details.get("by_stratum", [])
+    if len({s["effect"] > 0 for s in strata}) < 2:
+        return ""
+    said = ", ".join(f"{s['effect']:+.2f} in {s['stratum']} ({s['encoders']} encoders)" for s in strata)
+    return f"Strata differ in sign: {said}."

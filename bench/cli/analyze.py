@@ -44,9 +44,11 @@ def COMMAND(records, suite, as_json, out, diagnostics, report) -> None:
         return
     for values in found["verdicts"]:
         verdict = Verdict.model_validate(values)
-        click.echo(
-            f"{verdict}\n     {verdict.reason} ({verdict.n_encoders} encoders, {verdict.n_tasks} source data sets)"
-        )
+        click.echo(verdict)
+        for part in verdict.parts:
+            click.echo(f"     {part}")
+        evidence = f" ({verdict.n_encoders} encoders, {verdict.n_tasks} source data sets)" if verdict.n_encoders else ""
+        click.echo(f"     {verdict.reason}{evidence}")
     for board, shares in found["variance"].items():
         if "missing" not in shares:
             parts = f"encoder {shares['encoder']:.0%}, task {shares['task']:.0%}, encoder x task {shares['rest']:.0%}"

@@ -28,6 +28,8 @@ COLUMNS: dict[str, str] = {
     "pretrain_images": "images of all pretraining corpora, or None when not disclosed",
     "in_domain": "whether any pretraining corpus is medical: True, False, or None when not disclosed",
     "licence": "licence of the encoder's weights",
+    "access": "who gets the weights: open, gated, on-request, or None when not said",
+    "size": "side of the images it takes, pixels",
     "pooling": "how its tokens or map become the global vector",
     "badge": "declared, rescored, reproduced",
     "task": "name on the task card",
@@ -139,6 +141,8 @@ def _about_encoder(card: EncoderCard) -> dict[str, object]:
         "pretrain_images": None if sizes is None else sum(sizes),
         "in_domain": None if corpora is None else any(c.in_domain for c in corpora),
         "licence": card.licence,
+        "access": card.access,
+        "size": card.preprocessing.size,
         "pooling": card.features.pooling,
     }
 

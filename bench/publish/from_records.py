@@ -19,6 +19,7 @@ from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
 from bench.publish.snapshots import History
 from bench.runs.journal import records_file
 from bench.runs.records import Record
+from bench.submissions.badge import read_badge
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
 
@@ -113,7 +114,8 @@ def _encoder(name: str, results: list[tuple[Collection, Results]], files: Files)
         extraction[r.unit.task] = max(extraction.get(r.unit.task, 0.0), r.cost.seconds.get("extract", 0.0))
     return EncoderView(
         card=card,
-        badge=results[0][0].badges[name],
+        badge=(badge := results[0][0].badges[name]),
+        verified=read_badge(results[0][1].folder.parent) if badge != "declared" else None,
         local=name in results[0][0].local,
         parameters=max((r.cost.parameters for r in records), default=0),
         flops=max(flops, default=None),

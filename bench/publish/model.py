@@ -24,6 +24,7 @@ from bench.leaderboard.withdrawn import Withdrawal
 from bench.metrics import SCORING
 from bench.publish.anchors import Anchor
 from bench.publish.snapshots import History
+from bench.submissions.badge import BadgeFile
 from bench.words import Badge
 
 BoardName = Literal["overall", "global", "dense", "low-label", "fine-tune"]
@@ -90,6 +91,8 @@ class EncoderView:
 
     card: EncoderCard
     badge: Badge = "declared"
+    verified: BadgeFile | None = None
+    """What the verification behind the badge recomputed; None where it is declared."""
     local: bool = False
     """From a run folder of the reader's own, not yet submitted."""
     parameters: int = 0
@@ -238,6 +241,8 @@ class SuiteView:
     """Encoder -> why its results on this suite are not shown."""
     diagnostics: pd.DataFrame | None = None
     """Label-free diagnostics behind some claims, one row an encoder (bench.analysis.diagnostics)."""
+    fares: str = ""
+    """How the advice does on tasks it has not seen, beside always taking the overall best."""
     scoring: int = SCORING
     """Version of the set of metrics that scored its results."""
 

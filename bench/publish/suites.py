@@ -10,6 +10,8 @@ import pandas as pd
 from bench.analysis.advisor import Answer
 from bench.analysis.claim import read_ledger
 from bench.analysis.evaluate import evaluate
+from bench.analysis.measurement import NotEnough
+from bench.analysis.regret import regret_table, said
 from bench.analysis.source import shipped_diagnostics
 from bench.analysis.table import versions
 from bench.leaderboard import known_replicates
@@ -53,11 +55,19 @@ def suite_view(collection: Collection, files: Files) -> SuiteParts:
         main=main,
         pairs=pairs(collection, known.draws),
         left_out=dict(collection.left_out),
+        fares=_fares(frame),
         diagnostics=shipped_diagnostics(collection.suite, collection.cards),
     )
     ledger = {claim.id: claim for claim in read_ledger()}
     verdicts = evaluate(frame, diagnostics=view.diagnostics) if len(frame) else []
     return SuiteParts(view, [ClaimView(ledger[v.id], v) for v in verdicts], answers(frame))
+
+
+def _fares(frame: pd.DataFrame) -> str:
+    try:
+        return said(regret_table(frame))
+    except NotEnough as lack:
+        return f"How such advice fares on tasks it has not seen cannot be told here: {lack}."
 
 
 def _main(frame: pd.DataFrame) -> dict[Kind, str]:

@@ -31,12 +31,6 @@ MODALITY_TITLES = {
     "pet": "PET",
     "mixed": "Mixed",
 }
-SIZES = (
-    (25e6, "S", "under 25 M"),
-    (100e6, "B", "25 to 100 M"),
-    (400e6, "L", "100 to 400 M"),
-    (1e18, "XL", "over 400 M"),
-)
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -76,11 +70,6 @@ def count(value: float | None) -> str:
         if value >= size:
             return f"{value / size:.3g} {letter}"
     return f"{value:g}"
-
-
-def size_class(parameters: int) -> str:
-    """S, B, L or XL by the number of parameters; empty when there are none."""
-    return next(letter for limit, letter, _ in SIZES if parameters < limit) if parameters else ""
 
 
 def modality(word: str) -> str:

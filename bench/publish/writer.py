@@ -18,6 +18,7 @@ from bench.files import canonical_json
 from bench.locate import shipped
 from bench.publish import svg, text
 from bench.publish.model import BOARD_TITLES, Estimate, SiteView
+from bench.words import SIZES, size_class
 
 MARKER = "site.json"
 POLICY = (
@@ -140,5 +141,5 @@ def _environment() -> Environment:
         environment.globals |= helpers
         environment.filters |= helpers  # long tables use these: a filter is called without Jinja's call context
     environment.globals["BOARD_TITLES"] = BOARD_TITLES
-    environment.globals["SIZES"], environment.globals["estimate"] = text.SIZES, Estimate
+    environment.globals |= {"SIZES": SIZES, "size_class": size_class, "estimate": Estimate}
     return environment

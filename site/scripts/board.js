@@ -10,7 +10,8 @@ addEventListener("DOMContentLoaded", () => {
   const own = ["p", "o", "a", "z", "b", "k", "l"];
   const shownAtFirst = new Set(heads.filter((h) => h.dataset.col && !h.hidden).map((h) => h.dataset.col));
   const rows = [...body.rows].map((row, index) => ({
-    row, index, name: row.id, text: row.cells[at("name")].textContent.toLowerCase(), keys: [],
+    row, index, name: row.id, keys: [],
+    text: ` ${row.cells[at("name")].textContent} ${row.id} ${Object.values(row.dataset).join(" ")}`.toLowerCase().replace(/[-\s|]+/g, " "),
     first: [...row.cells].map((c) => c.cloneNode(true)), next: null, drawn: null,
   }));
   const anchors = [...(table.tFoot?.rows ?? [])].map((row) => ({ row, cells: JSON.parse(row.dataset.cells), first: row.cells[column.score].textContent }));
@@ -46,8 +47,8 @@ addEventListener("DOMContentLoaded", () => {
   }
 
   function show() {
-    const wanted = filters(), query = form.elements.q.value.trim().toLowerCase();
-    const found = ordered(rows.filter((r) => passes(r, wanted) && (query === "" || r.text.includes(query) || r.name.includes(query))));
+    const wanted = filters(), words = form.elements.q.value.toLowerCase().replaceAll("-", " ").split(/\s+/);
+    const found = ordered(rows.filter((r) => passes(r, wanted) && words.every((word) => r.text.includes(word.length < 3 ? ` ${word}` : word))));
     const shown = all ? found : found.slice(0, PAGE);
     shown.forEach(draw);
     body.replaceChildren(...shown.map((r) => r.row));
@@ -80,7 +81,7 @@ addEventListener("DOMContentLoaded", () => {
       cell.querySelector("path")?.setAttribute("d", `M${place(low).toFixed(1)} 7H${place(high).toFixed(1)}`);
       cell.querySelector("circle")?.setAttribute("cx", place(value).toFixed(1));
     }
-    cell.querySelector(".sr").textContent = cell.title = text;
+    cell.querySelector(".ends").textContent = cell.title = text;
   }
 
   // What a row says is kept for every row (`next`) and written only into the rows that are on the page.
@@ -205,6 +206,9 @@ addEventListener("DOMContentLoaded", () => {
   function apply() {
     const values = medssl.state.read();
     form.elements.q.value = values.q ?? "";
+    const moved = document.getElementById("moved"), cited = values.data ?? table.dataset.fingerprint;
+    moved.hidden = cited === table.dataset.fingerprint;
+    moved.querySelector("code").textContent = cited.slice(0, 12);
     for (const name of own) {
       const set = new Set((values[name] ?? "").split(","));
       form.querySelectorAll(`[name="${name}"]`).forEach((i) => { i.checked = set.has(i.value); });

@@ -2,9 +2,9 @@
 addEventListener("DOMContentLoaded", () => {
   const form = document.getElementById("chooser");
   if (!form) return;
-  const result = document.getElementById("result"), status = document.getElementById("status"), root = form.dataset.root;
+  const download = document.getElementById("download"), result = document.getElementById("result"), status = document.getElementById("status"), root = form.dataset.root;
   const selects = [0, 1, 2, 3].map((i) => form.elements[`e${i}`]);
-  let index = null;
+  let index = null, by = { column: null, sign: -1 };
 
   const make = (tag, text, attributes = {}) => {
     const node = document.createElement(tag);
@@ -17,6 +17,7 @@ addEventListener("DOMContentLoaded", () => {
 
   async function fill() {
     const suite = form.elements.suite.value;
+    document.querySelectorAll("[data-note]").forEach((note) => { note.hidden = note.dataset.note !== suite; });
     index = await medssl.state.load(`pairs/${suite}`, `${root}data/pairs/${suite}.js`);
     const wanted = (medssl.state.read().e ?? "").split(",");
     selects.forEach((select, i) => {
@@ -29,7 +30,8 @@ addEventListener("DOMContentLoaded", () => {
   async function draw() {
     const names = chosen(), suite = form.elements.suite.value;
     medssl.state.write({ suite, e: names.join(",") });
-    result.hidden = names.length < 2;
+    result.hidden = download.hidden = names.length < 2;
+    by = { column: null, sign: -1 };
     if (names.length < 2) { status.textContent = "Choose a baseline and one to three encoders."; return; }
     const data = await Promise.all(names.map((n) => medssl.state.load(`pairs/${suite}/${n}`, `${root}data/pairs/${suite}/${n}.js`)));
     data.forEach((d) => { d.spread ??= medssl.state.shorts(d.shorts); });
@@ -43,8 +45,9 @@ addEventListener("DOMContentLoaded", () => {
   function differences(data) {
     const r = index.replicates, { SCALE, quantile } = medssl.rank;
     const counts = data.slice(1).map(() => ({ above: 0, below: 0, open: 0 }));
-    const rows = index.tasks.map((task, t) => data.slice(1).map((d, k) => {
+    const rows = index.lines.map((line, t) => data.slice(1).map((d, k) => {
       if (data[0].values[t] === null || d.values[t] === null) return null;
+      if (t * r >= d.spread.length) return { value: d.values[t] - data[0].values[t], low: NaN, high: NaN };
       const gaps = [];
       for (let b = t * r; b < (t + 1) * r; b++) {
         const gap = d.spread[b] - data[0].spread[b];
@@ -52,32 +55,45 @@ addEventListener("DOMContentLoaded", () => {
       }
       const sorted = Float64Array.from(gaps).sort();
       const found = { value: d.values[t] - data[0].values[t], low: quantile(sorted, 0.025), high: quantile(sorted, 0.975) };
-      counts[k][found.low > 0 ? "above" : found.high < 0 ? "below" : "open"] += 1;
+      if (line.part !== "Boards") counts[k][found.low > 0 ? "above" : found.high < 0 ? "below" : "open"] += 1;
       return found;
     }));
     return { rows, counts };
   }
 
   function table(names, data, rows) {
-    const reach = Math.max(0.05, ...rows.flat().filter(Boolean).flatMap((d) => [Math.abs(d.low), Math.abs(d.high)]));
+    const reach = Math.max(0.05, ...rows.flat().filter((d) => d && d.low === d.low).flatMap((d) => [Math.abs(d.low), Math.abs(d.high)]));
     const node = make("table"), head = make("tr"), body = make("tbody");
-    node.append(make("caption", `Scores (0 chance, 1 perfect); differences to ${title(names[0])} with paired 95 % intervals, axis ±${reach.toFixed(2)}.`));
-    for (const text of ["Task", "Modality", "Kind"]) head.append(make("th", text, { scope: "col" }));
+    node.append(make("caption", `Scores (0 chance, 1 perfect; lesions: recall or Dice); differences to ${title(names[0])} with paired 95 % intervals, axis ±${reach.toFixed(2)}. Lines without an interval are means that were not resampled.`));
+    head.append(make("th", "Score", { scope: "col" }));
     head.append(make("th", title(names[0]), { scope: "col", class: "n" }));
     for (const n of names.slice(1)) {
-      head.append(make("th", title(n), { scope: "col", class: "n" }), make("th", "Difference", { scope: "col", class: "n" }), make("th", "95 % interval", { scope: "col" }));
+      const k = names.indexOf(n) - 1, gap = make("th", undefined, { scope: "col", class: "n" }), button = make("button", "Difference", { type: "button" });
+      button.addEventListener("click", () => { by = { column: k, sign: by.column === k ? -by.sign : -1 }; table(names, data, rows); });
+      if (by.column === k) gap.setAttribute("aria-sort", by.sign > 0 ? "ascending" : "descending");
+      gap.append(button);
+      head.append(make("th", title(n), { scope: "col", class: "n" }), gap, make("th", "95 % interval", { scope: "col" }));
     }
-    index.tasks.forEach((task, t) => {
-      const row = make("tr"), link = make("th", undefined, { scope: "row" });
-      link.append(make("a", task.title, { href: `${root}tasks/${form.elements.suite.value}/${task.name}.html` }));
-      row.append(link, make("td", task.modality), make("td", task.kind), make("td", number(data[0].values[t]), { class: "n" }));
+    const order = index.lines.map((_, t) => t);
+    if (by.column !== null) order.sort((a, b) => by.sign * ((rows[a][by.column]?.value ?? -9) - (rows[b][by.column]?.value ?? -9)));
+    let before = null;
+    order.forEach((t) => {
+      const line = index.lines[t], row = make("tr"), link = make("th", undefined, { scope: "row" });
+      if (by.column === null && line.part !== before) {
+        const group = make("tr", undefined, { class: "group" });
+        group.append(make("th", line.part, { scope: "rowgroup", colspan: String(2 + 3 * (names.length - 1)) }));
+        body.append(group);
+        before = line.part;
+      }
+      link.append(line.address ? make("a", line.title, { href: `${root}${line.address}` }) : line.title);
+      row.append(link, make("td", number(data[0].values[t]), { class: "n" }));
       rows[t].forEach((d, k) => {
         row.append(make("td", number(data[k + 1].values[t]), { class: "n" }));
         const clear = d && (d.low > 0 || d.high < 0), cell = make("td", undefined, { class: "n" });
         cell.append(make(clear ? "b" : "span", d ? number(d.value) : "–"));
         row.append(cell);
         const bar = make("td");
-        if (d) bar.append(picture(d, reach), make("small", `${number(d.low)} to ${number(d.high)}`));
+        if (d && d.low === d.low) bar.append(picture(d, reach), make("small", `${number(d.low)} to ${number(d.high)}`));
         row.append(bar);
       });
       body.append(row);
@@ -86,6 +102,15 @@ addEventListener("DOMContentLoaded", () => {
     thead.append(head);
     node.append(thead, body);
     result.replaceChildren(node);
+    download.hidden = false;
+    download.onclick = () => {
+      const quoted = (v) => `"${String(v).replaceAll('"', '""')}"`;
+      const heads = ["part", "score", ...names, ...names.slice(1).flatMap((n) => [`${n} difference`, `${n} low`, `${n} high`])];
+      const text = [heads, ...index.lines.map((line, t) => [line.part, line.title, ...data.map((d) => d.values[t] ?? ""),
+        ...rows[t].flatMap((d) => (d ? [d.value, d.low === d.low ? d.low : "", d.high === d.high ? d.high : ""] : ["", "", ""]))])];
+      const link = make("a", undefined, { href: URL.createObjectURL(new Blob([text.map((l) => l.map(quoted).join(",")).join("\n")], { type: "text/csv" })), download: "compare.csv" });
+      link.click();
+    };
   }
 
   function picture(d, reach) {

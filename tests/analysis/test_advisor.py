@@ -1,11 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from bench.analysis.advisor import Question, advise, task_spread
+from bench.analysis.advisor import Question, advise
+from bench.analysis.kriging import Spread, foretell, spread_of
 from bench.analysis.planted import Plan, plant
 from bench.analysis.regret import regret_table
-from bench.analysis.table import pick, tabulate
 from bench.cli.advise import COMMAND as ADVISE
 from bench.cli.analyze import COMMAND as ANALYZE
 
@@ -16,55 +17,102 @@ def ask(frame=FRAME, **question):
     return advise(frame, Question(**{"modality": "ultrasound", "task": "segmentation", **question}))
 
 
-def test_ranked_by_mean_score_on_the_cells_it_names():
-    answer = ask(labels=50)
-    assert (answer.level, answer.tasks, answer.budgets) == ("direct", ["ultrasound-dense-0"], ["10%"])
-    cell = FRAME[(FRAME["task"] == "ultrasound-dense-0") & FRAME["primary"] & (FRAME["budget"] == "10%")]
-    means = 100 * cell.groupby("encoder")["score"].mean()
-    assert answer.encoders[0].name == means.idxmax()
-    assert answer.encoders[0].score == pytest.approx(means.max())
-    assert sum(c.p_best for c in answer.encoders) == pytest.approx(1)
+def test_an_encoder_that_stands_out_is_named():
+    frame = plant(Plan(encoders=12, modalities=4, encoder_sd=1, encoder_task_sd=1, encoder_kind_sd=0))
+    best = frame["encoder"] == "hybrid-03"
+    frame.loc[best, ["score"]] += 0.3
+    answer = ask(frame)
+    assert (answer.level, answer.tasks, answer.budgets) == ("direct", ["ultrasound-dense-0"], ["100%"])
+    assert (answer.encoders[0].name, answer.together) == ("hybrid-03", 1)
+    assert answer.headline == "hybrid-03 did best for ultrasound segmentation."
+
+
+def test_without_differences_there_is_no_winner():
+    alike = plant(Plan(encoders=12, encoder_sd=0, encoder_task_sd=3, encoder_kind_sd=0))
+    answer = ask(alike)
+    assert answer.together > 6
+    assert answer.confidence == "low"
+    assert answer.headline.startswith("No clear winner")
+
+
+def test_references_are_never_advised():
+    frame = FRAME.copy()
+    frame.loc[frame["paradigm"] == "reference", "score"] = 0.99
+    answer = ask(frame)
+    assert {c.paradigm for c in answer.encoders}.isdisjoint({"reference"})
+    assert {c.paradigm for c in answer.baselines} == {"reference"}
+    assert any("do as well or better" in note for note in answer.notes)
 
 
 def test_no_evidence_is_an_answer():
-    answer = ask(FRAME[FRAME["kind"] == "global"])
-    assert (answer.level, answer.confidence, answer.encoders) == ("none", "none", [])
-    assert "No evidence" in answer.extrapolated[0]
-
-
-def test_another_modality_is_borrowed_and_said():
-    answer = ask(modality="pet")
-    assert (answer.level, answer.confidence) == ("borrowed", "low")
-    assert any("pet" in note for note in answer.extrapolated)
+    for answer in (ask(FRAME[FRAME["kind"] == "global"]), ask(modality="pet")):
+        assert (answer.level, answer.confidence) == ("none", "none")
+        assert answer.headline == f"No evidence on {answer.question.modality} segmentation."
+        assert answer.notes
 
 
 def test_far_label_counts_are_said_to_be_extrapolated():
-    assert any("You have 5000" in note for note in ask(labels=5000).extrapolated)
-    assert not any("You have" in note for note in ask(labels=50).extrapolated)
+    assert any("You have 5000" in note for note in ask(labels=5000).notes)
+    assert not any("You have" in note for note in ask(labels=50).notes)
+    assert (ask(labels=50).budgets, ask(labels=4).budgets) == (["10%"], ["1%"])
 
 
-def test_licence_and_compute_exclude_with_a_reason():
+def test_conditions_exclude_with_a_reason():
     frame = FRAME.copy()
-    frame.loc[frame["encoder"] == "hybrid-03", "licence"] = "CC-BY-NC-4.0"
-    answer = ask(frame, commercial=True, max_gflops=5.0)
-    names = {c.name for c in answer.encoders}
-    assert answer.excluded["hybrid-03"] == "licence CC-BY-NC-4.0"
-    assert names.isdisjoint(answer.excluded)
-    assert all("GFLOPs" in why for name, why in answer.excluded.items() if name != "hybrid-03")
+    for column, name, value in (
+        ("licence", "hybrid-03", "CC-BY-NC-4.0"), ("access", "hybrid-07", "gated"), ("size", "hybrid-11", 518),
+        ("flops", "predictive-01", 1e12),
+    ):  # fmt: skip
+        frame.loc[frame["encoder"] == name, column] = value
+    answer = ask(frame, commercial=True, open_access=True, max_size=224, max_gflops=50)
+    assert answer.excluded == {
+        "hybrid-03": "licence CC-BY-NC-4.0", "hybrid-07": "weights gated",
+        "hybrid-11": "images of 518 pixels, over 224", "predictive-01": "1000.0 GFLOPs, over 50",
+    }  # fmt: skip
+    assert {c.name for c in answer.encoders}.isdisjoint(answer.excluded)
 
 
 def test_contaminated_results_are_no_evidence():
     frame = FRAME.copy()
-    frame.loc[frame["encoder"] == "hybrid-03", "contaminated"] = "yes"
+    mine = (frame["encoder"] == "hybrid-03") & (frame["modality"] == "ultrasound")
+    frame.loc[mine & (frame["kind"] == "dense"), "contaminated"] = "yes"
     assert "hybrid-03" not in {c.name for c in ask(frame).encoders}
 
 
-def test_intervals_hold_the_spread_between_tasks():
-    table = tabulate(pick(FRAME, ["linear-v1"]))
-    planted = np.hypot(3.0, 1.0)  # encoder x task and seed noise at 100 %
-    assert task_spread(table) == pytest.approx(planted, rel=0.15)
-    best = ask(modality="ct", task="classification").encoders[0]
-    assert (best.high - best.low) / 2 == pytest.approx(1.96 * planted * np.sqrt(1.5), rel=0.3)
+def test_real_images_count_before_synthetic_ones():
+    real = FRAME[FRAME["modality"] == "ct"].assign(synthetic=False)
+    both = pd.concat([real, FRAME[FRAME["modality"] != "ct"]])
+    assert ask(both).level == "none"
+    assert not ask(both, modality="ct").synthetic
+
+
+def test_variances_are_those_planted():
+    columns = pd.DataFrame(
+        [(k, m) for k in ("global", "dense") for m in "abcd" for _ in range(3)], columns=["kind", "modality"]
+    )
+    rng, kind, modality = (
+        np.random.default_rng(0),
+        columns["kind"].eq("dense").astype(int),
+        columns["modality"].map("abcd".index),
+    )
+    n = 4000
+    scores = rng.normal(0, 4, (n, 1)) + rng.normal(0, 2, (n, 2))[:, kind] + rng.normal(0, 3, (n, 4))[:, modality]
+    scores += rng.normal(0, 5, scores.shape)
+    found = spread_of(scores - scores.mean(0), columns)
+    assert (found.everywhere, found.kind, found.modality, found.task) == pytest.approx((16, 4, 9, 25), rel=0.15)
+    new = scores[:, 0]  # foretold from the other tasks, the error is what is said
+    told = foretell((scores - scores.mean(0))[:, 1:], columns.iloc[1:], found, "global", "a")
+    assert np.std(new - new.mean() - told.score) == pytest.approx(told.spread.mean(), rel=0.05)
+
+
+def test_where_modalities_do_not_matter_the_overall_order_stands():
+    columns = pd.DataFrame({"kind": "global", "modality": list("aabbcc")})
+    level = np.array([3.0, 1.0, 0.0, -4.0])[:, None] + np.zeros(6)
+    level[1, 0] += 9.0  # luck on one task of the modality asked for
+    told = foretell(level, columns, Spread(9.0, 0.0, 0.0, 30.0), "global", "a")
+    assert told.score.argmax() == 0
+    trusting = foretell(level, columns, Spread(0.0, 0.0, 9.0, 1.0), "global", "a")
+    assert trusting.score.argmax() == 1
 
 
 def test_regret_by_hand_and_the_advisor_beats_chance():

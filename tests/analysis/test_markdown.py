@@ -6,7 +6,6 @@ import pytest
 
 from bench import markers
 from bench.analysis.markdown import tables
-from bench.analysis.measurement import Effort
 from bench.analysis.planted import Plan, plant
 from bench.analysis.report import analyse
 
@@ -16,7 +15,7 @@ def found():
     frame = plant(Plan(encoders=16, kind=8.0))
     names = sorted(frame["encoder"].unique())
     diagnostics = pd.DataFrame({"rankme": np.arange(len(names), dtype=float)}, index=names)
-    return analyse(frame, diagnostics=diagnostics, effort=Effort(permutations=100, resamples=100))
+    return analyse(frame, diagnostics=diagnostics)
 
 
 def rows_of(table):
@@ -25,10 +24,12 @@ def rows_of(table):
 
 def test_every_table_says_what_was_found(found):
     made = tables(found)
-    claims = {row[0]: row for row in rows_of(made["verdicts"])}
-    h1 = next(v for v in found["verdicts"] if v["id"] == "H1")
-    assert claims["H1"][2] == h1["verdict"]
-    assert claims["H1"][3].startswith(f"{h1['effect']:+.2f} [")
+    claims = {row[0]: row for row in rows_of(made["verdicts"]) if row[0]}
+    h1, h2 = found["verdicts"][:2]
+    assert (claims["H1"][2], claims["H1"][3]) == (h1["verdict"], "-")
+    assert claims["H2"][3].startswith(f"{h2['effect']:+.2f} [")
+    halves = {row[1]: row[3] for row in rows_of(made["verdicts"]) if not row[0]}
+    assert halves == {p["name"]: f"{p['effect']:+.2f} [{p['low']:+.2f}, {p['high']:+.2f}]" for p in h1["parts"]}
     assert set(claims) == {v["id"] for v in found["verdicts"]}
     policies = {row[0]: row for row in rows_of(made["regret"])}
     assert policies["advisor"][1] == f"{found['advisor_regret'][0]['mean']:.2f}"

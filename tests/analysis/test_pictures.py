@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 
 from bench.analysis import evaluate, pictures, style
-from bench.analysis.claim import read_ledger
+from bench.analysis.claim import read_ledger, read_note
 from bench.analysis.claims_page import page
 from bench.analysis.diagnostics.similarity import cka_matrix
-from bench.analysis.measurement import Effort, NotEnough
+from bench.analysis.measurement import NotEnough
 from bench.analysis.planted import Plan, plant
 from bench.words import PARADIGMS
 
-FRAME = plant(Plan(encoders=12, modalities=4, kind=8.0))
+FRAME = plant(Plan(encoders=12, modalities=4, kind=8.0, sizes=(5e6, 22e6)))
 
 
 def rank_rows():
@@ -33,7 +33,7 @@ DRAWN = {
     "ranks": lambda: pictures.ranks(rank_rows()),
     "critical_difference": lambda: pictures.critical_difference(FRAME, "linear-v1"),
     "similarity_map": lambda: pictures.similarity_map(cka_matrix({"a": np.eye(6), "b": 2 * np.eye(6)})),
-    "verdicts": lambda: pictures.verdicts(evaluate(FRAME, effort=Effort(100, 150), sensitivity=False)),
+    "verdicts": lambda: pictures.verdicts(evaluate(FRAME, sensitivity=False)),
 }
 
 
@@ -78,4 +78,4 @@ def test_missing_results_are_said_not_drawn():
 
 def test_the_page_of_claims_is_up_to_date():
     shown = Path(__file__).parents[2] / "docs" / "claims.md"
-    assert shown.read_text(encoding="utf-8") == page(read_ledger())
+    assert shown.read_text(encoding="utf-8") == page(read_ledger(), read_note())

@@ -1,12 +1,17 @@
 """Where analyses find their table and the diagnostics that belong to it."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
 from bench.analysis import source
-from bench.analysis.source import read_diagnostics, shipped_diagnostics
+from bench.analysis.planted import Plan, plant
+from bench.analysis.source import read_diagnostics, read_results_table, shipped_diagnostics
 from bench.encoders.card import read_card
 from bench.errors import UserError
+from bench.leaderboard.collect import Collections
 from bench.locate import shipped
 
 
@@ -49,3 +54,24 @@ def test_a_broken_table_is_refused(tmp_path):
     path.write_text("encoder,rankme\na,1\na,2\n")
     with pytest.raises(UserError, match="each name once"):
         read_diagnostics(path)
+
+
+def test_real_images_go_before_synthetic_ones_and_ones_own_beside_what_is_shipped(tmp_path, monkeypatch):
+    real, made = plant(Plan(encoders=4, synthetic=False)), plant(Plan(encoders=8))
+    own = real.assign(encoder="mine")
+    asked: list[list[Path]] = []
+
+    def collected(roots, *, local=()):
+        asked.append(list(roots))
+        frames = {"open-v1": pd.concat([own, real] if tmp_path in roots else [real]), "phantom-v1": made}
+        frames = {"open-v1": own} if roots == [tmp_path] else frames
+        found = {name: SimpleNamespace(frame=frame, cards={}, left_out={}) for name, frame in frames.items()}
+        return Collections(found, {})
+
+    monkeypatch.setattr("bench.leaderboard.collect.collect", collected)
+    found = read_results_table()
+    assert (found.suite, found.others) == ("open-v1", ["phantom-v1"])
+    beside = read_results_table(tmp_path, beside=True)
+    assert set(beside.frame["encoder"]) == {"mine", *real["encoder"]}
+    assert asked[-1][0] == tmp_path
+    assert set(read_results_table(tmp_path).frame["encoder"]) == {"mine"}

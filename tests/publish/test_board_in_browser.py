@@ -71,10 +71,15 @@ def test_a_filter_ranks_again_but_moves_no_score(board, view):
     assert "no score has moved" in board.inner_text("#status")
 
 
-def test_search_hides_rows_and_keeps_ranks(board):
+def test_search_hides_rows_and_keeps_ranks(board, view):
     board.fill("[name=q]", "encoder 1")
     board.locator("#status", has_text="of 20 encoders shown").wait_for()
     assert all("encoder-001" in n or n == "encoder-0001" for n in names(board))
+    masked = [r.encoder for r in view.suites[0].boards[0].rows
+              if view.encoders[r.encoder].card.objective == "masked-image-modelling"]  # fmt: skip
+    board.fill("[name=q]", "modelling masked")
+    board.locator("#status", has_text=f"{len(masked)} of 20 encoders shown").wait_for()
+    assert sorted(names(board)) == sorted(masked)
     assert column(board, "rank") != [str(i + 1) for i in range(len(names(board)))]
 
 
@@ -125,16 +130,32 @@ def test_comparing_two_rows(board, view):
     board.wait_for_selector("#result table")
     rows = view.suites[0].boards[0].rows
     assert f"e={rows[0].encoder},{rows[3].encoder}" in board.url
-    assert board.locator("#result tbody tr").count() == len(view.suites[0].tasks)
+    lines = board.locator("#result tbody tr:not(.group)")
+    assert lines.count() == len(view.suites[0].tasks) + 3
+    assert "Overall" in lines.first.inner_text()
+    gap = f"{rows[3].score - rows[0].score:.3f}".replace("-", "\u2212")
+    assert gap in lines.first.inner_text()
+    board.locator("#result thead button").click()
+    gaps = [float(t.replace("\u2212", "-")) for t in board.locator("#result tbody td:nth-child(4)").all_inner_texts()]
+    assert gaps == sorted(gaps, reverse=True)
+    with board.expect_download() as waiting:
+        board.locator("#download").click()
+    text = waiting.value.path().read_text()
+    assert text.count("\n") == len(view.suites[0].tasks) + 3
+    assert f'"{rows[3].encoder} difference"' in text
 
 
 def test_citing_a_view(board, view):
     tick(board, "Filter", "p", "hybrid")
     board.locator("#cite").click()
     address = board.input_value("#citation-address")
+    assert address in board.input_value("#citation-bibtex")
     assert "p=hybrid" in address
     assert f"data={view.fingerprint[:12]}" in address
-    assert address in board.input_value("#citation-bibtex")
+    assert board.locator("#moved").is_hidden()
+    board.goto(address.replace(view.fingerprint[:12], "0123456789ab"))
+    board.reload()
+    board.locator("#moved", has_text="cited with data 0123456789ab").wait_for()
 
 
 def test_keyboard_alone_sorts_filters_and_leaves(board):

@@ -5,7 +5,6 @@ import pytest
 
 from bench.analysis.claim import read_ledger
 from bench.analysis.evaluate import evaluate
-from bench.analysis.measurement import Effort
 from bench.analysis.planted import Plan, plant
 from bench.analysis.verdict import Verdict
 from bench.publish.model import ClaimView
@@ -67,8 +66,7 @@ def test_every_measured_verdict_is_drawn():
     frame = plant(Plan(encoders=16))
     scores = frame[frame["protocol"] == "linear-v1"].groupby("encoder", observed=True)["score"].mean()
     table = pd.DataFrame({"rankme": scores, "dse": -scores, "token_locality": scores})
-    effort = Effort(permutations=100, resamples=100)
-    found = evaluate(frame, diagnostics=table, effort=effort, sensitivity=False)
+    found = evaluate(frame, diagnostics=table, sensitivity=False)
     ledger = {c.id: c for c in read_ledger()}
     drawn = {v.id for v in found if picture(ClaimView(ledger[v.id], v))}
     measured = {v.id for v in found if v.effect is not None}

@@ -29,7 +29,7 @@ def test_on_paper_the_intervals_are_in_figures_and_the_controls_are_gone(page, b
     assert page.locator("#controls").is_hidden()
     assert page.locator("header nav").is_hidden()
     first = view.suites[0].boards[0].rows[0]
-    text = page.locator("#board tbody tr .bar .sr").first
+    text = page.locator("#board tbody tr .bar .ends").first
     assert text.inner_text() == f"{first.low:.3f} to {first.high:.3f}"
     assert text.bounding_box()["width"] > 30
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -1,4 +1,4 @@
-"""A gap within each encoder (one side of its results less the other), compared between two groups of encoders."""
+"""A score, or a gap within each encoder, compared between two groups of encoders or along a diagnostic."""
 
 from __future__ import annotations
 
@@ -6,57 +6,55 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
-from bench.analysis import bootstrap, permutation
-from bench.analysis.measurement import Effort, Estimand, Measurement, NotEnough
+from bench.analysis.crossed import contrast
+from bench.analysis.measurement import Estimand, Measurement, NotEnough
 from bench.analysis.sides import split_sides, subtlety
-from bench.analysis.table import Table, centred, covered, pick, strata, tabulate, weights
+from bench.analysis.table import Table, covered, pick, strata, tabulate
+from bench.analysis.units import Units, units_of
+
+WITHIN = "no stratum of network and size holds encoders of both groups"
 
 
 class Gap(Estimand):
-    """Mean gap of the encoders whose `by` is in `group`, less that of those in `against` ("*": all others)."""
+    """Mean outcome of the encoders whose `by` is in `group`, less that of those in `against`, within strata.
+
+    The outcome is the score on the side `more`, less that on `less` where it is given. With `diagnostic` instead of
+    groups: the rise of the outcome with the rank of the diagnostic within a stratum, per standard deviation of it.
+    """
 
     name = "gap"
     more: str
     less: str | None = None
     protocols: list[str]
     budget: str = "100%"
-    by: Literal["paradigm", "objective", "in_domain"] = "paradigm"
-    group: list[str]
-    against: list[str]
-    given: Literal["flops"] | None = None
-    """Take off what a straight line over the logarithm of this foretells."""
+    by: Literal["paradigm", "in_domain"] = "paradigm"
+    group: list[str] = []
+    against: list[str] = []
+    diagnostic: str | None = None
     uncontaminated: bool = False
-    pooled_strata: bool = False
-    """Shuffle labels over all encoders instead of within strata (a sensitivity choice)."""
 
-    def measure(self, frame: pd.DataFrame, effort: Effort, diagnostics: pd.DataFrame | None = None) -> Measurement:
-        """See Estimand.measure. The effect is in score points."""
-        table = covered(centred(self._table(frame)))
-        first, second = self._groups(table.encoders)
-        names = _title(self.group), _title(self.against)
-        sizes = {names[0]: int(first.sum()), names[1]: int(second.sum())}
-        blocks = np.full(len(first), "") if self.pooled_strata else strata(table.encoders)
-        a = permutation.blocked_weights(first, second, blocks)
-        if not a.any():
-            raise NotEnough(_why_not(sizes))
-        y = self._outcome(table, table.encoders)
-        p = permutation.p_contrast(y, a, blocks, effort.permutations, effort.rng(1))
-        estimate = float(a @ y)
-        low, high = self._interval(table, first, second, blocks, estimate, effort)
-        used = a != 0
+    def measure(self, frame: pd.DataFrame, diagnostics: pd.DataFrame | None = None) -> Measurement:
+        """See Estimand.measure. The effect is in score points (with a diagnostic: per standard deviation)."""
+        table = covered(self._table(frame))
+        x, words = self._diagnosed(table, diagnostics) if self.diagnostic else self._grouped(table.encoders)
+        blocks = strata(table.encoders)
+        used = np.isfinite(x) & _varies(x, blocks)
+        if not used.any():
+            raise NotEnough(WITHIN if not self.diagnostic else f"{self.diagnostic} does not vary within a stratum")
+        table, x, blocks, words = _filled(table.keep(used)), x[used], blocks[used], words[used]
+        if self.diagnostic:
+            x = _standard(x, blocks)
+        units = units_of(table, blocks)
+        found = contrast(units, x, blocks)
+        names, sizes = np.unique(words, return_counts=True)
         return Measurement(
-            effect=estimate,
-            low=low,
-            high=high,
-            p=p,
-            n_encoders=int(used.sum()),
-            n_tasks=table.n_origins,
-            n_modalities=table.columns["modality"].nunique(),
-            groups={names[0]: int((first & used).sum()), names[1]: int((second & used).sum())},
-            chart=_points(table, y, blocks),
-            details={"outside_strata": int((first | second).sum() - used.sum())},
-        )
+            found.effect, found.low, found.high, found.p, len(x), table.n_origins, table.columns["modality"].nunique(),
+            groups=dict(zip(names.tolist(), sizes.tolist(), strict=True)),
+            chart=points(table, units, blocks, words, x if self.diagnostic else None),
+            details={"by_stratum": by_stratum(units, x, blocks), **self._axes()},
+        )  # fmt: skip
 
     def _table(self, frame: pd.DataFrame) -> Table:
         by_stratum = self.more.startswith("stratum=")
@@ -71,97 +69,82 @@ class Gap(Estimand):
         rows, side = split_sides(rows, self.more, self.less)
         return tabulate(rows, side)
 
-    def _groups(self, encoders: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        known = encoders[self.by].notna()
-        label = encoders[self.by].astype(str)
-        first = (label.isin(self.group) & known).to_numpy()
-        second = known.to_numpy() & ~first if self.against == ["*"] else (label.isin(self.against) & known).to_numpy()
-        return first, second
+    def _grouped(self, encoders: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """1 for the first group, 0 for the second, NaN for neither; and the words of each encoder's group."""
+        label = encoders[self.by].astype(str).where(encoders[self.by].notna())
+        first, second = label.isin(self.group).to_numpy(), label.isin(self.against).to_numpy()
+        names = title(self.group), title(self.against)
+        for there, name in zip((first, second), names, strict=True):
+            if not there.any():
+                raise NotEnough(f"no {name} encoder")
+        return np.where(first, 1.0, np.where(second, 0.0, np.nan)), np.where(first, *names)
 
-    def _outcome(
-        self, table: Table, encoders: pd.DataFrame, draws: tuple[np.ndarray, np.ndarray] | None = None
-    ) -> np.ndarray:
-        """Gap of each encoder: (E,), or (B, E) under resampled columns and seeds."""
-        ones = np.ones((1, table.values.shape[1])), np.ones((1, table.values.shape[2]))
-        column_counts, seed_counts = draws or ones
-        out = 0.0
-        for side, sign in (("more", 1.0), ("less", -1.0)):
-            if (chosen := (table.columns["side"] == side).to_numpy()).any():
-                part = table.side(side)
-                out = out + sign * bootstrap.encoder_means(
-                    part.values, weights(part.columns), column_counts[:, chosen], seed_counts
-                )
-        if self.given:
-            out = _residual(out, encoders[self.given].to_numpy(float))
-        return out if draws else out[0]
+    def _diagnosed(self, table: Table, diagnostics: pd.DataFrame | None) -> tuple[np.ndarray, np.ndarray]:
+        if diagnostics is None or self.diagnostic not in diagnostics:
+            raise NotEnough(f"the diagnostic {self.diagnostic} was not computed for these encoders")
+        x = diagnostics[self.diagnostic].reindex(table.encoders.index).to_numpy(float)
+        return x, np.full(len(x), "self-supervised")
 
-    def _interval(self, table, first, second, blocks, estimate, effort):
-        rng, b = effort.rng(2), effort.resamples
-        columns = bootstrap.cluster_counts(table.columns["origin"], table.columns["kind"], b, rng)
-        seeds = bootstrap.counts(np.zeros(table.values.shape[2]), b, rng)
-        label = np.where(first, 1, np.where(second, 2, 0))
-        encoders = bootstrap.counts(label, b, rng)
-        y = self._outcome(table, table.encoders, (columns, seeds))
-        draws = _blocked(y, encoders, first, second, blocks)
-        return bootstrap.expanded(estimate, draws, [int(first.sum()), int(second.sum())])
+    def _axes(self) -> dict[str, str]:
+        """Titles of the picture of a diagnostic."""
+        if not self.diagnostic:
+            return {}
+        sides = [side.partition("=")[2] or side for side in (self.more, self.less) if side]
+        return {"x": f"{self.diagnostic}, rank within its stratum", "y": f"{' less '.join(sides)} score, points"}
 
 
-def _blocked(y: np.ndarray, k: np.ndarray, first: np.ndarray, second: np.ndarray, blocks: np.ndarray) -> np.ndarray:
-    """Contrast within strata under encoder counts k (B, E) and outcomes y (B, E): (B,)."""
-    top, mass = np.zeros(len(y)), np.zeros(len(y))
-    y = np.nan_to_num(y)
+def _varies(x: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """The encoders of strata in which x takes more than one value."""
+    values = pd.Series(x).groupby(blocks).transform("nunique")
+    return (values > 1).to_numpy()
+
+
+def _filled(table: Table) -> Table:
+    """The table without columns that fewer than half of its encoders have: too little would be made up."""
+    there = np.isfinite(table.values).any(axis=2).mean(axis=0) >= 0.5
+    if not there.any():
+        raise NotEnough("no data set that half of these encoders have results on")
+    return table.columns_kept(there)
+
+
+def _standard(x: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Ranks within strata, centred, with a common standard deviation of 1."""
+    ranks = pd.Series(x).groupby(blocks).transform(lambda v: (rankdata(v) - (len(v) + 1) / 2) / len(v)).to_numpy()
+    return ranks / ranks.std()
+
+
+def by_stratum(units: Units, x: np.ndarray, blocks: np.ndarray) -> list[dict]:
+    """The effect in each stratum alone, without an interval: whether strata agree."""
+    out = []
     for name in np.unique(blocks):
-        one, two = k * (first & (blocks == name)), k * (second & (blocks == name))
-        n1, n2 = one.sum(1), two.sum(1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            weight = np.where(n1 * n2 > 0, n1 * n2 / (n1 + n2), 0.0)
-            difference = (one * y).sum(1) / n1 - (two * y).sum(1) / n2
-        top += np.where(weight > 0, weight * np.nan_to_num(difference), 0.0)
-        mass += weight
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(mass > 0, top / mass, np.nan)
+        here = blocks == name
+        dx = x[here] - x[here].mean()
+        effect = float(dx @ units.outcome[here] / (dx @ dx))
+        out.append({"stratum": str(name), "effect": effect, "encoders": int(here.sum())})
+    return out
 
 
-def _residual(y: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """y (B, E) less its least-squares line over log10(cost); NaN where the cost is unknown or 0."""
-    known = np.isfinite(cost) & (cost > 0)
-    if known.sum() < 3:
-        raise NotEnough("fewer than three encoders have a known compute cost")
-    x = np.where(known, np.log10(np.where(known, cost, 1.0)), np.nan)
-    x = x - np.nanmean(x)
-    inside = y[:, known]
-    slope = (inside * x[known]).sum(1) / max(1e-12, (x[known] ** 2).sum())
-    return y - inside.mean(1, keepdims=True) - slope[:, None] * x
-
-
-def _points(table: Table, y: np.ndarray, blocks: np.ndarray) -> list[dict]:
+def points(
+    table: Table, units: Units, blocks: np.ndarray, words: np.ndarray, x: np.ndarray | None = None
+) -> list[dict]:
+    """One row an encoder to draw: its group and outcome, or x and y."""
     about = table.encoders
-    return [
-        {
-            "encoder": name,
-            "paradigm": str(about.paradigm.iloc[i]),
-            "objective": str(about.objective.iloc[i]),
-            "stratum": str(blocks[i]),
-            "value": float(y[i]),
-        }
+    rows = [
+        {"encoder": name, "paradigm": str(about["paradigm"].iloc[i]), "stratum": str(blocks[i])}
         for i, name in enumerate(about.index)
-        if np.isfinite(y[i])
     ]
+    for i, (row, y) in enumerate(zip(rows, units.outcome, strict=True)):
+        row |= {"group": str(words[i]), "value": float(y)} if x is None else {"x": float(x[i]), "y": float(y)}
+    return rows
 
 
 SPOKEN = {"True": "medical-corpus", "False": "natural-corpus"}
 """How the values of `in_domain` are called."""
 
 
-def _title(words: list[str]) -> str:
-    return "other" if words == ["*"] or len(words) > 2 else " or ".join(SPOKEN.get(word, word) for word in words)
-
-
-def _why_not(sizes: dict[str, int]) -> str:
-    for name, n in sizes.items():
-        if n == 0:
-            return f"no {name} encoder"
-    return "no stratum (controlled track and architecture) holds encoders of both groups"
+def title(words: list[str]) -> str:
+    """What a group of encoders is called."""
+    return "other" if len(words) > 2 else " or ".join(SPOKEN.get(word, word) for word in words)
 
 
 ESTIMAND = Gap

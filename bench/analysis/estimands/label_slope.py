@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 
-from bench.analysis.crossed import crossed_contrast
-from bench.analysis.measurement import Effort, Estimand, Measurement, NotEnough
-from bench.analysis.table import Table, pick, tabulate
+from bench.analysis.crossed import contrast
+from bench.analysis.estimands.gap import by_stratum, points
+from bench.analysis.measurement import Estimand, Measurement, NotEnough
+from bench.analysis.table import Table, covered, pick, strata, tabulate
+from bench.analysis.units import units_of
 from bench.words import SSL_PARADIGMS
 
 REFERENCES = ["supervised", "random-init"]
@@ -17,36 +17,38 @@ REFERENCES = ["supervised", "random-init"]
 
 
 class LabelSlope(Estimand):
-    """Slope of (self-supervised less reference) over log10(label fraction), one value a source data set."""
+    """Slope over log10(label fraction) of self-supervised encoders less that of references of the same stratum."""
 
     name = "label_slope"
     protocols: list[str]
 
-    def measure(self, frame: pd.DataFrame, effort: Effort, diagnostics: pd.DataFrame | None = None) -> Measurement:
+    def measure(self, frame: pd.DataFrame, diagnostics: pd.DataFrame | None = None) -> Measurement:
         """See Estimand.measure. The effect is in score points per tenfold labels."""
         rows = pick(frame, self.protocols, budget=None, ssl=False)
         rows = rows[rows["fraction"].notna()]
         kind = next((r for r in REFERENCES if (rows["objective"] == r).any()), None)
         if kind is None:
             raise NotEnough(f"no reference encoder ({' or '.join(REFERENCES)}) in these results")
-        ssl = rows["paradigm"].isin(SSL_PARADIGMS)
-        slopes, reference = _aligned(label_slopes(rows[ssl]), label_slopes(rows[rows["objective"] == kind]))
-        origins, first, second = _by_origin(slopes, reference)
-        if len(origins) < 2 or len(first) + len(second) < 3:
-            raise NotEnough("fewer than two source data sets, or fewer than three encoders")
-        found = crossed_contrast(first, second)
+        rows = rows[rows["paradigm"].isin(SSL_PARADIGMS) | (rows["objective"] == kind)]
+        table = covered(label_slopes(rows))
+        ssl, blocks = table.encoders["paradigm"].isin(SSL_PARADIGMS).to_numpy(), strata(table.encoders)
+        both = pd.Series(ssl).groupby(blocks).transform("nunique").to_numpy() > 1
+        if not both.any():
+            raise NotEnough(f"no stratum of network and size holds both pretrained and {kind} encoders")
+        table, ssl, blocks = table.keep(both), ssl[both], blocks[both]
+        shared = np.isfinite(table.values[ssl]).any(axis=(0, 2)) & np.isfinite(table.values[~ssl]).any(axis=(0, 2))
+        if not shared.any():
+            raise NotEnough("the reference encoders share no task with the others")
+        table = table.columns_kept(shared)
+        units = units_of(table, blocks)
+        found = contrast(units, ssl.astype(float), blocks)
         return Measurement(
-            effect=found.effect,
-            low=found.low,
-            high=found.high,
-            p=found.p,
-            n_encoders=len(first),
-            n_tasks=len(origins),
-            n_modalities=slopes.columns["modality"].nunique(),
-            groups={"self-supervised": len(first), "reference": len(second)},
-            chart=[{"origin": str(o), "value": float(v)} for o, v in zip(origins, found.by_task, strict=True)],
-            details={"reference": kind, "standard_error": found.error},
-        )
+            found.effect, found.low, found.high, found.p, len(ssl), table.n_origins,
+            table.columns["modality"].nunique(),
+            groups={"self-supervised": int(ssl.sum()), kind: int((~ssl).sum())},
+            chart=points(table, units, blocks, np.where(ssl, "self-supervised", kind)),
+            details={"reference": kind, "by_stratum": by_stratum(units, ssl.astype(float), blocks)},
+        )  # fmt: skip
 
 
 def label_slopes(rows: pd.DataFrame) -> Table:
@@ -78,32 +80,6 @@ def _slope(cube: np.ndarray, x: np.ndarray) -> np.ndarray:
         dx = np.where(there, x - mean_x[..., None], 0.0)
         slope = (dx * np.nan_to_num(cube - mean_y[..., None])).sum(-1) / (dx**2).sum(-1)
     return np.where(n >= 2, slope, np.nan)
-
-
-def _aligned(slopes: Table, reference: Table) -> tuple[Table, Table]:
-    """Both tables on the tasks they share, in one order."""
-    shared = sorted(set(slopes.columns["task"]) & set(reference.columns["task"]))
-    if not shared:
-        raise NotEnough("the reference encoders share no task with the others")
-    out = []
-    for table in (slopes, reference):
-        place = table.columns.reset_index().set_index("task").loc[shared, "index"].to_numpy()
-        out.append(Table(table.values[:, place], table.encoders, table.columns.iloc[place].reset_index(drop=True)))
-    return out[0], out[1]
-
-
-def _by_origin(slopes: Table, reference: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Source data sets, and the slope of each encoder on each of them for both tables (mean over seeds and tasks)."""
-    origins, member = np.unique(slopes.columns["origin"].to_numpy(), return_inverse=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a missing cell is NaN, as it should be
-        means = [
-            np.stack([np.nanmean(table.values[:, member == i], axis=(1, 2)) for i in range(len(origins))], axis=1)
-            for table in (slopes, reference)
-        ]
-        known = np.isfinite(np.nanmean(means[0], axis=0) + np.nanmean(means[1], axis=0))
-    there = [m[:, known][np.isfinite(m[:, known]).mean(axis=1) >= 0.5] for m in means]
-    return origins[known], there[0], there[1]
 
 
 ESTIMAND = LabelSlope

@@ -9,10 +9,9 @@ from bench.encoders.card import EncoderCard
 from bench.encoders.open_card import OpenCard
 from bench.errors import CardError
 from bench.strict import nearest, read_toml
+from bench.words import size_class
 
 FOLDER = Path(__file__).parent
-SIZES = {"small": 30e6, "base": 120e6, "large": 700e6, "giant": float("inf")}
-"""Size of an encoder by the parameters of its network: at most so many."""
 
 
 def paths() -> dict[str, Path]:
@@ -32,10 +31,8 @@ def card_from(**wanted: str) -> OpenCard | None:
 
 
 def size_of(card: EncoderCard) -> str:
-    """ "small", "base", "large" or "giant"; "unknown" where the card does not say its parameters."""
-    if card.parameters is None:
-        return "unknown"
-    return next(size for size, most in SIZES.items() if card.parameters <= most)
+    """Its size class; "unknown" where the card does not say its parameters."""
+    return size_class(card.parameters) if card.parameters else "unknown"
 
 
 def words_of(card: EncoderCard) -> set[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analysis.advisor import Answer
-from bench.publish.answers import GFLOPS, LABELS, TASKS
+from bench.analysis.advisor import APART, Answer, commercial
+from bench.publish.answers import LABELS, TASKS
 from bench.publish.model import SiteView
-from bench.publish.text import modality
 from bench.publish.writer import Page, Site
 from bench.words import MODALITIES
 
@@ -22,27 +21,31 @@ def write(site: Site) -> None:
     suites = [(s, found) for s, found in suites if found]
     for suite, found in suites:
         name = f"advice/{suite.name}"
-        site.script(f"data/{name}.js", "receive", {"name": name, **advice_data(site.view, found)})
+        data = {"name": name, "fares": suite.fares, **advice_data(site.view, found)}
+        site.script(f"data/{name}.js", "receive", data)
     site.page(
         "advisor.html", "pages/advisor.html", suites=[(s, plain(found)) for s, found in suites], modalities=MODALITIES,
-        tasks=TASKS, labels=LABELS, gflops=[g for g in GFLOPS if g is not None], most=SHOWN,
+        tasks=TASKS, most=SHOWN, headline=headline,
     )  # fmt: skip
 
 
 def plain(found: Sequence[Answer]) -> list[Answer]:
-    """Answers from the modality's own tasks, with plenty of labels and no limit."""
-    return [
-        a for a in found
-        if a.level == "direct" and a.question.labels is None and not a.question.commercial
-        and a.question.max_gflops is None
-    ]  # fmt: skip
+    """Answers with evidence, with plenty of labels."""
+    return [a for a in found if a.level == "direct" and a.question.labels is None]
+
+
+def headline(view: SiteView, answer: Answer) -> str:
+    """The answer in a sentence, encoders by their titles."""
+    first = [view.encoders[c.name].title for c in answer.encoders[: min(3, answer.together)]]
+    if answer.together > 1:
+        return f"No clear winner: {answer.together} encoders cannot be told apart, {'; '.join(first)} first."
+    return f"{first[0]} did best." if first else "No encoder."
 
 
 def question_key(answer: Answer) -> str:
-    """How the page names a question: "ct|segmentation|100|commercial|5", empty where nothing is asked."""
+    """How the page names a question: "ct|segmentation|100", without a number where labels are plenty."""
     q = answer.question
-    labels, gflops = ("" if v is None else f"{v:g}" for v in (q.labels, q.max_gflops))
-    return "|".join([q.modality, q.task, labels, "commercial" if q.commercial else "", gflops])
+    return "|".join([q.modality, q.task, "" if q.labels is None else f"{q.labels:g}"])
 
 
 def advice_data(view: SiteView, found: Sequence[Answer]) -> dict[str, Any]:
@@ -51,38 +54,37 @@ def advice_data(view: SiteView, found: Sequence[Answer]) -> dict[str, Any]:
     places: dict[str, int] = {}
     index = {}
     for answer in found:
-        said = _said(answer)
-        place = places.setdefault(repr(said), len(answers))
+        data = _data(answer)
+        place = places.setdefault(repr(data), len(answers))
         if place == len(answers):
-            answers.append(said)
+            answers.append(data)
         index[question_key(answer)] = place
-    named = sorted(
-        {row[0] for a in answers for row in a["encoders"]} | {name for a in answers for name in a["excluded"]}
-    )
-    return {"answers": answers, "index": index, "encoders": {name: _encoder(view, name) for name in named}}
-
-
-def _said(answer: Answer) -> dict[str, Any]:
+    named = sorted({row[0] for a in answers for row in (*a["encoders"], *a["baselines"])})
     return {
-        "level": answer.level, "confidence": answer.confidence, "tasks": len(answer.tasks), "budgets": answer.budgets,
-        "notes": [_titled(note, answer) for note in answer.extrapolated], "excluded": answer.excluded,
-        "considered": len(answer.encoders),
-        "encoders": [[c.name, *_rounded(c)] for c in answer.encoders[:SHOWN]],
-        "paradigms": [[c.paradigm, *_rounded(c), c.n_encoders] for c in answer.paradigms],
+        "answers": answers, "index": index, "labels": [n for n in LABELS if n], "apart": APART, "shown": SHOWN,
+        "encoders": {name: _encoder(view, name) for name in named},
     }  # fmt: skip
 
 
-def _titled(note: str, answer: Answer) -> str:
-    return note.replace(f"modality {answer.question.modality}:", f"modality {modality(answer.question.modality)}:")
+def _data(answer: Answer) -> dict[str, Any]:
+    return {
+        "level": answer.level, "tasks": answer.tasks, "budgets": answer.budgets, "sources": answer.sources,
+        "used": answer.used_labels, "synthetic": answer.synthetic,
+        "encoders": [[c.name, *_rounded(c)] for c in answer.encoders],
+        "baselines": [[c.name, *_rounded(c)] for c in answer.baselines],
+    }  # fmt: skip
 
 
-def _rounded(choice: Any) -> list[float | None]:
-    return [None if v is None else round(v, 2) for v in (choice.score, choice.low, choice.high, choice.p_best)]
+def _rounded(choice: Any) -> list[float]:
+    return [round(v, 3) for v in (choice.score, choice.low, choice.high, choice.error)]
 
 
 def _encoder(view: SiteView, name: str) -> dict[str, Any]:
     e = view.encoders[name]
-    return {"title": e.title, "paradigm": e.card.paradigm, "licence": e.card.licence, "flops": e.flops}
+    return {
+        "title": e.title, "paradigm": e.card.paradigm, "licence": e.card.licence, "flops": e.flops,
+        "commercial": commercial(e.card.licence), "access": e.card.access, "size": e.card.preprocessing.size,
+    }  # fmt: skip
 
 
 PAGE = Page("advisor", write, "Advisor", 50, "advisor.html")

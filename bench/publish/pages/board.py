@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 
@@ -10,8 +11,13 @@ import numpy as np
 from bench.leaderboard.board import Row
 from bench.publish.anchors import cell_anchors
 from bench.publish.cite import view_bibtex
-from bench.publish.model import BoardView, SiteView, SuiteView
+from bench.publish.model import BoardView, EncoderView, Estimate, SiteView, SuiteView
+from bench.publish.pages.advisor import headline, plain
+from bench.publish.pages.claims import headline as claims_headline
+from bench.publish.svg import seen
+from bench.publish.text import between, count, number
 from bench.publish.writer import Page, Site
+from bench.words import PARADIGM_TITLES
 
 
 def address(suite: str, board: str) -> str:
@@ -27,7 +33,8 @@ def write(site: Site) -> None:
             context = _context(site.view, suite, board)
             site.page(address(suite.name, board.name), "pages/board.html", front=False, **context)
             if first:
-                site.page("index.html", "pages/board.html", front=True, **context)
+                front = front_page(site.view, suite, board)
+                site.page("index.html", "pages/board.html", front=True, **context, **front)
                 first = False
     if first:
         site.page("index.html", "pages/empty.html")
@@ -52,7 +59,67 @@ def _context(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
         "bibtex": view_bibtex(view),
         "anchors": anchor_rows(suite, board),
         "modalities": list(dict.fromkeys(c.modality for c in board.columns)),
+        "off": _constant(encoders, board.rows),
     }
+
+
+def _constant(encoders: list[EncoderView], rows: Sequence[Row]) -> set[str]:
+    """Columns that say the same in every row: off until they are asked for."""
+    values = {
+        "trust": {e.badge for e in encoders},
+        "seen": {str(seen(r.contamination)) for r in rows},
+        "params": {e.parameters for e in encoders},
+        "tier": {r.tier for r in rows if r.rank is not None},
+    }
+    return {name for name, found in values.items() if len(found) < 2}
+
+
+def front_page(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
+    """What the front page says before its table: the state, the result and how sure, and advice by modality."""
+    judged = [c.verdict for c in view.claims.get(suite.name, ())]
+    said = [a for a in plain(view.advice.get(suite.name, ())) if a.encoders]
+    return {
+        "status": _status(view, suite, board), "result": _result(view, board), "who": _who(view, board),
+        "advice": [(a, headline(view, a)) for a in said],
+        "verdicts": claims_headline(judged) if judged else "",
+    }  # fmt: skip
+
+
+def _status(view: SiteView, suite: SuiteView, board: BoardView) -> str:
+    images = "synthetic images, made by procedure" if suite.synthetic else "real images"
+    return (
+        f"{len(board.rows)} encoders on {len(suite.tasks)} tasks with {images} ({suite.title}), newest result "
+        f"{view.date[:10]}."
+    )
+
+
+def _result(view: SiteView, board: BoardView) -> str:
+    """Who leads, and whether that is more than chance."""
+    ranked = [r for r in board.rows if r.rank is not None]
+    if not ranked:
+        return "Nobody is ranked yet: no encoder has every result of this board."
+    first, tier = ranked[0], [r for r in ranked if r.tier == ranked[0].tier]
+    lead = f"{view.encoders[first.encoder].title} leads {board.title} with {number(first.score)}"
+    lead += f" ({between(Estimate.of(first))})" if between(Estimate.of(first)) else ""
+    if len(tier) == 1:
+        return f"{lead}; on other test images of these tasks it would still lead (95 % paired intervals)."
+    return (
+        f"{lead}, but {len(tier) - 1} other{'s' * (len(tier) > 2)} cannot be told apart from it on these test images."
+    )
+
+
+def _who(view: SiteView, board: BoardView) -> str:
+    """What kind of encoders these are."""
+    cards = [view.encoders[r.encoder].card for r in board.rows]
+    kinds = [(PARADIGM_TITLES[p].lower(), sum(c.paradigm == p for c in cards)) for p in PARADIGM_TITLES]
+    sizes = [view.encoders[r.encoder].parameters for r in board.rows if view.encoders[r.encoder].parameters]
+    corpora = {c.corpus for card in cards for c in card.pretraining or []}
+    said = ", ".join(f"{n} {title}" for title, n in kinds if n)
+    span = f"; {count(min(sizes))} to {count(max(sizes))} parameters" if sizes else ""
+    shared = (
+        f"; all pretrained on {next(iter(corpora))}" if len(corpora) == 1 else f"; {len(corpora)} pretraining corpora"
+    )
+    return f"These encoders: {said}{span}{shared if corpora else ''}."
 
 
 @dataclass(frozen=True, slots=True)

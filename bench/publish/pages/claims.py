@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, get_args
 
 import altair as alt
 from markupsafe import Markup
 
+from bench.analysis.claim import read_note
+from bench.analysis.verdict import Outcome, Verdict
 from bench.publish.charts import dots_chart, paradigm_chart, to_svg
 from bench.publish.model import ClaimView
 from bench.publish.text import modality
@@ -21,13 +23,24 @@ def write(site: Site) -> None:
     ledgers = [
         {
             "suite": titles[name],
-            "claims": [{"claim": c.claim, "v": c.verdict, "picture": picture(c)} for c in found],
+            "claims": [{"claim": c.claim, "v": c.verdict, "pictures": pictures(c)} for c in found],
+            "headline": headline([c.verdict for c in found]),
         }
         for name, found in site.view.claims.items()
     ]
     for name, found in site.view.claims.items():
         site.json(f"data/claims/{name}.json", [c.verdict.model_dump(mode="json") for c in found])
-    site.page("claims.html", "pages/claims.html", ledgers=ledgers)
+    site.page("claims.html", "pages/claims.html", ledgers=ledgers, note=read_note())
+
+
+def headline(verdicts: Sequence[Verdict]) -> str:
+    """How many claims came out how, in a sentence; the confirmatory ones by name."""
+    words = get_args(Outcome)
+    by = {word: [v for v in verdicts if v.verdict == word] for word in words}
+    counted = [f"{len(found)} {word}" for word, found in by.items() if found]
+    first = {word: [v.id for v in found if v.family == "confirmatory"] for word, found in by.items()}
+    named = "; ".join(f"{', '.join(ids)} {word}" for word, ids in first.items() if ids)
+    return f"Of {len(verdicts)} claims: {', '.join(counted)}. The confirmatory ones: {named}."
 
 
 class Picture(NamedTuple):
@@ -37,15 +50,21 @@ class Picture(NamedTuple):
     caption: str
 
 
-def picture(claim: ClaimView) -> Picture | None:
-    """One mark for each observation the verdict rests on; None when there is nothing to draw."""
+def pictures(claim: ClaimView) -> list[Picture]:
+    """One drawing for each thing the claim says."""
     verdict = claim.verdict
-    rows = [r for r in verdict.chart if _finite(r)]
-    label, title = f"{verdict.title}: {len(rows)} observations, {verdict.verdict}", verdict.measured_in
+    charts = [(part.name, part.chart) for part in verdict.parts] or [(verdict.title, verdict.chart)]
+    return [drawn for title, rows in charts if (drawn := picture(title, rows, verdict))]
+
+
+def picture(said: str, rows: Sequence[dict[str, Any]], verdict: Verdict) -> Picture | None:
+    """One mark for each observation the verdict rests on; None when there is nothing to draw."""
+    rows = [r for r in rows if _finite(r)]
+    label, title = f"{said}: {len(rows)} observations, {verdict.verdict}", verdict.measured_in
     if len(rows) < 2:
         return None
     if {"x", "y"} <= rows[0].keys():
-        return Picture(_scatter(rows, verdict.details, label), "One mark an encoder.")
+        return Picture(_scatter(rows, verdict.details, label), "One mark an encoder, less the mean of its stratum.")
     if "part" in rows[0]:
         rows = [{**r, "paradigm": PARADIGM_TITLES[r["paradigm"]], "part": modality(r["part"])} for r in rows]
         parts = len({r["part"] for r in rows})
@@ -56,7 +75,8 @@ def picture(claim: ClaimView) -> Picture | None:
         return None
     group = next((k for k in ("group", "paradigm") if k in rows[0]), None)
     rows = [{**r, "group": str(r[group]) if group else "all"} for r in rows]
-    caption = f"One mark {'an encoder' if 'encoder' in rows[0] else 'a data set'}; the tick is the mean of its group."
+    caption = f"{said}. " if verdict.parts else ""
+    caption += "One mark an encoder, less the mean of its stratum; the tick is the mean of its group."
     return Picture(dots_chart(rows, value="value", group="group", title=title, label=label), caption)
 
 

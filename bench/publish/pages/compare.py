@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import pandas as pd
 
 from bench.publish.model import BoardView, Estimate, Pairs, SuiteView
 from bench.publish.rerank import LEVEL, base64_shorts, totals
-from bench.publish.text import modality
+from bench.publish.results import size_of
+from bench.publish.text import metric, modality
 from bench.publish.writer import Page, Site
 
 BUDGET = 40_000
@@ -27,15 +31,93 @@ def write(site: Site) -> None:
 
 def _write_data(site: Site, suite: SuiteView, pairs: Pairs) -> None:
     r = min(pairs.replicates.shape[2], MOST, max(FEWEST, BUDGET // max(1, len(pairs.tasks))))
-    cards = [suite.tasks[n].task for n in pairs.tasks]
-    tasks = [{"name": t.name, "title": t.title, "modality": modality(t.modality), "kind": t.kind} for t in cards]
+    lines = [*_boards(suite, pairs), *_tasks(suite, pairs), *_strata(suite, pairs), *_budgets(suite, pairs)]
     titles = [{"name": n, "title": site.view.encoders[n].title} for n in pairs.encoders]
     name = f"pairs/{suite.name}"
-    site.script(f"data/{name}.js", "receive", {"name": name, "tasks": tasks, "encoders": titles, "replicates": r})
-    for encoder, points, draws in zip(pairs.encoders, pairs.points, pairs.replicates, strict=True):
-        values = [None if np.isnan(v) else float(v) for v in points]
-        data = {"name": f"{name}/{encoder}", "values": values, "shorts": base64_shorts(draws[:, :r])}
-        site.script(f"data/{name}/{encoder}.js", "receive", data)
+    about = [{"part": line.part, "title": line.title, "address": line.address} for line in lines]
+    site.script(f"data/{name}.js", "receive", {"name": name, "lines": about, "encoders": titles, "replicates": r})
+    paired = [line.draws for line in lines if line.draws is not None]
+    for i, encoder in enumerate(pairs.encoders):
+        values = [None if np.isnan(line.values[i]) else round(float(line.values[i]), 5) for line in lines]
+        draws = base64_shorts(np.stack([d[i, :r] for d in paired])) if paired else ""
+        site.script(
+            f"data/{name}/{encoder}.js", "receive", {"name": f"{name}/{encoder}", "values": values, "shorts": draws}
+        )
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a comparison: a value for each encoder (e,), and where lines are paired, replicates (e, r).
+
+    Lines with replicates come first.
+    """
+
+    part: str
+    title: str
+    values: np.ndarray
+    draws: np.ndarray | None = None
+    address: str = ""
+
+
+def _boards(suite: SuiteView, pairs: Pairs) -> list[Line]:
+    """Overall, Global and Dense, from the replicates of the boards."""
+    found = []
+    for board in suite.boards:
+        if board.name not in ("overall", "global", "dense"):
+            continue
+        kinds, ones = [c.kind for c in board.columns], np.ones(len(board.columns))
+        _, spread = totals(board.points, board.replicates.transpose(1, 2, 0), kinds, ones)
+        place = {row.encoder: k for k, row in enumerate(board.rows)}
+        values, draws = np.full(len(pairs.encoders), np.nan), np.full((len(pairs.encoders), spread.shape[1]), np.nan)
+        for i, name in enumerate(pairs.encoders):
+            if name in place and board.rows[place[name]].score is not None:
+                values[i], draws[i] = board.rows[place[name]].score, spread[place[name]]
+        found.append(Line("Boards", board.title, values, draws, f"boards/{suite.name}/{board.name}.html"))
+    return found
+
+
+def _tasks(suite: SuiteView, pairs: Pairs) -> list[Line]:
+    return [
+        Line(
+            f"{modality(task.modality)}, {task.kind}", task.title, pairs.points[:, t], pairs.replicates[:, t],
+            f"tasks/{suite.name}/{name}.html",
+        )
+        for t, name in enumerate(pairs.tasks) for task in [suite.tasks[name].task]
+    ]  # fmt: skip
+
+
+def _strata(suite: SuiteView, pairs: Pairs) -> list[Line]:
+    """Means over dense tasks of the metrics by size and contrast of the lesion, with all labels."""
+    rows = suite.results
+    rows = rows[(rows["budget"] == "100%") & (rows["split"] == "test") & (rows["protocol"] == suite.main.get("dense"))]
+    rows = rows[rows["metric"].str.contains("[", regex=False)]
+    return [
+        Line("Lesions, mean over tasks", metric(name), _aligned(part, pairs, "value"))
+        for name, part in rows.groupby("metric", sort=True)
+    ]
+
+
+def _budgets(suite: SuiteView, pairs: Pairs) -> list[Line]:
+    """Mean score over tasks at each share of the labels, by kind of task."""
+    rows = suite.results
+    rows = rows[rows["primary"].astype(bool) & (rows["split"] == "test") & rows["budget"].str.endswith("%")]
+    found = []
+    for kind, protocol in suite.main.items():
+        mine = rows[(rows["protocol"] == protocol) & (rows["budget"] != "100%")]
+        for budget in sorted(mine["budget"].unique(), key=size_of):
+            words = f"{budget.replace('%', ' %')} of the labels, {kind}"
+            found.append(
+                Line("Few labels, mean over tasks", words, _aligned(mine[mine["budget"] == budget], pairs, "score"))
+            )
+    return found
+
+
+def _aligned(rows: pd.DataFrame, pairs: Pairs, value: str) -> np.ndarray:
+    """Mean over the tasks that every compared encoder of these rows has; NaN where an encoder has none."""
+    table = rows.pivot_table(index="encoder", columns="task", values=value, observed=True).reindex(pairs.encoders)
+    there = table.dropna(how="all")
+    shared = there.loc[:, there.notna().all()]
+    return shared.mean(axis=1).reindex(pairs.encoders).to_numpy(float)
 
 
 def leaders(board: BoardView) -> tuple[list[str], list[list[Estimate | None]]]:

@@ -46,7 +46,25 @@ def write(site: Site) -> None:
             suites=suites,
             standings=standings.get(name, []),
             corpora=_corpora(encoder),
+            trust=trust(encoder),
         )
+
+
+def trust(encoder: EncoderView) -> str:
+    """What stands behind the badge: what was recomputed, how much of it, when, by which version, how far off."""
+    if encoder.badge == "declared":
+        return "Numbers as sent by the author; nobody has recomputed them."
+    how = {"rescored": "recomputed here from the predictions that were sent", "reproduced": "run again here"}[
+        encoder.badge
+    ]
+    if (found := encoder.verified) is None:
+        return f"{how[:1].upper()}{how[1:]}."
+    units = sum(e.records for e in encoder.evidence)
+    rest = "" if found.units >= units else " The others stand as sent."
+    return (
+        f"{found.units:,} of {units:,} units {how}, {found.verified[:10]}, with medssl {found.medssl}: scores differed "
+        f"by {found.largest_difference:.2g} at most ({found.tolerance:g} is accepted).{rest}"
+    )
 
 
 def _write_others(site: Site, encoder: EncoderView, suite: SuiteView, rows: list[tuple]) -> None:

@@ -1,0 +1,59 @@
+"""The front page: what leads, how sure that is, and what kind of encoders these are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bench.analysis.verdict import Verdict
+from bench.publish.pages.board import front_page
+from bench.publish.pages.claims import headline
+from bench.publish.pages.encoder import trust
+from bench.submissions.badge import BadgeFile
+
+
+def test_the_result_says_who_leads_and_whether_that_is_more_than_chance(view):
+    suite, board = view.suites[0], view.suites[0].boards[0]
+    ranked = [r for r in board.rows if r.rank is not None]
+    said = front_page(view, suite, board)
+    assert view.encoders[ranked[0].encoder].title in said["result"]
+    assert f"{ranked[0].score:.3f}" in said["result"]
+    tied = sum(r.tier == 1 for r in ranked) - 1
+    alone = replace(board, rows=tuple(r.model_copy(update={"tier": r.rank}) for r in board.rows))
+    assert f"but {tied} other" in said["result"]
+    assert "would still lead" in front_page(view, suite, alone)["result"]
+    assert "synthetic images" in said["status"]
+    real = replace(suite, synthetic=False)
+    assert "real images" in front_page(view, real, board)["status"]
+    nobody = replace(board, rows=tuple(r for r in board.rows if r.rank is None))
+    assert "Nobody is ranked" in front_page(view, suite, nobody)["result"]
+
+
+def test_columns_that_say_the_same_everywhere_are_off(page, built, view):
+    page.goto((built / "boards/synthetic-v0/overall.html").as_uri())
+    page.wait_for_selector("html.js #controls")
+    badges = {e.badge for e in view.encoders.values()}
+    assert page.locator("thead th", has_text="Trust").is_visible() == (len(badges) > 1)
+
+
+def test_the_headline_of_claims_counts_every_verdict():
+    made = [
+        Verdict.model_construct(id=f"H{i}", family="confirmatory" if i < 3 else "exploratory", verdict=word)
+        for i, word in enumerate(["supported", "not measured", "inconclusive", "inconclusive"], start=1)
+    ]
+    said = headline(made)
+    assert said.startswith("Of 4 claims: 1 supported, 2 inconclusive, 1 not measured.")
+    assert "H1 supported; H2 not measured." in said
+
+
+def test_a_badge_says_what_was_recomputed(view):
+    encoder = replace(next(e for e in view.encoders.values() if e.evidence), badge="reproduced")
+    units = sum(e.records for e in encoder.evidence)
+    found = BadgeFile(
+        badge="reproduced", contents_sha256="0" * 64, verified="2026-11-24T14:12:23+00:00", medssl="0.1.0",
+        units=units - 1, tolerance=0.005, largest_difference=0.001,
+    )  # fmt: skip
+    said = trust(replace(encoder, verified=found))
+    assert f"{units - 1:,} of {units:,} units run again here, 2026-11-24, with medssl 0.1.0" in said
+    assert "The others stand as sent." in said
+    assert "stand as sent" not in trust(replace(encoder, verified=found.model_copy(update={"units": units})))
+    assert "nobody has recomputed" in trust(replace(encoder, badge="declared"))
