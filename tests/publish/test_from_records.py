@@ -147,7 +147,9 @@ def test_worst_cases_come_first_with_pictures_at_hand(real, collection):
 def test_phantom_pages_say_synthetic(real, collection):
     """Every page that shows results or images; the others speak of no result."""
     silent = {"about.html", "submit.html", "protocols.html", "changes.html", "data.html"}
-    pages = [p for p in real.rglob("*.html") if p.relative_to(real).as_posix() not in silent and "archive" not in p.parts]
+    pages = [
+        p for p in real.rglob("*.html") if p.relative_to(real).as_posix() not in silent and "archive" not in p.parts
+    ]
     assert len(pages) > 20
     for page in pages:
         assert "Synthetic images made by procedure" in page.read_text(encoding="utf-8"), page
