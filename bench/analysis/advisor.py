@@ -99,6 +99,11 @@ class Evidence:
     rows: pd.DataFrame
     """One row an encoder, the columns of the long table that describe it."""
 
+    def without(self, origin: str) -> Evidence:
+        """The evidence less one source data set."""
+        kept = (self.table.columns["origin"] != origin).to_numpy()
+        return Evidence(self.table.columns_kept(kept), self.centred[:, kept], self.level[kept], self.rows)
+
 
 def advise(frame: pd.DataFrame, question: Question) -> Answer:
     """Order the encoders of a long table for a question. Deterministic.

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import null_space, orth
 from scipy.optimize import brentq
-from scipy.stats import f as f_distribution
 from scipy.stats import chi2, ncf, t
+from scipy.stats import f as f_distribution
 
 from bench.analysis.measurement import NotEnough
 from bench.analysis.units import Units

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.analysis.advisor import PROBES, Question, advise
+from bench.analysis.advisor import PROBES, Evidence, Question, advise_from, evidence_at
 from bench.analysis.bootstrap import cluster_counts
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import counted, pick
@@ -44,7 +44,9 @@ def regret_table(frame: pd.DataFrame, *, budget: str = "100%", resamples: int = 
     rows = rows[rows["encoder"].isin(scores.index)]
     if scores.empty or about.loc[scores.columns, "origin"].nunique() < 2:
         raise NotEnough("no encoder has results on tasks of two source data sets")
-    losses = {task: _losses(rows, scores, about, paradigm, task) for task in scores.columns}
+    if (evidence := evidence_at(rows, None)) is None:
+        raise NotEnough("every result is contaminated")
+    losses = {task: _losses(evidence, scores, about, paradigm, task) for task in scores.columns}
     table = pd.DataFrame(losses).T
     origins = about.loc[table.index, "origin"].to_numpy()
     drawn = cluster_counts(origins, np.zeros(len(origins)), resamples, np.random.default_rng(0))
@@ -72,7 +74,7 @@ def said(table: Sequence[Regret]) -> str:
 
 
 def _losses(
-    rows: pd.DataFrame, scores: pd.DataFrame, about: pd.DataFrame, paradigm: pd.Series, task: str
+    evidence: Evidence, scores: pd.DataFrame, about: pd.DataFrame, paradigm: pd.Series, task: str
 ) -> dict[str, float]:
     """Points each policy loses on one task."""
     kind, modality, origin = about.loc[task, ["kind", "modality", "origin"]]
@@ -82,7 +84,7 @@ def _losses(
     names = {"overall best": overall.idxmax()}
     guided = overall[paradigm.loc[overall.index] == GUIDELINE[kind]]
     names["paradigm by the review's guideline"] = guided.idxmax() if len(guided) else None
-    answer = advise(rows[rows["origin"].astype(str) != origin], Question(modality=modality, task=kind))
+    answer = advise_from(evidence.without(origin), Question(modality=modality, task=kind))
     losses = {"advisor": truth.max() - truth[answer.encoders[0].name] if answer.encoders else np.nan}
     for policy, name in names.items():
         losses[policy] = truth.max() - truth[name] if name is not None else np.nan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -34,8 +35,7 @@ class Units:
     def by_set(self) -> np.ndarray:
         """What each source data set adds beyond the mean of its side, float64 (E, data sets)."""
         parts = np.zeros_like(self.values)
-        for side in self.about["side"].unique():
-            here = (self.about["side"] == side).to_numpy()
+        for here in self._sides:
             share = self.weight[here] / self.weight[here].sum()
             parts[:, here] = self.weight[here] * (self.values[:, here] - (self.values[:, here] @ share)[:, None])
         return parts @ self._member
@@ -44,8 +44,8 @@ class Units:
     def correction(self) -> float:
         """What makes the sum of squares of `by_set` an unbiased variance of the outcome: n / (n - 1) for n alike."""
         top = bottom = 0.0
-        for side in self.about["side"].unique():
-            w = np.abs(self.weight[(self.about["side"] == side).to_numpy()])
+        for here in self._sides:
+            w = np.abs(self.weight[here])
             top += (w**2).sum()
             bottom += (w**2 * (1 - 2 * w + (w**2).sum())).sum()
         return top / bottom / (1 - self.filled)
@@ -54,14 +54,18 @@ class Units:
     def df_sets(self) -> float:
         """Degrees of freedom between data sets: their effective number less the means that are estimated."""
         mass = np.sqrt((self.weight**2) @ self._member)
-        sides = self.about.groupby("origin")["side"].nunique()
-        paired = bool((sides == self.about["side"].nunique()).all())
-        return max(1.0, float((mass**2).sum() ** 2 / (mass**4).sum()) - (1 if paired else self.about["side"].nunique()))
+        paired = all((self._member[here].sum(axis=0) > 0).all() for here in self._sides)
+        return max(1.0, float((mass**2).sum() ** 2 / (mass**4).sum()) - (1 if paired else len(self._sides)))
 
-    @property
+    @cached_property
     def _member(self) -> np.ndarray:
         origin = self.about["origin"].to_numpy()
         return (origin[:, None] == np.unique(origin)).astype(float)
+
+    @cached_property
+    def _sides(self) -> list[np.ndarray]:
+        side = self.about["side"].to_numpy()
+        return [side == name for name in np.unique(side)]
 
 
 def units_of(table: Table, strata: np.ndarray) -> Units:

@@ -108,7 +108,7 @@ def test_intervals_of_spreads_hold_the_truth() -> None:
 def test_the_closed_form_for_a_clear_spread_meets_the_exact_one() -> None:
     for quantile in (0.025, 0.975):
         exact, closed = (_noncentrality(ratio, 3, 20.0, quantile) for ratio in (1000.0, 1000.1))
-        assert closed == pytest.approx(exact, rel=0.005)
+        assert closed == pytest.approx(exact, rel=0.01)
     assert np.isfinite(_noncentrality(1e30, 3, 20.0, 0.025))
 
 

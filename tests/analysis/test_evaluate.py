@@ -148,7 +148,7 @@ def test_shift_residual_finds_a_paradigm_that_breaks():
 
 
 def test_diagnostics_are_judged_against_both_sides():
-    frame = plant(Plan(encoders=32, encoder_kind_sd=0.0, kind=0.0))
+    frame = plant(Plan(encoders=32, encoder_sd=0.5, encoder_kind_sd=4.0))
     rows = pick(frame, ["linear-v1"])
     scores = rows.groupby("encoder")["score"].mean()
     table = pd.DataFrame({"rankme": scores, "dse": -scores, "token_locality": scores})

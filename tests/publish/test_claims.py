@@ -8,16 +8,21 @@ from bench.analysis.evaluate import evaluate
 from bench.analysis.planted import Plan, plant
 from bench.analysis.verdict import Verdict
 from bench.publish.model import ClaimView
-from bench.publish.pages.claims import picture
+from bench.publish.pages.claims import Picture, pictures
 
 
 def view(chart: list[dict], details: dict | None = None) -> ClaimView:
     claim = next(c for c in read_ledger() if c.id == "H4")
     verdict = Verdict.model_construct(
         id="H4", title=claim.title, verdict="inconclusive", measured_in="score points", chart=chart,
-        details=details or {},
+        parts=[], details=details or {},
     )  # fmt: skip
     return ClaimView(claim, verdict)
+
+
+def picture_of(claim: ClaimView) -> Picture | None:
+    drawn = pictures(claim)
+    return drawn[0] if drawn else None
 
 
 def by_part(*parts: str) -> list[dict]:
@@ -27,31 +32,28 @@ def by_part(*parts: str) -> list[dict]:
 
 
 def test_means_of_paradigms_are_not_called_encoders():
-    drawn = picture(view(by_part("ct", "mri")))
+    drawn = picture_of(view(by_part("ct", "mri")))
     assert drawn is not None
     assert (
         drawn.caption == "One mark the mean of a paradigm's encoders in one modality, less their mean over modalities."
     )
     assert ">CT<" in drawn.svg
     assert ">Hybrid<" in drawn.svg
-    single = picture(view(by_part("mean")))
+    single = picture_of(view(by_part("mean")))
     assert single is not None
     assert single.caption == "One mark the mean of a paradigm's encoders."
     assert ">mean<" not in single.svg
 
 
-def test_dots_are_encoders_or_data_sets():
-    encoders = picture(view([{"encoder": e, "group": "hybrid", "value": 1.0} for e in "ab"]))
-    data = picture(view([{"origin": o, "value": 1.0} for o in "ab"]))
+def test_dots_are_encoders():
+    encoders = picture_of(view([{"encoder": e, "group": "hybrid", "value": 1.0} for e in "ab"]))
     assert encoders is not None
-    assert data is not None
-    assert encoders.caption.startswith("One mark an encoder;")
-    assert data.caption.startswith("One mark a data set;")
+    assert encoders.caption.startswith("One mark an encoder,")
 
 
 def test_both_axes_of_a_scatter_are_named():
     rows = [{"encoder": e, "x": i, "y": 2.0 * i} for i, e in enumerate("abc")]
-    drawn = picture(view(rows, {"x": "rankme", "y": "global score"}))
+    drawn = picture_of(view(rows, {"x": "rankme", "y": "global score"}))
     assert drawn is not None
     assert ">rankme<" in drawn.svg
     assert ">global score<" in drawn.svg
@@ -59,7 +61,7 @@ def test_both_axes_of_a_scatter_are_named():
 
 @pytest.mark.parametrize("rows", [[], [{"value": 1.0, "encoder": "a"}], [{"value": float("nan")}] * 3])
 def test_nothing_is_drawn_of_nothing(rows):
-    assert picture(view(rows)) is None
+    assert picture_of(view(rows)) is None
 
 
 def test_every_measured_verdict_is_drawn():
@@ -68,7 +70,8 @@ def test_every_measured_verdict_is_drawn():
     table = pd.DataFrame({"rankme": scores, "dse": -scores, "token_locality": scores})
     found = evaluate(frame, diagnostics=table, sensitivity=False)
     ledger = {c.id: c for c in read_ledger()}
-    drawn = {v.id for v in found if picture(ClaimView(ledger[v.id], v))}
+    drawn = {v.id for v in found if pictures(ClaimView(ledger[v.id], v))}
+    assert len(pictures(ClaimView(ledger["H1"], found[0]))) == 2
     measured = {v.id for v in found if v.effect is not None}
     assert {"H1", "H2", "H4", "H7", "H8"} <= measured
     assert drawn == measured
