@@ -157,7 +157,7 @@ def _claimed(claim: Claim, found: Measurement) -> tuple[float, float]:
 
 def _reading(claim: Claim, low: float, high: float) -> str:
     """What an interval says, with the claim positive."""
-    matter = f"{claim.margin:g} {claim.measured_in}"
+    matter = f"{claim.margin:g} {claim.measured_in}".replace("1 score points", "1 score point", claim.margin == 1)
     if low > 0:
         small = f", though less than the {matter} that would matter" if high < claim.margin else ""
         return f"the interval lies on the claimed side of zero{small}."

@@ -20,7 +20,7 @@ def frame():
     found = plant(Plan(encoders=4, references=1, modalities=2, per_modality=(2, 1), fractions=(0.1, 1.0), seeds=1))
     names = sorted(found["encoder"].astype(str).unique())
     new = {old: f"encoder-{i:04d}" for i, old in enumerate(names)}
-    licences = dict(zip(new.values(), ["MIT", "CC-BY-NC-4.0", "Apache-2.0", "MIT", "MIT"], strict=True))
+    licences = dict(zip(new.values(), ["Apache-2.0", "MIT", "CC-BY-NC-4.0", "CC-BY-4.0", "MIT"], strict=True))
     encoder = found["encoder"].astype(str).map(new)
     flops = encoder.map(dict(zip(new.values(), [1e8, 2e8, 4e8, 3e10, 3e10], strict=True)))
     return found.assign(encoder=encoder, licence=encoder.map(licences), flops=flops)
