@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from bench.metrics.products import Weights
 from bench.words import Target
 
 if TYPE_CHECKING:  # a card names its metric, so cards are read with the metrics and not the other way about
@@ -29,7 +30,7 @@ class Comparison:
     task: Task
     output: np.ndarray
     labels: np.ndarray
-    weights: np.ndarray
+    weights: Weights
     scoring: int
     names: frozenset[str] = frozenset()
     temperature: float | None = None
@@ -44,7 +45,7 @@ class Comparison:
 
     def part(self, keep: np.ndarray) -> Comparison:
         """The comparison on the cases `keep`, bool (n,), alone."""
-        weights = self.weights[:, keep]
+        weights = self.weights.T[keep].T
         return replace(self, output=self.output[keep], labels=self.labels[keep], weights=weights, strata={}, _shared={})
 
     @property

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import sparse
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtr
 
 from bench.metrics.base import Comparison
-from bench.metrics.resample import indicator, ratio, weighted_sums
+from bench.metrics.products import Weights, grouped_sums, weighted_sums
+from bench.metrics.resample import ratio
 
 BINS = 15
 CORRECTED = "less what chance adds to it, and from 200 test cases on"
@@ -25,7 +25,7 @@ SURE = 2.0
 """Standard errors by which a temperature must better the held-out log loss to be used."""
 
 
-def brier(truth: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def brier(truth: np.ndarray, probabilities: np.ndarray, weights: Weights) -> np.ndarray:
     """Mean over cases of the squared distance between the probability row and the 0/1 truth row, (r,).
 
     truth: 0 or 1, (n, m); probabilities (n, m). Range [0, 2] for rows that sum to 1 (Brier 1950); give the
@@ -36,19 +36,17 @@ def brier(truth: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> 
     return ratio(sums[:, 0], sums[:, 1])
 
 
-def calibration_error(truth: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def calibration_error(truth: np.ndarray, probabilities: np.ndarray, weights: Weights) -> np.ndarray:
     """Expected calibration error of the top class over 15 equal bins of confidence (Guo et al. 2017), (r,).
 
     truth: class index (n,); probabilities: (n, k). Positive even for a perfect model on a finite test set.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    hit = probabilities.argmax(axis=1) == truth
-    gap = indicator(_bins(confidence), BINS).multiply((hit - confidence)[:, None]).tocsr()
-    sums = weighted_sums(weights, sparse.hstack([gap, np.ones((len(hit), 1))]))
-    return ratio(np.abs(sums[:, :BINS]).sum(axis=1), sums[:, BINS])
+    confidence, error = _confidence(truth, probabilities)
+    sums = grouped_sums(weights, _bins(confidence), BINS, np.stack([np.ones_like(error), error], axis=1))
+    return ratio(np.abs(sums[..., 1]).sum(axis=1), sums[..., 0].sum(axis=1))
 
 
-def corrected_calibration_error(truth: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def corrected_calibration_error(truth: np.ndarray, probabilities: np.ndarray, weights: Weights) -> np.ndarray:
     """`calibration_error` less the part that chance alone adds to it, not below 0, (r,).
 
     The gap g of a bin is measured with a standard error s, and the mean of |N(g, s^2)| exceeds |g|: the excess at the
@@ -56,13 +54,11 @@ def corrected_calibration_error(truth: np.ndarray, probabilities: np.ndarray, we
     plain estimate has at 500: docs/statistics.md. A case drawn twice is one observation: s^2 = sum w^2 (e - g)^2 /
     (W^2 - sum w^2) for weights w with sum W; where a bin holds one case, the variance c (1 - c) of its confidence c.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    error = (probabilities.argmax(axis=1) == truth) - confidence
-    inside = indicator(_bins(confidence), BINS)
-    total, errors = _by_bin(inside, weights.astype(np.float64), [np.ones_like(error), error])
-    square, once, twice, chance = _by_bin(
-        inside, weights.astype(np.float64) ** 2, [np.ones_like(error), error, error**2, confidence * (1 - confidence)]
-    )
+    confidence, error = _confidence(truth, probabilities)
+    bins, one = _bins(confidence), np.ones_like(error)
+    total, errors = np.moveaxis(grouped_sums(weights, bins, BINS, np.stack([one, error], axis=1)), 2, 0)
+    columns = np.stack([one, error, error**2, confidence * (1 - confidence)], axis=1)
+    square, once, twice, chance = np.moveaxis(grouped_sums(weights, bins, BINS, columns, squared=True), 2, 0)
     gap = ratio(errors, total)
     spread = ratio(twice - 2 * gap * once + gap**2 * square, total**2 - square)
     spread = np.maximum(np.where(np.isnan(spread), ratio(chance, total**2), spread), 0)
@@ -85,10 +81,10 @@ def _bins(confidence: np.ndarray) -> np.ndarray:
     return np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
 
 
-def _by_bin(inside: sparse.csr_matrix, weights: np.ndarray, columns: list[np.ndarray]) -> list[np.ndarray]:
-    """Weighted sum of each column in each bin: a list of float64 (r, 15)."""
-    stacked = sparse.hstack([inside.multiply(column[:, None]) for column in columns])
-    return np.split(weighted_sums(weights, stacked), len(columns), axis=1)
+def _confidence(truth: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence in the top class, and how far it is below the hit (1) or miss (0), float64 (n,) each."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    return confidence, (probabilities.argmax(axis=1) == truth) - confidence
 
 
 def _mean_of_folded(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:

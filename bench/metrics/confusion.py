@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from bench.metrics.base import Comparison
+from bench.metrics.products import Weights, grouped_sums, weighted_sums
 from bench.metrics.ranking import macro_labels
-from bench.metrics.resample import indicator, mean_defined, ratio, weighted_sums
+from bench.metrics.resample import mean_defined, ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,11 @@ class Tally:
         return self.true.sum(axis=1)
 
 
-def tally(truth: np.ndarray, predicted: np.ndarray, k: int, weights: np.ndarray) -> Tally:
+def tally(truth: np.ndarray, predicted: np.ndarray, k: int, weights: Weights) -> Tally:
     """Count class indices truth and predicted, int (n,), under weights (r, n)."""
-    parts = [indicator(truth, k), indicator(predicted, k), indicator(truth, k, truth == predicted)]
-    return Tally(*np.hsplit(weighted_sums(weights, sparse.hstack(parts)), 3))
+    one = np.ones(len(truth))
+    true, agreed = np.moveaxis(grouped_sums(weights, truth, k, np.stack([one, truth == predicted], axis=1)), 2, 0)
+    return Tally(true, grouped_sums(weights, predicted, k, one[:, None])[..., 0], agreed)
 
 
 def tallies(given: Comparison) -> list[Tally]:
@@ -93,7 +94,7 @@ def mcc(counts: Tally) -> np.ndarray:
     return np.where((spread_true > 0) & (spread_predicted <= 0), 0.0, value)
 
 
-def quadratic_kappa(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def quadratic_kappa(truth: np.ndarray, predicted: np.ndarray, weights: Weights) -> np.ndarray:
     """Cohen's kappa with quadratic weights in [-1, 1] (Cohen 1968), (r,); NaN where chance disagreement is 0.
 
     The expected disagreement of independent margins needs only first and second moments of the class index.
@@ -110,7 +111,7 @@ def kappa_of_sums(
     return 1 - ratio(observed, tt + pp - ratio(2 * t * p, n))
 
 
-def mean_absolute_error(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def mean_absolute_error(truth: np.ndarray, predicted: np.ndarray, weights: Weights) -> np.ndarray:
     """Mean distance between true and predicted class index, (r,)."""
     distance = np.abs(truth.astype(np.float64) - predicted)
     sums = weighted_sums(weights, np.stack([distance, np.ones_like(distance)], axis=1))

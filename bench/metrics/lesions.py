@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from bench.metrics.base import Comparison
-from bench.metrics.resample import weighted_sums
+from bench.metrics.products import Weights, weighted_sums
 
 SIZES: dict[str, tuple[float, float]] = {
     "<0.5%": (0.0, 0.005), "0.5-2%": (0.005, 0.02), "2-10%": (0.02, 0.10), ">10%": (0.10, np.inf),
@@ -69,7 +69,7 @@ def detections(given: Comparison) -> dict[str, np.ndarray]:
     return {name: _sums(given.weights, part) for name, part in parts.items()}
 
 
-def _sums(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _sums(weights: Weights, counts: np.ndarray) -> np.ndarray:
     sums = weighted_sums(weights, counts.reshape(len(counts), -1)).reshape(len(weights), -1, 3)
     return np.moveaxis(sums, 2, 0)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.metrics.base import Comparison
-from bench.metrics.resample import mean_defined, ratio, weighted_sums
+from bench.metrics.products import Weights, weighted_sums
+from bench.metrics.resample import mean_defined, ratio
 
 FALSE_ALARMS = "images without the class count where it is predicted"
 """What scoring 2 changed in the metrics of images."""
@@ -79,9 +80,7 @@ def dice_per_image(predicted: np.ndarray, truth: np.ndarray, k: int) -> np.ndarr
     return np.where(theirs > 0, ratio(2 * shared, ours + theirs), np.nan)
 
 
-def mean_over_images_then_classes(
-    values: np.ndarray, weights: np.ndarray, shown: np.ndarray | None = None
-) -> np.ndarray:
+def mean_over_images_then_classes(values: np.ndarray, weights: Weights, shown: np.ndarray | None = None) -> np.ndarray:
     """Weighted mean over the images where a class is defined, then over classes: (n, k), (r, n) -> (r,).
 
     shown: bool (n, k), a class counts in the replicates that hold an image it is shown in; None: in all.

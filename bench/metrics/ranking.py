@@ -1,17 +1,29 @@
-"""AUROC and average precision under case weights: one sort a class, then sums of weights between the positives."""
+"""AUROC and average precision under case weights: one sort a class, then sums of weights between the positives.
+
+The sums are products of the draws with small matrices of zeros and ones, in float32 where that is exact.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from bench.metrics.base import Comparison
-from bench.metrics.resample import blocks, ratio
+from bench.metrics.products import Weights, by_case, replicate_blocks
+from bench.metrics.resample import ratio
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 MIN_POSITIVES = 10
 """A label of a multi-label task enters the macro means when the test split has this many positives."""
+EXACT = 1 << 23
+"""Whole and half numbers below this are exact in float32."""
+STEP = 16
+"""Thresholds whose running sum is one small product; their number is rounded up to a multiple of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ def macro_labels(labels: np.ndarray) -> np.ndarray:
     return np.flatnonzero(chosen if chosen.any() else np.ones_like(mixed))
 
 
-def auroc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def auroc(positive: np.ndarray, scores: np.ndarray, weights: Weights) -> np.ndarray:
     """Area under the ROC curve of each column, ties counted half, in [0, 1]; NaN where a replicate lacks a class.
 
     positive: bool (n, m). scores: (n, m), higher means positive. weights: (r, n) counts. Returns float64 (r, m).
@@ -71,62 +83,93 @@ def auroc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.n
     return _ranking(positive, scores, weights, with_precision=False)[0]
 
 
-def ranking(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ranking(positive: np.ndarray, scores: np.ndarray, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
     """AUROC and average precision (step-wise, not interpolated), sharing one sort; arguments as `auroc`."""
     return _ranking(positive, scores, weights, with_precision=True)
 
 
 def _ranking(
-    positive: np.ndarray, scores: np.ndarray, weights: np.ndarray, *, with_precision: bool
+    positive: np.ndarray, scores: np.ndarray, weights: Weights, *, with_precision: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    areas, precisions = (np.full((len(weights), scores.shape[1]), np.nan) for _ in range(2))
-    plans = [_Plan(positive[:, c], scores[:, c]) for c in range(scores.shape[1])]
-    for block in blocks(*weights.shape, itemsize=4):
-        # Sums of counts are exact in float32 below 2**24; other weights need float64.
-        exact = np.float32 if weights.dtype == np.uint8 else np.float64
-        cases = np.ascontiguousarray(weights[block].T, dtype=exact)
+    import torch
+
+    cases = by_case(weights)
+    small = cases.dtype == torch.uint8 and int(cases.max()) * len(cases) < EXACT
+    plans = [_Plan(positive[:, c], scores[:, c], cases.device) for c in range(scores.shape[1])]
+    found = torch.zeros((4, cases.shape[1], len(plans)), dtype=torch.float64, device=cases.device)
+    for block in replicate_blocks(cases):
+        part = cases[:, block].to(torch.float32 if small else torch.float64)
         for c, plan in enumerate(plans):
-            areas[block, c], precisions[block, c] = plan.areas(cases, with_precision)
-    return areas, precisions
+            found[:, block, c] = plan.areas(part, with_precision)
+    beaten, pairs, precision, positives = found.cpu().numpy()
+    return ratio(beaten, pairs), ratio(precision, positives)
 
 
 class _Plan:
     """Where the weight of each case goes: only thresholds at the g distinct scores of positives matter.
 
-    Each negative lies strictly under threshold 0..g (g: over them all) or is tied with one of them; one sparse
-    product adds up the rows of all three kinds.
+    Each negative lies strictly under threshold 0..g (g: over them all) or is tied with one of them.
     """
 
-    def __init__(self, positive: np.ndarray, scores: np.ndarray) -> None:
-        thresholds, group = np.unique(scores[positive], return_inverse=True)
-        g = self.size = len(thresholds)
-        negative = scores[~positive]
-        place = np.searchsorted(thresholds, negative)
-        tied = np.isin(negative, thresholds)
-        target = np.empty(len(scores), np.int64)
-        target[positive] = group
-        target[~positive] = np.where(tied, g + place, 2 * g + place)
-        columns = np.arange(len(scores))
-        self.sums = sparse.csr_matrix(
-            (np.ones(len(scores), np.float32), (target, columns)), shape=(3 * g + 1, len(scores))
+    def __init__(self, positive: np.ndarray, scores: np.ndarray, device: torch.device) -> None:
+        thresholds = np.unique(scores[positive])
+        bags, place = -(-(len(thresholds) + 1) // STEP) * STEP, np.searchsorted(thresholds, scores)
+        tied = np.isin(scores, thresholds)
+        self.at, self.on, self.below = (
+            _Bags.of(keep, place, bags, device) for keep in (positive, ~positive & tied, ~positive & ~tied)
         )
 
-    def areas(self, cases: np.ndarray, with_precision: bool) -> tuple[np.ndarray, np.ndarray]:
-        """AUROC and average precision (0 unless asked for) of each column of `cases` (n, r)."""
-        g = self.size
-        summed = self.sums.astype(cases.dtype) @ cases
-        at, on, below = summed[:g], summed[g : 2 * g], summed[2 * g :]
-        positives = at.sum(axis=0, dtype=np.float64)
-        negatives = below.sum(axis=0, dtype=np.float64) + on.sum(axis=0, dtype=np.float64)
-        beaten, precision = np.zeros_like(positives), np.zeros_like(positives)
-        under, seen = np.zeros_like(positives), np.zeros_like(positives)
-        for here, equal, lower in zip(at, on, below[:g], strict=True):
-            under += lower
-            beaten += here * (under + 0.5 * equal)
-            if with_precision:
-                true_above = positives - seen
-                called = true_above + negatives - under
-                precision += here * true_above / np.where(called > 0, called, 1)
-                seen += here
-            under += equal
-        return ratio(beaten, positives * negatives), ratio(precision, positives)
+    def areas(self, cases: Tensor, with_precision: bool) -> Tensor:
+        """Of each replicate of `cases` (n, r), float64 (4, r): weight of the pairs that are in order, ties counted
+        half, and of all pairs; sum of the precisions at positives (0 unless asked for), and weight of the positives.
+        """
+        import torch
+
+        at, below = self.at.sums(cases), self.below.sums(cases)
+        half = strictly = _running(below)
+        negatives = strictly[-1]
+        if len(self.on.rows):
+            on = self.on.sums(cases)
+            before = _running(on)
+            negatives = negatives + before[-1]
+            half, strictly = strictly + before - 0.5 * on, strictly + before - on
+        positives, weight = at.sum(0), at.double()
+        beaten = (weight * half).sum(0)
+        precision = torch.zeros_like(beaten)
+        if with_precision:
+            true = positives - _running(at).sub_(at)
+            called = (true + (negatives - strictly)).double().clamp_(min=1e-300)
+            precision = weight.mul_(true).div_(called).sum(0)
+        return torch.stack([beaten, positives.double() * negatives, precision, positives.double()])
+
+
+def _running(x: Tensor) -> Tensor:
+    """Sum of each row of (g, r) and those before it; torch's own takes one column after the other."""
+    blocks = x.view(-1, STEP, x.shape[1])
+    within = x.new_ones(STEP, STEP).tril_() @ blocks
+    ends = within[:, -1]
+    return within.add_((ends.cumsum(0) - ends)[:, None]).view_as(x)
+
+
+@dataclass(frozen=True)
+class _Bags:
+    """Rows of the cases, bag by bag, and where each bag begins and the last one ends."""
+
+    rows: Tensor
+    starts: Tensor
+
+    @classmethod
+    def of(cls, keep: np.ndarray, bag: np.ndarray, bags: int, device: torch.device) -> _Bags:
+        """The cases `keep`, bool (n,), each in its bag, int (n,)."""
+        import torch
+
+        rows = np.flatnonzero(keep)
+        rows = rows[np.argsort(bag[rows], kind="stable")]
+        starts = np.searchsorted(bag[rows], np.arange(bags + 1))
+        return cls(*(torch.as_tensor(a, device=device) for a in (rows, starts)))
+
+    def sums(self, cases: Tensor) -> Tensor:
+        """Sum of the weights (n, r) in each bag, (bags, r)."""
+        import torch
+
+        return torch.nn.functional.embedding_bag(self.rows, cases, self.starts, mode="sum", include_last_offset=True)

@@ -10,14 +10,17 @@ import hashlib
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import sparse
 
+from bench.metrics.products import Weights
 from bench.runs.records import Interval
 
 REPLICATES = 2000
 LEVEL = 0.95
 MIN_DEFINED = 0.9
 """An interval needs the metric to be defined in this share of the replicates."""
+KEPT_BYTES = 1 << 30
+"""Draws are kept up to this size: a run of many encoders makes those of a task once."""
+_KEPT: dict[tuple[str, int], np.ndarray] = {}
 _BLOCK_BYTES = 1 << 26
 
 
@@ -40,17 +43,25 @@ def resample_counts(
     """
     keys = np.asarray(ids if groups is None else groups).astype(str)
     units, members = np.unique(keys, return_inverse=True)
-    rng = seeded("\x00".join([task_name, split_name, *units]))
-    drawn = np.empty((len(units), replicates), np.uint8)
-    for block in blocks(replicates, len(units)):
-        rows = block.stop - block.start
-        picks = rng.randint(0, len(units), size=(rows, len(units)), dtype=np.int64)
-        flat = (picks + np.arange(rows)[:, None] * len(units)).ravel()
-        drawn[:, block] = np.bincount(flat, minlength=rows * len(units)).reshape(rows, -1).T
-    return drawn[members].T
+    seed = "\x00".join([task_name, split_name, *units])
+    address = hashlib.sha256(seed.encode() + members.tobytes()).hexdigest(), replicates
+    if address not in _KEPT:
+        _KEPT[address] = _draw(seeded(seed), len(units), replicates)[members].T
+        while len(_KEPT) > 1 and sum(counts.nbytes for counts in _KEPT.values()) > KEPT_BYTES:
+            _KEPT.pop(next(iter(_KEPT)))
+    return _KEPT[address]
 
 
-def are_informative(counts: np.ndarray) -> bool:
+def _draw(rng: np.random.RandomState, units: int, replicates: int) -> np.ndarray:
+    """uint8 (units, replicates)."""
+    drawn = np.empty((units, replicates), np.uint8)
+    for block in blocks(replicates, units):
+        picks = rng.randint(0, units, size=(block.stop - block.start, units), dtype=np.int64)
+        drawn[:, block] = np.stack([np.bincount(row, minlength=units) for row in picks], axis=1)
+    return drawn
+
+
+def are_informative(counts: Weights) -> bool:
     """Whether resamples differ from the sample itself: those of a single patient do not, and give no interval."""
     return len(counts) < 2 or bool((counts != 1).any())
 
@@ -61,32 +72,15 @@ def blocks(rows: int, columns: int, itemsize: int = 8) -> Iterator[slice]:
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def with_point(counts: np.ndarray | None, n: int) -> np.ndarray:
+def with_point(counts: Weights | None, n: int) -> Weights:
     """Weights (1 + B, n) whose first row, all ones, gives the point estimate; `counts` None gives that row alone."""
     if counts is None:
         return np.ones((1, n), np.uint8)
-    stacked = np.empty((n, 1 + len(counts)), counts.dtype)
+    shape = n, 1 + len(counts)
+    stacked = np.empty(shape, counts.dtype) if isinstance(counts, np.ndarray) else counts.new_empty(shape)
     stacked[:, 0] = 1
     stacked[:, 1:] = counts.T
     return stacked.T
-
-
-def weighted_sums(weights: np.ndarray, values: np.ndarray | sparse.csr_matrix) -> np.ndarray:
-    """Weighted sum of each column in each replicate: weights (r, n), values (n, m) -> float64 (r, m).
-
-    A sparse product: it skips zeros (indicators are mostly zero) and adds in one order whatever the thread count.
-    """
-    columns = sparse.csr_matrix(values, dtype=np.float64).T.tocsr()
-    sums = np.empty((len(weights), columns.shape[0]))
-    for block in blocks(*weights.shape):
-        sums[block] = (columns @ np.ascontiguousarray(weights[block].T, dtype=np.float64)).T
-    return sums
-
-
-def indicator(index: np.ndarray, k: int, keep: np.ndarray | None = None) -> sparse.csr_matrix:
-    """Row i has a one in column index[i] (where `keep`): sparse float64 (n, k)."""
-    rows = np.arange(len(index)) if keep is None else np.flatnonzero(keep)
-    return sparse.csr_matrix((np.ones(len(rows)), (rows, index[rows])), shape=(len(index), k))
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

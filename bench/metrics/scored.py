@@ -10,9 +10,11 @@ import numpy as np
 from bench.data.dataset import Split
 from bench.data.task import Task
 from bench.errors import DataError
+from bench.features.allocator import freed_memory_kept
 from bench.metrics import SCORING
 from bench.metrics.base import Comparison
 from bench.metrics.cases import check_cases, of_cases
+from bench.metrics.products import Weights
 from bench.metrics.resample import are_informative, interval, with_point
 from bench.metrics.set import metrics_of, primaries
 from bench.metrics.strata import strata
@@ -24,14 +26,14 @@ def score(
     output: np.ndarray,
     split: Split,
     *,
-    resamples: np.ndarray | None,
+    resamples: Weights | None,
     temperature: float | None = None,
     scoring: int = SCORING,
 ) -> dict[str, Interval]:
     """Every metric that fits the task, with its 95 % interval; a metric that is undefined is left out.
 
     output: as in `bench.protocols.base.Prediction.outputs`. resamples: counts (B, n) from `resample_counts`,
-    or None for point values without intervals; so are those of a single patient. temperature: fitted on validation
+    also as a tensor on the device that is to compute, or None for point values without intervals; so are those of a single patient. temperature: fitted on validation
     predictions (`bench.metrics.calibration.fit_temperature`); without it only `ece_unscaled` is reported, no `ece`.
     scoring: the version of the set of metrics that is computed. A stratum stands in brackets: "lesion_recall[0.5-2%]".
     Raises DataError for outputs that are not predictions of this task (shape, NaN, probabilities outside [0, 1],
@@ -42,7 +44,7 @@ def score(
 
 
 def score_cases(
-    task: Task, kept: Mapping[str, np.ndarray], split: Split, *, resamples: np.ndarray | None, scoring: int = SCORING
+    task: Task, kept: Mapping[str, np.ndarray], split: Split, *, resamples: Weights | None, scoring: int = SCORING
 ) -> dict[str, Interval]:
     """As `score`, of masks of which the scores of cases were kept (`bench.metrics.cases`). Raises DataError."""
     check_cases(task, kept, split.labels)
@@ -50,7 +52,7 @@ def score_cases(
 
 
 def primary_replicates(
-    task: Task, output: np.ndarray, split: Split, counts: np.ndarray, *, scoring: int = SCORING
+    task: Task, output: np.ndarray, split: Split, counts: Weights, *, scoring: int = SCORING
 ) -> np.ndarray:
     """The primary metric in each bootstrap replicate: float64 (B,), NaN where a replicate leaves it undefined.
 
@@ -60,12 +62,13 @@ def primary_replicates(
     return _primary(Comparison(task, output, split.labels, counts, scoring))
 
 
-def primary_of_cases(task: Task, kept: Mapping[str, np.ndarray], counts: np.ndarray, *, scoring: int) -> np.ndarray:
+def primary_of_cases(task: Task, kept: Mapping[str, np.ndarray], counts: Weights, *, scoring: int) -> np.ndarray:
     """As `primary_replicates`, of masks of which the scores of cases were kept: needs neither images nor labels."""
     nothing = np.zeros((counts.shape[1], 0), np.uint8)
     return _primary(of_cases(Comparison(task, nothing, nothing, counts, scoring), kept))
 
 
+@freed_memory_kept()
 def _primary(given: Comparison) -> np.ndarray:
     if not are_informative(given.weights):
         return np.full(len(given.weights), np.nan)
@@ -77,7 +80,7 @@ def _compared(
     task: Task,
     output: np.ndarray,
     split: Split,
-    resamples: np.ndarray | None,
+    resamples: Weights | None,
     temperature: float | None,
     scoring: int,
 ) -> Comparison:
@@ -88,6 +91,7 @@ def _compared(
     return Comparison(task, output, split.labels, weights, scoring, names, temperature, strata(split))
 
 
+@freed_memory_kept()
 def _all(given: Comparison) -> dict[str, Interval]:
     task, found = given.task, dict[str, np.ndarray]()
     for metric in metrics_of(task.target, given.scoring):

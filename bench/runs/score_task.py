@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from bench.data.budgets import subsets, why_invalid
 from bench.data.dataset import TaskData
@@ -27,6 +28,7 @@ from bench.files import sha256_arrays
 from bench.identity import Identity, Measure, Measured, measured
 from bench.metrics import SCORING
 from bench.metrics.calibration import chosen_temperature
+from bench.metrics.products import Weights
 from bench.metrics.resample import resample_counts
 from bench.metrics.scored import score
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Subset, Unlabelled, base_split
@@ -102,12 +104,12 @@ class _Work:
         return measured(self.data)
 
     @cached_property
-    def counts(self) -> dict[str, np.ndarray]:
-        """Test split -> resample counts (B, n), the same for every encoder."""
-        return {
-            name: resample_counts(self.task.name, name, split.ids, split.groups)
-            for name, split in self.data.tests.items()
-        }
+    def counts(self) -> dict[str, Weights]:
+        """Test split -> resample counts (B, n), the same for every encoder, where the encoder computes."""
+        drawn = {n: resample_counts(self.task.name, n, s.ids, s.groups) for n, s in self.data.tests.items()}
+        if self.encoder.device.type != "cuda":
+            return drawn
+        return {name: torch.from_numpy(counts.T).to(self.encoder.device).T for name, counts in drawn.items()}
 
     def run(self, protocol: Protocol, units: list[Unit]) -> Iterator[Result]:
         ready: list[tuple[Unit, Subset]] = []

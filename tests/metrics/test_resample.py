@@ -1,18 +1,15 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from bench.metrics import resample
 from bench.metrics.resample import (
     are_informative,
     blocks,
-    indicator,
     interval,
     mean_defined,
     percentile_interval,
     ratio,
     resample_counts,
-    weighted_sums,
     with_point,
 )
 
@@ -54,13 +51,6 @@ def test_longer_runs_begin_with_the_shorter_ones():
     np.testing.assert_array_equal(
         resample_counts("t", "s", IDS, replicates=700)[:300], resample_counts("t", "s", IDS, replicates=300)
     )
-
-
-@given(st.integers(1, 30), st.integers(1, 5))
-def test_weighted_sums_equal_the_product(n, m):
-    rng = np.random.default_rng(n * 7 + m)
-    weights, values = rng.integers(0, 5, (300, n)).astype(np.uint8), rng.normal(size=(n, m))
-    np.testing.assert_allclose(weighted_sums(weights, values), weights.astype(float) @ values, atol=1e-12)
 
 
 def test_the_point_comes_first():
@@ -110,19 +100,25 @@ def test_ratios_and_means_leave_out_what_is_undefined():
     assert np.isnan(found[1])
 
 
-def test_an_indicator_has_ones_where_it_is_told():
-    rows = indicator(np.array([2, 0, 2]), 3).toarray()
-    assert rows.tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 1]]
-    kept = indicator(np.array([2, 0, 2]), 3, np.array([True, False, True])).toarray()
-    assert kept.tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 1]]
-
-
 def test_draws_of_more_than_one_block_are_those_of_one(monkeypatch):
     whole = resample_counts("t", "test", IDS, replicates=30)
     monkeypatch.setattr("bench.metrics.resample._BLOCK_BYTES", 8 * 40 * 7)
+    resample._KEPT.clear()
     np.testing.assert_array_equal(resample_counts("t", "test", IDS, replicates=30), whole)
 
 
 def test_one_patient_is_resampled_into_itself():
     assert not are_informative(resample_counts("t", "test", IDS, np.array(["p"] * 40), replicates=20))
     assert are_informative(resample_counts("t", "test", IDS, np.array(["p"] * 39 + ["q"]), replicates=20))
+
+
+def test_draws_of_a_task_are_made_once(monkeypatch):
+    first = resample_counts("once", "test", IDS, replicates=20)
+    assert resample_counts("once", "test", IDS.copy(), replicates=20) is first
+    groups = np.repeat(["a", "b"], 20)
+    assert resample_counts("once", "test", IDS, groups, replicates=20) is not first
+    assert not np.array_equal(resample_counts("once", "val", IDS, replicates=20), first)
+    monkeypatch.setattr(resample, "KEPT_BYTES", 1000)  # room for one
+    second = resample_counts("other", "test", IDS, replicates=20)
+    assert resample_counts("other", "test", IDS, replicates=20) is second
+    assert resample_counts("once", "test", IDS, replicates=20) is not first
