@@ -80,14 +80,16 @@ def prepare(names: tuple[str, ...], folder: Path | None, jobs: int, accept_check
 @NAMES
 @FOLDER
 @click.option("--verify", is_flag=True, help="Read every byte of the prepared copies again.")
+@ACCEPT
 @JSON
-def status(names: tuple[str, ...], folder: Path | None, verify: bool, as_json: bool) -> None:
+def status(names: tuple[str, ...], folder: Path | None, verify: bool, accept_checksum: bool, as_json: bool) -> None:
     """Say which files are here, and which tasks are prepared."""
     from bench.cli._data import show_status
     from bench.data.choose import chosen_tasks
     from bench.data.status import status_of
 
-    rows = [status_of(task, folder=folder or own, verify=verify) for task, own in chosen_tasks(names)]
+    how = {"verify": verify, "accept_checksum": accept_checksum}
+    rows = [status_of(task, folder=folder or own, **how) for task, own in chosen_tasks(names)]
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))
     else:

@@ -32,6 +32,11 @@ import click
 @click.option("--allow-outside", is_flag=True, help="Allow weights outside the card's folder.")
 @click.option("--executor", default="serial", show_default=True, help="serial, processes, ray, slurm.")
 @click.option("--workers", type=click.IntRange(1, 4096), help="Workers of the executor.")
+@click.option("--partition", help="SLURM: partition of the jobs.")
+@click.option("--minutes", default=240, show_default=True, type=click.IntRange(1, 10**5), help="SLURM: time of a job.")
+@click.option("--logs", default="runs/.slurm", show_default=True, type=click.Path(), help="SLURM: folder of the logs.")
+@click.option("--gpus", type=click.IntRange(0, 8), help="SLURM: GPUs of a job [default: 0 with --device cpu, else 1].")
+@click.option("--cpus", default=4, show_default=True, type=click.IntRange(1, 1024), help="SLURM: cores of a job.")
 @click.option("--address", help="Address of a Ray cluster; for slurm, 'local' tries the jobs on this machine.")
 @click.option("--watch", "watches", multiple=True, help="jsonl:FILE, wandb:offline, wandb:online, tensorboard:FOLDER.")
 @click.option("--dry-run", is_flag=True, help="Only show units, time, memory and disk to expect.")
@@ -57,6 +62,11 @@ def COMMAND(
     allow_outside: bool,
     executor: str,
     workers: int | None,
+    partition: str | None,
+    minutes: int,
+    logs: str,
+    gpus: int | None,
+    cpus: int,
     address: str | None,
     watches: tuple[str, ...],
     dry_run: bool,
@@ -91,7 +101,15 @@ def COMMAND(
         cache=not no_cache,
         command=command_line(),
         executor=executor,
-        resources=Resources(workers=workers, address=address),
+        resources=Resources(
+            workers=workers,
+            address=address,
+            partition=partition,
+            minutes=minutes,
+            log_folder=logs,
+            gpus=int(device != "cpu") if gpus is None else gpus,
+            cpus=cpus,
+        ),
         watches=watches,
     )
     if encoders is not None:
@@ -102,7 +120,7 @@ def COMMAND(
     loaded, plan = session(spec)
     _say_made(spec.encoder, loaded.card)
     if dry_run:
-        _print_estimate(loaded, plan, as_json)
+        _print_estimate(loaded, plan, spec, as_json)
         return
     folder = run_folder(spec.out, loaded, plan)
     records, spent = _with_progress(loaded, plan, spec, folder)
@@ -216,14 +234,14 @@ def _print_about_data(records) -> None:
         out.print(f"Data of {task}: {note}", markup=False, soft_wrap=True)
 
 
-def _print_estimate(loaded, plan, as_json: bool) -> None:
+def _print_estimate(loaded, plan, spec, as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
     from bench.cli._print import out, print_table
     from bench.runs.estimate import estimate
 
-    expected = estimate(loaded, plan)
+    expected = estimate(loaded, plan, accept_checksum=spec.accept_checksum)
     if as_json:
         click.echo(json.dumps(asdict(expected) | {"seconds": expected.seconds, "disk_bytes": expected.disk_bytes}))
         return
@@ -250,6 +268,8 @@ def _print_estimate(loaded, plan, as_json: bool) -> None:
         out.print(
             f"{absent} of {len(rows)} tasks are not prepared yet: noise stood for their images. Preparing comes on top."
         )
+    if spec.executor == "slurm":
+        out.print(spec.resources.asks(len(plan.selected)), soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data import store
-from bench.data.load import read_source
+from bench.data.load import read_source, store_key
 from bench.data.task import Task
 from bench.errors import UserError
 
@@ -22,14 +22,17 @@ class Status:
     problem: str = ""
 
 
-def status_of(task: Task, *, folder: Path | None = None, verify: bool = False) -> Status:
-    """State of one task's data; `verify` reads every byte of the prepared copy again. Raises CardError."""
+def status_of(task: Task, *, folder: Path | None = None, verify: bool = False, accept_checksum: bool = False) -> Status:
+    """State of one task's data; `verify` reads every byte of the prepared copy again. Raises CardError.
+
+    accept_checksum: of the copy that was prepared from files whose checksum is not the card's.
+    """
     source, start = read_source(task), Path(folder or ".")
     held = source.held(task)
     where = held.find(start) if held else None
     file = str(where) if where else ("not here" if held else source.reader)
     try:
-        entry = store.open_entry(store.key_of(task, source, source.identity(task, start).digest))
+        entry = store.open_entry(store_key(task, folder=start, accept_checksum=accept_checksum)[1])
     except UserError as error:
         return Status(task.name, file, prepared=False, bytes=0, problem=str(error))
     if entry is None:

@@ -94,7 +94,7 @@ def _ranking(
     import torch
 
     cases = by_case(weights)
-    small = cases.dtype == torch.uint8 and int(cases.max()) * len(cases) < EXACT
+    small = cases.dtype == torch.uint8 and (not cases.numel() or int(cases.max()) * len(cases) < EXACT)
     plans = [_Plan(positive[:, c], scores[:, c], cases.device) for c in range(scores.shape[1])]
     found = torch.zeros((4, cases.shape[1], len(plans)), dtype=torch.float64, device=cases.device)
     for block in replicate_blocks(cases):

@@ -8,6 +8,7 @@ was killed and resumed from its last checkpoint ends with the same weights, byte
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,16 +90,18 @@ def _step(job: Job, model: Objective, optimiser: torch.optim.Optimizer, corpus: 
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
         parts = model.losses(batch)
     loss = sum(parts.values())
-    if not torch.isfinite(loss):
-        raise RunError(f"the loss of {job.objective!r} is {loss.item()} at step {step}", fix="lower the learning rate")
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), job.recipe.clip_norm)
     optimiser.step()
     model.after_step(step / job.steps)
-    named = {f"loss/{name}": value.item() for name, value in parts.items()} if len(parts) > 1 else {}
+    # One transfer a step: each would wait for the device.
+    total, size, *values = torch.stack([v.detach().float() for v in (loss, norm, *parts.values())]).tolist()
+    if not math.isfinite(total):
+        raise RunError(f"the loss of {job.objective!r} is {total} at step {step}", fix="lower the learning rate")
+    named = {f"loss/{name}": value for name, value in zip(parts, values, strict=True)} if len(parts) > 1 else {}
     seconds = time.perf_counter() - start
-    return {"step": step + 1, "loss": loss.item(), **named, "rate": rate, "norm": norm.item(), "seconds": seconds}
+    return {"step": step + 1, "loss": total, **named, "rate": rate, "norm": size, "seconds": seconds}
 
 
 def _diagnose(model: Objective, corpus: Corpus, device: str) -> Row:

@@ -16,7 +16,7 @@ from torch import Tensor
 from bench.data.task import Task
 from bench.encoders.preprocess import input_size, placed
 from bench.protocols._select import stratified_folds
-from bench.protocols.base import Problem, Subset
+from bench.protocols.base import CPU, Problem, Subset
 from bench.protocols.linear import rarest_count, strata_of
 
 OFFSETS = np.linspace(-8.0, 8.0, 65)
@@ -26,11 +26,15 @@ CHUNK_VALUES = 1 << 25
 
 @dataclass(frozen=True)
 class Frame:
-    """Where the (h, w) mask lies in the square the grid covers; (top, left, height, width, side) in input pixels."""
+    """Where the (h, w) mask lies in the square the grid covers; (top, left, height, width, side) in input pixels.
+
+    device: where patch labels are averaged and scores upsampled.
+    """
 
     mask_size: tuple[int, int]
     window: tuple[int, int, int, int]
     side: int
+    device: torch.device = CPU
 
     @classmethod
     def of(cls, problem: Problem) -> Frame:
@@ -39,7 +43,8 @@ class Frame:
         if problem.encoder is None:
             return cls(problem.mask_size, (0, 0, 1, 1), 1)
         how = problem.encoder.card.preprocessing
-        return cls(problem.mask_size, placed(*problem.mask_size, how, dense=True), input_size(how, dense=True))
+        window, side = placed(*problem.mask_size, how, dense=True), input_size(how, dense=True)
+        return cls(problem.mask_size, window, side, problem.device)
 
     @property
     def whole(self) -> bool:
@@ -53,9 +58,10 @@ def patch_labels(task: Task, masks: np.ndarray, grid: tuple[int, int], frame: Fr
     out = np.empty((len(masks), *grid, k), dtype=np.float32)
     step = max(1, CHUNK_VALUES // (k * max(1, masks[0].size)))
     for start in range(0, len(masks), step):
-        part = torch.as_tensor(np.array(masks[start : start + step])).long()
+        part = torch.as_tensor(np.array(masks[start : start + step])).to(frame.device).long()
         shares = F.one_hot(part, k).permute(0, 3, 1, 2).float()
-        out[start : start + step] = F.adaptive_avg_pool2d(_pad(shares, frame), grid).permute(0, 2, 3, 1).numpy()
+        averaged = F.adaptive_avg_pool2d(_pad(shares, frame), grid)
+        out[start : start + step] = averaged.permute(0, 2, 3, 1).cpu().numpy()
     return out
 
 
@@ -96,8 +102,8 @@ def predict_masks(scores: np.ndarray, offset: float, frame: Frame) -> np.ndarray
     out = np.empty((n, *frame.mask_size), dtype=np.uint8)
     step = _step(scores, frame)
     for start in range(0, n, step):
-        margin, which = margins(torch.as_tensor(scores[start : start + step]).float(), frame)
-        out[start : start + step] = (which * (margin > offset)).numpy()
+        margin, which = margins(torch.as_tensor(scores[start : start + step]).to(frame.device).float(), frame)
+        out[start : start + step] = (which * (margin > offset)).cpu().numpy()
     return out
 
 
@@ -110,9 +116,9 @@ def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Frame, 
     total, images, shown = np.zeros((k - 1, len(OFFSETS))), np.zeros((k - 1, len(OFFSETS))), np.zeros(k - 1)
     step = _step(scores, frame)
     for start in range(0, len(scores), step):
-        margin, which = margins(torch.as_tensor(scores[start : start + step]).float(), frame)
+        margin, which = margins(torch.as_tensor(scores[start : start + step]).to(frame.device).float(), frame)
         truth = np.array(masks[start : start + step])
-        both, ours, theirs = _areas(margin.numpy(), which.numpy(), truth, k)
+        both, ours, theirs = _areas(margin.cpu().numpy(), which.cpu().numpy(), truth, k)
         has = (theirs > 0)[..., None]
         dice = 2 * both / np.maximum(ours + theirs[..., None], 1)
         total += np.where(has, dice, 0.0).sum(0)

@@ -16,6 +16,7 @@ number of threads.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from bench.protocols._lbfgs import Outcome, Start, minimise
 from bench.protocols._loss import Losses
+from bench.protocols.base import CPU
 
 TOLERANCE = 1e-10
 """Relative gap of the objective, proven, at which a problem is solved."""
@@ -66,13 +68,19 @@ class Fit:
 class Design:
     """Rows and targets that several fits share.
 
-    x: float (n, d). y: (n, k) in [0, 1]; for "softmax" its rows sum to 1 (soft labels are fine).
+    x: float (n, d). y: (n, k) in [0, 1]; for "softmax" its rows sum to 1 (soft labels are fine). device: where the
+    problems are solved; what comes back is arrays.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, link: str = "softmax") -> None:
-        self.axes, self.rows = _principal(torch.as_tensor(np.asarray(x, dtype=np.float64)))
-        self.target = torch.as_tensor(np.ascontiguousarray(np.asarray(y, dtype=np.float64).T))
-        self.link = link
+    def __init__(self, x: np.ndarray, y: np.ndarray, link: str = "softmax", device: torch.device = CPU) -> None:
+        self.link, self.device = link, device
+        with self._there():
+            self.axes, self.rows = _principal(torch.as_tensor(np.asarray(x, dtype=np.float64)))
+            self.target = torch.as_tensor(np.ascontiguousarray(np.asarray(y, dtype=np.float64).T))
+
+    def _there(self) -> AbstractContextManager[object]:
+        """Tensors made inside lie on the device; for the CPU nothing is changed, which takes no time."""
+        return nullcontext() if self.device.type == "cpu" else self.device
 
     def fit(
         self,
@@ -87,6 +95,17 @@ class Design:
 
         start: solutions to begin from, m problems or one for all.
         """
+        with self._there():
+            return self._fit(strengths, weights, start, tolerance, max_iterations)
+
+    def _fit(
+        self,
+        strengths: Sequence[float],
+        weights: np.ndarray | None,
+        start: Fit | None,
+        tolerance: float,
+        max_iterations: int,
+    ) -> Fit:
         n, m, k = self.rows.shape[1], len(strengths), len(self.target)
         rows = torch.ones(n, dtype=torch.float64) if weights is None else torch.as_tensor(weights, dtype=torch.float64)
         rows, c = rows.expand(m, n), torch.as_tensor(np.asarray(strengths, dtype=np.float64))
@@ -105,10 +124,10 @@ class Design:
             fine = _finished(losses, fine, tolerance, min(NEWTON_STEPS, max_iterations))
         w = fine.start.w.reshape(m, k, -1)
         return Fit(
-            (w[..., 1:] @ self.axes.T).numpy(),
-            w[..., 0].numpy(),
-            fine.gap.reshape(m, -1).sum(1).numpy(),
-            fine.converged.reshape(m, -1).all(1).numpy(),
+            (w[..., 1:] @ self.axes.T).cpu().numpy(),
+            w[..., 0].cpu().numpy(),
+            fine.gap.reshape(m, -1).sum(1).cpu().numpy(),
+            fine.converged.reshape(m, -1).all(1).cpu().numpy(),
             rough.iterations + fine.iterations,
         )
 
@@ -131,9 +150,12 @@ def _principal(x: Tensor) -> tuple[Tensor, Tensor]:
     No axis is left out, however little varies along it: a bound for some of them would be none for the whole.
     """
     n, d = x.shape
-    span = torch.linalg.qr(x.T).Q if d > n else torch.eye(d, dtype=x.dtype)
-    within = x @ span
-    axes = span @ torch.linalg.eigh(within.T @ within).eigenvectors
+    if d > n:
+        span = torch.linalg.qr(x.T).Q
+        within = x @ span
+        axes = span @ torch.linalg.eigh(within.T @ within).eigenvectors
+    else:
+        axes = torch.linalg.eigh(x.T @ x).eigenvectors
     rows = torch.ones(1 + axes.shape[1], n, dtype=x.dtype)
     torch.mm(axes.T, x.T, out=rows[1:])
     return axes, rows

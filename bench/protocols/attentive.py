@@ -77,7 +77,7 @@ class Attentive(Protocol):
         scale = Standard(grid.reshape(-1, grid.shape[-1]))
         generator = torch.Generator().manual_seed(torch_seed(task, subset.seed))
         y = torch.as_tensor(one_hot(task, problem.train.labels[subset.rows]), dtype=torch.float32)
-        head = AttentiveHead(grid.shape[-1], y.shape[1], self.params["queries"], generator)
+        head = AttentiveHead(grid.shape[-1], y.shape[1], self.params["queries"], generator).to(problem.device)
         self._train(task, head, _tokens(grid, scale), y, generator)
         outputs = {name: self._output(task, head, test.features.grid, scale) for name, test in problem.tests.items()}
         chosen = {}
@@ -87,7 +87,7 @@ class Attentive(Protocol):
         return Prediction(subset, outputs, chosen)
 
     def _train(self, task: Task, head: AttentiveHead, tokens: Tensor, y: Tensor, generator: torch.Generator) -> None:
-        p = self.params
+        p, device = self.params, head.bias.device
         optimiser = torch.optim.AdamW(head.parameters(), lr=p["lr"], weight_decay=p["weight_decay"])
         per_epoch = math.ceil(len(y) / p["batch"])
         epochs = math.ceil(max(p["epochs"] * per_epoch, p["steps"]) / per_epoch)
@@ -95,13 +95,13 @@ class Attentive(Protocol):
             for group in optimiser.param_groups:
                 group["lr"] = rate
             optimiser.zero_grad()
-            loss_of(task, head(tokens[rows]), y[rows]).backward()
+            loss_of(task, head(tokens[rows].to(device)), y[rows].to(device)).backward()
             optimiser.step()
 
     def _output(self, task: Task, head: AttentiveHead, grid: np.ndarray, scale: Standard) -> np.ndarray:
         with torch.inference_mode():
-            logits = [head(_tokens(grid[i : i + 64], scale)) for i in range(0, len(grid), 64)]
-        return probabilities(task, torch.cat(logits).double().numpy()).astype(np.float32)
+            logits = [head(_tokens(grid[i : i + 64], scale).to(head.bias.device)) for i in range(0, len(grid), 64)]
+        return probabilities(task, torch.cat(logits).double().cpu().numpy()).astype(np.float32)
 
 
 def _tokens(grid: np.ndarray, scale: Standard) -> Tensor:

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 
 from bench.data.task import Task
 from bench.encoders.base import Encoder
 from bench.features.base import Features
 from bench.files import canonical_json, sha256_text
 from bench.words import Kind
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,12 @@ class Problem:
     tests: Mapping[str, Unlabelled]
     mask_size: tuple[int, int] | None = None
     encoder: Encoder | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where solvers and neighbours compute: the encoder's CUDA device; else the CPU (MPS has no float64)."""
+        on_cuda = self.encoder is not None and self.encoder.device.type == "cuda"
+        return self.encoder.device if on_cuda else CPU
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,10 @@ class Protocol(ABC):
     def outputs(self, tests: Sequence[str]) -> list[str]:
         """Names of the outputs of a unit, given a task's test splits; a changed copy is "split~variant"."""
         return list(tests)
+
+    def memory_bytes(self, rows: int, width: int, classes: int) -> int:
+        """Memory to expect of a unit at 100 %, beside the features: float64 copies of `rows` vectors of `width`."""
+        return 24 * rows * width
 
     @abstractmethod
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:

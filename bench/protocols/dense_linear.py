@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from bench.data.task import Task
 from bench.protocols import _dense, _logistic
@@ -73,7 +74,7 @@ class DenseLinear(Protocol):
         if subset.full and len(problem.val.labels):
             everywhere = np.arange(len(problem.val.labels))
             sample = sample.with_more(Sample.of(problem.val.features.grid, shares["val"], everywhere, limit, draw))
-        design = _design(task, scale(sample.x), sample.y)
+        design = _design(task, scale(sample.x), sample.y, problem.device)
         if subset.full and len(problem.val.labels):
             weights = sample.weight * (np.arange(len(sample.x)) < learnt)
             strength, offset, start, warnings = self._by_validation(problem, design, weights, scale, frame)
@@ -138,8 +139,9 @@ Choice = tuple[float, float, _logistic.Fit | None, tuple[str, ...]]
 """C, operating point, a solution near the wanted one, warnings."""
 
 
-def _design(task: Task, x: np.ndarray, y: np.ndarray) -> _logistic.Design:
-    return _logistic.Design(x, y[:, 1:], "sigmoid") if len(task.classes) == 2 else _logistic.Design(x, y)
+def _design(task: Task, x: np.ndarray, y: np.ndarray, device: torch.device) -> _logistic.Design:
+    y, link = (y[:, 1:], "sigmoid") if len(task.classes) == 2 else (y, "softmax")
+    return _logistic.Design(x, y, link, device)
 
 
 @dataclass(frozen=True)

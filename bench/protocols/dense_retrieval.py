@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from bench.protocols import _dense
 from bench.protocols._neighbours import top_k
@@ -60,7 +61,7 @@ class DenseRetrieval(Protocol):
             memory = self._memory(problem, shares, subset, subset.rows)
             offset, warnings = self._operating_point(problem, shares, subset, memory, frame)
             outputs = {
-                name: _dense.predict_masks(self._scores(test.features.grid, memory), offset, frame)
+                name: _dense.predict_masks(self._scores(test.features.grid, memory, problem.device), offset, frame)
                 for name, test in problem.tests.items()
             }
             chosen = {"k": min(self.params["k"], len(memory.keys)), "memory": len(memory.keys)}
@@ -73,7 +74,7 @@ class DenseRetrieval(Protocol):
         if not self.tuned:
             return 0.0, ()
         if subset.full and len(problem.val.labels):
-            scores, masks = self._scores(problem.val.features.grid, memory), problem.val.labels
+            scores, masks = self._scores(problem.val.features.grid, memory, problem.device), problem.val.labels
         else:
             fold, used, rarest = _dense.image_folds(problem, subset, FOLDS)
             if rarest < FEW:
@@ -82,7 +83,7 @@ class DenseRetrieval(Protocol):
             scores = np.zeros((*grid.shape[:3], shares.shape[-1]), np.float32)
             for f in used:
                 others = self._memory(problem, shares, subset, subset.rows[fold != f])
-                scores[fold == f] = self._scores(grid[fold == f], others)
+                scores[fold == f] = self._scores(grid[fold == f], others, problem.device)
         offset, _ = _dense.best_offset(_dense.dice_by_offset(scores, masks, shares.shape[-1], frame))
         return offset, _dense.edge_warning(offset)
 
@@ -93,10 +94,11 @@ class DenseRetrieval(Protocol):
         limit = min(self.params["memory"], max(self.params["k"], round(self.params["share"] * patches)))
         return Memory(*_memory(problem.train.features.grid, shares, rows, limit, draw))
 
-    def _scores(self, grid: np.ndarray, memory: Memory) -> np.ndarray:
+    def _scores(self, grid: np.ndarray, memory: Memory, device: torch.device) -> np.ndarray:
         """float32 (n, gh, gw, classes): the weighted vote at each patch, its logarithm where there is an offset."""
         k = min(self.params["k"], len(memory.keys))
-        cosine, rows = top_k(_unit(grid.reshape(-1, grid.shape[-1])), memory.keys, k, rerank=False)
+        queries = _unit(grid.reshape(-1, grid.shape[-1]))
+        cosine, rows = top_k(queries, memory.keys, k, rerank=False, device=device)
         weight = np.exp((cosine - cosine.max(1, keepdims=True)) / self.params["temperature"])
         weight /= weight.sum(1, keepdims=True)
         votes = memory.votes

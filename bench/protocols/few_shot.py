@@ -32,21 +32,37 @@ class FewShot(Protocol):
         return super().refuses(task)
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
+        pooled = problem.train.features.pooled
+        middle = pooled.mean(0, dtype=np.float64)  # keeps products small, so that differences lose no digits
+        tests = {name: _Images(test.features.pooled - middle) for name, test in problem.tests.items()}
         for subset in subsets:
-            support = problem.train.features.pooled[subset.rows].astype(np.float64)
-            labels = problem.train.labels[subset.rows]
-            centre = support.mean(0)
+            support, labels = pooled[subset.rows] - middle, problem.train.labels[subset.rows]
+            centre, shown = support.mean(0), np.unique(labels)
             support = unit_length(support - centre)
-            shown = np.unique(labels)
             prototypes = np.stack([support[labels == c].mean(0) for c in shown])
             outputs = {}
-            for name, test in problem.tests.items():
-                x = unit_length(test.features.pooled.astype(np.float64) - centre)
-                score = x @ prototypes.T - 0.5 * np.square(prototypes).sum(1)
+            for name, images in tests.items():
+                score = images.seen_from(centre, prototypes) - 0.5 * np.square(prototypes).sum(1)
                 exp = np.exp(score - score.max(1, keepdims=True))
-                outputs[name] = np.zeros((len(x), len(problem.task.classes)), dtype=np.float32)
+                outputs[name] = np.zeros((len(score), len(problem.task.classes)), dtype=np.float32)
                 outputs[name][:, shown] = exp / exp.sum(1, keepdims=True)
             yield Prediction(subset, outputs)
+
+
+class _Images:
+    """Features of a test split, float64 (n, d), whose lengths are computed once and not for each episode."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x, self.squares = x, np.einsum("nd,nd->n", x, x)
+
+    def seen_from(self, centre: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
+        """Inner products (n, k) of prototypes (k, d) with the rows less `centre`, scaled to length one."""
+        products = self.x @ np.vstack([prototypes, centre]).T
+        among = self.squares + centre @ centre
+        squares = among - 2 * products[:, -1]
+        # A row that is the centre but for rounding has no direction.
+        length = np.sqrt(np.where(squares > 1e-14 * among, squares, np.inf))
+        return (products[:, :-1] - prototypes @ centre) / length[:, None]
 
 
 PROTOCOL = FewShot()

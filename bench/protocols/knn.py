@@ -41,13 +41,15 @@ class Neighbours(Protocol):
         k = max(1, min(self.params["k"], len(memory) // 2))
 
         def vote(features: Features) -> np.ndarray:
-            cosine, rows = top_k(unit_parts(features.pooled.astype(np.float64) - centre, parts), memory, k)
+            cosine, rows = top_k(
+                unit_parts(features.pooled.astype(np.float64) - centre, parts), memory, k, device=problem.device
+            )
             weight = np.exp((cosine - cosine[:, :1]) / self.params["temperature"])
             weight /= weight.sum(1, keepdims=True)
             return np.einsum("nk,nkc->nc", weight, votes[rows]).astype(np.float32)
 
         chosen: dict[str, float] = {"k": k}
-        if subset.full and len(problem.val.labels):
+        if subset.full and problem.task.target != "multi-label" and len(problem.val.labels):
             chosen |= calibrated(problem.task, vote(problem.val.features), problem.val.labels)
         return Prediction(subset, {name: vote(test.features) for name, test in problem.tests.items()}, chosen)
 

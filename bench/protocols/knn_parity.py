@@ -30,7 +30,7 @@ class ParityNeighbours(Protocol):
             votes = vote_targets(problem.task, problem.train.labels[subset.rows])
             k = min(self.params["k"], len(memory))
             outputs = {
-                name: votes[nearest(test.features.pooled, memory, k)].mean(1).astype(np.float32)
+                name: votes[nearest(test.features.pooled, memory, k, device=problem.device)].mean(1).astype(np.float32)
                 for name, test in problem.tests.items()
             }
             yield Prediction(subset, outputs, {"k": k})

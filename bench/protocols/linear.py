@@ -86,6 +86,10 @@ class Linear(Protocol):
         """C where there are too few images to tune it."""
         return 1.0 if self.default is None else self.default
 
+    def memory_bytes(self, rows: int, width: int, classes: int) -> int:
+        solver = 48 * len(self.strengths) * classes * rows  # six arrays of logits, float64
+        return super().memory_bytes(rows, width, classes) + solver
+
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         for subset in subsets:
             yield self._predict(problem, subset)
@@ -102,8 +106,9 @@ class Linear(Protocol):
             y = one_hot(task, labels)
             groups = None if train.groups is None else train.groups[subset.rows]
             folds = held_out(y, groups, subset.seed)
-        design = _logistic.Design(scale(x), y, link(task))
-        chosen, start, warnings = self._choose(task, design, folds, scale(x), y)
+        x = scale(x)
+        design = _logistic.Design(x, y, link(task), problem.device)
+        chosen, start, warnings = self._choose(task, design, folds, x, y)
         fit = design.fit([chosen["C"]], start=start)
         if not fit.converged.all():
             warnings = (*warnings, f"the solver did not converge at C = {chosen['C']:g}")
@@ -160,7 +165,9 @@ class Standard:
         self.scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        z = (x.astype(np.float64) - self.mean) * self.scale
+        z = x.astype(np.float64)
+        z -= self.mean  # in place: rows may be many
+        z *= self.scale
         return z if self.clip is None else np.clip(z, -self.clip, self.clip, out=z)
 
 

@@ -35,6 +35,8 @@ class TaskEstimate:
     encode_seconds: float
     solve_seconds: float
     feature_bytes: int
+    solver_bytes: int = 0
+    """Memory of the protocol that takes most, beside the features."""
     prepared: bool = True
     """False: the data are not on this machine, and the card's counts with made-up images stand for them."""
 
@@ -58,20 +60,20 @@ class Estimate:
         return sum(t.feature_bytes for t in self.tasks)
 
 
-def estimate(encoder: Encoder, plan: Plan) -> Estimate:
+def estimate(encoder: Encoder, plan: Plan, *, accept_checksum: bool = False) -> Estimate:
     """Estimate the run of `plan`: 16 images are encoded and each protocol is run once on a small problem, a task.
 
     Data that are not prepared yet are not touched when the card says how many images there are: noise stands for
     them. Raises DataError, EncoderError as the run itself would.
     """
-    found = tuple(_of_task(encoder, plan, plan.tasks[name]) for name in plan.selected)
-    largest = max((t.feature_bytes for t in found), default=0)
+    found = tuple(_of_task(encoder, plan, plan.tasks[name], accept_checksum) for name in plan.selected)
+    largest = max((t.feature_bytes + t.solver_bytes for t in found), default=0)
     home().mkdir(parents=True, exist_ok=True)
-    return Estimate(found, psutil.Process().memory_info().rss + 2 * largest, shutil.disk_usage(home()).free)
+    return Estimate(found, psutil.Process().memory_info().rss + largest, shutil.disk_usage(home()).free)
 
 
-def _of_task(encoder: Encoder, plan: Plan, task: Task) -> TaskEstimate:
-    data, counts, prepared = data_of(plan, task)
+def _of_task(encoder: Encoder, plan: Plan, task: Task, accept_checksum: bool) -> TaskEstimate:
+    data, counts, prepared = data_of(plan, task, accept_checksum=accept_checksum)
     units = plan.units(task)
     names = dict.fromkeys(unit.protocol for unit in units)
     dense = any(plan.protocols[n].reads_grid for n in names)
@@ -79,12 +81,20 @@ def _of_task(encoder: Encoder, plan: Plan, task: Task) -> TaskEstimate:
     try:
         problem, per_image, per_image_bytes = _small_problem(encoder, data, dense)
     except NotForThisEncoderError:
-        return TaskEstimate(task.name, len(units), images, 0.0, 0.0, 0, prepared)
+        return TaskEstimate(task.name, len(units), images, 0.0, 0.0, 0, prepared=prepared)
     solve = sum(
         _solve_seconds(plan.protocols[name], problem, counts["train"], [u.budget for u in units if u.protocol == name])
         for name in names
     )
-    return TaskEstimate(task.name, len(units), images, images * per_image, solve, images * per_image_bytes, prepared)
+    solver = max(plan.protocols[n].memory_bytes(images, _width(problem), len(task.classes)) for n in names)
+    size = images * per_image_bytes
+    return TaskEstimate(task.name, len(units), images, images * per_image, solve, size, solver, prepared)
+
+
+def _width(problem: Problem) -> int:
+    """Numbers of a feature that a solver holds at a time: the global vector, or what stands for it in a grid."""
+    features = problem.train.features
+    return features.pooled.shape[1] if features.grid is None else features.grid[0].size // 8
 
 
 def _small_problem(encoder: Encoder, data: TaskData, dense: bool) -> tuple[Problem, float, int]:

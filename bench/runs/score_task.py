@@ -35,6 +35,8 @@ from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Subset
 from bench.runs.provenance import provenance
 from bench.runs.records import Cost, Interval, Record, Unit
 
+TELL_SECONDS = 2.0
+"""How often it is told how many images are encoded."""
 DATA = "data: "
 """How warnings begin that are about the data and not about a protocol."""
 Result = tuple[Record, dict[str, np.ndarray]]
@@ -176,7 +178,15 @@ class _Work:
         if self.encoder.precomputed:
             return self.encoder.lookup(self.task.name, name, split.ids)
         self.setting.progress(f"{self.task.name}: encoding {len(split)} {name} images")
-        started = time.perf_counter()
+        started = last = time.perf_counter()
+        encoded = 0
+
+        def count(images: int) -> None:
+            nonlocal encoded, last
+            encoded += images
+            if time.perf_counter() - last >= TELL_SECONDS:
+                last = time.perf_counter()
+                self.setting.progress(f"{self.task.name}: encoding {encoded:,} of {len(split):,} {name} images")
 
         def make() -> Features:
             return extract(
@@ -185,6 +195,7 @@ class _Work:
                 dense=dense,
                 batch_size=self.setting.batch_size,
                 aggregation=self.task.source.get("aggregation") or "mean",
+                progress=count,
             )
 
         features = self.setting.cache.get(*self._address(name, dense), make) if self.setting.cache else make()

@@ -18,15 +18,15 @@ ROWS = 128
 SIDE = 128
 
 
-def data_of(plan: Plan, task: Task) -> tuple[TaskData, dict[str, int], bool]:
+def data_of(plan: Plan, task: Task, *, accept_checksum: bool = False) -> tuple[TaskData, dict[str, int], bool]:
     """A task's data and the number of images of each split, and whether they are its own.
 
     Data that are not prepared are made up when the card says how many images there are; else they are prepared now.
     """
     folder, counts = plan.folders[task.name], stated_counts(task)
-    if counts and not is_prepared(plan, task):
+    if counts and not is_prepared(plan, task, accept_checksum=accept_checksum):
         return stand_in(task, counts), counts, False
-    data = load_task(task, folder=folder)
+    data = load_task(task, folder=folder, accept_checksum=accept_checksum)
     return data, {name: len(split) for name, split in data.splits.items()}, True
 
 
@@ -38,10 +38,11 @@ def stated_counts(task: Task) -> dict[str, int]:
     return {name: n for name, n in counts.items() if n} if whole else {}
 
 
-def is_prepared(plan: Plan, task: Task) -> bool:
+def is_prepared(plan: Plan, task: Task, *, accept_checksum: bool = False) -> bool:
     """Whether the prepared copy of a task is on this machine."""
     try:
-        return store.open_entry(store_key(task, folder=plan.folders[task.name])[1]) is not None
+        key = store_key(task, folder=plan.folders[task.name], accept_checksum=accept_checksum)[1]
+        return store.open_entry(key) is not None
     except UserError:
         return False
 

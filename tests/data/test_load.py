@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from bench.data.load import load_task
+from bench.data.status import status_of
 from bench.data.task import read_task
 from bench.errors import CardError, DataError, RunError
 from bench.files import sha256_arrays
@@ -117,6 +118,8 @@ def test_checksum_of_the_card(tiny, make_task, tmp_path):
     accepted = load_task(bad, folder=tmp_path, accept_checksum=True)
     assert accepted.checksum_override
     assert accepted.sha256 == data.sha256
+    assert not status_of(bad, folder=tmp_path).prepared
+    assert status_of(bad, folder=tmp_path, accept_checksum=True).prepared
     (tmp_path / "t.npz").unlink()
     assert load_task(good, folder=tmp_path).sha256 == data.sha256, "the prepared copy needs no file"
     with pytest.raises(DataError, match="no such file"):

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -170,6 +171,26 @@ def test_linear_says_when_it_cannot_tune_and_when_it_hits_the_edge(task_of):
     few = next(LINEAR.predict(problem, [Subset("1%", 0, np.arange(6))]))
     assert few.chosen == {"C": 0.01}
     assert "too few" in few.warnings[0]
+
+
+@pytest.mark.parametrize("shift", [0.0, 100.0])
+def test_few_shot_scales_each_image_as_seen_from_the_support(task_of, shift):
+    rng = np.random.default_rng(3)
+    x = (rng.normal(size=(60, 12)) + shift).astype(np.float32)
+    x[30] = x[:6].mean(0)  # no direction as seen from the first episode's centre, but for rounding
+    labels = np.arange(60) % 3
+    problem = problem_with(task_of("multi-class"), x, labels, x)
+    episodes = [Subset("k=2", s, np.arange(6) + 6 * s) for s in range(3)]
+    for episode, found in zip(episodes, FEW_SHOT.predict(problem, episodes), strict=True):
+        support = x[episode.rows].astype(np.float64)
+        centre = support.mean(0)
+        unit = [(row - centre) / np.linalg.norm(row - centre) for row in support]
+        means = np.stack([np.array(unit)[labels[episode.rows] == c].mean(0) for c in range(3)])
+        for i in np.setdiff1d(np.arange(60), [30]):
+            seen = (x[i] - centre) / np.linalg.norm(x[i] - centre)
+            expected = softmax(-np.square(seen - means).sum(1) / 2)
+            np.testing.assert_allclose(found.outputs["test"][i], expected, atol=1e-7)
+        assert np.isfinite(found.outputs["test"]).all()
 
 
 def test_few_shot_by_hand(task_of):

@@ -36,6 +36,30 @@ def test_an_estimate_is_of_the_right_order(squares: Path, tmp_path: Path) -> Non
     assert expected.seconds < 20 * (time.perf_counter() - started)
 
 
+def test_the_forecast_counts_the_memory_of_solvers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSSL_HOME", str(tmp_path))
+    expected = estimate(load_encoder("raw-pixels"), make_plan("core-v1", only=("breastmnist-224",)))
+    (task,) = expected.tasks
+    width = task.feature_bytes // task.images // 4
+    logits = 6 * 8 * 12 * 2 * task.images  # six float64 arrays of 12 strengths and two classes
+    assert task.solver_bytes == 24 * task.images * width + logits
+    assert expected.memory_bytes > task.solver_bytes + task.feature_bytes
+
+
+def test_a_dry_run_knows_data_whose_checksum_was_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSSL_HOME", str(tmp_path))
+    plan = make_plan("core-v1", only=("breastmnist-224",))
+    asked = []
+
+    def key(task: object, *, folder: object, accept_checksum: bool) -> tuple[None, str]:
+        asked.append(accept_checksum)
+        return None, "0" * 16
+
+    monkeypatch.setattr("bench.runs.stand_in.store_key", key)
+    estimate(load_encoder("raw-pixels"), plan, accept_checksum=True)
+    assert asked == [True]
+
+
 @pytest.mark.parametrize(
     "name", ["chestmnist-28", "retinamnist-28", "organmnist3d-28", "kvasir-256", "phantom-ct-focal"]
 )

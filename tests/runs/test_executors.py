@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from bench.errors import RunError
 from bench.files import canonical_json
+from bench.runs.executors import slurm
 from bench.runs.executors._base import Resources
 from bench.runs.records import Record
 from bench.runs.run import RunSpec, run
@@ -88,3 +91,24 @@ def test_slurm_without_sbatch_is_one_message(spec: RunSpec, tmp_path: Path, monk
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RunError, match=r"SLURM cannot be reached.*sbatch"):
         run(replace(spec, out=str(tmp_path / "out"), executor="slurm"))
+
+
+def test_slurm_is_asked_for_what_the_user_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    class Pretended:
+        def __init__(self, **made: object) -> None:
+            asked.update(made)
+
+        def update_parameters(self, **parameters: object) -> None:
+            asked.update(parameters)
+
+    monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace(AutoExecutor=Pretended))
+    stated = Resources(workers=7, partition="gpu", minutes=90, log_folder="logs", gpus=1, cpus=12)
+    slurm._executor(stated)
+    assert asked == {
+        "folder": "logs", "cluster": "slurm", "timeout_min": 90, "gpus_per_node": 1, "cpus_per_task": 12,
+        "slurm_array_parallelism": 7, "slurm_partition": "gpu",
+    }  # fmt: skip
+    said = "SLURM: 3 jobs, at most 7 at a time, in partition gpu; each 1 GPU, 12 cores, 90 minutes; logs in logs"
+    assert stated.asks(3) == said

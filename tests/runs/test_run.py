@@ -71,6 +71,17 @@ def test_the_learnable_task_is_learnt(spec: RunSpec) -> None:
     assert scores["where.dense-linear-v2.100pct.0"] > 0.3
 
 
+def test_encoding_tells_how_far_it_is(spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.runs.score_task.TELL_SECONDS", 0.0)
+    told: list[str] = []
+    where = {"out": str(tmp_path / "told"), "only": ("which",), "cache": False, "batch_size": 7}
+    run(replace(spec, **where), lambda message, record: told.append(message))
+    counts = [message for message in told if "train images" in message]
+    total = counts[0].split("encoding ")[1].split()[0]
+    assert counts[1] == f"which: encoding 7 of {total} train images"
+    assert counts[-1] == f"which: encoding {total} of {total} train images"
+
+
 def test_batch_size_and_threads_leave_scores_alone(spec: RunSpec, tmp_path: Path) -> None:
     other = replace(spec, out=str(tmp_path / "b"), cache=False, batch_size=7, threads=2)
     first, second = (

@@ -6,10 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from bench.errors import RunError
-from bench.runs.executors._base import Done, Executor, Job, Resources, Work
+from bench.runs.executors._base import PARALLEL, Done, Executor, Job, Resources, Work
 
 POLL_SECONDS = 0.5
 
@@ -54,11 +52,11 @@ def _executor(resources: Resources) -> Any:
         raise RunError(f"SLURM cannot be reached: {error}", fix="is sbatch on the PATH?") from None
     executor.update_parameters(
         timeout_min=resources.minutes,
-        gpus_per_node=1 if torch.cuda.is_available() else 0,
-        cpus_per_task=4 if cluster == "slurm" else 1,
+        gpus_per_node=resources.gpus if cluster == "slurm" else 0,
+        cpus_per_task=resources.cpus if cluster == "slurm" else 1,
     )
     if cluster == "slurm":
-        executor.update_parameters(slurm_array_parallelism=resources.workers or 64)
+        executor.update_parameters(slurm_array_parallelism=resources.workers or PARALLEL)
         if resources.partition:
             executor.update_parameters(slurm_partition=resources.partition)
     return executor

@@ -1,0 +1,276 @@
+"""What a device adds to bare forward passes: extraction, frozen suites, statistics, training. One command.
+
+    python benchmarks/gpu.py [--device cuda] [--small] [--out docs/gpu.md] [part ...]
+
+Parts: extraction, phantoms, standin, trainer; all of them without a name. Each line stands beside the bare forward (or
+training) pass of the same run: the network alone, on images that lie on the device already, at the best of three batch
+sizes. The stand-in has the shapes of official sets (TissueMNIST, ChestMNIST, one dense set of 256 pixels) and random
+images, since cost does not depend on what is in them; phantoms are drawn before the clock starts. --small shrinks
+everything, to rehearse the script on a CPU in two minutes; its numbers say nothing. --out writes the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+
+import bench
+from bench.encoders.base import Encoder
+from bench.features.device import place
+from bench.features.extract import extract
+from bench.pretrain.corpus import Corpus
+from bench.pretrain.job import Job
+from bench.pretrain.recipe import read_recipe
+from bench.pretrain.trainer import batch_of, pretrain
+from bench.runs.run import RunSpec, run_plan, session
+from bench.runs.timing import timing
+
+NETWORKS = {"ViT-S": "vit_small_patch16_224", "ViT-B": "vit_base_patch16_224", "ViT-L": "vit_large_patch16_224",
+            "ResNet-50": "resnet50"}  # fmt: skip
+TINY = {"ViT-Ti": "vit_tiny_patch16_224", "ResNet-18": "resnet18"}
+PHANTOMS = ("phantom-xray-diffuse", "phantom-xray-dense", "phantom-ct-focal", "phantom-ultrasound-dense")
+CARD = """schema = 1
+name = "{name}"
+title = "{name}"
+modality = "microscopy"
+target = "{target}"
+classes = {classes}
+licence = "CC0-1.0"
+corpus = "noise"
+source = {{ reader = "npz", file = "{name}.npz" }}
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measurement: what, its value, what the bare pass of the same run gave, and the aim."""
+
+    what: str
+    value: str
+    bare: str
+    aim: str
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large everything is."""
+
+    device: str
+    images: int
+    side: int
+    batches: tuple[int, ...]
+    scale: float
+    steps: int
+
+    @classmethod
+    def of(cls, device: str, small: bool) -> Sizes:
+        """Full size, or small enough for a rehearsal."""
+        return cls(device, 8, 64, (4,), 0.002, 3) if small else cls(device, 4096, 224, (128, 256, 512), 1.0, 40)
+
+
+def main() -> None:
+    """Measure, print, write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    sizes, lines = Sizes.of(asked.device, asked.small), []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MEDSSL_HOME"] = f"{folder}/home"
+        for part in asked.parts or PARTS:
+            for line in PARTS[part](sizes, Path(folder)):
+                lines.append(f"| {line.what} | {line.value} | {line.bare} | {line.aim} |")
+                print(lines[-1], flush=True)
+    if asked.out and not asked.small:
+        where = torch.cuda.get_device_name() if asked.device == "cuda" else f"a CPU, {torch.get_num_threads()} threads"
+        asked.out.write_text(PAGE.format(where=where, rows="\n".join(lines)))
+
+
+def network(model: str, sizes: Sizes) -> Encoder:
+    """A timm network of random weights with its patch grid, placed as a run places it."""
+    torch.manual_seed(0)
+    options = {"img_size": sizes.side} if model.startswith("vit") else {}
+    module = timm.create_model(model, pretrained=False, num_classes=0, global_pool="", **options)
+    half = (0.5,) * 3
+    encoder = bench.wrap(module, name="stand-in", size=sizes.side, mean=half, std=half, features=_read)
+    return place(encoder, sizes.device)
+
+
+def _read(module: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    out = module.forward_features(x)
+    if out.ndim == 4:
+        return out.mean((2, 3)), out
+    side = round((out.shape[1] - 1) ** 0.5)
+    return out[:, 0], out[:, 1:].transpose(1, 2).unflatten(2, (side, side))
+
+
+def seconds(work: Callable[[], object], device: str) -> float:
+    """Seconds of `work`, with all that it set going on the device."""
+    wait = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
+    wait()
+    started = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - started
+
+
+def bare(encoder: Encoder, sizes: Sizes) -> float:
+    """Images a second of the network alone, best of the batch sizes."""
+    best = 0.0
+    for batch in sizes.batches:
+        x = torch.rand(batch, 3, sizes.side, sizes.side, device=sizes.device)
+        if sizes.device == "cuda":
+            x = x.contiguous(memory_format=torch.channels_last)
+        times = max(1, sizes.images // batch)
+
+        def forward(x: torch.Tensor = x, times: int = times) -> None:
+            half = torch.autocast(sizes.device, encoder.autocast, enabled=encoder.autocast is not None)
+            with torch.inference_mode(), half:
+                for _ in range(times):
+                    encoder.module.forward_features(x)
+
+        forward()
+        best = max(best, times * batch / seconds(forward, sizes.device))
+    return best
+
+
+def extraction(sizes: Sizes, folder: Path) -> Iterator[Line]:
+    """Global and dense features with the defaults, as a share of the bare pass."""
+    images = np.random.default_rng(0).integers(0, 256, (sizes.images, sizes.side, sizes.side, 3), dtype=np.uint8)
+    for name, model in NETWORKS.items():
+        encoder = network(model, sizes)
+        alone = bare(encoder, sizes)
+        for dense, aim in ((False, ">= .92"), (True, ">= .85")):
+            some = images[: len(images) // (1 + dense)]
+            extract(encoder, some[:8], dense=dense)
+            rate = len(some) / seconds(lambda e=encoder, s=some, d=dense: extract(e, s, dense=d), sizes.device)
+            kind = "dense" if dense else "global"
+            yield Line(
+                f"extraction, {kind}, {name}", f"{rate:,.0f} images/s ({rate / alone:.2f})", f"{alone:,.0f}", aim
+            )
+
+
+def suite_line(what: str, encoder: Encoder, spec: RunSpec, sizes: Sizes, aim: str) -> Line:
+    """A whole run beside what the bare pass would take for its images."""
+    started = time.perf_counter()
+    plan = session(spec)[1]
+    records = run_plan(encoder, plan, spec, lambda message, record: None, print)
+    wall = time.perf_counter() - started
+    failed = [r.reason for r in records if r.status == "failed"]
+    if failed:
+        raise SystemExit(f"{what}: {len(failed)} units failed: {failed[0]}")
+    images = sum(_images(plan, name) for name in plan.selected)
+    alone = images / bare(encoder, sizes)
+    return Line(what, f"{wall:.1f} s ({wall / alone:.2f} x); {timing(records, wall)}", f"{alone:.1f} s", aim)
+
+
+def _images(plan, name: str) -> int:
+    from bench.data.load import load_task
+
+    return sum(len(split) for split in load_task(plan.tasks[name], folder=plan.folders[name]).splits.values())
+
+
+def phantoms(sizes: Sizes, folder: Path) -> Iterator[Line]:
+    """Phantom tasks under all frozen protocols; on a CPU, the whole suite with two small networks."""
+    suite, only = ("phantom-v1", PHANTOMS) if sizes.scale == 1 else ("phantom-mini", ())
+    on_gpu = sizes.device.startswith("cuda")
+    for name, model in ({"ViT-B": NETWORKS["ViT-B"]} if on_gpu else TINY).items():
+        encoder = network(model, sizes)
+        spec = RunSpec("raw-pixels", suite, only=only, out=f"{folder}/{name}", device=sizes.device, cache=False)
+        _ = [_images(session(spec)[1], task) for task in session(spec)[1].selected]  # drawn before the clock starts
+        aim = "<= 4 s" if on_gpu else {"ViT-Ti": "<= 1.8 x", "ResNet-18": "<= 1.15 x"}[name]
+        yield suite_line(f"{suite}, {len(only) or 'all'} tasks, {name}", encoder, spec, sizes, aim)
+
+
+def standin(sizes: Sizes, folder: Path) -> Iterator[Line]:
+    """Sets of the shapes of official ones, under all frozen protocols."""
+    tasks, rng = folder / "tasks", np.random.default_rng(0)
+    tasks.mkdir()
+    shapes = {
+        "tissue": ("multi-class", 8, (165466, 23640, 47280), 28),
+        "chest": ("multi-label", 14, (78468, 11219, 22433), 28),
+        "dense": ("mask", 2, (800, 100, 100), 256),
+    }
+    for name, (target, k, counts, side) in shapes.items():
+        arrays = {}
+        for split, n in zip(("train", "val", "test"), counts, strict=True):
+            n = max(60, round(n * sizes.scale))
+            arrays[f"{split}_images"] = rng.integers(0, 256, (n, side, side), dtype=np.uint8)
+            shape = {"multi-class": (n,), "multi-label": (n, k), "mask": (n, side, side)}[target]
+            high = 2 if target == "multi-label" else k
+            arrays[f"{split}_label" if target == "mask" else f"{split}_labels"] = rng.integers(0, high, shape, np.uint8)
+        np.savez(tasks / f"{name}.npz", **arrays)
+        classes = str([f"class {i}" for i in range(k)]).replace("'", '"')
+        (tasks / f"{name}.toml").write_text(CARD.format(name=name, target=target, classes=classes))
+    encoder = network(NETWORKS["ViT-B"] if sizes.scale == 1 else TINY["ViT-Ti"], sizes)
+    for only, aim in ((("tissue", "chest"), "<= 1.3 x"), (("dense",), "")):
+        where = {"suite": None, "tasks": str(tasks), "only": only, "out": f"{folder}/{only[0]}"}
+        spec = RunSpec("raw-pixels", **where, device=sizes.device, cache=False)
+        yield suite_line(f"stand-in of {' + '.join(only)}", encoder, spec, sizes, aim)
+
+
+def trainer(sizes: Sizes, folder: Path) -> Iterator[Line]:
+    """Views a second of the trainer, and of its network alone on the same batches."""
+    for recipe, aim in (("tiny", ">= 60,000"), ("base", ">= .85")):
+        known = read_recipe(recipe)
+        changed = {"steps": sizes.steps, "evaluations": 1, "checkpoints": 1}
+        if sizes.scale < 1:
+            changed |= {"views_per_step": 8}
+        job = Job("simclr", known.model_copy(update=changed))
+        side, n = job.recipe.size, max(64, min(3000, round(3000 * sizes.scale)))
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8)
+        corpus = Corpus("noise", images, {"label": rng.integers(0, 3, n)}, "0" * 64)
+        rows = pretrain(job, corpus, folder / f"trained-{recipe}", device=sizes.device).rows
+        step = statistics.median(row["seconds"] for row in rows if "seconds" in row)
+        alone = _bare_step(job, corpus, sizes)
+        views = job.recipe.views_per_step
+        rate, best = views / step, views / alone
+        yield Line(f"trainer, {recipe} recipe", f"{rate:,.0f} views/s ({rate / best:.2f})", f"{best:,.0f}", aim)
+
+
+def _bare_step(job: Job, corpus: Corpus, sizes: Sizes) -> float:
+    """Seconds of the backbone's forward and backward pass and an AdamW step on a batch that lies there already."""
+    model = job.build(corpus).to(sizes.device)
+    optimiser = torch.optim.AdamW(model.backbone.parameters())
+    images = batch_of(job, corpus, 0, sizes.device).images
+    images = images.repeat(-(-job.recipe.views_per_step // len(images)), 1, 1, 1)[: job.recipe.views_per_step]
+    half = job.recipe.precision == "bfloat16" and sizes.device.startswith("cuda")
+
+    def step() -> None:
+        with torch.autocast(sizes.device, torch.bfloat16, enabled=half):
+            loss = model.backbone(images).float().square().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    step()
+    return statistics.median(seconds(step, sizes.device) for _ in range(min(10, sizes.steps)))
+
+
+PARTS = {"extraction": extraction, "phantoms": phantoms, "standin": standin, "trainer": trainer}
+
+PAGE = """# GPU
+
+Made by `python benchmarks/gpu.py --out docs/gpu.md` on {where}.
+
+| line | measured | bare pass of the same run | aim |
+|---|---|---|---|
+{rows}
+"""
+
+
+if __name__ == "__main__":
+    main()
