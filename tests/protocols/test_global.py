@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
@@ -89,7 +90,8 @@ def test_knn_scales_class_token_and_patch_mean_alike(task_of):
     loud = [np.hstack([v, 1000 * v[:, ::-1] ** 3]).astype(np.float32) for v in (x, query)]
     problem = problem_with(task_of("multi-class"), loud[0], y, loud[1])
     features = SimpleNamespace(pooling="cls+mean")
-    problem = replace(problem, encoder=SimpleNamespace(card=SimpleNamespace(features=features)))
+    encoder = SimpleNamespace(device=torch.device("cpu"), card=SimpleNamespace(features=features))
+    problem = replace(problem, encoder=encoder)
     got = next(KNN.predict(problem, [whole(problem)])).outputs["test"]
     a, b = (v.astype(np.float64) - loud[0].astype(np.float64).mean(0) for v in loud)
     a, b = (
