@@ -17,8 +17,9 @@ import numpy as np
 from scipy.stats import norm
 
 from bench import markers
+from bench.metrics.products import weighted_sums
 from bench.metrics.ranking import auroc
-from bench.metrics.resample import resample_counts, weighted_sums
+from bench.metrics.resample import resample_counts
 from bench.metrics.uncertainty import nest_seeds, seed_draws
 
 QUANTILES = [0.025, 0.975]

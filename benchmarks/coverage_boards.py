@@ -28,7 +28,8 @@ from bench.leaderboard.frame import COLUMNS, normalised
 from bench.leaderboard.recipes import FROZEN, RECIPES, Recipe
 from bench.leaderboard.standing import rank_range, tiers
 from bench.leaderboard.weights import Tasks, task_weights
-from bench.metrics.resample import percentile_interval, resample_counts, weighted_sums
+from bench.metrics.products import weighted_sums
+from bench.metrics.resample import percentile_interval, resample_counts
 from bench.metrics.uncertainty import nest_seeds, paired_difference, seed_draws
 
 CASES, SEEDS, REPLICATES = 150, 5, 500

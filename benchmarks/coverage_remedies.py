@@ -21,8 +21,8 @@ from coverage import chunks, counts_for
 from scipy.stats import norm, rankdata, t
 
 from bench import markers
+from bench.metrics.products import weighted_sums
 from bench.metrics.ranking import auroc
-from bench.metrics.resample import weighted_sums
 from bench.metrics.uncertainty import nest_seeds, seed_draws
 
 KINDS = ("percentile, as used", "BCa", "widened percentile", "t interval")

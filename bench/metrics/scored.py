@@ -32,9 +32,10 @@ def score(
 ) -> dict[str, Interval]:
     """Every metric that fits the task, with its 95 % interval; a metric that is undefined is left out.
 
-    output: as in `bench.protocols.base.Prediction.outputs`. resamples: counts (B, n) from `resample_counts`,
-    also as a tensor on the device that is to compute, or None for point values without intervals; so are those of a single patient. temperature: fitted on validation
-    predictions (`bench.metrics.calibration.fit_temperature`); without it only `ece_unscaled` is reported, no `ece`.
+    output: as in `bench.protocols.base.Prediction.outputs`. resamples: counts (B, n) from `resample_counts`, also as a
+    tensor on the device that is to compute, or None for point values without intervals; so are those of a single
+    patient. temperature: fitted on validation predictions (`bench.metrics.calibration.fit_temperature`); without it
+    only `ece_unscaled` is reported, no `ece`.
     scoring: the version of the set of metrics that is computed. A stratum stands in brackets: "lesion_recall[0.5-2%]".
     Raises DataError for outputs that are not predictions of this task (shape, NaN, probabilities outside [0, 1],
     unknown classes).
