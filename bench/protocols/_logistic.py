@@ -155,7 +155,7 @@ def _principal(x: Tensor) -> tuple[Tensor, Tensor]:
         within = x @ span
         axes = span @ torch.linalg.eigh(within.T @ within).eigenvectors
     else:
-        axes = torch.linalg.eigh(x.T @ x).eigenvectors
+        axes = torch.linalg.eigh(x.T @ x).eigenvectors.contiguous()  # the layout decides the last bits of `rows`
     rows = torch.ones(1 + axes.shape[1], n, dtype=x.dtype)
     torch.mm(axes.T, x.T, out=rows[1:])
     return axes, rows
