@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import timm
@@ -234,7 +234,7 @@ def trainer(sizes: Sizes, folder: Path) -> Iterator[Line]:
         images = rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8)
         corpus = Corpus("noise", images, {"label": rng.integers(0, 3, n)}, "0" * 64)
         rows = pretrain(job, corpus, folder / f"trained-{recipe}", device=sizes.device).rows
-        step = statistics.median(row["seconds"] for row in rows if "seconds" in row)
+        step = median(row["seconds"] for row in rows if "seconds" in row)
         alone = _bare_step(job, corpus, sizes)
         views = job.recipe.views_per_step
         rate, best = views / step, views / alone
@@ -257,7 +257,7 @@ def _bare_step(job: Job, corpus: Corpus, sizes: Sizes) -> float:
         optimiser.step()
 
     step()
-    return statistics.median(seconds(step, sizes.device) for _ in range(min(10, sizes.steps)))
+    return median(seconds(step, sizes.device) for _ in range(min(10, sizes.steps)))
 
 
 PARTS = {"extraction": extraction, "phantoms": phantoms, "standin": standin, "trainer": trainer}

@@ -1,6 +1,6 @@
 """What the bootstrap of one unit costs on one core, at the shape of TissueMNIST's test split.
 
-    OMP_NUM_THREADS=1 python benchmarks/statistics.py [--cases 47280] [--classes 8] [--replicates 2000] [--device cpu]
+    OMP_NUM_THREADS=1 python benchmarks/unit_statistics.py [--device cpu] [--cases 47280] [--classes 8] [--replicates N]
 
 Prints the seconds of the draws, which are made once a task, and of the metrics of one unit by name: wall time, and
 that of the processor, which other programs on the machine change less. Scores are random, since cost does not depend
