@@ -19,6 +19,7 @@ from bench.runs.kept import kept_plan
 from bench.runs.plan import Plan, make_plan, plan_of
 from bench.submissions.compact import compact as make_compact
 from bench.submissions.compact import keep_only
+from bench.submissions.folder import result_folders
 from bench.submissions.intake import MAX_BYTES
 
 
@@ -49,7 +50,7 @@ def bundle(
     with_weights: bool = False,
     compact: bool = False,
 ) -> Bundle:
-    """Gather sealed runs of an encoder into `out`/<encoder>. All or nothing.
+    """Gather sealed runs of an encoder into `out`/<encoder>. All or nothing; other suites that are there stay.
 
     suites: the runs to send; may be left out where there is one of a shipped suite. One of one's own is sent only when
     it is named. compact: pack the records, and keep of the predictions what boards and rescoring need
@@ -82,8 +83,10 @@ def bundle(
                 shutil.copyfile(source / extra, partial / extra)
         for run in (p for p in partial.iterdir() if compact and p.is_dir()):
             make_compact(run, plans[run.name])
+        kept = _keep_others(card, target, partial)
         _bounded(partial, compact)
         weights = with_weights and _copy_weights(card, source, partial)
+        weights = weights or (bool(kept) and _copy_weights(card, target, partial))
         if compact and not weights and card.source.get("weights"):
             raise SubmissionError("a compact submission carries its weights", where=card.name, fix="add --with-weights")
         size = sum(p.stat().st_size for p in partial.rglob("*") if p.is_file())
@@ -93,7 +96,7 @@ def bundle(
         shutil.rmtree(partial, ignore_errors=True)
     own = {name: tuple(plan.tasks) for name, plan in plans.items() if name not in suite_names()}
     kept_back = tuple(name for name in finished if name not in plans)
-    return Bundle(card, target, tuple(plans), own, kept_back, n_records, size, weights)
+    return Bundle(card, target, (*plans, *kept), own, kept_back, n_records, size, weights)
 
 
 def _chosen(finished: Mapping[str, Path], suites: Sequence[str], where: Path) -> list[str]:
@@ -155,6 +158,20 @@ def _copy_run(card: EncoderCard, run: Path, plan: Plan, target: Path) -> int:
         (target / PROBES).mkdir(exist_ok=True)
         shutil.copyfile(path, target / PROBES / path.name)
     return len(records)
+
+
+def _keep_others(card: EncoderCard, target: Path, partial: Path) -> list[str]:
+    """Keep the other suites of a submission that is there already; returns their names.
+
+    Raises SubmissionError where they were made with another version of the card: they would be lost.
+    """
+    others = [f for f in (result_folders(target) if target.is_dir() else []) if not (partial / f.name).exists()]
+    if others and read_card(target).sha256 != card.sha256:
+        what = f"holds results on {', '.join(f.name for f in others)} of another version of the card"
+        raise SubmissionError(what, where=target, fix="move that folder away, or send these suites again too")
+    for folder in others:
+        shutil.copytree(folder, partial / folder.name)
+    return [folder.name for folder in others]
 
 
 def _copy_weights(card: EncoderCard, source: Path, target: Path) -> bool:

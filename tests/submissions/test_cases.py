@@ -135,3 +135,17 @@ def test_the_limit_is_looked_at_after_compaction(work, tmp_path, monkeypatch):
     with pytest.raises(SubmissionError, match="--compact"):
         bundle(CARD, work / "runs", tmp_path / "whole", ["own"])
     assert bundle(CARD, work / "runs", tmp_path / "small", ["own"], compact=True).size == sizes[0]
+
+
+def test_other_suites_of_a_submission_stay_and_are_not_lost_to_another_card(work, tmp_path):
+    out = tmp_path / "out"
+    first = bundle(CARD, work / "runs", out, ["own"]).folder
+    (first / "own").rename(first / "other")
+    made = bundle(CARD, work / "runs", out, ["own"], compact=True)
+    assert made.suites == ("own", "other")
+    assert (out / "raw-pixels" / "other" / "records.jsonl").is_file()
+    card = out / "raw-pixels" / "encoder.toml"
+    card.write_text(card.read_text().replace('version = "1"', 'version = "0"'))
+    with pytest.raises(SubmissionError, match="on other of another version of the card"):
+        bundle(CARD, work / "runs", out, ["own"])
+    assert (out / "raw-pixels" / "other" / "records.jsonl").is_file()
