@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -22,10 +23,18 @@ class Withdrawal(Strict):
     date: date
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
 
+    def covers(self, encoder: str, version: str) -> bool:
+        """Whether results of this version are meant, however it is written: "1", "1.0" and "v1" are one version."""
+        return encoder == self.encoder and _plain(version) == _plain(self.version)
+
     @property
     def text(self) -> str:
         """The reason with its date, as the change log tells it."""
         return f"{self.reason} ({self.date.isoformat()})"
+
+
+def _plain(version: str) -> str:
+    return re.sub(r"(\.0+)+$", "", re.sub(r"\b0+(?=\d)", "", version.strip().casefold().removeprefix("v")))
 
 
 class Withdrawals(Strict):

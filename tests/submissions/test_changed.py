@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from bench.errors import SubmissionError
-from bench.submissions.badge import badge_of, contents_sha256
-from bench.submissions.changed import changed
+from bench.submissions.changed import changed, deleted
 
 
 @pytest.fixture
@@ -20,17 +20,9 @@ def roots(tmp_path: Path) -> tuple[Path, Path]:
     for name in ("first", "second"):
         (base / name).mkdir(parents=True)
         (base / name / "encoder.toml").write_text(f"name = '{name}'\n")
-    write_forged_badge(base / "first")
+    (base / "badges.jsonl").write_text("{}\n")
+    (base / "withdrawn.toml").write_text("schema = 1\n")
     return base, Path(shutil.copytree(base, tmp_path / "incoming"))
-
-
-def write_forged_badge(folder: Path) -> None:
-    """A badge that states the right hash: anybody can compute it."""
-    badge = {
-        "schema_version": 1, "badge": "reproduced", "contents_sha256": contents_sha256(folder),
-        "verified": "2026-01-01", "medssl": "0.1.0", "units": 10, "tolerance": 0.005, "largest_difference": 0.0,
-    }  # fmt: skip
-    (folder / "badge.json").write_text(json.dumps(badge))
 
 
 def test_new_and_edited_folders_are_named(roots) -> None:
@@ -42,19 +34,46 @@ def test_new_and_edited_folders_are_named(roots) -> None:
     assert changed(base, incoming) == ["second", "third"]
 
 
-def test_an_author_cannot_bring_a_badge(roots) -> None:
+def test_what_is_deleted_is_told(roots) -> None:
     base, incoming = roots
-    write_forged_badge(incoming / "second")
-    assert badge_of(incoming / "second") == "reproduced"
-    with pytest.raises(SubmissionError, match="badge of its own"):
+    assert deleted(base, incoming) == []
+    shutil.rmtree(incoming / "first")
+    (base / "second" / "weights.pt").write_text("x")
+    assert deleted(base, incoming) == ["first/", "second/weights.pt"]
+    command = [sys.executable, "-m", "bench.submissions.changed", str(base), str(incoming)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines() == ["Deletes first/", "Deletes second/weights.pt"]
+    assert (done.returncode, done.stdout) == (0, "second\n")
+
+
+@pytest.mark.parametrize("name", ["badges.jsonl", "withdrawn.toml"])
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_text("mine"), lambda path: link(path)])
+def test_verdicts_and_withdrawals_are_the_maintainers(roots, name: str, change) -> None:
+    base, incoming = roots
+    change(incoming / name)
+    with pytest.raises(SubmissionError, match="changed or deleted"):
         changed(base, incoming)
 
 
-def test_an_edited_folder_keeps_its_old_badge_which_no_longer_holds(roots) -> None:
+def link(path: Path) -> None:
+    """The same bytes, by way of a link."""
+    path.rename(path.with_suffix(".old"))
+    path.symlink_to(path.with_suffix(".old"))
+
+
+def test_an_author_cannot_bring_a_badge(roots) -> None:
     base, incoming = roots
-    (incoming / "first" / "encoder.toml").write_text("name = 'better'\n")
-    assert changed(base, incoming) == ["first"]
-    assert badge_of(incoming / "first") == "declared"
+    (incoming / "second" / "badge.json").write_text("{}")
+    with pytest.raises(SubmissionError, match=r"badge\.json"):
+        changed(base, incoming)
+
+
+@pytest.mark.parametrize("name", ["con", "nul", "aux.v1", "com1", "a."])
+def test_names_that_break_a_checkout_on_windows_are_refused(roots, name: str) -> None:
+    base, incoming = roots
+    shutil.copytree(base / "second", incoming / name)
+    with pytest.raises(SubmissionError, match="Windows"):
+        changed(base, incoming)
 
 
 @pytest.mark.parametrize("name", ["Upper", "-rf", "a b", "x\nfirst", "o\N{CYRILLIC SMALL LETTER O}", "x" * 70])

@@ -77,7 +77,8 @@ const github = {
   rest: { pulls: { list: 'list', listFiles: 'files' },
           issues: { createComment: said => console.log(JSON.stringify(said)) } },
   paginate: async what => what === 'list'
-    ? [{ number: 7, head: { sha: SHA } }, { number: 8, head: { sha: 'other' } }] : [{ filename: FILE }] };
+    ? [{ number: 7, head: { sha: SHA } }, { number: 8, head: { sha: 'other' } }]
+    : [{ filename: FILE, status: STATUS }] };
 (async () => { SCRIPT })();
 """
 
@@ -88,9 +89,16 @@ def node() -> str:
     return str(driver.compute_driver_executable()[0])
 
 
-def commented(folder: Path, *, sha: str = "abc", file: str = "submissions/a/encoder.toml") -> dict[str, Any]:
+def commented(
+    folder: Path, *, sha: str = "abc", file: str = "submissions/a/encoder.toml", status: str = "added"
+) -> dict[str, Any]:
     """What the script comments with on the reports in `folder`/report, with GitHub played by a few lines."""
-    code = HARNESS.replace("SHA", json.dumps(sha)).replace("FILE", json.dumps(file)).replace("SCRIPT", script())
+    code = (
+        HARNESS.replace("SHA", json.dumps(sha))
+        .replace("FILE", json.dumps(file))
+        .replace("STATUS", json.dumps(status))
+        .replace("SCRIPT", script())
+    )
     (folder / "comment.cjs").write_text(code)
     done = subprocess.run(
         [node(), "comment.cjs"],
@@ -131,6 +139,23 @@ def test_a_pull_request_that_changes_the_workflow_is_named(report: Path) -> None
     ):
         assert commented(report, file=file)["body"].startswith("Caution: 1 files outside")
     assert "Caution" not in commented(report, file="submissions/mine/encoder.toml")["body"]
+
+
+def test_a_pull_request_that_deletes_is_named(report: Path) -> None:
+    said = commented(report, file="submissions/other/encoder.toml", status="removed")
+    assert said["body"].startswith("Caution: it deletes 1 files below `submissions/`.")
+    assert "deletes" not in commented(report)["body"]
+
+
+def test_actions_are_pinned_to_a_commit() -> None:
+    used = [s["uses"] for path in FOLDER.glob("*.yml") for s in steps(path.name) if "uses" in s]
+    assert len(used) > 10
+    assert [u for u in used if not re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", u)] == []
+
+
+def test_every_workflow_begins_with_reading_alone() -> None:
+    for path in FOLDER.glob("*.yml"):
+        assert workflow(path.name)["permissions"] in ({}, {"contents": "read"}), path.name
 
 
 def test_a_commit_no_open_pull_request_is_at_gets_no_comment(report: Path) -> None:
