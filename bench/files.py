@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import io
 import json
 import lzma
 import os
+import shutil
 import struct
+import sys
 import tempfile
 import tokenize
 import zipfile
@@ -31,6 +34,8 @@ RuntimeError: encrypted, or a method not known. MemoryError: a dictionary of gig
 array that breaks off."""
 
 
+_HERE, _SWAP = -100, 2
+"""AT_FDCWD and RENAME_EXCHANGE of renameat2(2)."""
 PARTIAL = ".partial"
 """How the name of a file ends that is not yet whole."""
 
@@ -86,6 +91,28 @@ def write_atomic(path: Path, data: bytes | str, *, through: Path | None = None) 
             Path(temporary).unlink(missing_ok=True)
         fix = "free some space and run the same command again" if error.errno == 28 else "choose another folder"
         raise RunError(f"cannot be written: {error.strerror}", where=path, fix=fix) from None
+
+
+def exchange(fresh: Path, place: Path) -> None:
+    """Put the folder `fresh` in the place of `place`; a kill at any instant leaves one of the two there, whole.
+
+    Where the system cannot swap two names at once (Linux can) there is an instant without. Raises OSError.
+    """
+    if not place.exists():
+        os.rename(fresh, place)
+    elif _swapped(fresh, place):
+        shutil.rmtree(fresh, ignore_errors=True)
+    else:
+        aside = fresh.with_name(f"{fresh.name}.old")
+        os.rename(place, aside)
+        os.rename(fresh, place)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _swapped(a: Path, b: Path) -> bool:
+    """Swap two names in one step, with renameat2 of Linux; False where there is no such call."""
+    call = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    return call is not None and call(_HERE, os.fsencode(a), _HERE, os.fsencode(b), _SWAP) == 0
 
 
 def remove_leftovers(folder: Path) -> None:

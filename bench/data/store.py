@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from filelock import FileLock, Timeout
 from bench.data.conform import Conformity
 from bench.data.dataset import Split, TaskSource, arrays_of, digests_of
 from bench.data.findings import Finding, findings_of
+from bench.data.intact import damage
 from bench.data.task import Task
 from bench.errors import RunError
 from bench.files import canonical_json, sha256_arrays, sha256_text
@@ -56,7 +58,7 @@ def key_of(task: Task, source: TaskSource, identity: str) -> str:
 
 
 def open_entry(key: str) -> Entry | None:
-    """The entry called `key`, or None when it is absent or damaged (a file missing, or of another size)."""
+    """The entry called `key`, or None when it is absent or damaged, which is then said (bench.data.intact)."""
     folder = home() / "store" / key
     try:
         about = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
@@ -64,9 +66,13 @@ def open_entry(key: str) -> Entry | None:
             return None
         splits = {name: _open_split(folder, name, about["files"]) for name in about["splits"]}
         findings = tuple(Finding(**found) for found in about["findings"])
-        return Entry(folder, splits, about["sha256"], findings, about.get("digests", {}))
+        entry = Entry(folder, splits, about["sha256"], findings, about.get("digests", {}))
+        found = damage(folder, about["files"], lambda: is_intact(entry))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    if found:
+        warnings.warn(f"{folder}: the prepared copy is damaged ({found}); it is made anew", stacklevel=2)
+    return None if found else entry
 
 
 def is_intact(entry: Entry) -> bool:

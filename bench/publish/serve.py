@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from bench.errors import RunError, UserError
 from bench.leaderboard.collect import default_roots
@@ -16,6 +18,7 @@ from bench.publish.site import build_from
 
 PERIOD = 1.0
 """Seconds between looks at the files."""
+HOSTS = ("127.0.0.1", "localhost", "[::1]")
 RELOAD = b'<script src="/reload.js"></script></body>'
 SCRIPT = b"""let seen = null;
 setInterval(async () => {
@@ -34,6 +37,19 @@ class Handler(SimpleHTTPRequestHandler):
     def __init__(self, *args: Any, version: list[int], **kwargs: Any) -> None:
         self.version = version
         super().__init__(*args, **kwargs)
+
+    def parse_request(self) -> bool:
+        """Refuse a request that names another host (a page elsewhere could make a browser ask for unpublished results),
+        and a path that no file can have."""
+        if not super().parse_request():
+            return False
+        if re.sub(r":\d+$", "", self.headers.get("Host", "")) not in HOSTS:
+            self.send_error(403, "Serves this machine alone")
+            return False
+        if "\0" in unquote(self.path):
+            self.send_error(400, "No such path")
+            return False
+        return True
 
     def do_GET(self) -> None:
         """Answer a request."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +16,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench.discover import members
 from bench.errors import RunError
-from bench.files import canonical_json
+from bench.files import canonical_json, exchange
 from bench.locate import shipped
 from bench.publish import svg, text
 from bench.publish.model import BOARD_TITLES, Estimate, SiteView
 from bench.words import SIZES, size_class
 
 MARKER = "site.json"
+PART = "being-built"
+GROWING = 3600.0
+"""Seconds after its last new file or folder for which another build may still be writing a site."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'"
@@ -84,27 +89,47 @@ def write_site(view: SiteView, out: Path, *, files: Mapping[str, bytes] | None =
     """Write every page of `view` to `out`, replacing an earlier site there; returns the number of pages.
 
     files: address within the site -> bytes beside the pages (records, pictures). The folder appears whole or not at
-    all. Raises RunError when `out` is a folder that holds something else than a site.
+    all; where `out` is a link, the one it leads to. Raises RunError when `out` is a folder that holds something else
+    than a site, and when the disk does not take it.
     """
+    out = out.resolve()
     _refuse_foreign(out)
+    try:
+        return _write(view, out, files or {})
+    except OSError as error:
+        fix = "free some space and build again" if error.errno == errno.ENOSPC else "choose another --out"
+        raise RunError(f"the site cannot be written: {error.strerror}", where=out, fix=fix) from None
+
+
+def _write(view: SiteView, out: Path, files: Mapping[str, bytes]) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    sweep(out)
+    partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=_prefix(out)))
     try:
         site = Site(view, partial)
         _copy_assets(partial)
-        for address, data in sorted((files or {}).items()):
+        for address, data in sorted(files.items()):
             site.file(address, data)
         for page in site.pages:
             page.write(site)
         site.json(MARKER, {"made_by": f"medssl {view.version}", "data": view.fingerprint, "date": view.date})
         partial.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
+        exchange(partial, out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return len(site.addresses)
+
+
+def _prefix(out: Path) -> str:
+    return f".{out.name}-{PART}."
+
+
+def sweep(out: Path) -> None:
+    """Remove what builds of `out` that were killed have left beside it, unless it is young enough to be growing."""
+    for left in out.parent.glob(f"{_prefix(out)}*"):
+        if time.time() - left.stat().st_mtime > GROWING:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _refuse_foreign(out: Path) -> None:

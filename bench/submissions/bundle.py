@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from shlex import quote
 from bench.data.task import suite_names
 from bench.discover import pick
 from bench.encoders.card import EncoderCard, read_card
-from bench.errors import SubmissionError
-from bench.files import npz_names, write_atomic
+from bench.errors import RunError, SubmissionError
+from bench.files import exchange, npz_names, write_atomic
 from bench.identity import made_with
 from bench.runs.journal import PROBES, read_outputs, read_records
 from bench.runs.kept import kept_plan
@@ -74,8 +75,8 @@ def bundle(
     plans = {run.name: plan_of_run(run) for run in runs}
     target, partial = out / card.name, out / f".{card.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
+        partial.mkdir(parents=True)
         n_records = sum(_copy_run(card, run, plans[run.name], partial / run.name) for run in runs)
         shutil.copyfile(source / "encoder.toml" if card_path.is_dir() else card_path, partial / "encoder.toml")
         for extra in ("training.json", "README.md"):
@@ -90,8 +91,10 @@ def bundle(
         if compact and not weights and card.source.get("weights"):
             raise SubmissionError("a compact submission carries its weights", where=card.name, fix="add --with-weights")
         size = sum(p.stat().st_size for p in partial.rglob("*") if p.is_file())
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+        exchange(partial, target)
+    except OSError as error:
+        fix = "free some space and submit again" if error.errno == errno.ENOSPC else "choose another --out"
+        raise RunError(f"cannot be written: {error.strerror or error}", where=out, fix=fix) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     own = {name: tuple(plan.tasks) for name, plan in plans.items() if name not in suite_names()}
