@@ -6,13 +6,15 @@ An unknown key is an error that names the key and the nearest valid one.
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
+import unicodedata
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bench.errors import CardError
+from bench.errors import CardError, SubmissionError
 
 MAX_CARD_BYTES = 256 * 1024
 MAX_NESTING = 32
@@ -28,6 +30,34 @@ SPOKEN = {
 """What the patterns of the schemas mean."""
 
 M = TypeVar("M", bound="Strict")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+"""Unicode categories of what prints as nothing, or turns and hides what stands beside it."""
+
+
+def plain(text: str) -> str:
+    """`text`, where all of it can be seen (line breaks and tabs may stand in it). Raises ValueError naming what cannot.
+
+    Control characters act on terminals; marks of direction and of no width make text read as what it is not.
+    """
+    if text.isprintable():  # the fast way
+        return text
+    if unseen := next((c for c in text if c not in "\n\t" and unicodedata.category(c) in _UNSEEN), None):
+        raise ValueError(f"holds the invisible character U+{ord(unseen):04X}")
+    return text
+
+
+def made_plain(text: str) -> str:
+    """`text` with a "?" for each character that cannot be seen: for messages that are kept as they came."""
+    if text.isprintable():
+        return text
+    return "".join("?" if c not in "\n\t" and unicodedata.category(c) in _UNSEEN else c for c in text)
+
+
+def one_line(text: str) -> str:
+    """`plain` text without line breaks and tabs. Raises ValueError."""
+    if any(c in "\n\t" for c in text):
+        raise ValueError("holds a line break or a tab")
+    return plain(text)
 
 
 class Strict(BaseModel):
@@ -76,6 +106,26 @@ def parse_toml(text: str, *, where: object) -> dict[str, Any]:
     if values is None or _deeper_than(values, MAX_NESTING):
         raise CardError(f"is nested deeper than {MAX_NESTING} levels", where=where)
     return values
+
+
+def parse_json(text: str, *, where: object) -> Any:
+    """Parse JSON text; a key that is given twice, NaN and infinity are refused. Raises SubmissionError."""
+    try:
+        return json.loads(text, parse_constant=_no_number, object_pairs_hook=_no_key_twice)
+    except (ValueError, RecursionError) as error:
+        raise SubmissionError(f"is not valid JSON: {str(error)[:200]}", where=where) from None
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not a number a record may hold")
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(n for n in names if names.count(n) > 1)[:60]!r} is given twice")
+    return found
 
 
 def _deeper_than(value: Any, limit: int) -> bool:

@@ -103,9 +103,9 @@ def export(file: Path, encoder: str | None, tasks: Path | None, root: Path) -> N
     from bench.cli._print import say_left_out
     from bench.errors import UserError
     from bench.leaderboard.collect import collect
+    from bench.leaderboard.frame import csv_text
 
-    writers = {".csv": pd.DataFrame.to_csv, ".parquet": pd.DataFrame.to_parquet}
-    if file.suffix not in {*writers, ".jsonl"}:
+    if file.suffix not in (".csv", ".parquet", ".jsonl"):
         raise UserError(f"unknown ending {file.suffix!r}", where=file, fix="use .csv, .parquet or .jsonl")
     found = collect([], local=[root], tasks=tasks)
     say_left_out(found.left_out, {name: c.left_out for name, c in found.items()})
@@ -117,8 +117,10 @@ def export(file: Path, encoder: str | None, tasks: Path | None, root: Path) -> N
         table = table[table["encoder"] == encoder]
     if file.suffix == ".jsonl":
         table.to_json(file, orient="records", lines=True)
+    elif file.suffix == ".csv":
+        file.write_text(csv_text(table), encoding="utf-8")
     else:
-        writers[file.suffix](table, file, index=False)
+        table.to_parquet(file, index=False)
     click.echo(f"{file}: {len(table)} rows")
 
 

@@ -18,8 +18,15 @@ MAX_CONFIG_BYTES = 1 << 20
 MAX_LAYERS = 1024
 POOLER = 20_000_000
 """Parameters that may be missing from a file: a pooler nobody uses."""
-FORBIDDEN = ("auto_map", "quantization_config", "custom_pipelines", "_attn_implementation", "attn_implementation")
-"""Config keys that lead to code or kernels outside the transformers library."""
+FORBIDDEN = (
+    "auto_map",
+    "quantization_config",
+    "custom_pipelines",
+    "transformers_weights",
+    "_attn_implementation",
+    "attn_implementation",
+)
+"""Config keys that lead to code or kernels outside the transformers library, or to other weights than the pinned."""
 
 
 def check_config(path: Path, where: str) -> None:
@@ -33,7 +40,9 @@ def check_config(path: Path, where: str) -> None:
     if not isinstance(config, dict) or "model_type" not in config:
         raise EncoderError(f"{CONFIG} names no 'model_type'", where=where)
     if found := _forbidden(config):
-        raise EncoderError(f"{CONFIG} asks for code from elsewhere ({found!r})", where=where, fix=f"remove {found!r}")
+        raise EncoderError(
+            f"{CONFIG} asks for code from elsewhere, or other weights ({found!r})", where=where, fix=f"remove {found!r}"
+        )
     if deep := _too_deep(config):
         raise EncoderError(f"{CONFIG}: {deep!r} is over the limit of {MAX_LAYERS} layers", where=where)
     if (path.parent / "adapter_config.json").exists():

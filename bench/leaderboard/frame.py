@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
@@ -71,6 +72,18 @@ def normalised(value: Value, chance: Value | float) -> Value:
     (0.5, -0.25)
     """
     return (value - chance) / (1.0 - chance)
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A table as CSV; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    safe = frame.rename(columns=_no_formula)
+    for name in safe.columns[[not is_numeric_dtype(kind) for kind in safe.dtypes]]:
+        safe[name] = safe[name].map(_no_formula, na_action="ignore")
+    return safe.to_csv(index=False, lineterminator="\n")
+
+
+def _no_formula(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value[:1] in set("=+-@\t\r") else value
 
 
 def to_frame(

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.leaderboard.frame import csv_text
 from bench.leaderboard.recipes import AGGREGATION
 from bench.publish.model import BoardView, SiteView, SuiteView
 from bench.publish.writer import Site
@@ -152,7 +153,7 @@ def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFr
 
 def write_table(site: Site, stem: str, frame: pd.DataFrame, *, latex: bool = False) -> None:
     """`stem`.csv, .json and .parquet (and .tex): full precision, the same bytes for the same table."""
-    site.file(f"{stem}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    site.file(f"{stem}.csv", csv_text(frame))
     site.file(f"{stem}.json", frame.to_json(orient="records", double_precision=15, force_ascii=False))
     site.file(f"{stem}.parquet", parquet(frame))
     if latex:

@@ -36,8 +36,9 @@ from bench.runs.records import MAX_RECORD_BYTES, Record
 RECORDS = ("records.jsonl", "records.jsonl.bz2")
 SUPERSEDED = "superseded.jsonl"
 PROBES = "probes"
-MAX_RECORDS_BYTES = 256 * 1024**2
-"""Of a file of records, unpacked."""
+MAX_RECORDS_BYTES = 64 * 1024**2
+MAX_RECORDS = 20_000
+"""Of a file of records, unpacked: the largest suite has 3,328 of 3 kB."""
 
 
 class Journal:
@@ -247,11 +248,12 @@ def records_file(folder: Path) -> Path | None:
 
 def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
     """Lines of bounded length, as text, of a file of bounded (unpacked) length. Raises SubmissionError."""
-    total = 0
+    total = count = 0
     while line := file.readline(MAX_RECORD_BYTES + 1):
-        total += len(line)
-        if total > MAX_RECORDS_BYTES:
-            raise SubmissionError(f"unpacks to more than {MAX_RECORDS_BYTES:,} bytes", where=path)
+        total, count = total + len(line), count + 1
+        if total > MAX_RECORDS_BYTES or count > MAX_RECORDS:
+            what = f"unpacks to more than {MAX_RECORDS_BYTES:,} bytes or {MAX_RECORDS:,} records"
+            raise SubmissionError(what, where=path)
         if len(line) > MAX_RECORD_BYTES:
             raise SubmissionError(f"a record is over the limit of {MAX_RECORD_BYTES:,} bytes", where=path)
         try:

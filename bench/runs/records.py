@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-import json
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from bench.encoders.card import Line, Name, Prose, Sha256
+from bench.encoders.card import Line, Name, Sha256
 from bench.errors import SubmissionError
 from bench.files import canonical_json
 from bench.identity import Identity
 from bench.metrics import Scoring
-from bench.strict import Strict
+from bench.strict import Strict, made_plain, parse_json
 
 MAX_RECORD_BYTES = 256 * 1024
+EARLIEST, LATEST = 2000, 2100
+"""Years a record may be of. One of a day that is not over yet makes no site newer than today (bench.publish)."""
+
+Score = Annotated[float, Field(ge=-1e6, le=1e6)]
+"""A metric: shares, coefficients, and distances in pixels."""
+Chosen = Annotated[float, Field(ge=-1e12, le=1e12)] | Annotated[int, Field(ge=-(10**12), le=10**12)]
+Told = Annotated[str, StringConstraints(max_length=4000), AfterValidator(made_plain)]
+"""A message of a program, or a command, as it came, less what cannot be seen."""
+
+
+def utc(text: str) -> str:
+    """`text`, where it is a date and time as ISO 8601 has it, between EARLIEST and LATEST. Raises ValueError."""
+    if not EARLIEST <= datetime.fromisoformat(text).year <= LATEST:
+        raise ValueError(f"is not between {EARLIEST} and {LATEST}")
+    return text
 
 
 class Interval(Strict):
     """A metric with its 95 % bootstrap interval; `low` and `high` are None where none is computed."""
 
-    value: float
-    low: float | None = None
-    high: float | None = None
+    value: Score
+    low: Score | None = None
+    high: Score | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if (self.low is None) != (self.high is None) or (self.low is not None and self.low > self.high):
+            raise ValueError("has no lower end below its upper one")
+        return self
 
 
 class Unit(Strict):
@@ -43,27 +64,27 @@ class Unit(Strict):
 class Cost(Strict):
     """What the unit cost. Seconds and memory are the only parts of a record that differ between equal runs."""
 
-    seconds: dict[str, float] = {}
+    seconds: Annotated[dict[Line, Annotated[float, Field(ge=0, le=1e8)]], Field(max_length=20)] = {}
     """By stage: "extract", "solve", "score". Extraction is shared by the units of one encoder x task."""
-    peak_memory_mb: float | None = None
-    parameters: int = 0
-    flops_per_image: int | None = None
+    peak_memory_mb: Annotated[float, Field(ge=0, le=1e8)] | None = None
+    parameters: Annotated[int, Field(ge=0, le=10**13)] = 0
+    flops_per_image: Annotated[int, Field(ge=0, le=10**18)] | None = None
     """Forward multiply-adds times two, at the encoder's input size; None where not countable."""
 
 
 class Provenance(Strict):
     """Who made the record, with what, when."""
 
-    command: Prose
-    created: Line
+    command: Told
+    created: Annotated[Line, AfterValidator(utc)]
     """UTC time, ISO 8601."""
     medssl: Line
     python: Line
-    packages: dict[str, str]
+    packages: Annotated[dict[Line, Line], Field(max_length=200)]
     platform: Line
     device: Line
     precision: Line
-    threads: int
+    threads: Annotated[int, Field(ge=0, le=10**5)]
     suite: Line
     suite_fingerprint: Sha256
     checksum_override: bool = False
@@ -75,7 +96,7 @@ class Record(Strict):
 
     schema_: Annotated[Literal[1], Field(alias="schema")] = 1
     status: Literal["done", "refused", "failed"]
-    reason: Prose = ""
+    reason: Told = ""
     encoder: Name
     encoder_version: Line
     card_sha256: Sha256
@@ -85,14 +106,14 @@ class Record(Strict):
     protocol_sha256: Sha256
     scoring: Scoring = 1
     """Version of the set of metrics (`bench.metrics.SCORING`) that scored it; the first records do not state theirs."""
-    n_labels: int
+    n_labels: Annotated[int, Field(ge=0, le=10**10)]
     """Labelled training images used."""
     metric: Line
     """Name of the primary metric."""
-    metrics: dict[str, dict[str, Interval]] = {}
+    metrics: Annotated[dict[Line, Annotated[dict[Line, Interval], Field(max_length=500)]], Field(max_length=100)] = {}
     """Test split name -> metric name -> value with interval."""
-    chosen: dict[str, float | int | str] = {}
-    warnings: list[Prose] = []
+    chosen: Annotated[dict[Line, Chosen | Line], Field(max_length=50)] = {}
+    warnings: Annotated[list[Told], Field(max_length=200)] = []
     predictions: Line | None = None
     """Relative path of the npz with the predictions."""
     predictions_sha256: Sha256 | None = None
@@ -115,11 +136,7 @@ class Record(Strict):
         """Inverse of `to_json`. Raises SubmissionError for oversized or malformed JSON, CardError for the schema."""
         if len(text) > MAX_RECORD_BYTES:
             raise SubmissionError(f"a record of {len(text):,} characters is over the limit", where=where)
-        try:
-            values = json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise SubmissionError(f"is not valid JSON: {str(error)[:200]}", where=where) from None
-        return cls.parse(values, where=where)
+        return cls.parse(parse_json(text, where=where), where=where)
 
     def without_times(self) -> dict[str, Any]:
         """The record as plain data less seconds, memory and date: equal between equal runs."""
@@ -128,7 +145,3 @@ class Record(Strict):
         values["cost"].pop("peak_memory_mb")
         values["made_by"].pop("created")
         return values
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number a record may hold")

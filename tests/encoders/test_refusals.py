@@ -307,6 +307,7 @@ def test_unknown_adapter_and_key(weights, load, tmp_path):
     ("config", "message"),
     [
         ('{"model_type": "vit", "auto_map": {"AutoModel": "evil.Model"}}', "asks for code from elsewhere"),
+        ('{"model_type": "vit", "transformers_weights": "other.safetensors"}', "or other weights"),
         ('{"model_type": "vit", "vision_config": {"attn_implementation": "owner/kernel"}}', "asks for code"),
         ('{"model_type": "no-such-model"}', "transformers cannot load it"),
         ('{"model_type": "vit", "num_hidden_layers": 1000000000}', "over the limit of 1024 layers"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,13 +42,15 @@ class HuggingFaceSource(EncoderSource):
     def load(self, card: EncoderCard, place: Place) -> Encoder:
         if (self.repository is None) == (self.folder is None):
             raise EncoderError("give either 'source.repository' or 'source.folder'", where=card.name)
-        config, weights = (self._file(name, card, place) for name in (CONFIG, self.weights))
-        files = [weights]
-        if weights.name.endswith(".index.json"):
-            files = [self._file(name, card, place) for name in shard_names(weights, where=card.name)]
-        sha256 = verify_all(files, self.sha256, where=card.name)
-        check_config(config, card.name)
-        encoder = HuggingFaceEncoder(card, _read(config.parent, card, self.part, files))
+        found = {name: self._file(name, card, place) for name in (CONFIG, self.weights)}
+        names = [self.weights]
+        if self.weights.endswith(".index.json"):
+            names = shard_names(found[self.weights], where=card.name)
+            found |= {name: self._file(name, card, place) for name in names}
+        sha256 = verify_all([found[name] for name in names], self.sha256, where=card.name)
+        check_config(found[CONFIG], card.name)
+        with _alone(found) as folder:
+            encoder = HuggingFaceEncoder(card, _read(folder, card, self.part, [folder / name for name in names]))
         encoder.weights_sha256 = sha256
         return encoder
 
@@ -53,6 +58,16 @@ class HuggingFaceSource(EncoderSource):
         if self.repository is not None:
             return fetch(self.repository, name, self.revision, where=card.name)
         return inside(f"{self.folder}/{name}", place, where=card.name)
+
+
+@contextmanager
+def _alone(files: Mapping[str, Path]) -> Iterator[Path]:
+    """A folder with these files and no other: the library can load no weights but those that were hashed."""
+    with tempfile.TemporaryDirectory(prefix="medssl-") as name:
+        for relative, path in files.items():
+            (Path(name) / relative).parent.mkdir(parents=True, exist_ok=True)
+            (Path(name) / relative).symlink_to(path.resolve())
+        yield Path(name)
 
 
 def _read(folder: Path, card: EncoderCard, part: str | None, files: list[Path]) -> nn.Module:

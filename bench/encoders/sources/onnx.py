@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +21,8 @@ from bench.encoders.source import EncoderSource, Place
 from bench.encoders.weights import inside, verify
 from bench.errors import EncoderError
 
+MAX_SECONDS = 600.0
+"""Of one batch."""
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
@@ -86,12 +89,24 @@ class OnnxEncoder(Encoder):
     def _run(self, x: Tensor) -> list[Tensor]:
         values = np.ascontiguousarray(x.cpu().numpy(), dtype=self._dtype)
         try:
-            outputs = self._session.run(None, {self._input: values})
+            outputs = self._run_bounded(values)
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
             raise self._refusal(x, str(error)[:300]) from None
         if lost := [np.shape(out) for out in outputs if np.shape(out)[:1] != (len(x),)]:
             raise self._refusal(x, f"it returns {lost[0]}")
         return [torch.from_numpy(np.asarray(out)).to(self.device) for out in outputs]
+
+    def _run_bounded(self, values: np.ndarray) -> list[Any]:
+        """Run the graph, and end it after MAX_SECONDS: a few bytes can ask for days."""
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        timer = threading.Timer(MAX_SECONDS, lambda: setattr(options, "terminate", True))
+        timer.start()
+        try:
+            return self._session.run(None, {self._input: values}, options)
+        finally:
+            timer.cancel()
 
     def _refusal(self, x: Tensor, why: str) -> EncoderError:
         return EncoderError(
