@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.cli import main as medssl
+from benchmarks.hostile import gaming  # noqa: F401 - adds its cases
 from benchmarks.hostile.base import copy, write_submission, write_tasks
 from benchmarks.hostile.cases import CASES, HARMLESS, MARKER, NEEDS_RERUN
 

@@ -39,7 +39,7 @@ def COMMAND(encoder: Path, runs: Path, out: Path, suites: tuple[str, ...], with_
         click.echo(f"Not sent: your runs on {', '.join(made.kept_back)}")
     folder = quote(str(made.folder))
     click.echo("Next:")
-    click.echo(f"  medssl verify {folder} --rescore{' --sample 12' if compact else ''}")
+    click.echo(f"  medssl verify {folder} --rescore{' --sample' if made.weights else ''}")
     click.echo(f"  git switch -c submit-{made.card.name} && git add {folder}")
     click.echo(f"  git commit -m 'Submit {made.card.name}' && git push, then open a pull request")
 

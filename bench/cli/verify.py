@@ -11,9 +11,15 @@ import click
 @click.command("verify")
 @click.argument("submission", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--rescore", is_flag=True, help="Recompute every metric and interval from the predictions.")
-@click.option("--rerun", is_flag=True, help="Recompute from the weights.")
-@click.option("--sample", type=click.IntRange(1), help="Rerun this many random units instead of all.")
-@click.option("--seed", type=int, help="Seed of the random units [default: drawn by the system].")
+@click.option("--rerun", is_flag=True, help="Also recompute from the weights.")
+@click.option(
+    "--sample",
+    type=click.IntRange(0),
+    is_flag=False,
+    flag_value=0,
+    help="Rerun this many units, drawn by lot, instead of all; without a number as many as 'reproduced' takes.",
+)
+@click.option("--nonce", default="", help="Repeat the draw of an earlier verification (see badges.jsonl).")
 @click.option("--tasks", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of task cards.")
 @click.option(
     "--suite",
@@ -29,7 +35,7 @@ def COMMAND(
     rescore: bool,
     rerun: bool,
     sample: int | None,
-    seed: int | None,
+    nonce: str,
     tasks: Path | None,
     suites: tuple[Path, ...],
     trust_code: bool,
@@ -44,7 +50,7 @@ def COMMAND(
         rescore=rescore,
         rerun=rerun,
         sample=sample,
-        seed=seed,
+        nonce=nonce,
         tasks=tasks,
         suites=suites,
         against=default_roots()[0],
@@ -60,7 +66,10 @@ def COMMAND(
                     "checked": report.checked,
                     "problems": report.problems,
                     "alarms": report.alarms,
+                    "done": report.done,
                     "units": report.units,
+                    "primary": report.condensed,
+                    "rerun": report.rerun,
                     "largest_difference": report.largest_difference,
                 },
                 indent=2,
@@ -75,7 +84,7 @@ def COMMAND(
             click.echo(f"  WRONG    {line}")
         if len(report.problems) > SHOWN:
             click.echo(f"  ... and {len(report.problems) - SHOWN} more")
-        verdict = f"accepted, badge: {report.badge}" if report.accepted else "refused; see refused.json"
+        verdict = f"accepted, badge: {report.badge}" if report.accepted else "refused; see badges.jsonl"
         click.echo(f"{submission}: {verdict}")
     if not report.accepted:
         raise click.exceptions.Exit(2)

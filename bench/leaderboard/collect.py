@@ -15,10 +15,11 @@ from bench.encoders.card import EncoderCard
 from bench.leaderboard import comparable
 from bench.leaderboard.find import Entry, find
 from bench.leaderboard.frame import to_frame
-from bench.leaderboard.withdrawn import read_withdrawals
+from bench.leaderboard.withdrawn import Withdrawal, read_withdrawals
 from bench.locate import shipped
 from bench.protocols.base import Protocol
 from bench.runs.plan import Plan, own_cards
+from bench.submissions.badge import Verdict
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
 
@@ -45,6 +46,8 @@ class Collection:
     """Encoder -> why its results, or some of them, are not counted (another fingerprint, other data, withdrawn)."""
     plan: Plan | None = None
     """What the suite consists of; None where that is not known here."""
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    """Encoder -> what stands behind its badge, where it has one."""
     folders: Mapping[str, Path | None] = field(default_factory=dict)
     """Task -> where the relative paths of its card start, for tasks of one's own."""
 
@@ -119,7 +122,7 @@ def collect(
     the cards and for withdrawals.
     """
     cards = own_cards(tasks) if tasks else {}
-    back = {(w.encoder, w.version): w.text for w in read_withdrawals(roots)}
+    back = read_withdrawals(roots)
     found = find(roots, local, suites)
     return Collections(
         {suite: _collection(suite, entries, cards, back) for suite, entries in sorted(found.suites.items())},
@@ -127,14 +130,13 @@ def collect(
     )
 
 
-def _collection(
-    suite: str, entries: Mapping[str, Entry], cards: Cards, back: Mapping[tuple[str, str], str]
-) -> Collection:
+def _collection(suite: str, entries: Mapping[str, Entry], cards: Cards, back: Sequence[Withdrawal]) -> Collection:
     results = {name: entry.result for name, entry in entries.items()}
     gone = {
-        name: f"withdrawn: {back[key]}"
+        name: f"withdrawn: {withdrawal.text}"
         for name, entry in entries.items()
-        if not entry.local and (key := (name, entry.result.card.version)) in back
+        for withdrawal in back
+        if not entry.local and withdrawal.covers(name, entry.result.card.version)
     }
     verified = {name for name, entry in entries.items() if entry.badge != "declared"} - set(gone)
     standing = {name: result for name, result in results.items() if name not in gone}
@@ -152,6 +154,7 @@ def _collection(
         frozenset(name for name in kept.results if entries[name].local),
         gone | kept.left_out,
         kept.plan,
+        {name: v for name in kept.results if (v := entries[name].verdict) and entries[name].badge != "declared"},
         _folders(tasks, results, cards),
     )
 

@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import UserError
-from bench.submissions.badge import badge_of
+from bench.submissions.badge import Verdict, verdict_of
 from bench.submissions.folder import Results, read_result, result_folders, unsealed_folders
 from bench.words import Badge
 
 
 class Entry(NamedTuple):
-    """Results of one encoder on one suite. local: from a run folder of one's own, not submitted."""
+    """Results of one encoder on one suite. local: from a run folder of one's own, so without a verdict."""
 
     result: Results
-    badge: Badge
+    verdict: Verdict | None
     local: bool
+
+    @property
+    def badge(self) -> Badge:
+        """The trust state."""
+        return self.verdict.badge if self.verdict and not self.verdict.problems else "declared"
 
 
 @dataclass
@@ -32,7 +37,7 @@ class Found:
         """Add the results of a folder, unless its encoder's name is taken."""
         suite, name = self.suites.setdefault(result.suite, {}), result.card.name
         if name not in suite:
-            suite[name] = Entry(result, badge_of(result.folder.parent), local)
+            suite[name] = Entry(result, None if local else verdict_of(result.folder.parent, result.suite), local)
         elif not local or suite[name].result.card.sha256 != result.card.sha256:
             # one's own run of what has been submitted already goes without a word
             first = suite[name].result.folder
@@ -60,4 +65,7 @@ def find(roots: Sequence[Path], local: Sequence[Path], suites: Container[str] | 
                 found.add(read_result(folder), root in local)
             except UserError as error:
                 found.left_out[folder] = str(error)
+            except (ArithmeticError, ValueError, LookupError, RecursionError, MemoryError) as error:
+                # A stranger's folder must not stop the boards of everybody, whatever no check thought of.
+                found.left_out[folder] = f"cannot be read ({type(error).__name__}: {str(error)[:200]})"
     return found

@@ -15,7 +15,7 @@ from bench.errors import DataError
 from bench.metrics.base import Comparison
 from bench.metrics.centreline import centrelines
 from bench.metrics.lesions import lesions
-from bench.metrics.overlap import Areas, areas
+from bench.metrics.overlap import Areas, areas, class_areas, image_quality
 from bench.metrics.surface import Surfaces, surfaces
 
 if TYPE_CHECKING:
@@ -74,6 +74,19 @@ def check_cases(task: Task, kept: Mapping[str, np.ndarray], labels: np.ndarray) 
     }
     if wrong := [name for name, holds in possible.items() if not holds.all()]:
         raise DataError(f"scores of cases are impossible for these images ({wrong[0]})", where=task.name)
+
+
+def quality(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How well each test image was predicted, float64 (n,) in [0, 1], NaN where it cannot be said.
+
+    Dense: mean Dice of the classes that are present (1 or 0 by false alarm where none is). Global: the probability
+    given to the truth, averaged over labels of a multi-label task.
+    """
+    if task.kind == "dense":
+        return image_quality(Areas(*class_areas(output, labels, len(task.classes))))
+    if task.target == "multi-label":
+        return np.where(labels == 1, output, 1 - output).mean(1)
+    return output[np.arange(len(labels)), labels].astype(float)
 
 
 def log_odds(task: Task, output: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from bench.data.task import Task
-from bench.metrics.overlap import Areas, class_areas, image_quality
+from bench.metrics.cases import quality
 from bench.submissions.cases import SHOWN
 
 SHOWABLE = ("cc0", "cc-by-4", "cc-by-3", "cc-by-2", "cc-by-sa", "public domain", "mit", "apache", "pddl")
@@ -27,19 +27,6 @@ def may_show(task: Task) -> bool:
     """
     licence = task.licence.casefold().replace(" ", "-").replace("cc-0", "cc0")
     return task.synthetic or (licence.startswith(SHOWABLE) and "-nc" not in licence and "-nd" not in licence)
-
-
-def quality(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How well each test image was predicted, float64 (n,) in [0, 1], NaN where it cannot be said.
-
-    Dense: mean Dice of the classes that are present (1 or 0 by false alarm where none is). Global: the probability
-    given to the truth, averaged over labels of a multi-label task.
-    """
-    if task.kind == "dense":
-        return image_quality(Areas(*class_areas(output, labels, len(task.classes))))
-    if task.target == "multi-label":
-        return np.where(labels == 1, output, 1 - output).mean(1)
-    return output[np.arange(len(labels)), labels].astype(float)
 
 
 def worst(task: Task, output: np.ndarray, labels: np.ndarray, count: int = SHOWN) -> list[tuple[int, float]]:

@@ -6,6 +6,7 @@ import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
 from bench.publish.snapshots import History
 from bench.runs.journal import records_file
 from bench.runs.records import Record
-from bench.submissions.badge import read_badge
+from bench.submissions.badge import RANK
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
 
@@ -47,7 +48,7 @@ def site_view(
     return SiteView(
         version=__version__,
         fingerprint=fingerprint(records, [s.suite.diagnostics for s in suites if s.suite.diagnostics is not None]),
-        date=max((r.made_by.created for r in records), default="1970-01-01T00:00:00Z"),
+        date=newest(records),
         suites=tuple(s.suite for s in suites),
         encoders=encoder_views(collections, files),
         protocols=[protocol_view(p) for p in _protocols(collections)],
@@ -57,6 +58,12 @@ def site_view(
         base=base,
         withdrawn=withdrawn,
     )
+
+
+def newest(records: Sequence[Record]) -> str:
+    """When the newest record was made, UTC, ISO 8601, but not after now: a clock that is ahead dates no site."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return max((r.made_by.created for r in records if r.made_by.created <= now), default="1970-01-01T00:00:00Z")
 
 
 def fingerprint(records: Sequence[Record], diagnostics: Sequence[pd.DataFrame] = ()) -> str:
@@ -114,8 +121,8 @@ def _encoder(name: str, results: list[tuple[Collection, Results]], files: Files)
         extraction[r.unit.task] = max(extraction.get(r.unit.task, 0.0), r.cost.seconds.get("extract", 0.0))
     return EncoderView(
         card=card,
-        badge=(badge := results[0][0].badges[name]),
-        verified=read_badge(results[0][1].folder.parent) if badge != "declared" else None,
+        badge=min((c.badges[name] for c, _ in results), key=RANK.index),
+        verdicts=tuple(c.verdicts[name] for c, _ in results if name in c.verdicts),
         local=name in results[0][0].local,
         parameters=max((r.cost.parameters for r in records), default=0),
         flops=max(flops, default=None),

@@ -12,9 +12,9 @@ from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import UserError
 from bench.leaderboard.collect import Collection
-from bench.metrics.cases import probabilities
+from bench.metrics.cases import probabilities, quality
 from bench.publish.anchors import Anchor, anchors
-from bench.publish.cases import answered, may_show, outline, picture, quality, said, worst
+from bench.publish.cases import answered, may_show, outline, picture, said, worst
 from bench.publish.model import CaseView, Sample
 from bench.runs.predictions import read_predictions
 from bench.runs.records import Record

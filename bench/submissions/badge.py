@@ -1,91 +1,137 @@
-"""Trust states: declared, rescored, reproduced. A badge holds only for the exact bytes it was given to.
+"""Trust states: declared, rescored, reproduced. A badge holds only for the exact bytes it was given to, and says what
+it covers.
 
-A verification that refuses a submission takes nothing away: it writes what it found beside the badge, and while that
-stands for these bytes the badge is not believed. The next verification that accepts them removes the refusal.
+Badges lie outside what they are given to: `badges.jsonl` beside the folders of submissions, a line an encoder and
+suite, written by a maintainer's `medssl verify`. Nothing inside a submission can give it one. A verification that
+refuses takes nothing away: while it stands for these bytes the badge is not believed; the next that accepts ends it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ValidationError
+from pydantic import Field
 
-from bench.files import write_atomic
-from bench.strict import Strict
+from bench.encoders.card import Line, Name, Sha256
+from bench.errors import UserError
+from bench.files import canonical_json, write_atomic
+from bench.runs.journal import records_file
+from bench.strict import Strict, parse_json
+from bench.submissions.sampling import enough
 from bench.words import Badge
 
+FILE = "badges.jsonl"
+RULES = 2
+"""Version of what a badge takes. 1 called reproduced what had a few units run again, whatever else was checked."""
+RANK: tuple[Badge, ...] = get_args(Badge)
+Count = Annotated[int, Field(ge=0, le=10**7)]
 
-class BadgeFile(Strict):
-    """`badge.json`: what a maintainer's `medssl verify` established."""
 
-    schema_version: Literal[1] = 1
+class Coverage(Strict):
+    """What of a suite's results was recomputed. units: those that are done."""
+
+    units: Count
+    rescored: Count = 0
+    """Units of which every number was recomputed from what was sent."""
+    primary: Count = 0
+    """Units of which the primary metric alone was: a compact submission keeps no more of them."""
+    rerun: Count = 0
+    """Units run again from the weights, their predictions compared."""
+    whole: bool = False
+    """Whether all that was sent was recomputed: everything that feeds a board, from scoring version 2 on."""
+
+    @property
+    def badge(self) -> Badge:
+        """What it amounts to: reproduced takes all of rescored, and enough units run again."""
+        if not self.whole:
+            return "declared"
+        return "reproduced" if self.units and self.rerun >= enough(self.units) else "rescored"
+
+    @property
+    def text(self) -> str:
+        """In words, e.g. "20 of 592 units rescored, of 73 the primary metric, 58 run again"."""
+        found = [f"{self.rescored:,} of {self.units:,} units rescored"]
+        found += [f"of {self.primary:,} the primary metric"] if self.primary else []
+        return ", ".join([*found, f"{self.rerun:,} run again"] if self.rerun else found)
+
+
+class Verdict(Strict):
+    """A line of `badges.jsonl`: what a verification of one suite established."""
+
+    schema_: Annotated[Literal[2], Field(alias="schema")] = 2
+    encoder: Name
+    suite: Name
+    contents_sha256: Sha256
+    """Hash of what was verified (`contents_sha256`)."""
     badge: Badge
-    contents_sha256: str
-    """Hash of every file of the submission but the badge itself."""
-    verified: str
+    covers: Coverage
+    problems: list[str] = []
+    """Why a later verification refused it; while there are any, the badge is not believed."""
+    nonce: str = ""
+    """With the hash it draws the units that were run again (bench.submissions.sampling)."""
+    rules: int = RULES
+    verified: Line
     """UTC date and time, ISO 8601."""
-    medssl: str
-    units: int
-    """Units that were recomputed."""
-    tolerance: float
-    """Largest difference in a score that was accepted."""
-    largest_difference: float
-    """Largest difference in a score that was found."""
+    medssl: Line
+    tolerance: float = 0.0
+    """Largest difference in a score that was accepted, and found."""
+    largest_difference: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """What it covers, by which version, when."""
+        earlier = "" if self.rules == RULES else ", by earlier rules"
+        return f"{self.covers.text}; medssl {self.medssl}, {self.verified[:10]}{earlier}"
 
 
-class RefusalFile(Strict):
-    """`refused.json`: why a maintainer's `medssl verify` did not accept the submission."""
-
-    schema_version: Literal[1] = 1
-    contents_sha256: str
-    """As in `BadgeFile`."""
-    verified: str
-    """UTC date and time, ISO 8601."""
-    medssl: str
-    problems: list[str]
-
-
-def contents_sha256(folder: Path) -> str:
-    """Hash over the relative paths and bytes of every file below `folder` but `badge.json` and `refused.json`."""
+def contents_sha256(folder: Path, suite: str) -> str:
+    """Hash over the relative paths and bytes of a submission's files: its results on `suite`, its card, its weights."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in ("badge.json", "refused.json")):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not _is_of_another(p, folder, suite)):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode(errors="surrogateescape"))
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 
-def write_badge(folder: Path, badge: BadgeFile) -> None:
-    """Write `badge.json` into a submission, which ends a refusal."""
-    write_atomic(folder / "badge.json", json.dumps(badge.model_dump(), indent=2, sort_keys=True) + "\n")
-    (folder / "refused.json").unlink(missing_ok=True)
+def _is_of_another(path: Path, folder: Path, suite: str) -> bool:
+    top = path.relative_to(folder).parts[0]
+    return top != suite and path.parent != folder and records_file(folder / top) is not None
 
 
-def write_refusal(folder: Path, refusal: RefusalFile) -> None:
-    """Write `refused.json` into a submission, beside the badge it may have."""
-    write_atomic(folder / "refused.json", json.dumps(refusal.model_dump(), indent=2, sort_keys=True) + "\n")
+def read_verdicts(root: Path) -> dict[tuple[str, str], Verdict]:
+    """(encoder, suite) -> verdict, of a folder of submissions. Raises SubmissionError, CardError."""
+    path = root / FILE
+    return {(v.encoder, v.suite): v for v in _lines(path)} if path.is_file() else {}
 
 
-def read_badge(folder: Path) -> BadgeFile | None:
-    """The badge of a submission, or None when it has none or it was given to other bytes."""
-    return _read(folder, "badge.json", BadgeFile)
+def write_verdicts(root: Path, verdicts: list[Verdict]) -> None:
+    """Put verdicts into `badges.jsonl`, each in the place of the one its suite had."""
+    found = read_verdicts(root) | {(v.encoder, v.suite): v for v in verdicts}
+    lines = (canonical_json(found[key].model_dump(mode="json", by_alias=True)) + "\n" for key in sorted(found))
+    write_atomic(root / FILE, "".join(lines))
 
 
-def badge_of(folder: Path) -> Badge:
-    """The trust state of a submission folder; "declared" without a valid badge, and while a refusal stands."""
-    found = read_badge(folder)
-    return found.badge if found and _read(folder, "refused.json", RefusalFile) is None else "declared"
+def verdict_of(folder: Path, suite: str) -> Verdict | None:
+    """The verdict on a submission's results on `suite`, where it stands for these bytes. Raises as `read_verdicts`."""
+    found = read_verdicts(folder.parent).get((folder.name, suite))
+    return found if found and found.contents_sha256 == contents_sha256(folder, suite) else None
 
 
-Outcome = TypeVar("Outcome", BadgeFile, RefusalFile)
+def badge_of(folder: Path, suite: str) -> Badge:
+    """The trust state of results; "declared" without a verdict on these bytes, and while a refusal stands."""
+    found = verdict_of(folder, suite)
+    return found.badge if found and not found.problems else "declared"
 
 
-def _read(folder: Path, name: str, schema: type[Outcome]) -> Outcome | None:
+def _lines(path: Path) -> Iterator[Verdict]:
     try:
-        found = schema.model_validate_json((folder / name).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValidationError, UnicodeDecodeError):
-        return None
-    return found if found.contents_sha256 == contents_sha256(folder) else None
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read: {error}", where=path) from None
+    for number, line in enumerate(text.splitlines(), 1):
+        values: Any = parse_json(line, where=f"{path}:{number}")
+        yield Verdict.parse(values, where=f"{path}:{number}")

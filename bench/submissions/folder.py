@@ -8,8 +8,7 @@ submissions/<encoder>/
     <suite>/cases/<task>.npz        of a compact one: scores of cases, where these predictions would be large
     <suite>/condensed/<task>.npz    of a compact one: what the primary metric reads of the units of other boards
     <suite>/probes/<digest>.npz the encoder's features of a few fixed images, for who reruns it
-    badge.json                  written by `medssl verify`, never by the author
-    refused.json                the same, where it found something wrong
+submissions/badges.jsonl        written by `medssl verify`, never by an author
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import SubmissionError
-from bench.files import UNREADABLE
+from bench.files import UNREADABLE, sha256_file
 
 MAX_FILES = 5000
 MAX_BYTES = 20 * 1024**2
@@ -25,7 +26,7 @@ MAX_UNPACKED_BYTES = 256 * 1024**2
 _NAME = r"[a-z0-9][a-z0-9._-]{0,127}"
 _WEIGHTS = re.compile(r"(?i)[a-z0-9][a-z0-9._/-]{0,200}\.(safetensors|pth|pt|bin|ckpt|onnx|parquet|npz|pt2|json)")
 _KNOWN = (
-    re.compile(r"encoder\.toml|badge\.json|refused\.json|training\.json|README\.md"),
+    re.compile(r"encoder\.toml|training\.json|README\.md"),
     re.compile(rf"{_NAME}/records\.jsonl(\.bz2)?"),
     re.compile(rf"{_NAME}/(predictions|cases|condensed)/{_NAME}\.npz"),
     re.compile(rf"{_NAME}/probes/[0-9a-f]{{16}}\.npz"),
@@ -46,6 +47,9 @@ def inspect(folder: Path) -> None:
             raise SubmissionError(f"holds more than {MAX_FILES} files", where=folder)
         if not stat.S_ISREG((status := path.lstat()).st_mode):
             raise SubmissionError("is a link or a special file; only plain files are accepted", where=_shown(relative))
+        if path.name in ("badge.json", "refused.json"):
+            fix = "remove it: only 'medssl verify' gives badges, and keeps them beside the folder"
+            raise SubmissionError("is not a file a submission may hold", where=_shown(relative), fix=fix)
         if any(pattern.fullmatch(relative) for pattern in _KNOWN):
             total += status.st_size
         elif _WEIGHTS.fullmatch(relative):
@@ -56,6 +60,14 @@ def inspect(folder: Path) -> None:
         raise SubmissionError(f"holds {total / 1e6:.1f} MB without weights, over the limit of 20 MB", where=folder)
     if weights > MAX_WEIGHT_BYTES:
         raise SubmissionError(f"holds {weights / 1e9:.1f} GB of weights, over the limit of 4 GB", where=folder)
+
+
+def bytes_sha256(folder: Path) -> str:
+    """Hash over the relative paths and bytes of every file below `folder`."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256_file(path)}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def _walk(folder: Path) -> Iterator[Path]:

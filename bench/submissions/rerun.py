@@ -2,57 +2,99 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
+from bench.data.dataset import TaskData
+from bench.data.load import load_task
+from bench.encoders.base import Encoder
+from bench.encoders.cost import flops_per_image
 from bench.encoders.load import load_encoder
 from bench.errors import EncoderError, UserError
 from bench.features.device import place
 from bench.identity import Measure
 from bench.runs.journal import kept_probe
 from bench.runs.plan import Plan
+from bench.runs.records import Record
 from bench.runs.run import fingerprint_of
 from bench.runs.score_task import Setting, score_task
 from bench.submissions.compare import compare
 from bench.submissions.folder import Results
+from bench.submissions.memoriser import suspicions
+from bench.submissions.nudged import Differences, qualities
 from bench.submissions.report import Report
 
 TOLERANCE = 5e-3
 """A score rerun from the same weights on another machine may differ by this much."""
+SAME_FLOPS = 0.02
+"""Share by which a count of FLOPs may differ: versions of torch count some operations differently."""
 
+LOOKED_AT = 2
+"""Tasks whose images are shown to the encoder mirrored and changed."""
 ONLY_RESCORED = "verify it with --rescore: nobody else can tell what its features hold"
 
 
 def check_rerun(
-    folder: Path,
-    result: Results,
-    plan: Plan,
-    report: Report,
-    *,
-    sample: int | None = None,
-    seed: int | None = None,
-    trust_code: bool = False,
+    folder: Path, result: Results, plan: Plan, report: Report, *, keys: set[str], trust_code: bool = False
 ) -> None:
-    """Rerun all units, or `sample` of them drawn with `seed`; the system draws the seed when none is given."""
-    wanted = {record.unit.key: record for record in result.records if record.status == "done"}
-    if sample:
-        keys = random.Random(seed).sample(sorted(wanted), min(sample, len(wanted)))
-        wanted = {key: wanted[key] for key in keys}
+    """Rerun the units `keys`: what the encoder is and costs, scores, and predictions case by case."""
+    wanted = {r.unit.key: r for r in result.records if r.status == "done" and r.unit.key in keys}
     try:
         encoder = place(load_encoder(folder, trust_code=trust_code), precision="fp32")
         if encoder.precomputed:
             raise EncoderError("holds features, not the network that made them", fix=ONLY_RESCORED)
+        check_encoder(result, encoder, report)
         setting = Setting("medssl verify", result.suite, fingerprint_of(plan), scoring=plan.suite.scoring)
         check_identity(result, Measure(encoder, lambda found: kept_probe(result.folder, found) or found), plan, report)
+        differences = Differences()
         for name, task in plan.tasks.items():
             units = [unit for unit in plan.units(task) if unit.key in wanted]
-            for fresh, _ in score_task(encoder, task, plan.folders[name], units, dict(plan.protocols), (), setting):
-                compare(wanted[fresh.unit.key], fresh.metrics, TOLERANCE, report, primary_only=True)
-                report.units += 1
+            if not units:
+                continue
+            data = load_task(task, folder=plan.folders[name])
+            sent = qualities(result.folder, data, [wanted[unit.key] for unit in units])
+            for fresh, outputs in score_task(
+                encoder, task, plan.folders[name], units, dict(plan.protocols), (), setting
+            ):
+                record = wanted[fresh.unit.key]
+                compare(record, fresh.metrics, TOLERANCE, report, primary_only=True)
+                differences.add(record, fresh, sent.get(record.unit.key), outputs.get("test"), data)
+                report.rerun += 1
+        report.problems += differences.problems()
+        report.problems += suspicions(encoder, _looked_at(plan, wanted.values()))
     except UserError as error:
         report.problems.append(f"cannot be rerun: {error}")
-    report.checked.append(f"{result.suite}: {len(wanted)} units rerun from the weights")
+    report.checked.append(f"{result.suite}: {report.rerun} units rerun from the weights, predictions compared")
+
+
+def _looked_at(plan: Plan, records: Iterable[Record]) -> list[TaskData]:
+    """Data of the tasks with one class an image on which the best scores were rerun, LOOKED_AT at most."""
+    found = {r.unit.task: r.primary.value for r in records if r.primary and plan.tasks[r.unit.task].kind == "global"}
+    best = sorted((name for name in found if plan.tasks[name].target != "multi-label"), key=lambda n: -found[n])
+    return [load_task(plan.tasks[name], folder=plan.folders[name]) for name in best[:LOOKED_AT]]
+
+
+def check_encoder(result: Results, encoder: Encoder, report: Report) -> None:
+    """A problem for each way in which weights, parameters or FLOPs in the records are not the encoder's."""
+    flops, found = flops_per_image(encoder), Counter[str]()
+    for record in result.records:
+        if record.weights_sha256 != encoder.weights_sha256:
+            found[f"weights {_short(record.weights_sha256)}, loaded are {_short(encoder.weights_sha256)}"] += 1
+        if record.status == "done" and record.cost.parameters != encoder.parameters:
+            found[f"{record.cost.parameters:,} parameters, the encoder has {encoder.parameters:,}"] += 1
+        if record.status == "done" and not _same(record.cost.flops_per_image, flops):
+            found[f"{record.cost.flops_per_image} FLOPs an image, counted are {flops}"] += 1
+    report.problems += [f"{n} records state {what}" for what, n in sorted(found.items())]
+
+
+def _short(digest: str | None) -> str:
+    return digest[:12] if digest else "none"
+
+
+def _same(sent: int | None, here: int | None) -> bool:
+    """Whether two counts of FLOPs agree; what is not countable on one side (other versions) says nothing."""
+    return sent is None or here is None or abs(sent - here) <= SAME_FLOPS * here
 
 
 def check_identity(result: Results, measure: Measure, plan: Plan, report: Report) -> None:

@@ -22,7 +22,7 @@ from bench.submissions.folder import Results
 from bench.submissions.intake import inspect_npz
 from bench.submissions.report import Report
 from bench.submissions.rescore_kept import check_kept
-from bench.submissions.structure import check_task
+from bench.submissions.structure import check_task, strange_arrays
 
 
 def check_predictions(result: Results, plan: Plan, report: Report, *, rescore: bool) -> None:
@@ -42,24 +42,19 @@ def check_predictions(result: Results, plan: Plan, report: Report, *, rescore: b
             path = result.folder / "predictions" / f"{name}.npz"
             if any(record.status == "done" for record in records) and (path.exists() or not compact):
                 inspect_npz(path)
+                report.problems.extend(strange_arrays(path, records, plan, data))
             seen = set()
             for record, outputs in read_outputs(result.folder, records, partial=compact):
                 expected = plan.protocols[record.unit.protocol].outputs(list(data.tests))
                 _check_unit(record, outputs, expected, data, counts, report)
                 seen.add(record.unit.key)
-            check_kept(
-                result,
-                plan,
-                data,
-                [r for r in records if r.status == "done" and r.unit.key not in seen],
-                counts,
-                report,
-            )
+            absent = [r for r in records if r.status == "done" and r.unit.key not in seen]
+            check_kept(result, plan, data, absent, counts, report)
         except UserError as error:
             report.problems.append(str(error))
     what = "every metric and interval recomputed from predictions" if rescore else "ids, hashes, shapes of predictions"
     if report.unchecked:
-        what += f"; {report.unchecked} units carry none, of {report.condensed} of them the primary metric's"
+        what += f"; {report.unchecked} units carry none"
     report.checked.append(f"{result.suite}: {what}")
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from bench.data.budgets import subsets, why_invalid
 from bench.data.dataset import TaskData
 from bench.errors import UserError
+from bench.files import npz_names
 from bench.runs.plan import Plan
 from bench.runs.records import Record
 from bench.runs.run import fingerprint_of
@@ -28,6 +31,10 @@ def check_structure(result: Results, plan: Plan, report: Report) -> None:
             report.problems.append(f"{record.unit.key}: {reason}")
     if missing := sorted(planned - found):
         report.problems.append(f"{len(missing)} units of {result.suite} are missing, e.g. {missing[0]}")
+    report.problems.extend(strange_files(result, plan))
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    if ahead := [r.unit.key for r in result.records if r.made_by.created > tomorrow]:
+        report.problems.append(f"{len(ahead)} records are dated in the future, e.g. {ahead[0]}")
     report.checked.append(f"{result.suite}: schema and fingerprint of {len(result.records)} records, none missing")
 
 
@@ -71,6 +78,26 @@ def check_task(records: list[Record], data: TaskData, plan: Plan) -> Iterator[st
             yield f"{record.unit.key}: is done, but does not apply: {why}"
         elif record.status == "done" and record.n_labels != (n := _n_labels(record, data)):
             yield f"{record.unit.key}: states {record.n_labels} labelled images, its budget has {n}"
+
+
+def strange_arrays(path: Path, records: list[Record], plan: Plan, data: TaskData) -> Iterator[str]:
+    """A problem where a file of predictions holds an array that is of no done unit of the task."""
+    splits = list(data.tests)
+    expected = {
+        f"{r.unit.key}/{name}"
+        for r in records
+        if r.status == "done" and r.unit.protocol in plan.protocols
+        for name in plan.protocols[r.unit.protocol].outputs(splits)
+    }
+    if strange := sorted({name.partition("@bits")[0] for name in npz_names(path)} - expected):
+        yield f"{data.task.name}: holds {len(strange)} arrays of no unit, e.g. {ascii(strange[0])[:100]}"
+
+
+def strange_files(result: Results, plan: Plan) -> Iterator[str]:
+    """A problem where files of predictions are of no task of the suite."""
+    found = {path for kind in ("predictions", "cases", "condensed") for path in result.folder.glob(f"{kind}/*.npz")}
+    if strange := sorted(str(path.relative_to(result.folder)) for path in found if path.stem not in plan.tasks):
+        yield f"{result.suite}: holds {len(strange)} files of no task, e.g. {strange[0][:100]!r}"
 
 
 def _refusal(record: Record, data: TaskData, plan: Plan) -> str | None:

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
 from bench import __version__
 from bench.data.task import read_suite
 from bench.errors import SubmissionError, UserError
+from bench.runs.plan import Plan
 from bench.submissions import rerun as rerunning
-from bench.submissions import rescore as rescoring
-from bench.submissions.badge import (
-    BadgeFile,
-    RefusalFile,
-    badge_of,
-    contents_sha256,
-    write_badge,
-    write_refusal,
-)
+from bench.submissions.alike import claims, near_predictions, near_weights, withdrawn_before
+from bench.submissions.badge import RANK, Coverage, Verdict, contents_sha256, verdict_of, write_verdicts
 from bench.submissions.compare import TOLERANCE, check_absent_metrics
 from bench.submissions.folder import Results, encoder_folders, read_results
 from bench.submissions.intake import inspect
 from bench.submissions.plans import plan_for
 from bench.submissions.report import Report
+from bench.submissions.rescore import check_predictions
+from bench.submissions.sampling import draw, enough
 from bench.submissions.structure import check_copies, check_structure
-from bench.words import Badge
 
 SHOWN = 40
 """Problems that are kept and printed: a spoilt submission can have thousands."""
-_RANK: tuple[Badge, ...] = get_args(Badge)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a verification is to do.
+
+    rescore: recompute every metric and interval from what was sent; a rerun implies it. rerun: recompute from the
+    weights, all units or `sample` of them (0: as many as the badge takes), drawn by the submission's bytes and `nonce`.
+    """
+
+    rescore: bool = False
+    rerun: bool = False
+    sample: int | None = None
+    nonce: str = ""
+    trust_code: bool = False
+
+    @property
+    def reruns(self) -> bool:
+        """Whether any unit is to be run again."""
+        return self.rerun or self.sample is not None
 
 
 def verify(
@@ -39,49 +54,89 @@ def verify(
     rescore: bool = False,
     rerun: bool = False,
     sample: int | None = None,
-    seed: int | None = None,
+    nonce: str = "",
     tasks: Path | None = None,
     suites: Sequence[Path] = (),
     against: Sequence[Path] = (),
     trust_code: bool = False,
 ) -> Report:
-    """Check a submission; write its badge when nothing is wrong, else the problems beside the one it may have.
+    """Check a submission; write what was found into `badges.jsonl` beside it.
 
-    rescore: recompute every metric and interval from the predictions. rerun: recompute from the weights, all
-    units or `sample` random ones drawn with `seed` (by default the system's, which an author cannot know).
-    tasks, suites: the maintainer's own task cards and suite files, for results on what is not shipped.
+    rescore, rerun, sample, nonce, trust_code: as in `Asked`; the nonce is drawn here by default, which an author cannot
+    know. tasks, suites: the maintainer's own task cards and suite files, for results on what is not shipped.
     against: folders of accepted submissions, whose predictions must not come back under another name.
     Problems are gathered in the report; only a folder that cannot be read at all raises SubmissionError, CardError.
     """
+    asked = Asked(rescore or rerun or sample is not None, rerun, sample, nonce or secrets.token_hex(16), trust_code)
     report = Report(folder)
     inspect(folder)
-    came = badge_of(folder)
     results = list(read_results(folder))
     if not results:
         raise SubmissionError("holds no results (<suite>/records.jsonl)", where=folder)
     if results[0].card.name != folder.name:
         report.problems.append(f"the folder must be called like the encoder, {results[0].card.name!r}")
-    check_copies(results, _others(results[0].card.name, against), report)
+    others = _others(results[0].card.name, against)
+    check_copies(results, others, report)
+    report.alarms += claims(results[0].card, results)
+    report.alarms += [alarm for result in results for alarm in near_predictions(result, others)]
+    report.alarms += near_weights(folder, sorted({other.folder.parent for other in others}))
+    report.alarms += withdrawn_before(results[0].card, against)
     own = {read_suite(path).name: path for path in suites}
-    for result in results:
-        plan = plan_for(result, tasks, own)
-        check_structure(result, plan, report)
-        if report.accepted:
-            rescoring.check_predictions(result, plan, report, rescore=rescore)
-        if (rerun or sample) and report.accepted:
-            rerunning.check_rerun(folder, result, plan, report, sample=sample, seed=seed, trust_code=trust_code)
-    check_absent_metrics(report)
-    rerun_too = rerun or sample is not None
-    if report.accepted and (rerun_too or (rescore and not report.unchecked)):
-        report.badge = "reproduced" if rerun_too else "rescored"
-        _sign(report)
-    elif report.accepted and rescore:
-        report.checked.append("no badge: units without predictions ask for --rerun or --sample")
-    if _RANK.index(report.badge) < _RANK.index(came):
-        report.alarms.append(f"came with the badge {came!r}, of which this verification shows only {report.badge!r}")
-    if not report.accepted:
-        _refuse(report)
+    verdicts = [_verify_suite(folder, result, plan_for(result, tasks, own), asked, report) for result in results]
+    report.badge = min((v.badge for v in verdicts), key=RANK.index) if report.accepted else "declared"
+    if asked.rescore or not report.accepted:
+        write_verdicts(folder.parent, [_standing(v, folder, report) for v in verdicts])
     return report
+
+
+def _verify_suite(folder: Path, result: Results, plan: Plan, asked: Asked, report: Report) -> Verdict:
+    """Check the results on one suite, add what was found to `report`, and say what was established."""
+    one, contents = Report(folder), contents_sha256(folder, result.suite)
+    done = [record.unit.key for record in result.records if record.status == "done"]
+    one.done = len(done)
+    check_structure(result, plan, one)
+    if one.accepted and report.accepted:
+        check_predictions(result, plan, one, rescore=asked.rescore)
+        check_absent_metrics(one)
+    if asked.reruns and one.accepted and report.accepted:
+        n = len(done) if asked.rerun else asked.sample or enough(len(done))
+        keys = draw(done, n, contents, asked.nonce)
+        rerunning.check_rerun(folder, result, plan, one, keys=set(keys), trust_code=asked.trust_code)
+    covers = Coverage(units=one.done, rescored=one.units, primary=one.condensed, rerun=one.rerun, whole=asked.rescore)
+    if asked.rescore and one.accepted:
+        one.checked.append(f"{result.suite}: {covers.text}; {_short_of(covers)}")
+    report.add(one)
+    return Verdict(
+        schema=2,
+        encoder=result.card.name,
+        suite=result.suite,
+        contents_sha256=contents,
+        badge=covers.badge,
+        covers=covers,
+        nonce=asked.nonce if asked.reruns else "",
+        verified=datetime.now(UTC).isoformat(timespec="seconds"),
+        medssl=__version__,
+        tolerance=rerunning.TOLERANCE if one.rerun else TOLERANCE,
+        largest_difference=one.largest_difference,
+    )
+
+
+def _short_of(covers: Coverage) -> str:
+    """What the next badge takes."""
+    return covers.badge if covers.badge == RANK[-1] else f"{RANK[-1]} takes {enough(covers.units):,} units run again"
+
+
+def _standing(fresh: Verdict, folder: Path, report: Report) -> Verdict:
+    """What is written down: a refusal keeps the badge that stood for these bytes, a weaker check does not lower it."""
+    before = verdict_of(folder, fresh.suite)
+    if not report.accepted:
+        return (before or fresh.model_copy(update={"badge": "declared"})).model_copy(
+            update={"problems": [problem[:500] for problem in report.problems[:SHOWN]], "verified": fresh.verified}
+        )
+    if before and not before.problems and RANK.index(before.badge) > RANK.index(fresh.badge):
+        report.alarms.append(f"{fresh.suite}: an earlier check of the same bytes stands, {before.badge}: {before.text}")
+        return before
+    return fresh
 
 
 def _others(name: str, roots: Sequence[Path]) -> list[Results]:
@@ -93,27 +148,3 @@ def _others(name: str, roots: Sequence[Path]) -> list[Results]:
         except UserError:
             continue
     return found
-
-
-def _refuse(report: Report) -> None:
-    contents, now = contents_sha256(report.folder), datetime.now(UTC).isoformat(timespec="seconds")
-    problems = report.problems[:SHOWN]
-    write_refusal(
-        report.folder, RefusalFile(contents_sha256=contents, verified=now, medssl=__version__, problems=problems)
-    )
-
-
-def _sign(report: Report) -> None:
-    reproduced = report.badge == "reproduced"
-    write_badge(
-        report.folder,
-        BadgeFile(
-            badge=report.badge,
-            contents_sha256=contents_sha256(report.folder),
-            verified=datetime.now(UTC).isoformat(timespec="seconds"),
-            medssl=__version__,
-            units=report.units,
-            tolerance=rerunning.TOLERANCE if reproduced else TOLERANCE,
-            largest_difference=report.largest_difference,
-        ),
-    )

@@ -19,7 +19,7 @@ from bench.runs.journal import read_records
 from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.records import Interval, Provenance, Record, Unit
 from bench.strict import parse_toml
-from bench.submissions.badge import badge_of, read_badge
+from bench.submissions.badge import FILE, badge_of, read_verdicts
 from bench.submissions.folder import read_results
 from bench.submissions.intake import inspect, inspect_npz
 
@@ -28,7 +28,7 @@ SEPARATOR = b"\n--- next file ---\n"
 """Between card, records, predictions and badge in an input of the reader "bundle"."""
 MAX_MESSAGE = 10_000
 """Characters: twenty problems of a card, each with its key and the valid ones."""
-FILES = ("encoder.toml", "tasks/records.jsonl", "tasks/predictions/which.npz", "badge.json")
+FILES = ("encoder.toml", "tasks/records.jsonl", "tasks/predictions/which.npz", "../badges.jsonl")
 
 
 @cache
@@ -78,8 +78,8 @@ def _embeddings(data: bytes) -> None:
 
 
 def _badge(data: bytes) -> None:
-    (scratch() / "badge.json").write_bytes(data)
-    read_badge(scratch())
+    (scratch() / FILE).write_bytes(data)
+    read_verdicts(scratch())
 
 
 def _bundle(data: bytes) -> None:
@@ -89,7 +89,7 @@ def _bundle(data: bytes) -> None:
     parts = data.split(SEPARATOR, len(FILES) - 1)
     for name, part in zip(FILES, parts + [b""] * len(FILES), strict=False):
         (folder / name).write_bytes(part)
-    badge_of(folder)
+    badge_of(folder, "tasks")
     inspect(folder)
     inspect_npz(folder / FILES[2])
     list(read_results(folder))
@@ -124,8 +124,8 @@ def seeds(reader: str) -> tuple[bytes, ...]:
     masks = {"which.knn-v1.100pct.0/test": np.eye(3, 2, dtype=np.float32), "b": np.zeros((2, 4, 4), np.uint8)}
     npz = predictions_bytes(masks)
     badge = {
-        "schema_version": 1, "badge": "rescored", "contents_sha256": "0" * 64, "verified": "2026-01-01", "medssl": "0",
-        "units": 1, "tolerance": 0.0, "largest_difference": 0.0,
+        "schema": 2, "encoder": "a", "suite": "tasks", "badge": "rescored", "contents_sha256": "0" * 64,
+        "covers": {"units": 1, "rescored": 1, "whole": True}, "verified": "2026-01-01", "medssl": "0",
     }  # fmt: skip
     vectors = {"train/ids": np.array(["train/0", "train/1"]), "train/pooled": np.ones((2, 3), np.float32)}
     return {

@@ -40,7 +40,7 @@ paradigm = "contrastive"
 objective = "instance-contrastive"
 method = "SimCLR"
 architecture = "cnn"
-pretraining = []
+pretraining = [{{ corpus = "squares-elsewhere", images = 100, in_domain = false }}]
 source = {{ adapter = "timm", model = "resnet10t", weights = "weights.safetensors", sha256 = "{sha256}" }}
 preprocessing = {{ size = 32, dense_size = 64, mean = [0.5, 0.5, 0.5], std = [0.5, 0.5, 0.5] }}
 features = {{ pooling = "mean", dense_layer = -2 }}

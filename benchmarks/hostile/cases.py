@@ -356,9 +356,6 @@ def forged_badge(folder: Path, other: Path) -> None:
     )
 
 
-HARMLESS.add("forged badge")
-
-
 # Weights ---------------------------------------------------------------------------------------------------------
 
 
@@ -448,12 +445,12 @@ for _name in (
 
 @case
 def deep_toml(folder: Path, other: Path) -> None:
-    edit_card(folder, "pretraining = []", "x = " + "[" * 100_000 + "]" * 100_000)
+    edit_card(folder, 'licence = "MIT"', "x = " + "[" * 100_000 + "]" * 100_000)
 
 
 @case
 def deep_toml_beyond_the_limit(folder: Path, other: Path) -> None:
-    edit_card(folder, "pretraining = []", "x = " + "[" * 1_000_000 + "]" * 1_000_000)
+    edit_card(folder, 'licence = "MIT"', "x = " + "[" * 1_000_000 + "]" * 1_000_000)
 
 
 @case

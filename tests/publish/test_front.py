@@ -8,7 +8,7 @@ from bench.analysis.verdict import Verdict
 from bench.publish.pages.board import front_page
 from bench.publish.pages.claims import headline
 from bench.publish.pages.encoder import trust
-from bench.submissions.badge import BadgeFile
+from bench.submissions import badge
 
 
 def test_the_result_says_who_leads_and_whether_that_is_more_than_chance(view):
@@ -47,13 +47,14 @@ def test_the_headline_of_claims_counts_every_verdict():
 
 def test_a_badge_says_what_was_recomputed(view):
     encoder = replace(next(e for e in view.encoders.values() if e.evidence), badge="reproduced")
-    units = sum(e.records for e in encoder.evidence)
-    found = BadgeFile(
-        badge="reproduced", contents_sha256="0" * 64, verified="2026-11-24T14:12:23+00:00", medssl="0.1.0",
-        units=units - 1, tolerance=0.005, largest_difference=0.001,
+    covers = badge.Coverage(units=592, rescored=18, primary=73, rerun=55, whole=True)
+    found = badge.Verdict(
+        schema=2, encoder="a", suite="open-v1", badge="reproduced", contents_sha256="0" * 64, covers=covers,
+        verified="2026-11-24T14:12:23+00:00", medssl="0.1.0", tolerance=0.005, largest_difference=0.001,
     )  # fmt: skip
-    said = trust(replace(encoder, verified=found))
-    assert f"{units - 1:,} of {units:,} units run again here, 2026-11-24, with medssl 0.1.0" in said
-    assert "The others stand as sent." in said
-    assert "stand as sent" not in trust(replace(encoder, verified=found.model_copy(update={"units": units})))
+    said = trust(replace(encoder, verdicts=(found,)))
+    assert "open-v1: 18 of 592 units rescored, of 73 the primary metric, 55 run again; medssl 0.1.0, 2026-11-24" in said
+    assert "differed by 0.001 at most (0.005 is accepted). The others stand as sent." in said
+    whole = found.model_copy(update={"covers": covers.model_copy(update={"rescored": 592})})
+    assert "stand as sent" not in trust(replace(encoder, verdicts=(whole,)))
     assert "nobody has recomputed" in trust(replace(encoder, badge="declared"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.encoders.load import REFERENCE
-from bench.errors import SubmissionError
+from bench.errors import RunError, SubmissionError
 from bench.leaderboard.collect import collect
 from bench.leaderboard.replicates import all_replicates
 from bench.publish.pictures import pictures
@@ -16,6 +18,7 @@ from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.run import RunSpec, run
 from bench.submissions import bundle as bundling
 from bench.submissions import cases, condensed
+from bench.submissions.badge import contents_sha256
 from bench.submissions.bundle import bundle
 from bench.submissions.verify import verify
 from benchmarks.hostile.base import copy, write_tasks
@@ -149,3 +152,21 @@ def test_other_suites_of_a_submission_stay_and_are_not_lost_to_another_card(work
     with pytest.raises(SubmissionError, match="on other of another version of the card"):
         bundle(CARD, work / "runs", out, ["own"])
     assert (out / "raw-pixels" / "other" / "records.jsonl").is_file()
+
+
+def test_a_full_disk_at_any_copy_leaves_what_was_there(work, tmp_path, monkeypatch):
+    before = bundle(CARD, work / "runs", tmp_path, ["own"]).folder
+    sent = contents_sha256(before, "own")
+    real, calls = shutil.copyfile, []
+
+    def full(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(RunError, match="No space left"):
+        bundle(CARD, work / "runs", tmp_path, ["own"])
+    assert contents_sha256(before, "own") == sent
+    assert [p.name for p in tmp_path.iterdir()] == ["raw-pixels"]

@@ -14,7 +14,7 @@ from bench.runs import journal
 from bench.runs.journal import read_records
 from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.run import RunSpec, run
-from bench.submissions.badge import badge_of
+from bench.submissions.badge import badge_of, read_verdicts
 from bench.submissions.bundle import bundle
 from bench.submissions.verify import verify
 from benchmarks.hostile.base import copy, write_tasks
@@ -68,14 +68,16 @@ def test_records_are_the_same_and_predictions_are_those_of_the_board(sent) -> No
     assert frames[0].drop(columns="badge").equals(frames[1].drop(columns="badge"))
 
 
-def test_it_earns_a_badge_by_a_rerun_only(sent, tmp_path) -> None:
+def test_its_badge_says_what_was_recomputed(sent, tmp_path) -> None:
     small, _, tasks, suite = sent
     folder = copy(small, tmp_path)
-    rescored = verify(folder, rescore=True, tasks=tasks, suites=[suite])
-    assert (rescored.problems, rescored.units, rescored.unchecked, rescored.badge) == ([], 1, 3, "declared")
-    assert badge_of(folder) == "declared"
-    rerun = verify(folder, rescore=True, sample=2, tasks=tasks, suites=[suite])
-    assert (rerun.problems, rerun.badge, badge_of(folder)) == ([], "reproduced", "reproduced")
+    report = verify(folder, rescore=True, tasks=tasks, suites=[suite])
+    assert (report.problems, report.units, report.unchecked, report.badge) == ([], 1, 3, "rescored")
+    verdict = read_verdicts(tmp_path)["colour-histogram", "own"]
+    assert verdict.text.startswith("1 of 4 units rescored, of 2 the primary metric; medssl ")
+    rerun = verify(folder, sample=0, tasks=tasks, suites=[suite])
+    assert (rerun.problems, rerun.rerun, rerun.badge) == ([], 4, "reproduced")
+    assert badge_of(folder, "own") == "reproduced"
 
 
 def test_predictions_of_a_board_may_not_be_left_out(sent, tmp_path) -> None:

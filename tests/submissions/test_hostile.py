@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +15,10 @@ from bench.metrics import calibration
 from bench.metrics.base import Comparison, Metric
 from bench.metrics.set.auroc import Auroc
 from bench.runs.records import Record
-from bench.submissions.badge import BadgeFile, badge_of, contents_sha256, write_badge
+from bench.submissions.badge import FILE, badge_of, contents_sha256, read_verdicts
+from bench.submissions.sampling import enough
 from bench.submissions.verify import verify
+from benchmarks.hostile import gaming  # noqa: F401 - adds its cases
 from benchmarks.hostile.base import copy, edit_card, edit_record, write_submission, write_tasks
 from benchmarks.hostile.cases import CASES, HARMLESS, MARKER, NEEDS_RERUN
 
@@ -59,15 +60,21 @@ def test_the_honest_submission_is_accepted(made, tmp_path: Path) -> None:
     assert report.problems == []
     assert report.alarms == []
     assert report.largest_difference == 0.0
-    assert report.badge == badge_of(tmp_path / "honest") == "rescored"
+    assert report.badge == badge_of(tmp_path / "honest", "tasks") == "rescored"
 
 
 def test_the_honest_submission_is_reproduced(made, tmp_path: Path) -> None:
     _, tasks, honest, _ = made
-    report = verify(copy(honest, tmp_path), sample=4, seed=1, tasks=tasks)
-    assert report.problems == []
-    assert report.units == 4
-    assert report.badge == "reproduced"
+    few = verify(copy(honest, tmp_path), sample=4, tasks=tasks)
+    assert (few.problems, few.units, few.rerun, few.badge) == ([], few.done, 4, "rescored")
+    report = verify(tmp_path / "honest", sample=0, tasks=tasks)
+    assert (report.problems, report.units, report.badge) == ([], report.done, "reproduced")
+    assert report.rerun == enough(report.done)
+    (verdict,) = read_verdicts(tmp_path).values()
+    assert verdict.text.startswith(f"{report.done} of {report.done} units rescored, {report.rerun} run again")
+    weaker = verify(tmp_path / "honest", rescore=True, tasks=tasks)
+    assert "an earlier check of the same bytes stands, reproduced" in weaker.alarms[0]
+    assert badge_of(tmp_path / "honest", "tasks") == "reproduced"
 
 
 def test_the_temperature_travels_with_the_record(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,30 +95,39 @@ def test_a_badge_does_not_survive_a_changed_byte(made, tmp_path: Path) -> None:
     _, tasks, honest, _ = made
     folder = copy(honest, tmp_path)
     verify(folder, rescore=True, tasks=tasks)
-    assert badge_of(folder) == "rescored"
+    assert badge_of(folder, "tasks") == "rescored"
     path = folder / "tasks" / "records.jsonl"
     path.write_text(path.read_text().replace("medssl run", "medssl  run", 1))
-    assert badge_of(folder) == "declared"
+    assert badge_of(folder, "tasks") == "declared"
 
 
-def test_a_badge_with_the_right_hash_is_not_believed(made, tmp_path: Path) -> None:
-    """Anybody can compute the hash: a badge counts for what a verification here shows, and a refusal ends it."""
+def test_a_verdict_inside_a_submission_is_nothing(made, tmp_path: Path) -> None:
+    """Anybody can compute the hash: what a submission brings is no badge, wherever in it it lies."""
+    _, tasks, honest, _ = made
+    folder = copy(honest, tmp_path / "a")
+    verify(folder, rescore=True, tasks=tasks)
+    line = (folder.parent / FILE).read_text().replace("rescored", "reproduced")
+    (folder.parent / FILE).unlink()
+    for place in (folder / "tasks" / FILE, folder / FILE):
+        place.write_text(line)
+        assert badge_of(folder, "tasks") == "declared"
+        with pytest.raises(UserError, match="not a file a submission may hold"):
+            verify(folder, tasks=tasks)
+        place.unlink()
+
+
+def test_a_badge_is_of_one_suite(made, tmp_path: Path) -> None:
+    """Results on another suite that come later leave it as it is; another card or other weights do not."""
     _, tasks, honest, _ = made
     folder = copy(honest, tmp_path)
-    forged = BadgeFile(
-        badge="reproduced", contents_sha256=contents_sha256(folder), verified="2026-01-01", medssl="0.1.0", units=9,
-        tolerance=0.0, largest_difference=0.0,
-    )  # fmt: skip
-    write_badge(folder, forged)
-    report = verify(folder, rescore=True, tasks=tasks)
-    assert "came with the badge 'reproduced'" in report.alarms[0]
-    assert badge_of(folder) == "rescored"
-    CASES["edited metric"](folder, folder)
-    write_badge(folder, forged.model_copy(update={"contents_sha256": contents_sha256(folder)}))
-    kept = (folder / "badge.json").read_bytes()
-    assert not verify(folder, rescore=True, tasks=tasks).accepted
-    assert badge_of(folder) == "declared"
-    assert (folder / "badge.json").read_bytes() == kept
+    verify(folder, rescore=True, tasks=tasks)
+    (folder / "later" / "predictions").mkdir(parents=True)
+    (folder / "later" / "records.jsonl").write_text("")
+    (folder / "later" / "predictions" / "a.npz").write_bytes(b"x")
+    assert badge_of(folder, "tasks") == "rescored"
+    assert badge_of(folder, "later") == "declared"
+    (folder / "weights.safetensors").write_bytes(b"others")
+    assert badge_of(folder, "tasks") == "declared"
 
 
 def test_a_refusal_takes_nothing_away_and_ends_with_the_next_acceptance(made, tmp_path: Path, monkeypatch) -> None:
@@ -119,17 +135,16 @@ def test_a_refusal_takes_nothing_away_and_ends_with_the_next_acceptance(made, tm
     _, tasks, honest, _ = made
     folder = copy(honest, tmp_path)
     verify(folder, rescore=True, tasks=tasks)
-    contents, badge = contents_sha256(folder), (folder / "badge.json").read_bytes()
+    contents = contents_sha256(folder, "tasks")
     monkeypatch.setattr(Auroc, "value", lambda self, given: np.full(len(given.weights), 0.5))
     report = verify(folder, rescore=True, tasks=tasks)
-    refused = json.loads((folder / "refused.json").read_text())
-    assert refused["problems"] == report.problems[:40] != []
-    assert (contents_sha256(folder), (folder / "badge.json").read_bytes()) == (contents, badge)
-    assert badge_of(folder) == "declared"
+    (verdict,) = read_verdicts(tmp_path).values()
+    assert verdict.problems == report.problems[:40] != []
+    assert (verdict.badge, verdict.contents_sha256) == ("rescored", contents)
+    assert badge_of(folder, "tasks") == "declared"
     monkeypatch.undo()
     assert verify(folder, rescore=True, tasks=tasks).accepted
-    assert badge_of(folder) == "rescored"
-    assert not (folder / "refused.json").exists()
+    assert badge_of(folder, "tasks") == "rescored"
 
 
 class Later(Metric):
@@ -184,9 +199,9 @@ def test_features_alone_cannot_be_reproduced(made, tmp_path: Path) -> None:
     digest = sha256_file(folder / "which.npz")
     new = f'source = {{ adapter = "embeddings", files = {{ which = {{ path = "which.npz", sha256 = "{digest}" }} }} }}'
     edit_card(folder, old, new)
-    report = verify(folder, sample=2, seed=0, tasks=tasks)
+    report = verify(folder, sample=2, tasks=tasks)
     assert any("not the network that made them" in problem for problem in report.problems)
-    assert badge_of(folder) == "declared"
+    assert badge_of(folder, "tasks") == "declared"
 
 
 def test_the_corpus_is_large_enough() -> None:
@@ -199,17 +214,17 @@ def test_refused(made, spoilt: Path) -> None:
     problems = check(made, spoilt)
     assert problems
     assert all(len(p) < 1000 and p.isprintable() for p in problems)
-    assert badge_of(spoilt) == "declared"
+    assert badge_of(spoilt, "tasks") == "declared"
 
 
 @pytest.mark.parametrize("spoilt", sorted(NEEDS_RERUN), indirect=True)
 def test_found_by_a_rerun(made, spoilt: Path) -> None:
     problems = check(made, spoilt, rerun=True)
     assert problems
-    assert badge_of(spoilt) == "declared"
+    assert badge_of(spoilt, "tasks") == "declared"
 
 
 @pytest.mark.parametrize("spoilt", sorted(HARMLESS), indirect=True)
 def test_harmless(made, spoilt: Path) -> None:
-    assert badge_of(spoilt) == "declared"
+    assert badge_of(spoilt, "tasks") == "declared"
     assert check(made, spoilt) == []

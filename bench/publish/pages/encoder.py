@@ -13,6 +13,7 @@ from bench.publish.model import BoardView, EncoderView, SiteView, SuiteView
 from bench.publish.results import anchors, size_of
 from bench.publish.svg import ticks
 from bench.publish.writer import Page, Site
+from bench.submissions.badge import Verdict
 
 
 def address(encoder: str) -> str:
@@ -54,16 +55,19 @@ def trust(encoder: EncoderView) -> str:
     """What stands behind the badge: what was recomputed, how much of it, when, by which version, how far off."""
     if encoder.badge == "declared":
         return "Numbers as sent by the author; nobody has recomputed them."
-    how = {"rescored": "recomputed here from the predictions that were sent", "reproduced": "run again here"}[
-        encoder.badge
-    ]
-    if (found := encoder.verified) is None:
-        return f"{how[:1].upper()}{how[1:]}."
-    units = sum(e.records for e in encoder.evidence)
-    rest = "" if found.units >= units else " The others stand as sent."
+    how = {
+        "rescored": "Recomputed here from what was sent.",
+        "reproduced": "Recomputed here from what was sent, and run again from the encoder itself.",
+    }
+    return " ".join([how[encoder.badge], *map(_covered, encoder.verdicts)])
+
+
+def _covered(verdict: Verdict) -> str:
+    covers = verdict.covers
+    rest = "" if max(covers.rescored, covers.rerun) >= covers.units else " The others stand as sent."
     return (
-        f"{found.units:,} of {units:,} units {how}, {found.verified[:10]}, with medssl {found.medssl}: scores differed "
-        f"by {found.largest_difference:.2g} at most ({found.tolerance:g} is accepted).{rest}"
+        f"{verdict.suite}: {verdict.text}; scores differed by {verdict.largest_difference:.2g} at most "
+        f"({verdict.tolerance:g} is accepted).{rest}"
     )
 
 

@@ -1,0 +1,174 @@
+"""What attacks the score, the badge or the board, not the parser: more cases for `benchmarks.hostile.cases`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data.load import load_task
+from bench.metrics.resample import resample_counts
+from bench.metrics.scored import score
+from bench.runs.plan import own_cards
+from benchmarks.hostile.base import edit_card, edit_predictions, edit_record, edit_records, unit_key
+from benchmarks.hostile.cases import HARMLESS, NEEDS_RERUN, case
+
+
+def _all(change: Callable[[dict[str, Any]], Any]) -> Callable[[list[dict[str, Any]]], None]:
+    def each(records: list[dict[str, Any]]) -> None:
+        for record in records:
+            change(record)
+
+    return each
+
+
+# The score -------------------------------------------------------------------------------------------------------
+
+
+@case
+def masks_nudged_towards_the_truth(folder: Path, other: Path) -> None:
+    """A wrong pixel or two of each mask put right, records and hashes made to match: no score moves by .005."""
+    task, where = own_cards(_tasks(folder))["where"]
+    test = load_task(task, folder=where).tests["test"]
+    counts, nudged = resample_counts(task.name, "test", test.ids, test.groups), dict[str, np.ndarray]()
+
+    def nudge(arrays: dict[str, np.ndarray]) -> None:
+        for name, masks in arrays.items():
+            for mask, truth in zip(masks, test.labels, strict=True):
+                if len(found := np.flatnonzero(mask != truth)):
+                    mask.ravel()[found[:2]] = truth.ravel()[found[:2]]
+            nudged[name] = masks
+
+    def rescored(record: dict[str, Any]) -> None:
+        if (masks := nudged.get(f"{unit_key(record)}/test")) is not None:
+            found = score(task, masks, test, resamples=counts, scoring=record["scoring"])
+            record["metrics"]["test"] = {name: value.model_dump() for name, value in found.items()}
+
+    edit_predictions(folder, nudge, task="where", rehash=True)
+    edit_records(folder, _all(rescored))
+
+
+def _tasks(folder: Path) -> Path:
+    """The task cards beside the cases: `tasks/` of the nearest folder above that has some."""
+    return next(above / "tasks" for above in folder.parents if (above / "tasks" / "where.toml").is_file())
+
+
+@case
+def records_that_name_other_weights(folder: Path, other: Path) -> None:
+    edit_records(folder, _all(lambda r: r.update(weights_sha256="0" * 64)))
+
+
+@case
+def fewer_parameters(folder: Path, other: Path) -> None:
+    edit_records(folder, _all(lambda r: r["cost"].update(parameters=1000)))
+
+
+@case
+def fewer_flops(folder: Path, other: Path) -> None:
+    edit_records(folder, _all(lambda r: r["cost"].update(flops_per_image=1000)))
+
+
+NEEDS_RERUN |= {
+    "masks nudged towards the truth", "records that name other weights", "fewer parameters", "fewer flops",
+}  # fmt: skip
+
+
+# The board -------------------------------------------------------------------------------------------------------
+
+
+@case
+def cost_beyond_counting(folder: Path, other: Path) -> None:
+    edit_records(folder, _all(lambda r: r["cost"].update(parameters=10**30, flops_per_image=10**30)))
+
+
+@case
+def negative_cost(folder: Path, other: Path) -> None:
+    edit_records(folder, _all(lambda r: r["cost"].update(seconds={"extract": -1e9})))
+
+
+@case
+def score_beyond_every_metric(folder: Path, other: Path) -> None:
+    edit_record(folder, lambda r: r["metrics"]["test"]["auroc"].update(value=1e300))
+
+
+@case
+def interval_upside_down(folder: Path, other: Path) -> None:
+    edit_record(folder, lambda r: r["metrics"]["test"]["auroc"].update(low=1.0, high=0.0))
+
+
+@case
+def number_of_a_thousand_digits(folder: Path, other: Path) -> None:
+    edit_record(folder, lambda r: r["chosen"].update(C=10**1000))
+
+
+@case
+def record_of_the_year_9999(folder: Path, other: Path) -> None:
+    edit_records(folder, _all(lambda r: r["made_by"].update(created="9999-12-31T23:59:59+00:00")))
+
+
+@case
+def record_of_next_year(folder: Path, other: Path) -> None:
+    edit_records(folder, _all(lambda r: r["made_by"].update(created="2099-01-01T00:00:00+00:00")))
+
+
+@case
+def script_as_a_date(folder: Path, other: Path) -> None:
+    edit_records(folder, _all(lambda r: r["made_by"].update(created="zzz <script>alert(1)</script>")))
+
+
+@case
+def escape_sequence_in_a_title(folder: Path, other: Path) -> None:
+    edit_card(folder, 'title = "Seeded ResNet-10"', 'title = "Seeded\\u001b[2J ResNet-10"')
+
+
+@case
+def text_that_runs_backwards(folder: Path, other: Path) -> None:
+    edit_card(folder, 'title = "Seeded ResNet-10"', 'title = "Seeded \\u202e01-teNseR"')
+
+
+@case
+def text_with_nothing_in_it(folder: Path, other: Path) -> None:
+    edit_card(folder, 'title = "Seeded ResNet-10"', 'title = "Seeded\\u200b ResNet-10"')
+
+
+@case
+def formula_as_a_title(folder: Path, other: Path) -> None:
+    """Tables for spreadsheets put an apostrophe before it (tests/leaderboard/test_frame.py)."""
+    edit_card(folder, 'title = "Seeded ResNet-10"', 'title = "=HYPERLINK(1)"')
+
+
+HARMLESS.add("formula as a title")
+
+
+# What is not looked at -------------------------------------------------------------------------------------------
+
+
+@case
+def key_given_twice(folder: Path, other: Path) -> None:
+    path = folder / "tasks" / "records.jsonl"
+    path.write_text(path.read_text().replace('"status":"done"', '"status":"refused","status":"done"', 1))
+
+
+@case
+def array_of_no_unit(folder: Path, other: Path) -> None:
+    edit_predictions(folder, lambda arrays: arrays.update({"anything": np.ones(3)}))
+
+
+@case
+def predictions_of_no_task(folder: Path, other: Path) -> None:
+    path = folder / "tasks" / "predictions" / "which.npz"
+    path.with_name("hidden.npz").write_bytes(path.read_bytes())
+
+
+@case
+def more_records_than_any_suite(folder: Path, other: Path) -> None:
+    path = folder / "tasks" / "records.jsonl"
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] * 5000)
+
+
+@case
+def badge_of_its_own(folder: Path, other: Path) -> None:
+    (folder / "badges.jsonl").write_text(json.dumps({"encoder": folder.name, "badge": "reproduced"}))
