@@ -29,6 +29,8 @@ import click
     help="Suite file of your own (may be repeated).",
 )
 @click.option("--trust-code", is_flag=True, help="Allow an encoder that is a Python file.")
+@click.option("--minutes", default=240.0, show_default=True, help="A rerun that takes longer is stopped.")
+@click.option("--memory", default=32.0, show_default=True, help="GB of memory a rerun may take.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def COMMAND(
     submission: Path,
@@ -39,9 +41,17 @@ def COMMAND(
     tasks: Path | None,
     suites: tuple[Path, ...],
     trust_code: bool,
+    minutes: float,
+    memory: float,
     as_json: bool,
 ) -> None:
     """Check SUBMISSION: schema, fingerprint, ids and hashes; with options, every number. Executes nothing it brings."""
+    from bench.cli._apart import SELF, apart, bound_memory, is_apart
+
+    if is_apart():
+        bound_memory()
+    elif rerun or sample is not None:
+        raise click.exceptions.Exit(apart([*SELF, *_arguments()], minutes=minutes, gigabytes=memory))
     from bench.leaderboard.collect import default_roots
     from bench.submissions.verify import SHOWN, verify
 
@@ -88,3 +98,19 @@ def COMMAND(
         click.echo(f"{submission}: {verdict}")
     if not report.accepted:
         raise click.exceptions.Exit(2)
+
+
+def _arguments() -> list[str]:
+    """This command as it was given."""
+    context = click.get_current_context()
+    found = ["verify"]
+    for option in context.command.params:
+        given = context.params[option.name]
+        if isinstance(option, click.Argument):
+            found.append(str(given))
+        elif option.is_flag:
+            found += [option.opts[0]] if given else []
+        else:
+            values = given if option.multiple else (given,)
+            found += [f"{option.opts[0]}={value}" for value in values if value not in (None, "")]
+    return found

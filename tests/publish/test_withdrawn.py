@@ -75,3 +75,12 @@ def test_page_and_feed_tell_the_reason_escaped(small, tmp_path):
 
 def test_a_site_without_withdrawals_has_no_such_section(built):
     assert 'id="withdrawn"' not in (built / "changes.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("version", "same"), [("1", True), ("1.0", True), ("v1", True), ("01.0.0", True), ("1.1", False)]
+)
+def test_a_version_does_not_come_back_under_another_spelling(version, same):
+    withdrawal = Withdrawal(encoder="gone", version="1", date=date(2026, 2, 3), reason="Why.")
+    assert withdrawal.covers("gone", version) == same
+    assert not withdrawal.covers("other", version)
