@@ -19,7 +19,7 @@ from bench.leaderboard.withdrawn import Withdrawal, read_withdrawals
 from bench.locate import shipped
 from bench.protocols.base import Protocol
 from bench.runs.plan import Plan, own_cards
-from bench.submissions.badge import Verdict
+from bench.submissions.badge import Verification
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
 
@@ -46,7 +46,7 @@ class Collection:
     """Encoder -> why its results, or some of them, are not counted (another fingerprint, other data, withdrawn)."""
     plan: Plan | None = None
     """What the suite consists of; None where that is not known here."""
-    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    verdicts: Mapping[str, Verification] = field(default_factory=dict)
     """Encoder -> what stands behind its badge, where it has one."""
     folders: Mapping[str, Path | None] = field(default_factory=dict)
     """Task -> where the relative paths of its card start, for tasks of one's own."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import UserError
-from bench.submissions.badge import Verdict, verdict_of
+from bench.submissions.badge import Verification, verdict_of
 from bench.submissions.folder import Results, read_result, result_folders, unsealed_folders
 from bench.words import Badge
 
@@ -17,7 +17,7 @@ class Entry(NamedTuple):
     """Results of one encoder on one suite. local: from a run folder of one's own, so without a verdict."""
 
     result: Results
-    verdict: Verdict | None
+    verdict: Verification | None
     local: bool
 
     @property

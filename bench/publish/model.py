@@ -24,7 +24,7 @@ from bench.leaderboard.withdrawn import Withdrawal
 from bench.metrics import SCORING
 from bench.publish.anchors import Anchor
 from bench.publish.snapshots import History
-from bench.submissions.badge import Verdict
+from bench.submissions.badge import Verification
 from bench.words import Badge
 
 BoardName = Literal["overall", "global", "dense", "low-label", "fine-tune"]
@@ -91,7 +91,7 @@ class EncoderView:
 
     card: EncoderCard
     badge: Badge = "declared"
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[Verification, ...] = ()
     """What the verifications behind the badge recomputed, of each suite; none where it is declared."""
     local: bool = False
     """From a run folder of the reader's own, not yet submitted."""

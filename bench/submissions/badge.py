@@ -58,7 +58,7 @@ class Coverage(Strict):
         return ", ".join([*found, f"{self.rerun:,} run again"] if self.rerun else found)
 
 
-class Verdict(Strict):
+class Verification(Strict):
     """A line of `badges.jsonl`: what a verification of one suite established."""
 
     schema_: Annotated[Literal[2], Field(alias="schema")] = 2
@@ -102,20 +102,20 @@ def _is_of_another(path: Path, folder: Path, suite: str) -> bool:
     return top != suite and path.parent != folder and records_file(folder / top) is not None
 
 
-def read_verdicts(root: Path) -> dict[tuple[str, str], Verdict]:
+def read_verdicts(root: Path) -> dict[tuple[str, str], Verification]:
     """(encoder, suite) -> verdict, of a folder of submissions. Raises SubmissionError, CardError."""
     path = root / FILE
     return {(v.encoder, v.suite): v for v in _lines(path)} if path.is_file() else {}
 
 
-def write_verdicts(root: Path, verdicts: list[Verdict]) -> None:
+def write_verdicts(root: Path, verdicts: list[Verification]) -> None:
     """Put verdicts into `badges.jsonl`, each in the place of the one its suite had."""
     found = read_verdicts(root) | {(v.encoder, v.suite): v for v in verdicts}
     lines = (canonical_json(found[key].model_dump(mode="json", by_alias=True)) + "\n" for key in sorted(found))
     write_atomic(root / FILE, "".join(lines))
 
 
-def verdict_of(folder: Path, suite: str) -> Verdict | None:
+def verdict_of(folder: Path, suite: str) -> Verification | None:
     """The verdict on a submission's results on `suite`, where it stands for these bytes. Raises as `read_verdicts`."""
     found = read_verdicts(folder.parent).get((folder.name, suite))
     return found if found and found.contents_sha256 == contents_sha256(folder, suite) else None
@@ -127,11 +127,11 @@ def badge_of(folder: Path, suite: str) -> Badge:
     return found.badge if found and not found.problems else "declared"
 
 
-def _lines(path: Path) -> Iterator[Verdict]:
+def _lines(path: Path) -> Iterator[Verification]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read: {error}", where=path) from None
     for number, line in enumerate(text.splitlines(), 1):
         values: Any = parse_json(line, where=f"{path}:{number}")
-        yield Verdict.parse(values, where=f"{path}:{number}")
+        yield Verification.parse(values, where=f"{path}:{number}")

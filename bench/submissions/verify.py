@@ -14,7 +14,7 @@ from bench.errors import SubmissionError, UserError
 from bench.runs.plan import Plan
 from bench.submissions import rerun as rerunning
 from bench.submissions.alike import claims, near_predictions, near_weights, withdrawn_before
-from bench.submissions.badge import RANK, Coverage, Verdict, contents_sha256, verdict_of, write_verdicts
+from bench.submissions.badge import RANK, Coverage, Verification, contents_sha256, verdict_of, write_verdicts
 from bench.submissions.compare import TOLERANCE, check_absent_metrics
 from bench.submissions.folder import Results, encoder_folders, read_results
 from bench.submissions.intake import inspect
@@ -89,7 +89,7 @@ def verify(
     return report
 
 
-def _verify_suite(folder: Path, result: Results, plan: Plan, asked: Asked, report: Report) -> Verdict:
+def _verify_suite(folder: Path, result: Results, plan: Plan, asked: Asked, report: Report) -> Verification:
     """Check the results on one suite, add what was found to `report`, and say what was established."""
     one, contents = Report(folder), contents_sha256(folder, result.suite)
     done = [record.unit.key for record in result.records if record.status == "done"]
@@ -106,7 +106,7 @@ def _verify_suite(folder: Path, result: Results, plan: Plan, asked: Asked, repor
     if asked.rescore and one.accepted:
         one.checked.append(f"{result.suite}: {covers.text}; {_short_of(covers)}")
     report.add(one)
-    return Verdict(
+    return Verification(
         schema=2,
         encoder=result.card.name,
         suite=result.suite,
@@ -126,7 +126,7 @@ def _short_of(covers: Coverage) -> str:
     return covers.badge if covers.badge == RANK[-1] else f"{RANK[-1]} takes {enough(covers.units):,} units run again"
 
 
-def _standing(fresh: Verdict, folder: Path, report: Report) -> Verdict:
+def _standing(fresh: Verification, folder: Path, report: Report) -> Verification:
     """What is written down: a refusal keeps the badge that stood for these bytes, a weaker check does not lower it."""
     before = verdict_of(folder, fresh.suite)
     if not report.accepted:

@@ -48,7 +48,7 @@ def test_the_headline_of_claims_counts_every_verdict():
 def test_a_badge_says_what_was_recomputed(view):
     encoder = replace(next(e for e in view.encoders.values() if e.evidence), badge="reproduced")
     covers = badge.Coverage(units=592, rescored=18, primary=73, rerun=55, whole=True)
-    found = badge.Verdict(
+    found = badge.Verification(
         schema=2, encoder="a", suite="open-v1", badge="reproduced", contents_sha256="0" * 64, covers=covers,
         verified="2026-11-24T14:12:23+00:00", medssl="0.1.0", tolerance=0.005, largest_difference=0.001,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from bench.publish.model import BoardView, EncoderView, SiteView, SuiteView
 from bench.publish.results import anchors, size_of
 from bench.publish.svg import ticks
 from bench.publish.writer import Page, Site
-from bench.submissions.badge import Verdict
+from bench.submissions.badge import Verification
 
 
 def address(encoder: str) -> str:
@@ -62,7 +62,7 @@ def trust(encoder: EncoderView) -> str:
     return " ".join([how[encoder.badge], *map(_covered, encoder.verdicts)])
 
 
-def _covered(verdict: Verdict) -> str:
+def _covered(verdict: Verification) -> str:
     covers = verdict.covers
     rest = "" if max(covers.rescored, covers.rerun) >= covers.units else " The others stand as sent."
     return (
