@@ -1,14 +1,17 @@
 """Pictures of claims: each says what one of its marks is."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
-from bench.analysis.claim import read_ledger
+from bench.analysis.claim import read_ledger, read_note
 from bench.analysis.evaluate import evaluate
 from bench.analysis.planted import Plan, plant
 from bench.analysis.verdict import Verdict
 from bench.publish.model import ClaimView
 from bench.publish.pages.claims import Picture, pictures
+from bench.publish.writer import write_site
 
 
 def view(chart: list[dict], details: dict | None = None) -> ClaimView:
@@ -75,3 +78,16 @@ def test_every_measured_verdict_is_drawn():
     measured = {v.id for v in found if v.effect is not None}
     assert {"H1", "H2", "H4", "H7", "H8"} <= measured
     assert drawn == measured
+
+
+def test_the_page_shows_every_kind_of_verdict(view, tmp_path):
+    ledger = {c.id: c for c in read_ledger()}
+    found = evaluate(plant(Plan(encoders=16, kind=8.0, fractions=(0.1, 1.0), seeds=1)))
+    shown = [ClaimView(ledger[v.id], v) for v in found]
+    write_site(replace(view, claims={view.suites[0].name: shown}), tmp_path / "public")
+    text = (tmp_path / "public" / "claims.html").read_text(encoding="utf-8")
+    for verdict in found:
+        assert verdict.reason.partition(":")[0] in text
+    assert {v.verdict for v in found} >= {"not measured", "inconclusive"}
+    assert f"Version {read_note().version} of the ledger" in text
+    assert found[0].parts[1].name in text
