@@ -17,7 +17,7 @@ from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 
 PAYLOAD = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}</textarea>]]>&\u202e"
-ON_A_CARD = PAYLOAD.removesuffix("\u202e")
+ON_CARD = PAYLOAD.removesuffix("\u202e")
 """What a card may say: marks that turn or hide text are refused there."""
 ALLOWED = {"theme.js", "table.js", "state.js", "rank.js", "board.js", "compare.js", "advisor.js"}
 
@@ -28,9 +28,9 @@ def hostile(tmp_path_factory) -> Path:
     encoders = {}
     for name, e in view.encoders.items():
         values = e.card.model_dump(by_alias=True) | {
-            "title": ON_A_CARD, "authors": [ON_A_CARD], "licence": ON_A_CARD, "method": ON_A_CARD, "description": ON_A_CARD,
-            "citation": ON_A_CARD, "controlled_track": ON_A_CARD,
-            "pretraining": [{"corpus": ON_A_CARD, "images": 5, "in_domain": True}],
+            "title": ON_CARD, "authors": [ON_CARD], "licence": ON_CARD, "method": ON_CARD, "description": ON_CARD,
+            "citation": ON_CARD, "controlled_track": ON_CARD,
+            "pretraining": [{"corpus": ON_CARD, "images": 5, "in_domain": True}],
         }  # fmt: skip
         evidence = tuple(
             replace(v, commands=(PAYLOAD,), created=PAYLOAD, device=PAYLOAD, platform=PAYLOAD, warnings=(PAYLOAD,),
