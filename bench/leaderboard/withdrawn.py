@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bench.encoders.card import Line, Name
+from bench.encoders.card import Line, Name, Prose
 from bench.strict import Strict, read_toml
 
 
@@ -21,7 +21,7 @@ class Withdrawal(Strict):
     version: Line
     """Version of the card; a later version may stand on the boards."""
     date: date
-    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    reason: Annotated[Prose, Field(min_length=1, max_length=1000)]
 
     def covers(self, encoder: str, version: str) -> bool:
         """Whether results of this version are meant, however it is written: "1", "1.0" and "v1" are one version."""

@@ -16,9 +16,8 @@ from bench.publish.export import tex
 from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 
-PAYLOAD = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}</textarea>]]>&\u202e"
-ON_CARD = PAYLOAD.removesuffix("\u202e")
-"""What a card may say: marks that turn or hide text are refused there."""
+PAYLOAD = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}</textarea>]]>&"
+"""Marks that hide or turn text are refused where cards and records are read."""
 ALLOWED = {"theme.js", "table.js", "state.js", "rank.js", "board.js", "compare.js", "advisor.js"}
 
 
@@ -28,9 +27,9 @@ def hostile(tmp_path_factory) -> Path:
     encoders = {}
     for name, e in view.encoders.items():
         values = e.card.model_dump(by_alias=True) | {
-            "title": ON_CARD, "authors": [ON_CARD], "licence": ON_CARD, "method": ON_CARD, "description": ON_CARD,
-            "citation": ON_CARD, "controlled_track": ON_CARD,
-            "pretraining": [{"corpus": ON_CARD, "images": 5, "in_domain": True}],
+            "title": PAYLOAD, "authors": [PAYLOAD], "licence": PAYLOAD, "method": PAYLOAD, "description": PAYLOAD,
+            "citation": PAYLOAD, "controlled_track": PAYLOAD,
+            "pretraining": [{"corpus": PAYLOAD, "images": 5, "in_domain": True}],
         }  # fmt: skip
         evidence = tuple(
             replace(v, commands=(PAYLOAD,), created=PAYLOAD, device=PAYLOAD, platform=PAYLOAD, warnings=(PAYLOAD,),
