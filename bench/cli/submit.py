@@ -45,6 +45,10 @@ def COMMAND(encoder: Path, runs: Path, out: Path, suites: tuple[str, ...], with_
 
 
 def _weights(made: Bundle) -> str:
+    from bench.submissions.bundle import public_weights
+
     if made.weights:
         return "included"
+    if place := public_weights(made.card):
+        return f"from {place}, as the card says"
     return "not included (the badge can be at most: rescored)" if made.card.source.get("weights") else "none needed"

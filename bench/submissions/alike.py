@@ -86,6 +86,7 @@ def _outputs(result: Results) -> Iterator[tuple[str, np.ndarray]]:
 
 def _weights(folder: Path) -> dict[str, np.ndarray]:
     """Every float tensor of `weights.safetensors`, float64; {} without a readable one."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     path = folder / "weights.safetensors"
@@ -94,5 +95,5 @@ def _weights(folder: Path) -> dict[str, np.ndarray]:
     try:
         with readable(path, "safetensors"):
             return {n: a.astype(np.float64) for n, a in load_file(path).items() if a.dtype.kind == "f"}
-    except UserError:
-        return {}
+    except (UserError, SafetensorError):
+        return {}  # what is wrong with it is told where it is loaded

@@ -88,7 +88,7 @@ def bundle(
         _bounded(partial, compact)
         weights = with_weights and _copy_weights(card, source, partial)
         weights = weights or (bool(kept) and _copy_weights(card, target, partial))
-        if compact and not weights and card.source.get("weights"):
+        if compact and not weights and card.source.get("weights") and not public_weights(card):
             raise SubmissionError("a compact submission carries its weights", where=card.name, fix="add --with-weights")
         size = sum(p.stat().st_size for p in partial.rglob("*") if p.is_file())
         exchange(partial, target)
@@ -100,6 +100,11 @@ def bundle(
     own = {name: tuple(plan.tasks) for name, plan in plans.items() if name not in suite_names()}
     kept_back = tuple(name for name in finished if name not in plans)
     return Bundle(card, target, (*plans, *kept), own, kept_back, n_records, size, weights)
+
+
+def public_weights(card: EncoderCard) -> str:
+    """The package or repository that the card's weights come from; "" for a file beside the card."""
+    return card.source.get("package") or card.source.get("repository") or ""
 
 
 def _chosen(finished: Mapping[str, Path], suites: Sequence[str], where: Path) -> list[str]:

@@ -143,8 +143,8 @@ def seeds(reader: str) -> tuple[bytes, ...]:
 
 def _valid_record(card: EncoderCard | None) -> Record:
     made = Provenance(
-        command="c", created="d", medssl="0", python="3", packages={}, platform="p", device="cpu", precision="fp32",
-        threads=1, suite="s", suite_fingerprint="0" * 64,
+        command="c", created="2026-01-01", medssl="0", python="3", packages={}, platform="p", device="cpu",
+        precision="fp32", threads=1, suite="s", suite_fingerprint="0" * 64,
     )  # fmt: skip
     return Record(
         status="done", encoder=card.name if card else "e", encoder_version="1",
