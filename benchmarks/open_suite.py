@@ -21,7 +21,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from bench import markers
-from bench.analysis.agreement import bootstrap_tau
+from bench.analysis.agreement import tau_rows
 from bench.analysis.table import counted, pick, weights
 from bench.data.task import Task, read_suite, shipped_tasks
 from bench.leaderboard.collect import Collection, collect, default_roots
@@ -129,8 +129,8 @@ def _tau(real: pd.Series, phantom: pd.Series) -> list[object]:
     if len(both) < FEWEST:
         return [len(both), "not measured", "", "", ""]
     x, y = both["real"].to_numpy(), both["phantom"].to_numpy()
-    draws = bootstrap_tau(x, y, RESAMPLES, np.random.default_rng(0))
-    low, high = np.nanquantile(draws, [0.025, 0.975])
+    drawn = np.random.default_rng(0).integers(len(x), size=(RESAMPLES, len(x)))
+    low, high = np.nanquantile(tau_rows(x[drawn], y[drawn]), [0.025, 0.975])
     first = both["real"].idxmax()
     place = int(both["phantom"].rank(ascending=False)[first])
     tau = kendalltau(x, y).statistic

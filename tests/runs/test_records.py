@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -12,14 +13,16 @@ from bench.errors import CardError, SubmissionError
 from bench.metrics import SCORING
 from bench.runs.records import Cost, Interval, Provenance, Record, Unit
 
-finite = st.floats(allow_nan=False, allow_infinity=False)
-line = st.text(min_size=1, max_size=60)
+finite = st.floats(-1e6, 1e6)
+positive = st.floats(0, 1e8)
+line = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), min_size=1, max_size=60)
+date = st.datetimes(datetime(2021, 1, 1), datetime(2026, 1, 1)).map(lambda at: f"{at.isoformat()}+00:00")
 name = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
 digest = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 provenances = st.builds(
     Provenance,
     command=st.text(max_size=80),
-    created=line,
+    created=date,
     medssl=line,
     python=line,
     packages=st.dictionaries(name, line, max_size=3),
@@ -50,12 +53,12 @@ records = st.builds(
     n_labels=st.integers(0, 10**6),
     metric=line,
     metrics=st.dictionaries(name, st.dictionaries(name, intervals, max_size=3), max_size=2),
-    chosen=st.dictionaries(name, finite | st.integers(-5, 5) | st.text(max_size=5), max_size=2),
+    chosen=st.dictionaries(name, finite | st.integers(-5, 5) | line, max_size=2),
     warnings=st.lists(st.text(max_size=20), max_size=2),
     predictions=st.none() | line,
     predictions_sha256=st.none() | digest,
     made_by=provenances,
-    cost=st.builds(Cost, seconds=st.dictionaries(name, finite, max_size=2), peak_memory_mb=st.none() | finite),
+    cost=st.builds(Cost, seconds=st.dictionaries(name, positive, max_size=2), peak_memory_mb=st.none() | positive),
 )
 
 
