@@ -37,7 +37,8 @@ provenances = st.builds(
 units = st.builds(
     Unit, task=name, protocol=name, budget=st.sampled_from(["1%", "100%", "k=4", "n=16"]), seed=st.integers(0, 10)
 )
-intervals = st.builds(Interval, value=finite, low=st.none() | finite, high=st.none() | finite)
+ends = st.just((None, None)) | st.tuples(finite, finite).map(sorted).map(tuple)
+intervals = st.builds(lambda value, both: Interval(value=value, low=both[0], high=both[1]), finite, ends)
 records = st.builds(
     Record,
     status=st.sampled_from(["done", "refused", "failed"]),
