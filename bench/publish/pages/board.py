@@ -96,6 +96,8 @@ def _status(view: SiteView, suite: SuiteView, board: BoardView) -> str:
 def _result(view: SiteView, board: BoardView) -> str:
     """Who leads, and whether that is more than chance."""
     ranked = [r for r in board.rows if r.rank is not None]
+    if not ranked and all(r.reference for r in board.rows):
+        return "Nobody is ranked yet: these encoders are references, to be read against."
     if not ranked:
         return "Nobody is ranked yet: no encoder has every result of this board."
     first, tier = ranked[0], [r for r in ranked if r.tier == ranked[0].tier]
