@@ -55,6 +55,8 @@ def made_plain(text: str) -> str:
 
 def one_line(text: str) -> str:
     """`plain` text without line breaks and tabs. Raises ValueError."""
+    if text.isprintable():  # the fast way: records hold many short lines
+        return text
     if any(c in "\n\t" for c in text):
         raise ValueError("holds a line break or a tab")
     return plain(text)

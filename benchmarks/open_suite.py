@@ -21,7 +21,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from bench import markers
-from bench.analysis.agreement import tau_rows
+from bench.analysis.agreement import bootstrap_rows, tau_rows
 from bench.analysis.table import counted, pick, weights
 from bench.data.task import Task, read_suite, shipped_tasks
 from bench.leaderboard.collect import Collection, collect, default_roots
@@ -129,7 +129,7 @@ def _tau(real: pd.Series, phantom: pd.Series) -> list[object]:
     if len(both) < FEWEST:
         return [len(both), "not measured", "", "", ""]
     x, y = both["real"].to_numpy(), both["phantom"].to_numpy()
-    drawn = np.random.default_rng(0).integers(len(x), size=(RESAMPLES, len(x)))
+    drawn = bootstrap_rows(len(x), RESAMPLES, np.random.default_rng(0))
     low, high = np.nanquantile(tau_rows(x[drawn], y[drawn]), [0.025, 0.975])
     first = both["real"].idxmax()
     place = int(both["phantom"].rank(ascending=False)[first])

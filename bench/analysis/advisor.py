@@ -19,7 +19,6 @@ KINDS = {"classification": "global", "segmentation": "dense", "global": "global"
 NON_COMMERCIAL = ("nc", "non-commercial", "noncommercial", "research only", "research-only", "unknown", "proprietary")
 APART = 1.96
 """Standard errors of a difference beyond which two encoders are told apart."""
-BASELINES = ("supervised", "random-init", "raw-pixels", "colour-histogram")
 
 
 class Question(Strict):
@@ -154,9 +153,7 @@ def evidence_at(frame: pd.DataFrame, labels: int | None) -> Evidence | None:
         return None
     rows = _nearest_budget(rows, labels)
     table = tabulate(rows)
-    with np.errstate(invalid="ignore"):
-        there = np.isfinite(table.values)
-        scores = np.where(there, table.values, 0).sum(axis=2) / there.sum(axis=2)
+    scores = table.means
     ssl = (table.encoders["paradigm"] != "reference").to_numpy()
     known = np.isfinite(scores[ssl]).any(axis=0)
     if not known.any():

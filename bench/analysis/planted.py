@@ -84,13 +84,6 @@ def plant(plan: Plan, seed: int = 0) -> pd.DataFrame:
     return _finished(_rows(plan, encoders, tasks, seed), encoders, tasks, plan)
 
 
-def redraw(frame: pd.DataFrame, plan: Plan, seed: int) -> pd.DataFrame:
-    """The table `plant(plan, seed)` would give, made from another draw of the same plan: only the values are new."""
-    rows = _rows(plan, _encoders(plan), _tasks(plan), seed)
-    value, score = rows["value"].to_numpy(), rows["score"].to_numpy()
-    return frame.assign(value=value, score=score, low=value - 0.02, high=value + 0.02)
-
-
 def _rows(plan: Plan, encoders: pd.DataFrame, tasks: pd.DataFrame, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     at_full = _full(plan, encoders, tasks, rng)

@@ -43,6 +43,13 @@ class Table:
         return replace(self, values=self.values[:, chosen], columns=self.columns[chosen].reset_index(drop=True))
 
     @property
+    def means(self) -> np.ndarray:
+        """Mean over seeds, float64 (E, C); NaN where there is no result."""
+        there = np.isfinite(self.values)
+        with np.errstate(invalid="ignore"):
+            return np.where(there, self.values, 0).sum(axis=2) / there.sum(axis=2)
+
+    @property
     def n_origins(self) -> int:
         """Source data sets in the columns (tasks sharing an origin count once)."""
         return int(self.columns["origin"].nunique())

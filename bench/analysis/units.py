@@ -94,10 +94,9 @@ def _averaged(table: Table) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     _, first, member = np.unique(keys, return_index=True, return_inverse=True)
     about = table.columns.loc[first, ["side", "kind", "origin", "modality"]].reset_index(drop=True)
     onehot = (member.reshape(-1)[:, None] == np.arange(len(first))).astype(float)
-    there = np.isfinite(table.values)
+    by_task = table.means
+    known = np.isfinite(by_task)
     with np.errstate(invalid="ignore"):
-        by_task = np.where(there, table.values, 0).sum(axis=2) / there.sum(axis=2)
-        known = np.isfinite(by_task)
         values = np.where(known, by_task, 0) @ onehot / (known @ onehot)
     weight = weights(table.columns) @ onehot
     less = (about["side"] == "less").to_numpy()

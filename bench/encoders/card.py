@@ -17,7 +17,6 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterVali
 Prose = Annotated[str, StringConstraints(max_length=4000), AfterValidator(plain)]
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
 Paper = Annotated[str, StringConstraints(pattern=r"^(arXiv:\d{4}\.\d{4,5}|doi:10\.[^\s<>\"']{1,200})$")]
-Ratio = Annotated[float, Field(gt=0, le=1000)]
 
 
 class Corpus(Strict):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import UserError
-from bench.submissions.badge import Verification, verdict_of
+from bench.submissions.badge import Verification, read_verdicts, verdict_of
 from bench.submissions.folder import Results, read_result, result_folders, unsealed_folders
 from bench.words import Badge
 
@@ -33,12 +34,13 @@ class Found:
     suites: dict[str, dict[str, Entry]] = field(default_factory=dict)
     left_out: dict[Path, str] = field(default_factory=dict)
 
-    def add(self, result: Results, local: bool) -> None:
+    def add(self, entry: Entry) -> None:
         """Add the results of a folder, unless its encoder's name is taken."""
+        result = entry.result
         suite, name = self.suites.setdefault(result.suite, {}), result.card.name
         if name not in suite:
-            suite[name] = Entry(result, None if local else verdict_of(result.folder.parent, result.suite), local)
-        elif not local or suite[name].result.card.sha256 != result.card.sha256:
+            suite[name] = entry
+        elif not entry.local or suite[name].result.card.sha256 != result.card.sha256:
             # one's own run of what has been submitted already goes without a word
             first = suite[name].result.folder
             self.left_out[result.folder] = f"the encoder name {name!r} is taken by {first}"
@@ -54,7 +56,7 @@ def find(roots: Sequence[Path], local: Sequence[Path], suites: Container[str] | 
 
     suites: only those of these suites are read; all by default.
     """
-    found = Found()
+    found, verdicts = Found(), cache(read_verdicts)
     for root in [*roots, *local]:
         for folder in unsealed_folders(root):
             found.left_out[folder] = "is not finished; run the same command again"
@@ -62,7 +64,9 @@ def find(roots: Sequence[Path], local: Sequence[Path], suites: Container[str] | 
             if suites is not None and folder.name not in suites:
                 continue
             try:
-                found.add(read_result(folder), root in local)
+                result, own = read_result(folder), root in local
+                verdict = None if own else verdict_of(folder.parent, result.suite, verdicts)
+                found.add(Entry(result, verdict, own))
             except UserError as error:
                 found.left_out[folder] = str(error)
             except (ArithmeticError, ValueError, LookupError, RecursionError, MemoryError) as error:

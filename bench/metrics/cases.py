@@ -43,10 +43,9 @@ def case_scores(task: Task, output: np.ndarray, labels: np.ndarray) -> dict[str,
 
 def of_cases(given: Comparison, kept: Mapping[str, np.ndarray]) -> Comparison:
     """The comparison that reads scores of cases in the place of masks."""
-    pixels, border = kept["areas"].astype(np.float64), kept["surfaces"]
     shared = {
-        areas: Areas(*np.moveaxis(pixels, 2, 0)),
-        surfaces: Surfaces(*np.moveaxis(border, 2, 0)),
+        areas: Areas.stacked(kept["areas"]),
+        surfaces: Surfaces(*np.moveaxis(kept["surfaces"], 2, 0)),
         lesions: kept["lesions"].astype(np.float64),
         centrelines: kept["centrelines"],
     }

@@ -22,6 +22,11 @@ class Areas:
     ours: np.ndarray
     theirs: np.ndarray
 
+    @classmethod
+    def stacked(cls, counts: np.ndarray) -> Areas:
+        """From one array (n, k - 1, 3)."""
+        return cls(*np.moveaxis(counts.astype(np.float64), 2, 0))
+
 
 def areas(given: Comparison) -> Areas:
     """The areas of a comparison of masks."""

@@ -12,6 +12,7 @@ LIMIT = 1e4
 """A bias whose probability is 0 or 1 in any precision."""
 
 RIDGE = 1e-13
+"""What Newton's method adds to a Hessian whose diagonal is 1."""
 
 
 class Losses:

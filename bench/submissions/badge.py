@@ -9,7 +9,7 @@ refuses takes nothing away: while it stands for these bytes the badge is not bel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -115,9 +115,14 @@ def write_verdicts(root: Path, verdicts: list[Verification]) -> None:
     write_atomic(root / FILE, "".join(lines))
 
 
-def verdict_of(folder: Path, suite: str) -> Verification | None:
-    """The verdict on a submission's results on `suite`, where it stands for these bytes. Raises as `read_verdicts`."""
-    found = read_verdicts(folder.parent).get((folder.name, suite))
+def verdict_of(
+    folder: Path, suite: str, read: Callable[[Path], Mapping[tuple[str, str], Verification]] = read_verdicts
+) -> Verification | None:
+    """The verdict on a submission's results on `suite`, where it stands for these bytes. Raises as `read_verdicts`.
+
+    read: what reads the verdicts of a folder of submissions; who asks for many keeps what was read.
+    """
+    found = read(folder.parent).get((folder.name, suite))
     return found if found and found.contents_sha256 == contents_sha256(folder, suite) else None
 
 

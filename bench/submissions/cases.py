@@ -106,7 +106,7 @@ def replicates_kept(
 
 def worst_cases(areas: np.ndarray) -> np.ndarray:
     """Rows of the worst images, worst first, int64; areas as in `bench.metrics.cases.case_scores`."""
-    quality = image_quality(Areas(*np.moveaxis(areas.astype(np.float64), 2, 0)))
+    quality = image_quality(Areas.stacked(areas))
     return np.argsort(quality, kind="stable")[:SHOWN]
 
 

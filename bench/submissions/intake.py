@@ -19,7 +19,6 @@ MAX_FILES = 5000
 MAX_BYTES = 20 * 1024**2
 """Of everything but weights and features."""
 MAX_WEIGHT_BYTES = 4 * 1024**3
-MAX_LINE_BYTES = 256 * 1024
 MAX_UNPACKED_BYTES = 256 * 1024**2
 """Of one predictions file; masks stored as bits then take eight times this in memory, 2 GB."""
 

@@ -45,7 +45,7 @@ def _qualities(folder: Path, data: TaskData, records: list[Record]) -> Iterator[
     for key in (record.unit.key for record in records):
         parts = cases.get(key, Kept()).splits.get("test", {})
         if "areas" in parts:
-            yield key, image_quality(Areas(*np.moveaxis(parts["areas"].astype(np.float64), 2, 0)))
+            yield key, image_quality(Areas.stacked(parts["areas"]))
         elif "log_odds" in parts:
             yield key, quality(task, probabilities(parts["log_odds"]), labels)
         elif task.kind == "dense" and key in condensed:

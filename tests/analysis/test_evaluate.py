@@ -9,7 +9,7 @@ from bench.analysis import Verdict, evaluate
 from bench.analysis.claim import Claim, read_ledger, read_note
 from bench.analysis.evaluate import estimand_of
 from bench.analysis.measurement import Measurement, NotEnough
-from bench.analysis.planted import Plan, plant, redraw, with_shift
+from bench.analysis.planted import Plan, plant, with_shift
 from bench.analysis.sensitivity import variants
 from bench.analysis.table import centred, counted, pick, tabulate, weights
 from bench.analysis.verdict import judge
@@ -268,11 +268,6 @@ def test_no_reference_means_no_label_gain():
     frame = plant(Plan(encoders=8, references=0))
     with pytest.raises(NotEnough, match="no reference"):
         estimand_of(LEDGER["H2"]).measure(counted(frame), None)
-
-
-def test_redrawing_a_plan_is_planting_it():
-    plan = Plan(encoders=8, modalities=3, kind=2.0)
-    pd.testing.assert_frame_equal(redraw(plant(plan, 1), plan, 5), plant(plan, 5))
 
 
 def test_one_network_alone_is_compared_with_its_own_reference():
