@@ -95,7 +95,8 @@ def _chosen(results: Mapping[str, Results], data: TaskData, protocol: str | None
 def _worst(result: Results, data: TaskData, key: str) -> Worst:
     task, labels = data.task, data.tests["test"].labels
     path = result.folder / "predictions" / f"{task.name}.npz"
-    output = read_predictions(path).get(f"{key}/test") if path.is_file() else None
+    name = f"{key}/test"
+    output = read_predictions(path, only=[name]).get(name) if path.is_file() else None
     kept = read_cases(result.folder, task).get(key, Kept()) if output is None else Kept()
     if output is None and task.kind == "global" and "test" in kept.splits:
         output = probabilities(kept.splits["test"]["log_odds"])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from bench.errors import UserError
-from bench.files import npz_bytes, read_npz
+from bench.files import npz_bytes, npz_names, read_npz
 
 _BITS = "@bits"
 
@@ -19,9 +19,13 @@ def predictions_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     return npz_bytes(dict(_packed(k, a) for k, a in arrays.items()), method=zipfile.ZIP_LZMA)
 
 
-def read_predictions(path: Path) -> dict[str, np.ndarray]:
-    """Inverse of `predictions_bytes`. Raises UserError when the file is missing or not readable."""
-    return dict(_unpacked(k, a, path) for k, a in read_npz(path).items())
+def read_predictions(path: Path, *, only: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Inverse of `predictions_bytes`. Raises UserError when the file is missing or not readable.
+
+    only: names of the arrays to read, those that are there; all by default.
+    """
+    kept = None if only is None else [key for key in npz_names(path) if key.partition(_BITS)[0] in only]
+    return dict(_unpacked(k, a, path) for k, a in read_npz(path, only=kept).items())
 
 
 def _packed(key: str, array: np.ndarray) -> tuple[str, np.ndarray]:

@@ -42,3 +42,12 @@ def test_a_lying_name_is_refused(tmp_path: Path, name: str) -> None:
     path.write_bytes(npz_bytes({name: np.zeros((2, 3, 2), np.uint8)}))
     with pytest.raises(UserError, match="bits"):
         read_predictions(path)
+
+
+def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
+    masks, scores = np.eye(4, 9, dtype=np.uint8)[None], np.ones((3, 2), np.float32)
+    (tmp_path / "p.npz").write_bytes(predictions_bytes({"a/test": masks, "b/test": scores, "b/test-shift": scores}))
+    (one,) = read_predictions(tmp_path / "p.npz", only=["a/test", "absent"]).items()
+    assert one[0] == "a/test"
+    np.testing.assert_array_equal(one[1], masks)
+    assert read_predictions(tmp_path / "p.npz", only=[]) == {}
