@@ -50,7 +50,7 @@ def sets(found: pd.DataFrame) -> str:
     head = ["set", "modality", "task", "train / val / test", "groups", "licence", "chance", "colour histogram"]
     head += ["raw pixels", "untrained", *(name.removeprefix("imagenet-") for name in imagenet), "best of all", "by"]
     rows = [_row(shipped_tasks()[name], value, imagenet) for name in read_suite(REAL).tasks]
-    return markers.table(head, rows, right=range(6, 10 + len(imagenet)))
+    return markers.table(head, rows, right=range(6, 11 + len(imagenet)))
 
 
 def _row(task: Task, value: pd.DataFrame, imagenet: list[str]) -> list[object]:
