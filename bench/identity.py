@@ -17,10 +17,10 @@ from bench.data.dataset import TaskData
 from bench.data.task import Task
 from bench.discover import members
 from bench.encoders.base import Encoder
-from bench.encoders.card import EncoderCard, Line
+from bench.encoders.card import EncoderCard
 from bench.features.probe import Probe, probe
 from bench.files import canonical_json, sha256_text
-from bench.strict import Strict
+from bench.strict import Line, Strict
 
 Adopt = Callable[[Probe], Probe]
 """Gives, for a probe, the equal one that is kept already, or else the probe itself."""

@@ -10,9 +10,9 @@ import json
 import tomllib
 import unicodedata
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from bench.errors import CardError, SubmissionError
 
@@ -186,3 +186,9 @@ def _model_of(annotation: Any) -> Any:
         if found := _model_of(inner):
             return found
     return None
+
+
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_line)]
+Prose = Annotated[str, StringConstraints(max_length=4000), AfterValidator(plain)]
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]

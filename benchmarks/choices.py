@@ -20,10 +20,11 @@ from choices_data import REAL, Cell, Store, units
 from choices_dense import dense, empty
 from solver_data import table
 
+from bench.data.budgets import Subset
 from bench.metrics import calibration
 from bench.protocols import _logistic, knn, linear, linear_v1
 from bench.protocols._select import link, one_hot, primary, probabilities
-from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.base import Prediction, Problem, Protocol
 
 SCALES = ("none", "clip 5", "clip 10", "floor .3")
 SEEN = [(s, e) for s in ("brainmri", "breastus", "cxrpneumonia", "octdme", "oralhist", "pocuslung") for e in

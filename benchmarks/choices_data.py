@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.budgets import subsets, why_invalid
+from bench.data.budgets import Subset, subsets, why_invalid
 from bench.data.task import Task
+from bench.encoders.features import Features
 from bench.encoders.load import load_encoder
-from bench.features.base import Features
 from bench.features.extract import extract
 from bench.metrics.set import primaries
-from bench.protocols.base import Labelled, Problem, Subset, Unlabelled
+from bench.protocols.base import Labelled, Problem, Unlabelled
 
 ROOT = Path(__file__).parents[1]
 REAL = Path(os.environ.get("MEDSSL_REAL_DATA", ROOT.parent / "shared/data/real"))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from bench.data.task import Task
-from bench.leaderboard.recipes import feeds_board, feeds_full_board
 from bench.metrics.cases import log_odds
 from bench.metrics.resample import REPLICATES
+from bench.recipes import feeds_board, feeds_full_board
 from bench.runs.plan import make_plan
 from bench.runs.predictions import predictions_bytes
 from bench.submissions.cases import LARGE, SHOWN

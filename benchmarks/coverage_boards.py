@@ -25,12 +25,12 @@ from scipy.stats import norm
 from bench import markers
 from bench.leaderboard import boards_of
 from bench.leaderboard.frame import COLUMNS, normalised
-from bench.leaderboard.recipes import FROZEN, RECIPES, Recipe
 from bench.leaderboard.standing import rank_range, tiers
 from bench.leaderboard.weights import Tasks, task_weights
 from bench.metrics.products import weighted_sums
 from bench.metrics.resample import percentile_interval, resample_counts
 from bench.metrics.uncertainty import nest_seeds, paired_difference, seed_draws
+from bench.recipes import FROZEN, RECIPES, Recipe
 
 CASES, SEEDS, REPLICATES = 150, 5, 500
 TASKS = {

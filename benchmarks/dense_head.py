@@ -18,9 +18,10 @@ from dense_problems import REAL, problems
 from scipy.stats import kendalltau
 from torch import Tensor
 
+from bench.data.budgets import Subset
 from bench.metrics.overlap import dice_per_image
 from bench.protocols import _dense
-from bench.protocols.base import Problem, Protocol, Subset
+from bench.protocols.base import Problem, Protocol
 from bench.protocols.dense_linear import PROTOCOL as DENSE_LINEAR
 
 RATES = (3e-4, 1e-3, 3e-3)

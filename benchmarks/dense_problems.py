@@ -14,8 +14,8 @@ from torch import Tensor
 
 from bench.data.load import load_task
 from bench.data.task import Task, shipped_tasks
+from bench.encoders.features import Features
 from bench.encoders.load import load_encoder
-from bench.features.base import Features
 from bench.features.extract import extract
 from bench.protocols.base import Labelled, Problem, Unlabelled
 

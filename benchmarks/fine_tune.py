@@ -25,7 +25,8 @@ from bench.files import write_atomic
 from bench.leaderboard import boards
 from bench.leaderboard.collect import collect
 from bench.markers import refresh, table
-from bench.runs.records import Interval, Record
+from bench.metrics.interval import Interval
+from bench.runs.records import Record
 from bench.runs.run import RunSpec, run
 
 ROOT = Path(__file__).resolve().parents[1]

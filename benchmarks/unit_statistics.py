@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
+from bench.allocator import freed_memory_kept
 from bench.data.task import Task
-from bench.features.allocator import freed_memory_kept
 from bench.metrics.base import Comparison
 from bench.metrics.resample import resample_counts, with_point
 from bench.metrics.set import metrics_of

@@ -11,8 +11,7 @@ import pandas as pd
 from bench.analysis.kriging import Foretold, foretell, spread_of
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import Table, counted, pick, tabulate
-from bench.encoders.card import Prose
-from bench.strict import Strict
+from bench.strict import Prose, Strict
 
 PROBES = {"global": "linear", "dense": "dense-linear"}
 KINDS = {"classification": "global", "segmentation": "dense", "global": "global", "dense": "dense"}

@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from bench.encoders.card import Line, Prose
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
-from bench.strict import Strict, read_toml
+from bench.strict import Line, Prose, Strict, read_toml
 
 LEDGER = Path(__file__).parent / "ledger"
 

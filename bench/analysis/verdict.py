@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from bench.analysis.claim import Claim
 from bench.analysis.measurement import Measurement
-from bench.encoders.card import Prose
-from bench.strict import Strict
+from bench.strict import Prose, Strict
 
 ALPHA = 0.05
 Outcome = Literal["supported", "contradicted", "inconclusive", "not measured"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from bench import __version__
 from bench.errors import UserError
 from bench.strict import nearest
+from bench.version import __version__
 
 
 class _Verbs(click.Group):

@@ -31,9 +31,9 @@ def COMMAND(
 
     Exit code 1 when something fails.
     """
+    from bench.checks.check import check
+    from bench.checks.finding import Report
     from bench.cli._print import transient_bar
-    from bench.encoders.check import check
-    from bench.encoders.finding import Report
 
     options = {"suite": suite, "device": device, "trust_code": trust_code, "allow_outside": allow_outside}
     found = []

@@ -9,17 +9,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from bench.data.task import Task
 from bench.errors import DataError
-from bench.protocols.base import Subset
 
 MAX_FACTOR = 2
 """How many times more, or fewer, images than asked a budget may hold because patients stay whole."""
 MIN_PER_CLASS = 2
 """A budget is valid when every class (each kept label of a multi-label task) has this many labelled images."""
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The training rows one unit may learn from; `rows` is int64 (m,), row numbers of the train split, sorted.
+
+    At budget "100%" the validation split is also known; below it everything is chosen inside the subset.
+    """
+
+    budget: str
+    seed: int
+    rows: np.ndarray
+
+    @property
+    def full(self) -> bool:
+        """Whether this is the whole training split, with the validation split beside it."""
+        return self.budget == "100%"
 
 
 def subsets(

@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from bench.encoders.card import Line, Name, Prose
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
 from bench.locate import shipped
 from bench.metrics import SCORING, Scoring
 from bench.metrics.set import primaries
-from bench.strict import Strict, nearest, read_toml
+from bench.strict import Line, Name, Prose, Strict, nearest, read_toml
 from bench.words import Extent, Kind, Modality, Target, family
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
-from bench.strict import NAME, SHA256, Strict, one_line, plain, read_toml
+from bench.strict import Line, Name, Prose, Strict, read_toml
 from bench.words import Access, Domain, Grey, Objective, Paradigm, Pooling
 
-Name = Annotated[str, StringConstraints(pattern=NAME)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_line)]
-Prose = Annotated[str, StringConstraints(max_length=4000), AfterValidator(plain)]
-Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
 Paper = Annotated[str, StringConstraints(pattern=r"^(arXiv:\d{4}\.\d{4,5}|doi:10\.[^\s<>\"']{1,200})$")]
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.encoders.features import Features
 from bench.errors import EncoderError, UserError
-from bench.features.base import Features
 from bench.files import npz_bytes, read_npz, sha256_file, write_atomic
 
 Splits = dict[str, tuple[np.ndarray, Features]]

@@ -12,12 +12,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from bench.encoders.card import Line, Sha256
 from bench.encoders.hub import Revision
 from bench.errors import CardError, EncoderError
 from bench.files import write_atomic
 from bench.locate import home
-from bench.strict import Strict
+from bench.strict import Line, Sha256, Strict
 
 NAME = "encoders.lock.json"
 SHIPPED = Path(__file__).parent / "catalogue" / NAME

@@ -12,15 +12,18 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.encoders.features import Features
 from bench.errors import RunError, UserError
-from bench.features.base import Features
 from bench.features.probe import Probe
 from bench.files import canonical_json, sha256_file, sha256_text, write_atomic
-from bench.identity import Computed
 from bench.locate import home
+
+if TYPE_CHECKING:
+    from bench.identity import Computed
 
 CODE_VERSION = 2
 """Raise when extraction or preprocessing changes what a feature is."""

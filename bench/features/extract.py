@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import torch
 
+from bench.allocator import freed_memory_kept
 from bench.encoders.base import Encoded, Encoder
+from bench.encoders.features import Features
 from bench.errors import EncoderError, NotForThisEncoderError
-from bench.features.allocator import freed_memory_kept
-from bench.features.base import Features
 
 BATCH = 64
 """Images a batch."""

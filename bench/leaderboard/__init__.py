@@ -19,8 +19,8 @@ import pandas as pd
 
 from bench.leaderboard.board import Board, make_board
 from bench.leaderboard.evidence import Known, ReplicatesOf, UnitKey, gather
-from bench.leaderboard.recipes import RECIPES
 from bench.metrics.resample import REPLICATES
+from bench.recipes import RECIPES
 
 if TYPE_CHECKING:
     from bench.leaderboard.collect import Collection

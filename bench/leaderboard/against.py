@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
-from bench.data.fingerprint import meaning_of_task
 from bench.data.task import Task
 from bench.protocols.base import Protocol
+from bench.runs.fingerprint import meaning_of_task
 from bench.runs.plan import Plan
 from bench.runs.records import Record
 from bench.submissions.folder import Results

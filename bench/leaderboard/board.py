@@ -10,12 +10,12 @@ import numpy as np
 
 from bench.discover import pick
 from bench.leaderboard.evidence import Evidence
-from bench.leaderboard.recipes import AGGREGATION, Recipe
 from bench.leaderboard.standing import random_weightings, rank_range, ranks_of, tiers, win_rate
 from bench.leaderboard.weights import task_weights, within_cells
+from bench.metrics.interval import Interval
 from bench.metrics.resample import percentile_interval
 from bench.metrics.uncertainty import Difference, interquartile_mean, paired_difference
-from bench.runs.records import Interval
+from bench.recipes import AGGREGATION, Recipe
 from bench.strict import Strict
 
 

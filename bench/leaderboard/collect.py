@@ -15,13 +15,13 @@ from bench.encoders.card import EncoderCard
 from bench.leaderboard import comparable
 from bench.leaderboard.find import Entry, find
 from bench.leaderboard.frame import to_frame
-from bench.leaderboard.withdrawn import Withdrawal, read_withdrawals
 from bench.locate import shipped
 from bench.protocols.base import Protocol
 from bench.runs.plan import Plan, own_cards
 from bench.submissions.badge import Verification
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
+from bench.submissions.withdrawn import Withdrawal, read_withdrawals
 
 Cards = Mapping[str, tuple[Task, Path]]
 """Task name -> its card, and the folder where the card's relative paths start."""

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from bench.leaderboard.frame import normalised
-from bench.leaderboard.recipes import Recipe
 from bench.leaderboard.weights import Tasks
 from bench.metrics.resample import REPLICATES
 from bench.metrics.uncertainty import nest_seeds, seed_draws
+from bench.recipes import Recipe
 from bench.words import family
 
 UnitKey = tuple[str, str, str, str, int]

@@ -18,10 +18,11 @@ from bench.errors import UserError
 from bench.files import canonical_json, sha256_arrays, sha256_text, write_atomic
 from bench.leaderboard.evidence import UnitKey
 from bench.locate import home
+from bench.metrics.interval import Interval
 from bench.metrics.resample import REPLICATES, resample_counts, seeded, with_point
 from bench.metrics.scored import primary_replicates
 from bench.runs.journal import read_outputs
-from bench.runs.records import Interval, Record
+from bench.runs.records import Record
 from bench.submissions.cases import QUANTISED, Kept, read_cases, replicates_kept
 from bench.submissions.condensed import read_condensed, replicates_condensed
 from bench.submissions.folder import Results

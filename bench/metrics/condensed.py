@@ -6,11 +6,15 @@ the cases alone, balanced accuracy and kappa the class decided for, Dice the pix
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from bench.data.task import Task
 from bench.errors import DataError
 from bench.metrics.confusion import expected_class
+
+if TYPE_CHECKING:
+    from bench.data.task import Task
 
 
 def condensed(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bench.metrics.interval import Interval
 from bench.metrics.products import Weights
-from bench.runs.records import Interval
 
 REPLICATES = 2000
 LEVEL = 0.95

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.data.dataset import Split
-from bench.data.task import Task
+from bench.allocator import freed_memory_kept
 from bench.errors import DataError
-from bench.features.allocator import freed_memory_kept
 from bench.metrics import SCORING
 from bench.metrics.base import Comparison
 from bench.metrics.cases import check_cases, of_cases
+from bench.metrics.interval import Interval
 from bench.metrics.products import Weights
 from bench.metrics.resample import are_informative, interval, with_point
 from bench.metrics.set import metrics_of, primaries
 from bench.metrics.strata import strata
-from bench.runs.records import Interval
+
+if TYPE_CHECKING:
+    from bench.data.dataset import Split
+    from bench.data.task import Task
 
 
 def score(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from bench.data.dataset import Split
+if TYPE_CHECKING:
+    from bench.data.dataset import Split
+
 
 GRADED = ("contrast",)
 """Names of `Split.strata` by which metrics are broken down; lesion size is measured from the masks instead."""

@@ -11,7 +11,6 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.random import RandomState
 
-from bench.data.dataset import Split
 from bench.discover import members
 from bench.phantoms._fields import N, to_uint8
 from bench.phantoms._random import balanced, stream
@@ -30,12 +29,27 @@ class Plan:
     seed: int
 
 
+@dataclass(frozen=True)
+class Sample:
+    """n images of a plan; every array has n rows.
+
+    images: uint8 (n, 128, 128, c). labels: what the aim asks for. ids, groups: str (n,); groups None where every
+    image is a patient of its own. strata: name -> float64 (n,), see `split_of`.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    ids: np.ndarray
+    groups: np.ndarray | None
+    strata: dict[str, np.ndarray]
+
+
 def modalities() -> dict[str, Modality]:
     """Name -> modality, one from each module of this folder."""
     return members("bench.phantoms", "MODALITY")
 
 
-def split_of(plan: Plan, split: str, n: int, *, jobs: int | None = None) -> Split:
+def split_of(plan: Plan, split: str, n: int, *, jobs: int | None = None) -> Sample:
     """The first `n` images of a split ("train", "val", "test", "test-shift") with labels, groups and strata.
 
     The same whatever `jobs` (processes; None: all cores). strata: "lesion_area" (fraction of the image covered by
@@ -44,7 +58,7 @@ def split_of(plan: Plan, split: str, n: int, *, jobs: int | None = None) -> Spli
     rows = mapped(one, [(plan, split, i) for i in range(n)], jobs)
     images, labels, patients, strata = zip(*rows, strict=True)
     groups = np.array([f"{split}/p{p}" for p in patients])
-    return Split(
+    return Sample(
         images=np.stack(images),
         labels=np.stack(labels),
         ids=np.array([f"{split}/{i}" for i in range(n)]),

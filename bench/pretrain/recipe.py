@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bench.encoders.card import Name
 from bench.errors import CardError
-from bench.strict import Strict, nearest, read_toml
+from bench.strict import Name, Strict, nearest, read_toml
 
 FOLDER = Path(__file__).parent / "recipes"
 

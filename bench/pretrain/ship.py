@@ -13,7 +13,6 @@ import timm
 import torch
 from safetensors.torch import save
 
-from bench import __version__
 from bench.encoders.card import read_card
 from bench.files import canonical_json, write_atomic
 from bench.pretrain.backbone import MEAN, STD, Backbone
@@ -23,6 +22,7 @@ from bench.pretrain.diagnostics import collapsed
 from bench.pretrain.job import Job
 from bench.pretrain.toml import to_toml
 from bench.pretrain.trainer import Trained
+from bench.version import __version__
 
 PHANTOM_CORPUS = "phantom-v1-pretraining"
 CONTROL = (

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.encoders.preprocess import input_size, placed
 from bench.protocols._select import stratified_folds
-from bench.protocols.base import CPU, Problem, Subset
+from bench.protocols.base import CPU, Problem
 from bench.protocols.linear import rarest_count, strata_of
 
 OFFSETS = np.linspace(-8.0, 8.0, 65)

@@ -20,10 +20,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.protocols._select import calibrated, one_hot, probabilities
 from bench.protocols._train import cosine_steps, loss_of, one_thread, torch_seed
-from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.base import Prediction, Problem, Protocol
 from bench.protocols.linear import Standard
 
 

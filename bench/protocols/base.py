@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 
+from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.encoders.base import Encoder
-from bench.features.base import Features
+from bench.encoders.features import Features
 from bench.files import canonical_json, sha256_text
 from bench.words import Kind
 
@@ -57,23 +58,6 @@ class Problem:
         """Where solvers and neighbours compute: the encoder's CUDA device; else the CPU (MPS has no float64)."""
         on_cuda = self.encoder is not None and self.encoder.device.type == "cuda"
         return self.encoder.device if on_cuda else CPU
-
-
-@dataclass(frozen=True)
-class Subset:
-    """The training rows one unit may learn from; `rows` is int64 (m,), row numbers of the train split, sorted.
-
-    At budget "100%" the validation split is also known; below it everything is chosen inside the subset.
-    """
-
-    budget: str
-    seed: int
-    rows: np.ndarray
-
-    @property
-    def full(self) -> bool:
-        """Whether this is the whole training split, with the validation split beside it."""
-        return self.budget == "100%"
 
 
 @dataclass(frozen=True)

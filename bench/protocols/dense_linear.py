@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.protocols import _dense, _logistic
 from bench.protocols._select import best, entropy
-from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.base import Prediction, Problem, Protocol
 from bench.protocols.linear import FEW, Standard
 
 STRENGTHS = [10.0**e for e in range(-6, 4)]

@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from bench.data.budgets import Subset
 from bench.protocols import _dense
 from bench.protocols._neighbours import top_k
 from bench.protocols._select import entropy
-from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.base import Prediction, Problem, Protocol
 from bench.protocols.linear import FEW
 
 FOLDS = 3

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from bench.data.budgets import Subset
 from bench.data.task import Task
-from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.base import Prediction, Problem, Protocol
 from bench.protocols.knn import unit_length
 
 

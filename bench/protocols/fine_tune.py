@@ -19,13 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.encoders.base import Encoder
 from bench.encoders.preprocess import prepare
 from bench.errors import NotForThisEncoderError
 from bench.protocols._select import calibrated, one_hot, primary, probabilities
 from bench.protocols._train import cosine_steps, layer_groups, loss_of, torch_seed, with_drop_path
-from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.base import Prediction, Problem, Protocol
 
 UPRIGHT = ("xray", "oct", "ultrasound", "photo", "ct", "mri")
 """Modalities whose images have a top: flipped left to right only, and turned a little."""

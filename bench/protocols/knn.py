@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from bench.data.budgets import Subset
 from bench.data.task import Task
-from bench.features.base import Features
+from bench.encoders.features import Features
 from bench.protocols._neighbours import top_k
 from bench.protocols._select import calibrated
-from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.base import Prediction, Problem, Protocol
 
 
 class Neighbours(Protocol):

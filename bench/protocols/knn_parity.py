@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from bench.data.budgets import Subset
 from bench.protocols._neighbours import nearest
-from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.base import Prediction, Problem, Protocol
 from bench.protocols.knn import vote_targets
 
 

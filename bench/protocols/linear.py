@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.protocols import _logistic
 from bench.protocols._select import (
@@ -30,7 +31,7 @@ from bench.protocols._select import (
     probabilities,
     stratified_folds,
 )
-from bench.protocols.base import Prediction, Problem, Protocol, Subset
+from bench.protocols.base import Prediction, Problem, Protocol
 
 CLIP = 10.0
 """Largest z-score."""

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.encoders.base import Encoder
+from bench.encoders.features import Features
 from bench.errors import NotForThisEncoderError
-from bench.features.base import Features
 from bench.features.extract import extract
 from bench.protocols import _corrupt
-from bench.protocols.base import Prediction, Problem, Protocol, Subset, Unlabelled
+from bench.protocols.base import Prediction, Problem, Protocol, Unlabelled
 from bench.protocols.linear import PROTOCOL as LINEAR
 
 

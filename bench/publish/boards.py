@@ -9,9 +9,9 @@ import numpy as np
 from bench.leaderboard import Board, boards_of
 from bench.leaderboard.collect import Collection
 from bench.leaderboard.evidence import Known, UnitKey, gather
-from bench.leaderboard.recipes import RECIPES
 from bench.publish.curves import Curves, label_curves
 from bench.publish.model import BoardView, Pairs, Variant, cell_points
+from bench.recipes import RECIPES
 
 Replicates = Mapping[UnitKey, np.ndarray]
 NAMES = {"Overall": "overall", "Global": "global", "Dense": "dense", "Low-label": "low-label", "Fine-tune": "fine-tune"}

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from bench.leaderboard.evidence import Evidence, ReplicatesOf, gather
-from bench.leaderboard.recipes import FROZEN, Recipe
 from bench.leaderboard.weights import Tasks, task_weights
 from bench.metrics.resample import REPLICATES, percentile_interval
 from bench.publish.model import Curve, Estimate
+from bench.recipes import FROZEN, Recipe
 
 Curves = Mapping[tuple[str, ...], Mapping[str, Curve]]
 """Kinds of task ("dense", "global") -> encoder -> curve."""

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.leaderboard.frame import csv_text
-from bench.leaderboard.recipes import AGGREGATION
 from bench.publish.model import BoardView, SiteView, SuiteView
 from bench.publish.writer import Site
+from bench.recipes import AGGREGATION
 
 BOARD_COLUMNS: dict[str, str] = {
     "suite": "name of the suite",

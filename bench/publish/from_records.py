@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from bench import __version__
 from bench.files import canonical_json, sha256_text
 from bench.leaderboard.collect import Collection
-from bench.leaderboard.recipes import AGGREGATION
-from bench.leaderboard.withdrawn import Withdrawal
 from bench.protocols.base import Protocol
 from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
 from bench.publish.snapshots import History
+from bench.recipes import AGGREGATION
 from bench.runs.journal import records_file
 from bench.runs.records import Record
 from bench.submissions.badge import RANK
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
+from bench.submissions.withdrawn import Withdrawal
+from bench.version import __version__
 
 
 @dataclass

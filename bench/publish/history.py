@@ -12,9 +12,9 @@ from typing import Literal
 from xml.sax.saxutils import escape
 
 from bench.leaderboard.board import Row
-from bench.leaderboard.recipes import AGGREGATION
 from bench.publish.model import SiteView
 from bench.publish.snapshots import BoardSnapshot, History, Snapshot, Standing
+from bench.recipes import AGGREGATION
 
 EVERY = "every board"
 """In place of a board: a change of the whole suite."""

@@ -20,11 +20,11 @@ from bench.analysis.verdict import Verdict
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
 from bench.leaderboard.board import Cell, Row
-from bench.leaderboard.withdrawn import Withdrawal
 from bench.metrics import SCORING
 from bench.publish.anchors import Anchor
 from bench.publish.snapshots import History
 from bench.submissions.badge import Verification
+from bench.submissions.withdrawn import Withdrawal
 from bench.words import Badge
 
 BoardName = Literal["overall", "global", "dense", "low-label", "fine-tune"]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.leaderboard.collect import Collection, collect, default_roots
-from bench.leaderboard.withdrawn import Withdrawal, read_withdrawals
 from bench.publish.from_records import Files, site_view
 from bench.publish.snapshots import History, read_history
 from bench.publish.writer import write_site
+from bench.submissions.withdrawn import Withdrawal, read_withdrawals
 
 
 class Built(NamedTuple):

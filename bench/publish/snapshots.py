@@ -8,9 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from bench.encoders.card import Line, Name, Prose, Sha256
 from bench.errors import UserError
-from bench.strict import Strict
+from bench.strict import Line, Name, Prose, Sha256, Strict
 
 MAX_BYTES = 64 * 1024**2
 
@@ -38,7 +37,7 @@ class BoardSnapshot(Strict):
     suite_title: Line
     fingerprint: Line
     aggregation: int = 1
-    """How scores were averaged (bench.leaderboard.recipes.AGGREGATION)."""
+    """How scores were averaged (bench.recipes.AGGREGATION)."""
     board: Name
     rows: Annotated[list[Standing], Field(max_length=100_000)]
 

@@ -16,7 +16,6 @@ from bench.analysis.source import shipped_diagnostics
 from bench.analysis.table import versions
 from bench.leaderboard import known_replicates
 from bench.leaderboard.collect import Collection
-from bench.leaderboard.recipes import FROZEN
 from bench.metrics import SCORING
 from bench.publish.answers import answers
 from bench.publish.boards import board_views, pairs
@@ -24,6 +23,7 @@ from bench.publish.from_records import Files
 from bench.publish.model import ClaimView, SuiteView, TaskView
 from bench.publish.pictures import pictures
 from bench.publish.results import mean_over_seeds
+from bench.recipes import FROZEN
 from bench.words import Kind
 
 

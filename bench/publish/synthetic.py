@@ -8,6 +8,7 @@ import pandas as pd
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
 from bench.leaderboard.board import Cell, Row
+from bench.metrics.interval import Interval
 from bench.publish.anchors import Anchor
 from bench.publish.model import (
     BoardView,
@@ -20,7 +21,6 @@ from bench.publish.model import (
     SuiteView,
     TaskView,
 )
-from bench.runs.records import Interval
 
 MODALITIES = ("xray", "ct", "mri", "ultrasound", "histology", "fundus", "oct", "dermoscopy")
 KINDS = (

@@ -13,8 +13,8 @@ from bench.data.budgets import subsets, why_invalid
 from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
 from bench.encoders.base import Encoder
+from bench.encoders.features import Features
 from bench.errors import NotForThisEncoderError
-from bench.features.base import Features
 from bench.features.extract import extract
 from bench.locate import home
 from bench.protocols.base import Labelled, Problem, Protocol, Unlabelled

@@ -10,10 +10,9 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from bench.data.task import Suite, Task
-from bench.encoders.card import Name
 from bench.errors import CardError
 from bench.files import canonical_json, write_atomic
-from bench.strict import Strict
+from bench.strict import Name, Strict
 
 FILE = "plan.json"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.checks.cost import flops_per_image
 from bench.encoders import catalogue
 from bench.encoders.card import EncoderCard
-from bench.encoders.cost import flops_per_image
 from bench.encoders.hub import OutOfReachError
 from bench.encoders.load import find_card, load_card, load_encoder, open_card
 from bench.encoders.open_card import OpenCard, pinned

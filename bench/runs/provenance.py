@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from bench import __version__
 from bench.runs.records import Provenance
+from bench.version import __version__
 
 PACKAGES = (
     "torch",

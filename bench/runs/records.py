@@ -5,21 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints
 
-from bench.encoders.card import Line, Name, Sha256
 from bench.errors import SubmissionError
 from bench.files import canonical_json
 from bench.identity import Identity
 from bench.metrics import Scoring
-from bench.strict import Strict, made_plain, parse_json
+from bench.metrics.interval import Interval
+from bench.strict import Line, Name, Sha256, Strict, made_plain, parse_json
 
 MAX_RECORD_BYTES = 256 * 1024
 EARLIEST, LATEST = 2000, 2100
 """Years a record may be of. One of a day that is not over yet makes no site newer than today (bench.publish)."""
 
-Score = Annotated[float, Field(ge=-1e6, le=1e6)]
-"""A metric: shares, coefficients, and distances in pixels."""
 Chosen = Annotated[float, Field(ge=-1e12, le=1e12)] | Annotated[int, Field(ge=-(10**12), le=10**12)]
 Told = Annotated[str, StringConstraints(max_length=4000), AfterValidator(made_plain)]
 """A message of a program, or a command, as it came, less what cannot be seen."""
@@ -30,20 +28,6 @@ def utc(text: str) -> str:
     if not EARLIEST <= datetime.fromisoformat(text).year <= LATEST:
         raise ValueError(f"is not between {EARLIEST} and {LATEST}")
     return text
-
-
-class Interval(Strict):
-    """A metric with its 95 % bootstrap interval; `low` and `high` are None where none is computed."""
-
-    value: Score
-    low: Score | None = None
-    high: Score | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if (self.low is None) != (self.high is None) or (self.low is not None and self.low > self.high):
-            raise ValueError("has no lower end below its upper one")
-        return self
 
 
 class Unit(Strict):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from bench.data.fingerprint import suite_fingerprint
 from bench.discover import members, pick
 from bench.encoders.base import Encoder
 from bench.encoders.load import load_encoder
@@ -21,6 +20,7 @@ from bench.features.device import place
 from bench.files import write_atomic
 from bench.identity import Measure
 from bench.runs.executors._base import Resources
+from bench.runs.fingerprint import suite_fingerprint
 from bench.runs.holding import Holding, leave_behind
 from bench.runs.journal import Journal
 from bench.runs.kept import keep_plan, kept_plan
@@ -187,5 +187,5 @@ def run_folder(out: str, encoder: Encoder, plan: Plan) -> Path:
 
 
 def fingerprint_of(plan: Plan) -> str:
-    """Fingerprint of the plan's suite (`bench.data.fingerprint.suite_fingerprint`)."""
+    """Fingerprint of the plan's suite (`bench.runs.fingerprint.suite_fingerprint`)."""
     return suite_fingerprint(plan.suite, plan.tasks, plan.protocols)

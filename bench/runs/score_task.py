@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.data.budgets import subsets, why_invalid
+from bench.checks.cost import flops_per_image
+from bench.data.budgets import Subset, subsets, why_invalid
 from bench.data.dataset import TaskData
 from bench.data.load import load_task
 from bench.data.task import Task
 from bench.encoders.base import Encoder
-from bench.encoders.cost import flops_per_image
+from bench.encoders.features import Features
 from bench.errors import NotForThisEncoderError, UserError
-from bench.features.base import Features
 from bench.features.cache import FeatureCache, feature_key
 from bench.features.extract import extract
 from bench.features.probe import Probe
@@ -28,12 +28,13 @@ from bench.files import sha256_arrays
 from bench.identity import Identity, Measure, Measured, measured
 from bench.metrics import SCORING
 from bench.metrics.calibration import chosen_temperature
+from bench.metrics.interval import Interval
 from bench.metrics.products import Weights
 from bench.metrics.resample import resample_counts
 from bench.metrics.scored import score
-from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Subset, Unlabelled, base_split
+from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled, base_split
 from bench.runs.provenance import provenance
-from bench.runs.records import Cost, Interval, Record, Unit
+from bench.runs.records import Cost, Record, Unit
 
 TELL_SECONDS = 2.0
 """How often it is told how many images are encoded."""

@@ -12,10 +12,10 @@ import numpy as np
 from bench.encoders.card import EncoderCard
 from bench.errors import UserError
 from bench.files import readable
-from bench.leaderboard.withdrawn import read_withdrawals
 from bench.runs.journal import read_outputs
 from bench.runs.records import Record
 from bench.submissions.folder import Results
+from bench.submissions.withdrawn import read_withdrawals
 
 PERFECT = 0.995
 """A primary metric from which with all labels a person should look."""

@@ -15,11 +15,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from bench.encoders.card import Line, Name, Sha256
 from bench.errors import UserError
 from bench.files import canonical_json, write_atomic
 from bench.runs.journal import records_file
-from bench.strict import Strict, parse_json
+from bench.strict import Line, Name, Sha256, Strict, parse_json
 from bench.submissions.sampling import enough
 from bench.words import Badge
 

@@ -18,11 +18,11 @@ from bench.data.task import Task
 from bench.errors import DataError
 from bench.files import write_atomic
 from bench.metrics.cases import case_scores, log_odds, probabilities
+from bench.metrics.interval import Interval
 from bench.metrics.overlap import Areas, image_quality
 from bench.metrics.scored import primary_of_cases, primary_replicates, score, score_cases
 from bench.protocols.base import base_split
 from bench.runs.predictions import predictions_bytes, read_predictions
-from bench.runs.records import Interval
 
 LARGE = 256 * 1024
 """Bytes of the probabilities of a unit above which two bytes each are kept."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.data.dataset import TaskData
 from bench.data.load import load_task
 from bench.files import write_atomic
-from bench.leaderboard.recipes import feeds_full_board
+from bench.recipes import feeds_full_board
 from bench.runs.journal import read_outputs, read_records
 from bench.runs.plan import Plan
 from bench.runs.predictions import predictions_bytes, read_predictions

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.runs.records import Interval, Record
+from bench.metrics.interval import Interval
+from bench.runs.records import Record
 from bench.submissions.report import Report
 
 TOLERANCE = 1e-9

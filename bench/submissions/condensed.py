@@ -13,10 +13,10 @@ from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
 from bench.errors import DataError
 from bench.files import read_npz, write_atomic
-from bench.leaderboard.recipes import feeds_board, feeds_full_board
 from bench.metrics.condensed import condensed, restored
 from bench.metrics.resample import REPLICATES, resample_counts, with_point
 from bench.metrics.scored import primary_replicates
+from bench.recipes import feeds_board, feeds_full_board
 from bench.runs.predictions import predictions_bytes
 from bench.runs.records import Record
 

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from bench.checks.alarms import BATCH, collapse
+from bench.checks.contract import contract
+from bench.checks.probe import Probe, probe_of, ranked
 from bench.data.dataset import Split, TaskData
-from bench.encoders.alarms import BATCH, collapse
 from bench.encoders.base import Encoder
-from bench.encoders.contract import contract
-from bench.encoders.probe import Probe, probe_of, ranked
 
 IMAGES = 100
 """Training and test images of a task that are looked at."""

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from bench.checks.cost import flops_per_image
 from bench.data.dataset import TaskData
 from bench.data.load import load_task
 from bench.encoders.base import Encoder
-from bench.encoders.cost import flops_per_image
 from bench.encoders.load import load_encoder
 from bench.errors import EncoderError, UserError
 from bench.features.device import place

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import __version__
 from bench.data.task import read_suite
 from bench.errors import SubmissionError, UserError
 from bench.runs.plan import Plan
@@ -23,6 +22,7 @@ from bench.submissions.report import Report
 from bench.submissions.rescore import check_predictions
 from bench.submissions.sampling import draw, enough
 from bench.submissions.structure import check_copies, check_structure
+from bench.version import __version__
 
 SHOWN = 40
 """Problems that are kept and printed: a spoilt submission can have thousands."""

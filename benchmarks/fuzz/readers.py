@@ -15,9 +15,10 @@ from bench.encoders.card import EncoderCard
 from bench.encoders.embedding_files import read_embeddings
 from bench.errors import UserError
 from bench.files import npz_bytes
+from bench.metrics.interval import Interval
 from bench.runs.journal import read_records
 from bench.runs.predictions import predictions_bytes, read_predictions
-from bench.runs.records import Interval, Provenance, Record, Unit
+from bench.runs.records import Provenance, Record, Unit
 from bench.strict import parse_toml
 from bench.submissions.badge import FILE, badge_of, read_verdicts
 from bench.submissions.folder import read_results

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.metrics.interval import Interval
 from bench.runs.journal import read_records
-from bench.runs.records import Interval, Record
+from bench.runs.records import Record
 
 LIMIT = 1e-3
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bench.data.load import load_task
 from bench.data.task import read_task
 from bench.encoders.load import load_encoder
-from bench.encoders.sources.embeddings import export_embeddings
+from bench.features.export import export_embeddings
 
 WEIGHTS = "efficientnet-lite0-57934424.pth"
 TASKS = {

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.data.budgets import indices_sha256, subsets, why_invalid
+from bench.data.budgets import Subset, indices_sha256, subsets, why_invalid
 from bench.data.task import Task
 from bench.errors import DataError
-from bench.protocols.base import Subset
 
 BUDGETS = ["1%", "5%", "10%", "25%", "100%"]
 

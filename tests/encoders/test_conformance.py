@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from bench.encoders.features import Features
 from bench.encoders.sources.embeddings import write_embeddings
 from bench.errors import EncoderError
-from bench.features.base import Features
 from bench.files import sha256_file
 
 TOLERANCE = {"atol": 2e-5, "rtol": 1e-4}

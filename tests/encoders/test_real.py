@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from bench.encoders.features import Features
 from bench.encoders.load import load_card, load_encoder
 from bench.encoders.source import Place
 from bench.encoders.sources.embeddings import write_embeddings
-from bench.features.base import Features
 from bench.files import sha256_file
 
 

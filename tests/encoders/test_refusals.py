@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from bench.encoders.features import Features
 from bench.encoders.sources.embeddings import write_embeddings
 from bench.errors import CardError, EncoderError, UserError
-from bench.features.base import Features
 from bench.files import npz_bytes, sha256_file
 from tests.encoders.hub_server import Repo
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import bench
-from bench.encoders.cost import flops_per_image
+from bench.checks.cost import flops_per_image
 from bench.encoders.preprocess import prepare
 from bench.errors import CardError, EncoderError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.features.base import Features
+from bench.encoders.features import Features
 from bench.features.cache import FeatureCache, feature_key
 from bench.features.probe import Probe
 from bench.identity import Computed

@@ -8,12 +8,13 @@ from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
 from bench.errors import UserError
 from bench.leaderboard.evidence import Known
-from bench.leaderboard.recipes import RECIPES
 from bench.leaderboard.replicates import Source, all_replicates, approximate, cached, replicates
+from bench.metrics.interval import Interval
 from bench.metrics.resample import resample_counts
 from bench.metrics.scored import primary_replicates
+from bench.recipes import RECIPES
 from bench.runs.predictions import predictions_bytes
-from bench.runs.records import Interval, Provenance, Record, Unit
+from bench.runs.records import Provenance, Record, Unit
 from bench.submissions.condensed import write_condensed
 from bench.submissions.folder import Results
 

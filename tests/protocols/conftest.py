@@ -11,7 +11,7 @@ import torch
 from bench.data.task import Task
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard
-from bench.features.base import Features
+from bench.encoders.features import Features
 from bench.protocols.base import Labelled, Problem, Unlabelled
 
 METRICS = {"binary": "auroc", "multi-class": "auroc", "multi-label": "auroc", "ordinal": "qwk", "mask": "dice"}

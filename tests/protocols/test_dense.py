@@ -9,10 +9,10 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from bench.features.base import Features
+from bench.data.budgets import Subset
+from bench.encoders.features import Features
 from bench.protocols import _dense, floors
 from bench.protocols._dense import OFFSETS, Frame
-from bench.protocols.base import Subset
 from bench.protocols.dense_linear import PROTOCOL as LINEAR
 from bench.protocols.dense_linear import DenseLinear, Sample
 from bench.protocols.dense_retrieval import LEAST, DenseRetrieval

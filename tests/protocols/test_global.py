@@ -15,13 +15,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from bench.data.budgets import subsets
-from bench.features.base import Features
+from bench.data.budgets import Subset, subsets
+from bench.encoders.features import Features
 from bench.metrics.calibration import fit_temperature
 from bench.metrics.set.auroc import macro_auroc
 from bench.protocols._neighbours import nearest, top_k
 from bench.protocols._select import primary, stratified_folds
-from bench.protocols.base import Labelled, Problem, Subset, Unlabelled
+from bench.protocols.base import Labelled, Problem, Unlabelled
 from bench.protocols.few_shot import PROTOCOL as FEW_SHOT
 from bench.protocols.knn import PROTOCOL as KNN
 from bench.protocols.knn_parity import PROTOCOL as PARITY

@@ -11,9 +11,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from bench.data.budgets import subsets
-from bench.features.base import Features
-from bench.protocols.base import Labelled, Problem, Subset, Unlabelled
+from bench.data.budgets import Subset, subsets
+from bench.encoders.features import Features
+from bench.protocols.base import Labelled, Problem, Unlabelled
 from bench.protocols.few_shot import PROTOCOL as FEW_SHOT
 from bench.protocols.knn import PROTOCOL as KNN
 from bench.protocols.linear import PROTOCOL as LINEAR

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from bench.features.base import Features
-from bench.protocols.base import Labelled, Problem, Subset, Unlabelled
+from bench.data.budgets import Subset
+from bench.encoders.features import Features
+from bench.protocols.base import Labelled, Problem, Unlabelled
 from bench.protocols.dense_linear import PROTOCOL as LINEAR
 from bench.protocols.dense_retrieval import PROTOCOL as RETRIEVAL
 from tests.protocols.conftest import make_task

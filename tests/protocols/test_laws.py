@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data.budgets import subsets, why_invalid
+from bench.data.budgets import Subset, subsets, why_invalid
 from bench.discover import members
+from bench.encoders.features import Features
 from bench.errors import DataError
-from bench.features.base import Features
 from bench.protocols.attentive import Attentive
-from bench.protocols.base import Subset, Unlabelled, base_split
+from bench.protocols.base import Unlabelled, base_split
 from bench.protocols.dense_retrieval import DenseRetrieval
 from bench.protocols.fine_tune import FineTune
 from bench.protocols.robustness import Robustness

@@ -11,12 +11,13 @@ import torch
 from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
+from bench.data.budgets import Subset
 from bench.errors import EncoderError
 from bench.protocols import _corrupt
 from bench.protocols._train import cosine_steps, layer_groups, with_drop_path
 from bench.protocols.attentive import PROTOCOL as FROZEN_ATTENTIVE
 from bench.protocols.attentive import Attentive, AttentiveHead
-from bench.protocols.base import Subset, base_split
+from bench.protocols.base import base_split
 from bench.protocols.fine_tune import FineTune, _augmented, _turned
 from bench.protocols.robustness import Robustness
 

@@ -9,8 +9,8 @@ from bench.analysis.planted import Plan, plant
 from bench.leaderboard import boards_of
 from bench.leaderboard.board import make_board
 from bench.leaderboard.evidence import gather
-from bench.leaderboard.recipes import FROZEN, Recipe
 from bench.publish.curves import label_curves
+from bench.recipes import FROZEN, Recipe
 
 B = 300
 

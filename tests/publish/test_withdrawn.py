@@ -8,11 +8,11 @@ from datetime import date
 import pytest
 
 from bench.errors import CardError
-from bench.leaderboard.withdrawn import Withdrawal, read_withdrawals
 from bench.publish.history import changes, snapshot
 from bench.publish.snapshots import History
 from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
+from bench.submissions.withdrawn import Withdrawal, read_withdrawals
 
 ENTRY = """schema = 1
 [[withdrawn]]

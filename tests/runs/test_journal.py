@@ -10,8 +10,9 @@ import pytest
 from bench.errors import RunError, UserError
 from bench.features.probe import Probe
 from bench.files import read_npz, sha256_arrays
+from bench.metrics.interval import Interval
 from bench.runs.journal import SUPERSEDED, Journal, read_outputs, read_records
-from bench.runs.records import Interval, Provenance, Record, Unit
+from bench.runs.records import Provenance, Record, Unit
 
 MADE_BY = Provenance(
     command="medssl run x",

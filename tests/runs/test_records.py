@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bench.errors import CardError, SubmissionError
 from bench.metrics import SCORING
-from bench.runs.records import Cost, Interval, Provenance, Record, Unit
+from bench.metrics.interval import Interval
+from bench.runs.records import Cost, Provenance, Record, Unit
 
 finite = st.floats(-1e6, 1e6)
 positive = st.floats(0, 1e8)

@@ -8,7 +8,7 @@ from types import SimpleNamespace as Has
 import numpy as np
 import pytest
 
-from bench.runs.records import Interval
+from bench.metrics.interval import Interval
 from bench.submissions.compare import _distance
 from bench.submissions.report import Report
 from bench.submissions.rescore import _is_truth, _wrong_output

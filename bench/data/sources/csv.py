@@ -11,9 +11,8 @@ from bench.data.listed import ListedSource
 from bench.data.shares import Row, group_name, split_name
 from bench.data.table import Table, path_of, read_table
 from bench.data.task import Task
-from bench.encoders.card import Line
 from bench.errors import DataError
-from bench.strict import Strict
+from bench.strict import Line, Strict
 
 PATIENT = ("patient", "patient id", "patientid", "subject", "subject id", "subjectid")
 """What a column of patients is usually called; overlooked, the same patient would be in train and in test."""

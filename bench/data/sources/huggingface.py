@@ -23,8 +23,8 @@ from bench.data.labels import read_all
 from bench.data.reading import Pictures, ReadSource
 from bench.data.shares import Share, group_name, split_name
 from bench.data.task import Task
-from bench.encoders.card import Line
 from bench.errors import DataError
+from bench.strict import Line
 
 BLOCK_ROWS = 64
 GROUP = "__patient__"

@@ -19,8 +19,8 @@ from bench.data.listed import ListedSource
 from bench.data.mask_files import is_mask_of, masks_of
 from bench.data.shares import SPLIT_NAMES, Row
 from bench.data.task import Task
-from bench.encoders.card import Line
 from bench.errors import DataError
+from bench.strict import Line
 
 
 def _compiles(pattern: str) -> str:

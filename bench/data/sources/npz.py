@@ -25,10 +25,10 @@ from bench.data.reading import ReadSource
 from bench.data.shares import group_name
 from bench.data.space import require_space
 from bench.data.task import Task
-from bench.encoders.card import Line, Sha256
 from bench.errors import DataError
 from bench.files import UNREADABLE
 from bench.locate import home
+from bench.strict import Line, Sha256
 
 BLOCK_BYTES = 8 << 20
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]

@@ -11,12 +11,12 @@ from pydantic import Field
 
 from bench.data.dataset import Split, TaskSource, arrays_of
 from bench.data.task import Task
-from bench.encoders.card import Sha256
 from bench.errors import CardError, DataError
 from bench.files import sha256_arrays
 from bench.phantoms._random import stream
 from bench.phantoms.base import Aim
 from bench.phantoms.generate import Plan, modalities, split_of
+from bench.strict import Sha256
 
 Count = Annotated[int, Field(ge=1, le=100_000)]
 
@@ -46,7 +46,7 @@ class PhantomSource(TaskSource):
         self._check_card(task)
         plan = Plan(task.modality, self.aim, self.seed)
         counts = {"train": self.train, "val": self.val, "test": self.test, "test-shift": self.shift}
-        splits = {name: split_of(plan, name, n) for name, n in counts.items() if n}
+        splits = {name: Split(**vars(split_of(plan, name, n))) for name, n in counts.items() if n}
         if self.null is not None:
             splits = {name: shuffled(split, self.null, name) for name, split in splits.items()}
         self._check_sum(task, splits)

@@ -26,10 +26,10 @@ from bench.data.outlines import LEVEL, Masks
 from bench.data.pictures import Geometry, Pictures, Resampling, resized, square
 from bench.data.repositories import COMMIT, NAME, Files, Repository, opened
 from bench.data.task import Task
-from bench.encoders.card import Line
 from bench.errors import DataError
 from bench.files import sha256_text
 from bench.locate import shipped
+from bench.strict import Line
 
 BLOCK_ROWS = 64
 Name = Annotated[str, StringConstraints(pattern=NAME)]

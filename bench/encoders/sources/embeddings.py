@@ -16,18 +16,17 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from bench.data.dataset import TaskData
 from bench.encoders.base import Encoded, Encoder
-from bench.encoders.card import EncoderCard, Name, Sha256
+from bench.encoders.card import EncoderCard
 from bench.encoders.embedding_files import read_embeddings, write_embeddings
+from bench.encoders.features import Features
 from bench.encoders.source import EncoderSource, Place
 from bench.encoders.weights import inside, verify
 from bench.errors import EncoderError
-from bench.features.base import Features
 from bench.files import canonical_json, sha256_text
-from bench.strict import Strict, nearest
+from bench.strict import Name, Sha256, Strict, nearest
 
-__all__ = ["SOURCE", "EmbeddingsEncoder", "EmbeddingsSource", "export_embeddings", "write_embeddings"]
+__all__ = ["SOURCE", "EmbeddingsEncoder", "EmbeddingsSource", "write_embeddings"]
 
 
 class File(Strict):
@@ -121,23 +120,6 @@ def _rows(held: np.ndarray, wanted: np.ndarray, where: str) -> np.ndarray:
             f"{len(missing)} of {len(wanted)} images have no features (first: {missing[0][:80]!r})", where=where
         )
     return np.array([position[str(name)] for name in wanted], dtype=np.int64)
-
-
-def export_embeddings(encoder: Encoder, data: TaskData, path: Path, *, grid: bool = False) -> str:
-    """Write an encoder's features of every split of a task, with grids for a dense task. Returns the file's sha256.
-
-    grid: also for a global task, where the attentive probe needs them.
-    """
-    from bench.features.extract import extract
-
-    def features(images: np.ndarray) -> Features:
-        if data.task.kind == "dense":
-            return extract(encoder, images, dense=True)
-        return Features(
-            extract(encoder, images, dense=False).pooled, extract(encoder, images, dense=True).grid if grid else None
-        )
-
-    return write_embeddings(path, {name: (split.ids, features(split.images)) for name, split in data.splits.items()})
 
 
 SOURCE = EmbeddingsSource

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import nn
 
 from bench.encoders.base import Encoder
-from bench.encoders.card import EncoderCard, Sha256
+from bench.encoders.card import EncoderCard
 from bench.encoders.hub import Repository, Revision, fetch
 from bench.encoders.shards import shard_names
 from bench.encoders.source import EncoderSource, Place
@@ -21,6 +21,7 @@ from bench.encoders.transformers_config import CONFIG, WEIGHTS, check_config, re
 from bench.encoders.transformers_model import HuggingFaceEncoder
 from bench.encoders.weights import inside, verify_all
 from bench.errors import EncoderError
+from bench.strict import Sha256
 
 
 class HuggingFaceSource(EncoderSource):

@@ -13,13 +13,14 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.encoders.base import Encoded, Encoder
-from bench.encoders.card import EncoderCard, Sha256
+from bench.encoders.card import EncoderCard
 from bench.encoders.onnx_model import parameters, read_checked
 from bench.encoders.outputs import encoded, refuse_layers
 from bench.encoders.programs import by_batch
 from bench.encoders.source import EncoderSource, Place
 from bench.encoders.weights import inside, verify
 from bench.errors import EncoderError
+from bench.strict import Sha256
 
 MAX_SECONDS = 600.0
 """Of one batch."""

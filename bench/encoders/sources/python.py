@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from bench.encoders.base import Encoder
-from bench.encoders.card import EncoderCard, Sha256
+from bench.encoders.card import EncoderCard
 from bench.encoders.source import EncoderSource, Place
 from bench.encoders.trust import refuse_code
 from bench.encoders.weights import inside, verify
 from bench.errors import EncoderError
+from bench.strict import Sha256
 
 
 class PythonSource(EncoderSource):

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from bench.encoders.architectures import build
 from bench.encoders.base import Encoded, Encoder
-from bench.encoders.card import EncoderCard, Line
+from bench.encoders.card import EncoderCard
 from bench.encoders.networks import TimmEncoder
 from bench.encoders.source import EncoderSource, Place
 from bench.errors import EncoderError
 from bench.files import sha256_arrays
+from bench.strict import Line
 
 
 class ReferenceSource(EncoderSource):

@@ -10,13 +10,14 @@ from pydantic import Field
 from bench.encoders.address import Url, fetch_url
 from bench.encoders.architectures import build
 from bench.encoders.base import Encoder
-from bench.encoders.card import EncoderCard, Line, Sha256
+from bench.encoders.card import EncoderCard
 from bench.encoders.hub import Repository, Revision, fetch
 from bench.encoders.networks import TimmEncoder
 from bench.encoders.source import EncoderSource, Place
 from bench.encoders.statedict import KeyMapping, fit, state_at, under
 from bench.encoders.weights import in_package, inside, read_state, verify
 from bench.errors import EncoderError
+from bench.strict import Line, Sha256
 
 Options = dict[str, int | float | bool | str | list[int] | list[float]]
 

@@ -14,12 +14,13 @@ from pydantic import Field
 from torch import nn
 
 from bench.encoders.base import Encoder
-from bench.encoders.card import EncoderCard, Sha256
+from bench.encoders.card import EncoderCard
 from bench.encoders.programs import ProgramEncoder
 from bench.encoders.source import EncoderSource, Place
 from bench.encoders.trust import refuse_code
 from bench.encoders.weights import inside, verify
 from bench.errors import EncoderError
+from bench.strict import Sha256
 
 
 class TorchScriptSource(EncoderSource):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.stats import rankdata
 
-from bench.data.task import Task
 from bench.metrics.base import Comparison, Metric
 from bench.metrics.ranking import curves, one_versus_rest
 from bench.metrics.resample import mean_defined
+
+if TYPE_CHECKING:
+    from bench.data.task import Task
 
 
 class Auroc(Metric):

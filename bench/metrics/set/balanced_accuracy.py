@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from bench.data.task import Task
 from bench.metrics import confusion
 from bench.metrics.base import Comparison, Metric
 from bench.metrics.ranking import macro_labels
+
+if TYPE_CHECKING:
+    from bench.data.task import Task
 
 
 class BalancedAccuracy(Metric):

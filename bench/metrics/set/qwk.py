@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from bench.data.task import Task
 from bench.metrics import confusion
 from bench.metrics.base import Comparison, Metric
+
+if TYPE_CHECKING:
+    from bench.data.task import Task
 
 
 class Qwk(Metric):

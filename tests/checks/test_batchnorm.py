@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.encoders.alarms import NEIGHBOURS
+from bench.checks.alarms import NEIGHBOURS
+from bench.checks.batchnorm import batch_norm, misfit
 from bench.encoders.architectures import build
-from bench.encoders.batchnorm import batch_norm, misfit
 from bench.encoders.networks import TimmEncoder
 from bench.encoders.preprocess import prepare
 
@@ -34,7 +34,7 @@ def trained(make_card, photos, name):
 
 
 def others(card):
-    from bench.encoders.alarms import _others
+    from bench.checks.alarms import _others
 
     return _others(card.preprocessing)
 

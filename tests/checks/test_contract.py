@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bench.checks.contract import CHECKS, contract
 from bench.encoders.base import Encoded, Encoder
-from bench.encoders.contract import CHECKS, contract
 from bench.encoders.load import REFERENCE, load_card, reference_cards, reference_names
 from bench.encoders.source import Place
 from bench.errors import EncoderError

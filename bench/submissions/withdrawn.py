@@ -10,8 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bench.encoders.card import Line, Name, Prose
-from bench.strict import Strict, read_toml
+from bench.strict import Line, Name, Prose, Strict, read_toml
 
 
 class Withdrawal(Strict):

@@ -34,7 +34,7 @@ def phantom_probes(images: int) -> list[Probe]:
 
     plans = {f"{m} {aim}": Plan(m, aim, seed=1) for m, aim in PHANTOMS}
     return [
-        probe_of(name, *(split_of(plan, split, images, jobs=1) for split in ("train", "test")))
+        probe_of(name, *(Split(**vars(split_of(plan, split, images, jobs=1))) for split in ("train", "test")))
         for name, plan in plans.items()
     ]
 

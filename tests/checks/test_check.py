@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
+from bench.checks.check import check, report
 from bench.cli.check import COMMAND as CHECK
 from bench.cli.new import COMMAND as NEW
 from bench.encoders.card import read_card
-from bench.encoders.check import check, report
 from bench.encoders.load import REFERENCE, load_encoder
 from bench.encoders.new import ADAPTERS
 from bench.errors import CardError
@@ -103,8 +103,8 @@ def test_code_is_refused_by_check_too(tmp_path):
 def test_precomputed_features_are_said_to_be(tmp_path, make_card):
     import numpy as np
 
+    from bench.encoders.features import Features
     from bench.encoders.sources.embeddings import write_embeddings
-    from bench.features.base import Features
 
     digest = write_embeddings(tmp_path / "e.npz", {"test": (["a"], Features(np.ones((1, 2), np.float32), None))})
     card = (REFERENCE / "raw-pixels.toml").read_text()

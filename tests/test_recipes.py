@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.leaderboard.recipes import feeds_board, feeds_full_board
+from bench.recipes import feeds_board, feeds_full_board
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from bench.allocator import freed_memory_kept
+from bench.checks.contract import contract
+from bench.checks.finding import Finding, Report
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard, read_card
-from bench.encoders.contract import contract
-from bench.encoders.finding import Finding, Report
 from bench.encoders.load import CATALOGUE, card_path, open_card, source_of
 from bench.encoders.open_card import pinned
 from bench.encoders.source import Place
 from bench.encoders.sources.embeddings import EmbeddingsEncoder
 from bench.errors import MedsslError, UserError
-from bench.features.allocator import freed_memory_kept
 
 
 def _silent(done: int, total: int) -> None:
@@ -106,9 +106,9 @@ def _precomputed(encoder: EmbeddingsEncoder) -> Iterator[Finding]:
 def _alarms(
     encoder: Encoder, images: int | None, costs: Mapping[str, Finding], seen: Callable[[int, int], None]
 ) -> Iterator[Finding]:
-    from bench.encoders.alarms import LEAST, affordable, alarms, looks
-    from bench.encoders.batchnorm import has_batch_norm
-    from bench.encoders.probe import PHANTOMS, phantom_probes
+    from bench.checks.alarms import LEAST, affordable, alarms, looks
+    from bench.checks.batchnorm import has_batch_norm
+    from bench.checks.probe import PHANTOMS, phantom_probes
 
     if images == 0:
         yield Finding("alarms", "skipped", "not asked for")
@@ -136,7 +136,7 @@ def _forecast(images: int, speed: float) -> Finding:
 
 
 def _costs(encoder: Encoder, suite: str | None) -> list[Finding]:
+    from bench.checks.cost import costs
     from bench.data.task import read_suite, shipped_tasks
-    from bench.encoders.cost import costs
 
     return costs(encoder, None if suite is None else read_suite(suite), shipped_tasks())

@@ -8,8 +8,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from bench.checks.finding import Finding
 from bench.encoders.base import Encoded, Encoder
-from bench.encoders.finding import Finding
 from bench.encoders.networks import TimmEncoder
 from bench.encoders.preprocess import input_size, prepare
 from bench.errors import MedsslError

@@ -6,8 +6,8 @@ import numpy as np
 import psutil
 import pytest
 
-from bench.features import allocator
-from bench.features.allocator import freed_memory_kept
+from bench import allocator
+from bench.allocator import freed_memory_kept
 
 MB = 1 << 20
 

@@ -9,9 +9,9 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from bench.encoders.alarms import FLOPS, LEAST, MOST, affordable, alarms, collapse, looks, rankme
+from bench.checks.alarms import FLOPS, LEAST, MOST, affordable, alarms, collapse, looks, rankme
+from bench.checks.probe import Probe, _neighbours, _ridge, ranked
 from bench.encoders.base import Encoded, Encoder
-from bench.encoders.probe import Probe, _neighbours, _ridge, ranked
 from bench.metrics.resample import resample_counts, with_point
 
 
@@ -104,7 +104,7 @@ def test_probe_score_is_the_mean_of_two_aurocs(probe):
 
 
 def test_phantom_probes_are_small_and_labelled():
-    from bench.encoders.probe import PHANTOMS, phantom_probes
+    from bench.checks.probe import PHANTOMS, phantom_probes
 
     probes = phantom_probes(20)
     assert [p.name for p in probes] == [f"{m} {aim}" for m, aim in PHANTOMS]

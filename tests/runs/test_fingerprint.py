@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.data.fingerprint import suite_fingerprint
 from bench.data.sources.npz import NpzSource
 from bench.data.task import Suite, Task, suite_names
 from bench.errors import CardError
 from bench.locate import shipped
 from bench.metrics import SCORING
 from bench.protocols.base import Protocol
+from bench.runs.fingerprint import suite_fingerprint
 from bench.runs.plan import make_plan
 from bench.runs.records import Record
 from bench.strict import read_toml

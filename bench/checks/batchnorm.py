@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.checks.finding import Finding
 from bench.encoders.base import Encoder
 from bench.encoders.card import Preprocessing
-from bench.encoders.finding import Finding
 
 MARGIN = 0.5
 """A neighbour must fit better by this much (a factor of 1.6 in variance)."""

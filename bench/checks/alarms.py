@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
+from bench.checks.batchnorm import batch_norm
+from bench.checks.finding import Finding
+from bench.checks.probe import PHANTOMS, Probe, ranked
 from bench.encoders.base import Encoder
-from bench.encoders.batchnorm import batch_norm
 from bench.encoders.card import Preprocessing
-from bench.encoders.finding import Finding
-from bench.encoders.probe import PHANTOMS, Probe, ranked
 
 NEIGHBOURS: dict[str, tuple[list[float], list[float]]] = {
     "identity (0, 1)": ([0.0], [1.0]),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bench.checks.cost import Speed, flops_per_image, forecast, images_of, measure
 from bench.data.task import Suite, Task
 from bench.encoders.architectures import build
-from bench.encoders.cost import Speed, flops_per_image, forecast, images_of, measure
 from bench.encoders.load import load_encoder
 from bench.encoders.networks import TimmEncoder
 

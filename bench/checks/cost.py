@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from bench.checks.finding import Finding
 from bench.data.task import Suite, Task
 from bench.encoders.base import Encoder, evaluating
-from bench.encoders.finding import Finding
 from bench.encoders.preprocess import prepare
 from bench.errors import MedsslError
 from bench.features.extract import BATCH, extract

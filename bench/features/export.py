@@ -1,0 +1,29 @@
+"""Features of a whole task written to a file, for an encoder that cannot leave where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.dataset import TaskData
+from bench.encoders.base import Encoder
+from bench.encoders.embedding_files import write_embeddings
+from bench.encoders.features import Features
+from bench.features.extract import extract
+
+
+def export_embeddings(encoder: Encoder, data: TaskData, path: Path, *, grid: bool = False) -> str:
+    """Write an encoder's features of every split of a task, with grids for a dense task. Returns the file's sha256.
+
+    grid: also for a global task, where the attentive probe needs them.
+    """
+
+    def features(images: np.ndarray) -> Features:
+        if data.task.kind == "dense":
+            return extract(encoder, images, dense=True)
+        return Features(
+            extract(encoder, images, dense=False).pooled, extract(encoder, images, dense=True).grid if grid else None
+        )
+
+    return write_embeddings(path, {name: (split.ids, features(split.images)) for name, split in data.splits.items()})

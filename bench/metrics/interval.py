@@ -1,0 +1,26 @@
+"""A metric's value with its interval."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from bench.strict import Strict
+
+Score = Annotated[float, Field(ge=-1e6, le=1e6)]
+"""A metric: shares, coefficients, and distances in pixels."""
+
+
+class Interval(Strict):
+    """A metric with its 95 % bootstrap interval; `low` and `high` are None where none is computed."""
+
+    value: Score
+    low: Score | None = None
+    high: Score | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if (self.low is None) != (self.high is None) or (self.low is not None and self.low > self.high):
+            raise ValueError("has no lower end below its upper one")
+        return self
