@@ -18,7 +18,7 @@ import numpy as np
 from oracle import dense_oracle, global_oracle
 
 from bench.data.budgets import subsets
-from bench.data.dataset import TaskData
+from bench.data.dataset import Split, TaskData
 from bench.data.load import load_task
 from bench.data.task import Task, read_suite, shipped_tasks
 from bench.discover import members
