@@ -16,7 +16,9 @@ from bench.pretrain.recipe import read_recipe
     "--corpus", default="phantom-v1", show_default=True, help="phantom-v1, or a task whose training images to use."
 )
 @click.option(
-    "--data", type=click.Path(exists=True, path_type=Path), help="Your own images: a folder, an npz or an npy."
+    "--data",
+    type=click.Path(exists=True, path_type=Path),
+    help="Your own images: a folder, a task card, npz or npy.",
 )
 @click.option(
     "--recipe", "recipe_name", default="tiny", show_default=True, help="tiny, base, or a TOML file of your own."

@@ -61,7 +61,7 @@ def check_files(source: ListedSource, task: Task, folder: Path) -> list[Finding]
     rows = [row for part in source.listed(task, folder, Counter()).values() for row in part]
     pictures = source.pictures(task)
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda row: _problem_of(row, pictures), rows))
+        results = list(pool.map(lambda row: _problem_of(row, pictures, source.volume), rows))
     kinds: dict[str, list[str]] = {}
     for kind, message in filter(None, results):
         kinds.setdefault(kind, []).append(message)
@@ -72,18 +72,21 @@ def check_files(source: ListedSource, task: Task, folder: Path) -> list[Finding]
     ]
 
 
-def _problem_of(row: Row, pictures: Pictures) -> tuple[str, str] | None:
+def _problem_of(row: Row, pictures: Pictures, volume: bool) -> tuple[str, str] | None:
     """Kind and message of the first thing wrong with one image, or None."""
-    for path in (row.image, *row.masks):
-        if not path.is_file():
+    for path in (row.image, *row.mask_files):
+        if not path.exists():
             return "missing", str(path)
     try:
-        pictures.image(row.image, None, Counter())
+        if volume:
+            pictures.volume(row.image, None, None, Counter())
+        else:
+            pictures.image(row.image, None, Counter(), row.number)
     except DataError as error:
         return "unreadable", str(error)
     try:
         if row.masks:
-            pictures.pair(row.image, row.masks, None, Counter())
+            pictures.pair(row.image, row.masks, None, Counter(), row.number)
     except DataError as error:
         return "mask", str(error)
     return None

@@ -107,6 +107,8 @@ class TaskSource(Strict, ABC):
     """Raised when `load` would give other arrays for the same input: the prepared copy is then made anew."""
     unread: ClassVar[frozenset[str]] = frozenset()
     """Keys that say where the input is, not how it is read: its identity stands for them."""
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Keys that were added since; where a card does not say them, its prepared copy keeps its name."""
     reader: str
 
     @abstractmethod

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 KINDS = {
-    ".dcm": "DICOM", ".dicom": "DICOM", ".ima": "DICOM", ".nii": "NIfTI", ".mha": "MetaImage", ".mhd": "MetaImage",
+    ".mha": "MetaImage", ".mhd": "MetaImage",
     ".nrrd": "NRRD", ".npy": "NumPy", ".npz": "NumPy", ".svs": "whole-slide", ".ndpi": "whole-slide",
     ".mrxs": "whole-slide", ".jp2": "JPEG 2000", ".heic": "HEIC", ".mat": "MATLAB", ".h5": "HDF5", ".zip": "zip",
 }  # fmt: skip
@@ -25,12 +26,12 @@ def kind_of(source: Path | bytes) -> str | None:
     return f"a {kind} file" if kind else None
 
 
-def unread_files(folder: Path, suffixes: frozenset[str]) -> str:
-    """Which files below `folder` are neither images nor tables: ".dcm: 18 files (DICOM)"; "" where there are none."""
+def unread_files(folder: Path, is_read: Callable[[Path], bool]) -> str:
+    """Which files below `folder` are neither images nor tables: ".mha: 18 files (MetaImage)"; "" for none."""
     found: Counter[tuple[str, str]] = Counter()
     for path in folder.rglob("*"):
         hidden = any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
-        if hidden or path.suffix.lower() in suffixes | SIDECARS or not path.is_file():
+        if hidden or not path.is_file() or path.suffix.lower() in SIDECARS or is_read(path):
             continue
         kind = (kind_of(path) or "").removeprefix("a ").removesuffix(" file")
         found[_suffix(path) or "no ending", kind] += 1

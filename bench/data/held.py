@@ -103,10 +103,12 @@ def digest_files(paths: Sequence[Path]) -> str:
     stamps = [_stamp(path) for path in paths]
 
     def compute() -> str:
-        whole = hashlib.sha256()
+        whole, known = hashlib.sha256(), dict[Path, bytes]()
         for path in paths:
-            with open(path, "rb") as file:
-                whole.update(hashlib.file_digest(file, "sha256").digest())
+            if path not in known:  # a volume is named once for each of its slices
+                with open(path, "rb") as file:
+                    known[path] = hashlib.file_digest(file, "sha256").digest()
+            whole.update(known[path])
         return whole.hexdigest()
 
     return _remembered("|".join(map(str, paths)), stamps, compute)

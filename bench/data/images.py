@@ -1,4 +1,4 @@
-"""Image files, of whatever kind, as uint8 (h, w, c)."""
+"""Image files, of whatever kind, as uint8 (h, w, c): the one place where pixels are read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +14,12 @@ import numpy as np
 from PIL import Image, ImageOps
 from pydantic import Field
 
+from bench.data import dicom, nifti, series
 from bench.data.foreign import CONVERT, kind_of
+from bench.data.guard import guarded, name_of, stem_of
 from bench.data.pixels import to_uint8
+from bench.data.stack import Plane, Stack
+from bench.data.windows import One
 from bench.errors import DataError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm"})
@@ -24,6 +28,15 @@ SIXTEEN_BIT_COLOUR = "images: 16-bit colour, of which the upper 8 bits are kept"
 FIRST_FRAME = "images: several frames, of which the first is taken"
 TURNED = "images: turned upright as its EXIF tag says"
 OTHER_COLOURS = "images: palette, CMYK or other colours, made RGB"
+NOT_SQUARE = "images: pixels longer than wide, or wider than long, shown as if they were square"
+SQUARE = 0.01
+"""By how much of each other the sides of a square pixel differ."""
+WHICH = (
+    'say slices = "middle" or slices = "all" in [source], or volume = true to see it whole; a table can also name one: '
+    "scan.nii.gz#slice=12"
+)
+Shown = One | list[One] | None
+"""The window of a card, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +48,35 @@ class Header:
     colour: bool
     turn: int
     """EXIF orientation; 1 where there is none."""
+    frames: int = 1
+    """Slices of a volume, frames of a DICOM file; of other files the first frame is meant."""
 
 
-def read_header(source: Path | bytes) -> Header:
+def is_clinical(source: Path | bytes) -> bool:
+    """Whether a file is DICOM or NIfTI, or a folder, which is a series."""
+    if isinstance(source, bytes):
+        return dicom.is_dicom(source)
+    name = source.name.lower()
+    if name.endswith((*nifti.SUFFIXES, *dicom.SUFFIXES)):
+        return True
+    return source.suffix.lower() not in SUFFIXES and (source.is_dir() or dicom.is_dicom(source))
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is of a kind that is read: by its name; DICOM files also by their first bytes."""
+    return path.suffix.lower() in SUFFIXES or is_clinical(path)
+
+
+def stem(path: Path) -> str:
+    """The name of an image without the ending that says its kind: "a.nii.gz" is "a"."""
+    return stem_of(path, (*SUFFIXES, *nifti.SUFFIXES, *dicom.SUFFIXES))
+
+
+def read_header(source: Path | bytes, plane: Plane | None = None) -> Header:
     """Size, as it will be after turning upright, and colour, without decoding. Raises DataError."""
+    if is_clinical(source):
+        with guarded(source):
+            return _clinical_header(source, plane)
     with opened(source) as image:
         turn = image.getexif().get(0x0112, 1)
         width, height = image.size[::-1] if turn >= 5 else image.size
@@ -46,8 +84,26 @@ def read_header(source: Path | bytes) -> Header:
         return Header(width, height, colour, turn)
 
 
-def read_image(source: Path | bytes, window: list[float] | None, remarks: Counter[str]) -> np.ndarray:
-    """uint8 (h, w, c), c in {1, 3}, upright. Raises DataError when the file is unreadable."""
+def _clinical_header(source: Path | bytes, plane: Plane | None) -> Header:
+    if isinstance(source, Path) and (source.is_dir() or source.name.lower().endswith(nifti.SUFFIXES)):
+        frames, rows, columns = (series if source.is_dir() else nifti).shape(source, plane)
+        return Header(columns, rows, False, 1, frames)
+    frames, rows, columns, colour = dicom.header(source)
+    return Header(columns, rows, colour, 1, frames)
+
+
+def read_stack(source: Path | bytes, plane: Plane | None = None) -> Stack:
+    """All pictures of a DICOM file, a series or a NIfTI volume. Raises DataError that names the file."""
+    with guarded(source):
+        if isinstance(source, bytes) or not (source.is_dir() or source.name.lower().endswith(nifti.SUFFIXES)):
+            return dicom.decode(source)
+        return (series if source.is_dir() else nifti).decode(source, plane)
+
+
+def read_image(source: Path | bytes, window: Shown, remarks: Counter[str]) -> np.ndarray:
+    """uint8 (h, w, c), c in {1, 3}, upright, of a file with one picture. Raises DataError when it is unreadable."""
+    if is_clinical(source):
+        return frame_of(read_stack(source), None, window, remarks, where=name_of(source))
     with opened(source) as image:
         if getattr(image, "n_frames", 1) > 1:
             remarks[FIRST_FRAME] += 1
@@ -59,6 +115,25 @@ def read_image(source: Path | bytes, window: list[float] | None, remarks: Counte
         pixels = np.asarray(_plain(upright, remarks))
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     return to_uint8(pixels[None], window, remarks, where=name_of(source))[0]
+
+
+def frame_of(stack: Stack, number: int | None, window: Shown, remarks: Counter[str], *, where: object) -> np.ndarray:
+    """uint8 (h, w, c) of one picture of a stack; number None: its only one. Raises DataError."""
+    at = only(stack, number, where)
+    if stack.spacing is not None and abs(stack.spacing[1] / stack.spacing[2] - 1) > SQUARE:
+        remarks[NOT_SQUARE] += 1
+    meant = stack.meant if stack.meant.shown is None else replace(stack.meant, shown=stack.meant.shown[at : at + 1])
+    return to_uint8(stack.frames[at : at + 1], window, remarks, where=where, meant=meant)[0]
+
+
+def only(stack: Stack, number: int | None, where: object) -> int:
+    """Place of the picture that is meant. Raises DataError where it is not there, or several could be."""
+    n = len(stack.frames)
+    if number is None and n > 1:
+        raise DataError(f"holds {n} slices or frames: which?", where=where, fix=WHICH)
+    if (number or 0) >= n:
+        raise DataError(f"has no slice {number}: it has {n}, counted from 0", where=where)
+    return number or 0
 
 
 def fit(image: np.ndarray, size: int | None, channels: int, *, where: object = None) -> np.ndarray:
@@ -132,8 +207,3 @@ def _is_sixteen_bit_colour(source: Path | bytes) -> bool:
         with open(source, "rb") as file:
             head = file.read(26)
     return head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x06")
-
-
-def name_of(source: Path | bytes) -> str:
-    """How a message calls a file."""
-    return "an image" if isinstance(source, bytes) else str(source)

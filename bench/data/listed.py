@@ -9,16 +9,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
+from bench.data import series
 from bench.data.blocks import joined
 from bench.data.dataset import Identity, Split
 from bench.data.held import digest_files
-from bench.data.images import Size, read_header
+from bench.data.images import Header, Size, is_clinical, read_header
+from bench.data.masks import Drawn
 from bench.data.reading import Pictures, ReadSource
 from bench.data.shares import Row, Share, with_shares
+from bench.data.slices import grouped, slices_of
 from bench.data.task import Task
+from bench.data.windows import is_several
 from bench.errors import DataError
 
 BLOCK_ROWS = 64
@@ -36,6 +42,34 @@ class ListedSource(ReadSource):
     test: Share | None = None
     """Share of all images set aside as test when the source has no splits at all (0.2)."""
 
+    slices: Literal["middle", "all"] | None = None
+    """Which slices of volumes, and frames of DICOM files, are the images: the middle one of each, or all."""
+    volume: bool = False
+    """Each image is a volume: a NIfTI file, a DICOM file of several frames, or a folder with a series."""
+    aggregation: Literal["mean", "max"] | None = None
+    """How the features of a volume's slices become one vector; volumes only."""
+    depth: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Slices taken of each volume, evenly; needed where volumes have different numbers of them."""
+    groups: Literal["dicom", "folder"] | None = None
+    """Where patients come from that the list does not name: PatientID, as a hash; the folder an image lies in."""
+    unread: ClassVar[frozenset[str]] = frozenset({"aggregation"})
+    later: ClassVar[frozenset[str]] = frozenset({"plane", "slices", "volume", "depth", "groups"})
+
+    @model_validator(mode="after")
+    def _whole_or_sliced(self) -> Self:
+        if self.volume != (self.aggregation is not None):
+            raise ValueError('volume = true and aggregation ("mean" or "max") go together')
+        if self.volume and self.slices:
+            raise ValueError("'slices' takes volumes apart, volume = true keeps them whole: leave one")
+        if self.depth is not None and not self.volume:
+            raise ValueError("'depth' is for volume = true")
+        return self
+
+    @property
+    def stacked(self) -> bool:
+        """Whether the files of a folder may be one DICOM series together."""
+        return self.volume or self.slices is not None
+
     @abstractmethod
     def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[Row]:
         """Every image, whether its file exists or not, in a fixed order, its label read. Raises DataError."""
@@ -45,22 +79,32 @@ class ListedSource(ReadSource):
         rows = self.rows(task, folder, remarks)
         if not rows:
             raise DataError("lists no image", where=f"task {task.name!r}")
+        rows = self._sliced(grouped(rows, self.groups, task))
         if any(row.group for row in rows) and (lone := sum(row.group is None for row in rows)):
             remarks[SOME_PATIENTS] = lone
         return with_shares(rows, task, self.val, self.test, remarks)
+
+    def _sliced(self, rows: list[Row]) -> list[Row]:
+        """One row for each slice that is an image; those of a volume are of one patient."""
+        if self.slices is None:
+            return rows
+        with ThreadPoolExecutor() as pool:
+            counts = list(pool.map(lambda row: self._frames(row), rows))
+        return [part for row, n in zip(rows, counts, strict=True) for part in slices_of(row, n, self.slices)]
+
+    def _frames(self, row: Row) -> int:
+        clinical = row.number is None and row.image.exists() and is_clinical(row.image)
+        return read_header(row.image, self.plane).frames if clinical else 1
 
     def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
         """Hash of the list and of every file in it. Raises DataError when files are missing."""
         splits = self.listed(task, folder, Counter())
         rows = [row for rows in splits.values() for row in rows]
         # In the order of the rows: which mask belongs to which image counts.
-        files = [file for row in rows for file in (row.image, *row.masks)]
-        _refuse_missing(files, task)
-        places = [
-            [name, r.id, None if r.label is None else r.label.tolist(), len(r.masks), r.group]
-            for name, rs in splits.items()
-            for r in rs
-        ]
+        named = [file for row in rows for file in (row.image, *row.mask_files)]
+        _refuse_missing(named, task)
+        files = [file for path in named for file in (series.files_of(path) if path.is_dir() else [path])]
+        places = [[name, *_place(row)] for name, rs in splits.items() for row in rs]
         listing = hashlib.sha256(json.dumps(places).encode()).hexdigest()
         return Identity(f"{listing}:{digest_files(files)}")
 
@@ -71,14 +115,17 @@ class ListedSource(ReadSource):
     def stream(self, task: Task, folder: Path, remarks: Counter[str]) -> Mapping[str, Iterable[Split]]:
         """Blocks of 64 images of each split. Raises DataError."""
         splits = self.listed(task, folder, remarks)
-        channels = self._channels([row for rows in splits.values() for row in rows], task)
+        headers = self._headers([row for rows in splits.values() for row in rows], task)
+        channels = 3 if is_several(self.window) or any(h.colour for h in headers) else 1
+        depth = self._depth(headers, task) if self.volume else None
         pictures = self.pictures(task, self.size)
-        return {name: _blocks(rows, pictures, channels, remarks) for name, rows in splits.items()}
+        return {name: _blocks(rows, pictures, channels, depth, remarks) for name, rows in splits.items()}
 
-    def _channels(self, rows: Sequence[Row], task: Task) -> int:
-        """3 when any image is in colour, else 1; refuses images of different sizes when the card names none."""
+    def _headers(self, rows: Sequence[Row], task: Task) -> list[Header]:
+        """Of every file; refuses images of different sizes when the card names none."""
         with ThreadPoolExecutor() as pool:
-            headers = list(pool.map(lambda row: read_header(row.image), rows))
+            files = dict.fromkeys(row.image for row in rows)
+            headers = list(pool.map(lambda file: read_header(file, self.plane), files))
         sizes = Counter((h.width, h.height) for h in headers)
         if self.size is None and len(sizes) > 1:
             common = ", ".join(f"{w} x {h}" for (w, h), _ in sizes.most_common(3))
@@ -87,15 +134,28 @@ class ListedSource(ReadSource):
                 where=f"task {task.name!r}",
                 fix="add size = 224 to [source], say, to pad and resize them all",
             )
-        return 3 if any(h.colour for h in headers) else 1
+        return headers
+
+    def _depth(self, headers: Sequence[Header], task: Task) -> int:
+        """Slices of every volume; refuses different numbers of them when the card names none."""
+        found = {h.frames for h in headers}
+        if self.depth is None and len(found) > 1:
+            what = f"the volumes have {min(found)} to {max(found)} slices"
+            raise DataError(
+                what, where=f"task {task.name!r}", fix="add depth = 32 to [source], say, to take them evenly"
+            )
+        return self.depth or found.pop()
 
 
-def _blocks(rows: list[Row], pictures: Pictures, channels: int, remarks: Counter[str]) -> Iterator[Split]:
+def _blocks(
+    rows: list[Row], pictures: Pictures, channels: int, depth: int | None, remarks: Counter[str]
+) -> Iterator[Split]:
     grouped = any(row.group for row in rows)
     with ThreadPoolExecutor() as pool:
-        for start in range(0, len(rows), BLOCK_ROWS):
-            part = rows[start : start + BLOCK_ROWS]
-            pairs = list(pool.map(lambda row: _read(row, pictures, channels), part))
+        step = max(1, BLOCK_ROWS // (depth or 1))
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            pairs = list(pool.map(lambda row: _read(row, pictures, channels, depth), part))
             for _, _, done in pairs:
                 remarks.update(done)
             yield Split(
@@ -106,14 +166,25 @@ def _blocks(rows: list[Row], pictures: Pictures, channels: int, remarks: Counter
             )
 
 
-def _read(row: Row, pictures: Pictures, channels: int) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
+def _place(row: Row) -> list[Any]:
+    """What a row says, beside the files: what older lists did not have stands only where it is said."""
+    label = None if row.label is None else row.label.tolist()
+    newer = [row.number, [str(mask) for mask in row.masks if isinstance(mask, Drawn)], dict(row.traits)]
+    return [row.id, label, len(row.masks), row.group, *([newer] if any(newer) or row.number == 0 else [])]
+
+
+def _read(
+    row: Row, pictures: Pictures, channels: int, depth: int | None
+) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
     done: Counter[str] = Counter()
-    if row.label is not None:
-        return pictures.image(row.image, channels, done), row.label, done
-    return *pictures.pair(row.image, row.masks, channels, done), done
+    if row.label is None:
+        return *pictures.pair(row.image, row.masks, channels, done, row.number), done
+    if depth is not None:
+        return pictures.volume(row.image, channels, depth, done), row.label, done
+    return pictures.image(row.image, channels, done, row.number), row.label, done
 
 
 def _refuse_missing(files: Sequence[Path], task: Task) -> None:
-    if missing := [file for file in files if not file.is_file()]:
+    if missing := [file for file in files if not (file.is_file() or file.is_dir())]:
         what = f"{len(missing):,} of {len(files):,} files are missing, the first is {missing[0]}"
         raise DataError(what, where=f"task {task.name!r}", fix="'medssl data check' lists them")

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
+from bench.data.images import stem
 from bench.errors import DataError
 
 ENDING = re.compile(
@@ -34,15 +35,15 @@ def masks_of(
     A mask in another sub-folder than its image is taken only when no other image and no other mask have its name.
     Raises DataError when a mask can be that of two images, or an image has masks of several kinds.
     """
-    own = {(p.relative_to(root).parent, p.stem): p for p in images}
+    own = {(p.relative_to(root).parent, stem(p)): p for p in images}
     _refuse_shared_stems(images, root)
     exact, ended = defaultdict(list), defaultdict(list)
     for path in masks:
         folder = path.relative_to(mask_root).parent
-        if (folder, path.stem) in own:
-            exact[folder, path.stem].append(path)
+        if (folder, stem(path)) in own:
+            exact[folder, stem(path)].append(path)
         else:
-            ended[folder, _parts(path.stem)[0]].append(path)
+            ended[folder, _parts(stem(path))[0]].append(path)
     found = {path: (*exact[key], *ended[key]) for key, path in own.items()}
     for path, several in found.items():
         _refuse_several_kinds(path, several)
@@ -51,15 +52,15 @@ def masks_of(
 
 def _from_elsewhere(found: dict[Path, tuple[Path, ...]], masks: Sequence[Path]) -> dict[Path, tuple[Path, ...]]:
     """Masks in another sub-folder, where names alone tell."""
-    stems = Counter(path.stem for path in found)
+    stems = Counter(stem(path) for path in found)
     spare: dict[str, list[Path]] = defaultdict(list)
     taken = {mask for own in found.values() for mask in own}
     for path in masks:
         if path not in taken:
-            spare[path.stem if path.stem in stems else _parts(path.stem)[0]].append(path)
+            spare[stem(path) if stem(path) in stems else _parts(stem(path))[0]].append(path)
     for image, own in found.items():
-        there = spare.get(image.stem, [])
-        if not own and stems[image.stem] == 1 and len({path.parent for path in there}) == 1:
+        there = spare.get(stem(image), [])
+        if not own and stems[stem(image)] == 1 and len({path.parent for path in there}) == 1:
             _refuse_several_kinds(image, there)
             found[image] = tuple(there)
     return found
@@ -73,15 +74,15 @@ def _parts(name: str) -> tuple[str, str]:
 
 
 def _refuse_shared_stems(images: Sequence[Path], root: Path) -> None:
-    count = Counter((p.relative_to(root).parent, p.stem) for p in images)
-    if twice := [p for p in images if count[p.relative_to(root).parent, p.stem] > 1]:
-        what = f"two images share the name {twice[0].stem!r}, so that their masks cannot be told apart"
+    count = Counter((p.relative_to(root).parent, stem(p)) for p in images)
+    if twice := [p for p in images if count[p.relative_to(root).parent, stem(p)] > 1]:
+        what = f"two images share the name {stem(twice[0])!r}, so that their masks cannot be told apart"
         raise DataError(what, where=twice[0].parent, fix=f"rename one of {', '.join(p.name for p in twice[:2])}")
 
 
 def _refuse_several_kinds(image: Path, masks: Sequence[Path]) -> None:
-    kinds = {_parts(path.stem)[1] for path in masks}
-    stems = Counter(path.stem for path in masks)
+    kinds = {_parts(stem(path))[1] for path in masks}
+    stems = Counter(stem(path) for path in masks)
     if len(kinds) > 1 or (stems and max(stems.values()) > 1):
         shown = ", ".join(path.name for path in masks[:3])
         fix = "leave one; several masks of an image are united when their names differ in a number alone"

@@ -6,6 +6,7 @@ two classes 0 and 255 (or 65535) are background and foreground. `mask` on the ca
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from pydantic import Field
 
-from bench.data.images import name_of, opened
+from bench.data.guard import name_of
+from bench.data.images import opened
 from bench.errors import DataError
 
 Values = Annotated[list[Annotated[int, Field(ge=-(2**31), lt=2**32)]], Field(min_length=2, max_length=200)]
@@ -41,6 +43,14 @@ class Palettes:
             if before != colour:
                 what = f"palette index {index} is {_hex(colour)}, but {_hex(before)} in {file}"
                 raise DataError(what, where=where, fix="save masks as grey PNG of class indices")
+
+
+class Drawn(ABC):
+    """A mask that is drawn and lies in no file of its own, such as outlines; its text says where it stands."""
+
+    @abstractmethod
+    def values(self) -> np.ndarray:
+        """Class indices (h, w) of an upright image. Raises DataError."""
 
 
 @dataclass(frozen=True)

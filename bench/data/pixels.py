@@ -1,41 +1,52 @@
 """From pixels of any depth to the uint8 of the contract, and what was done to them.
 
-Whole numbers within 0 .. 255 pass untouched, whatever their type. Anything else needs a scale, the same for every
-image: `window = [low, high]` of the card maps linearly to 0 .. 255 and clips. Alpha is laid on black.
+Whole numbers within 0 .. 255 pass untouched, whatever their type. Anything else needs a scale (`bench.data.windows`):
+a window of the card maps linearly to 0 .. 255 and clips. Alpha is laid on black.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator, Field
 
+from bench.data.windows import Meant, One, is_several, limits
 from bench.errors import DataError
-
-
-def _ordered(window: list[float]) -> list[float]:
-    if window[0] >= window[1]:
-        raise ValueError("the first value of a window is below the second")
-    return window
-
-
-Window = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_ordered)]
-"""[low, high]: the values shown black and white."""
 
 WINDOWED = "images: deeper than 8 bits, scaled by the card's window"
 ALPHA = "images: transparency laid on black"
+INVERTED = "images: low values are white (MONOCHROME1), shown the other way about"
+IDENTITY = 1.0
+"""How far a window of a file may be from 0 .. 255 and still change nothing."""
 
 
 def to_uint8(
-    images: np.ndarray, window: list[float] | None, remarks: Counter[str], *, where: object = None
+    images: np.ndarray,
+    window: One | list[One] | None,
+    remarks: Counter[str],
+    *,
+    where: object = None,
+    meant: Meant | None = None,
 ) -> np.ndarray:
     """uint8 (n, ..., c), c in {1, 3}, of images (n, ..., c) with c in 1 .. 4 and any number type.
 
-    Two and four channels are grey and colour with alpha. Raises DataError for other channels or unscaled floats.
+    Two and four channels are grey and colour with alpha. window: as a card has it (`bench.data.windows.Window`); three
+    windows make the three channels of grey images. Raises DataError for other channels or an unknown scale.
     """
-    images = _scaled(images, window, remarks, where)
+    meant = meant or Meant()
+    if is_several(window):
+        if images.shape[-1] != 1:
+            raise DataError("is in colour: three windows are for grey images", where=where)
+        images = np.concatenate([_scaled(images, one, remarks, where, meant) for one in window], axis=-1)
+    else:
+        images = _scaled(images, window, remarks, where, meant)
+    if meant.inverted:
+        remarks[INVERTED] += len(images)
+        images = 255 - images
+    return _opaque(images, remarks, where)
+
+
+def _opaque(images: np.ndarray, remarks: Counter[str], where: object) -> np.ndarray:
     channels = images.shape[-1]
     if channels in (1, 3):
         return images
@@ -48,29 +59,53 @@ def to_uint8(
     return ((colour * alpha + 127) // 255).astype(np.uint8)
 
 
-def _scaled(images: np.ndarray, window: list[float] | None, remarks: Counter[str], where: object) -> np.ndarray:
-    if images.dtype == np.uint8 and window is None:
-        return images
+def _scaled(images: np.ndarray, window: One | None, remarks: Counter[str], where: object, meant: Meant) -> np.ndarray:
     if images.dtype == bool:
         return images.astype(np.uint8) * 255
     if images.dtype.kind not in "iuf":
         raise DataError(f"images are {images.dtype}, expected numbers", where=where)
     if window is None:
-        return _eight_bit(images, where)
+        return _eight_bit(images, where, meant)
     if not np.isfinite(images).all():
         raise DataError("images hold NaN or infinite values", where=where)
     remarks[WINDOWED] += len(images)
-    scaled = (images.astype(np.float64) - window[0]) * (255.0 / (window[1] - window[0]))
+    if window == "tags" and meant.shown is not None:
+        return meant.shown
+    if window == "percentile" and meant.whole is None:
+        return np.stack([_linear(image, *limits(window, image, meant, where)) for image in images])
+    return _linear(images, *limits(window, images, meant, where))
+
+
+def _linear(images: np.ndarray, low: float, high: float) -> np.ndarray:
+    scaled = (images.astype(np.float64) - low) * (255.0 / (high - low))
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def _eight_bit(images: np.ndarray, where: object) -> np.ndarray:
+def _eight_bit(images: np.ndarray, where: object, meant: Meant) -> np.ndarray:
     if images.dtype.kind == "f":
-        fix = "say which values are black and white, e.g. window = [0.0, 1.0] in [source]"
+        fix = f"say which values are black and white, e.g. window = [0.0, 1.0] in [source]{_offered(meant)}"
         raise DataError(f"images are {images.dtype}, whose scale is unknown", where=where, fix=fix)
-    low, high = (int(images.min()), int(images.max())) if images.size else (0, 0)
+    low, high = (int(images.min()), int(images.max())) if images.size and images.dtype != np.uint8 else (0, 0)
     if low < 0 or high > 255:
         what = f"pixels run from {low} to {high} here, which is more than 8 bits"
-        fix = "say which values are black and white in every image, e.g. window = [0, 4095] in [source]"
+        fix = (
+            f"say which values are black and white in every image, e.g. window = [0, 4095] in [source]{_offered(meant)}"
+        )
         raise DataError(what, where=where, fix=fix)
-    return images.astype(np.uint8)
+    own = meant.window or (0, 255)
+    if meant.shown is not None or abs(own[0]) > IDENTITY or abs(own[1] - 255) > IDENTITY:
+        what = f"holds 8 bits, and asks to be shown {_spoken(meant)}: as it is, or as it asks?"
+        raise DataError(what, where=where, fix='say window = [0, 255] or window = "tags" in [source]')
+    return images.astype(np.uint8, copy=False)
+
+
+def _offered(meant: Meant) -> str:
+    """Further windows that fit the file, for a message."""
+    found = '; or "lung", "soft-tissue", "bone", "brain" (Hounsfield units)' if meant.units == "hounsfield" else ""
+    if meant.window is not None or meant.shown is not None:
+        found += f'; or window = "tags": the file asks to be shown {_spoken(meant)}'
+    return found
+
+
+def _spoken(meant: Meant) -> str:
+    return "through a table of its own" if meant.window is None else "from {:g} to {:g}".format(*meant.window)

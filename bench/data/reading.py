@@ -6,18 +6,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import field_validator
 
 from bench.data.dataset import TaskSource
-from bench.data.images import fit, fit_mask, name_of, read_header, read_image
+from bench.data.guard import name_of
+from bench.data.images import Shown, fit, fit_mask, frame_of, is_clinical, only, read_header, read_image
 from bench.data.labels import Blank, Labels, Numbers, Uncertain
-from bench.data.masks import MaskRule, Palettes, read_mask, to_mask, united
-from bench.data.pixels import Window
+from bench.data.masks import Drawn, MaskFile, MaskRule, Palettes, read_mask, to_mask, united
+from bench.data.stack import Plane, refuse_elsewhere
+from bench.data.stacks import Stacks
 from bench.data.task import Task
-from bench.errors import DataError
+from bench.data.windows import PRESETS, Window, uses_presets
+from bench.errors import CardError, DataError
 
 UNITED = "images: several masks, united"
 
@@ -30,6 +33,9 @@ class ReadSource(TaskSource):
     blank: Blank | None = None
     mask: MaskRule = "index"
     window: Window | None = None
+    plane: Plane | None = None
+    """How volumes are cut into slices (`bench.data.stack.in_plane`); needed where nothing speaks for axial ones."""
+    later: ClassVar[frozenset[str]] = frozenset({"plane"})
 
     @field_validator("uncertain", mode="before")
     @classmethod
@@ -46,41 +52,72 @@ class ReadSource(TaskSource):
         return Labels(task, self.numbers, self.uncertain, self.blank)
 
     def pictures(self, task: Task, size: int | None = None) -> Pictures:
-        """How image and mask files are read."""
-        return Pictures(len(task.classes), self.window, self.mask, size)
+        """How image and mask files are read. Raises CardError for Hounsfield units of what is no CT."""
+        if uses_presets(self.window) and task.modality not in ("ct", "mixed"):
+            what = f"the windows {', '.join(PRESETS)} are in Hounsfield units, the modality is {task.modality!r}"
+            raise CardError(what, where=f"task {task.name!r}", fix='window = [low, high] or "percentile"')
+        return Pictures(len(task.classes), self.window, self.mask, size, self.plane)
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Reads image files, and image and mask together, always in the same way; remembers palettes."""
+    """Reads image files, and image and mask together, always in the same way; remembers palettes and open volumes."""
 
     classes: int
-    window: list[float] | None
+    window: Shown
     mask: MaskRule
     size: int | None = None
+    plane: Plane | None = None
     palettes: Palettes = field(default_factory=Palettes)
+    stacks: Stacks = field(default_factory=Stacks)
 
-    def image(self, source: Path | bytes, channels: int | None, remarks: Counter[str]) -> np.ndarray:
-        """uint8 (h, w, c) of an image file, fitted to `size`; channels None: its own. Raises DataError."""
-        image = read_image(source, self.window, remarks)
+    def image(
+        self, source: Path | bytes, channels: int | None, remarks: Counter[str], number: int | None = None
+    ) -> np.ndarray:
+        """uint8 (h, w, c) of an image file, fitted to `size`; channels None: its own. Raises DataError.
+
+        number: the slice or frame of a file that has several.
+        """
+        if is_clinical(source):
+            stack = self.stacks.get(source, self.plane)
+            image = frame_of(stack, number, self.window, remarks, where=name_of(source))
+        else:
+            image = read_image(source, self.window, remarks)
         return fit(image, self.size, channels or image.shape[-1], where=name_of(source))
 
+    def volume(self, source: Path, channels: int | None, depth: int | None, remarks: Counter[str]) -> np.ndarray:
+        """uint8 (depth, h, w, c) of all slices of a file or series, `depth` of them taken evenly. Raises DataError."""
+        done: Counter[str] = Counter()
+        n = len(self.stacks.get(source, self.plane).frames)
+        chosen = range(n) if depth is None else ((np.arange(depth) + 0.5) * n / depth).astype(int)
+        slices = np.stack([self.image(source, channels, done, int(number)) for number in chosen])
+        remarks.update(dict.fromkeys(done, 1))  # of volumes, not of slices
+        return slices
+
     def pair(
-        self, source: Path | bytes, masks: Sequence[Path | bytes], channels: int | None, remarks: Counter[str]
+        self,
+        source: Path | bytes,
+        masks: Sequence[Path | bytes | Drawn],
+        channels: int | None,
+        remarks: Counter[str],
+        number: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Image and mask, uint8 (h, w, c) and (h, w), both upright and fitted. Raises DataError.
 
-        masks: one file, or several of two classes, which are united.
+        masks: one, or several of two classes, which are united. number: the slice of both.
         """
-        header = read_header(source)
-        image = self.image(source, channels, remarks)
+        image = self.image(source, channels, remarks, number)
+        header = read_header(source, self.plane)
         if len(masks) > 1:
             remarks[UNITED] += 1
-        mask = united([self._mask(m, header.turn, (header.height, header.width)) for m in masks], self.classes, source)
-        return image, fit_mask(mask, self.size)
+        found = [self._mask(m, header.turn, (header.height, header.width), source, number) for m in masks]
+        return image, fit_mask(united(found, self.classes, source), self.size)
 
-    def _mask(self, source: Path | bytes, turn: int, shape: tuple[int, int]) -> np.ndarray:
-        where, file = name_of(source), read_mask(source, self.mask, self.classes)
+    def _mask(
+        self, mask: Path | bytes | Drawn, turn: int, shape: tuple[int, int], image: Path | bytes, number: int | None
+    ) -> np.ndarray:
+        where = str(mask) if isinstance(mask, Drawn) else name_of(mask)
+        file = self._values(mask, image, number, turn)
         if file.values.shape != shape:
             (h, w), (ih, iw) = file.values.shape, shape
             turned = f", turned by its EXIF orientation {turn}" if turn != file.turn else ""
@@ -91,3 +128,14 @@ class Pictures:
             raise DataError(what, where=where, fix="save both upright, without the tag")
         self.palettes.agree(file.colours, where)
         return to_mask(file.values[None], self.classes, self.mask, where=where)[0]
+
+    def _values(self, mask: Path | bytes | Drawn, image: Path | bytes, number: int | None, turn: int) -> MaskFile:
+        """The values of a mask as they lie in it; of a volume, those of the slice of its image."""
+        if isinstance(mask, Drawn):
+            return MaskFile(mask.values(), turn)
+        if not is_clinical(mask):
+            return read_mask(mask, self.mask, self.classes)
+        stack = self.stacks.get(mask, self.plane)
+        if is_clinical(image):
+            refuse_elsewhere(stack, self.stacks.get(image, self.plane), name_of(mask))
+        return MaskFile(stack.frames[only(stack, number, name_of(mask)), ..., 0], 1)

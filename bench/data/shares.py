@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
+from bench.data.masks import Drawn
 from bench.data.task import Task
 from bench.errors import DataError
 
@@ -26,14 +27,25 @@ SPLIT_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One image: its id, file, label as read or mask files, split and patient where they are known."""
+    """One image: its id, file, label as read or masks, split and patient where they are known.
+
+    number: the slice or frame of a file that has several. traits: what is known of the patient and the device, e.g.
+    "site" -> "Jena" (`bench.data.subgroups.TRAITS`).
+    """
 
     id: str
     image: Path
     label: np.ndarray | None = None
-    masks: tuple[Path, ...] = ()
+    masks: tuple[Path | Drawn, ...] = ()
     split: str | None = None
     group: str | None = None
+    number: int | None = None
+    traits: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def mask_files(self) -> tuple[Path, ...]:
+        """The masks that are files."""
+        return tuple(mask for mask in self.masks if isinstance(mask, Path))
 
     @property
     def unit(self) -> str:

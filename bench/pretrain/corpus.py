@@ -1,4 +1,4 @@
-"""The images to pretrain on: procedural, of a task's training split, or a user's own npz or folder.
+"""The images to pretrain on: procedural, of a task's training split, or a user's own npz, folder or task card.
 
 Whatever the origin, images are brought once to one side length and kept as a memory map under `<home>/pretrain`.
 """
@@ -6,6 +6,7 @@ Whatever the origin, images are brought once to one side length and kept as a me
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,9 @@ import torch.nn.functional as F
 from filelock import FileLock
 from torch import Tensor
 
+from bench.data.images import is_image, read_image
+from bench.data.load import load_task, store_key
+from bench.data.task import Task, read_task
 from bench.errors import DataError, RunError
 from bench.files import (
     canonical_json,
@@ -40,7 +44,6 @@ HELD = 1024
 CHUNK = 256
 MAX_BYTES = 1 << 40
 """Of a user's own npz: more than a machine holds."""
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 Chunk = tuple[np.ndarray, Mapping[str, np.ndarray]]
 """Images uint8 (k, h, w, c), c in {1, 3}, and their labels, name -> int64 (k,)."""
@@ -79,7 +82,7 @@ class Corpus:
 
 
 def open_corpus(name: str, recipe: Recipe, *, data: Path | None = None) -> Corpus:
-    """The corpus `name` ("phantom-v1" or a task's), or the user's own images at `data` (npz, npy or a folder).
+    """The corpus `name` ("phantom-v1" or a task's), or the user's own images at `data` (npz, npy, folder, task card).
 
     It is prepared on the first call. Raises DataError when the images cannot be read or are fewer than 16.
     """
@@ -170,26 +173,30 @@ def _phantom_code() -> str:
     return sha256(b"".join(p.read_bytes() for p in sorted(folder.glob("*.py")))).hexdigest()
 
 
-def _task(task) -> Iterator[Chunk]:
-    from bench.data.load import load_task
-
-    train = load_task(task).train
+def _task(task: Task, folder: Path | None = None) -> Iterator[Chunk]:
+    train = load_task(task, folder=folder).train
     flat = train.labels if train.labels.ndim == 1 else None
     for start in range(0, len(train.ids), CHUNK):
         rows = slice(start, start + CHUNK)
-        yield train.images[rows], {} if flat is None else {"label": flat[rows].astype(np.int64)}
+        images = train.images[rows]
+        if images.ndim == 5:  # volumes: each slice is an image
+            yield images.reshape(-1, *images.shape[2:]), {}
+        else:
+            yield images, {} if flat is None else {"label": flat[rows].astype(np.int64)}
 
 
 def _own(path: Path) -> Iterator[Chunk]:
     if path.is_dir():
         return _folder(path)
+    if path.suffix == ".toml":
+        return _task(read_task(path), path.parent)
     if path.suffix == ".npz":
         return _npz(path)
     if path.suffix == ".npy":
         with readable(path, "npy"):
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         return ((_uint8(rows, path), {}) for rows in _rows(array))
-    raise DataError("is not a folder, an npz or an npy file", where=path)
+    raise DataError("is not a folder, a task card, an npz or an npy file", where=path)
 
 
 def _rows(array: np.ndarray) -> Iterator[np.ndarray]:
@@ -224,25 +231,23 @@ def _uint8(images: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _folder(path: Path) -> Iterator[Chunk]:
-    """Images below `path` in name order, one at a time: they may differ in size."""
-    from PIL import Image, UnidentifiedImageError
-
+    """Images below `path` in name order, one at a time: they may differ in size. Read as those of a task without a
+    window; a card says how deeper ones are read."""
     for file in _images_below(path):
-        try:
-            with Image.open(file) as image:
-                yield np.asarray(image.convert("RGB"))[None], {}
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise DataError(f"is not a readable image: {error}", where=file) from None
+        yield read_image(file, None, Counter())[None], {}
 
 
 def _images_below(path: Path) -> list[Path]:
-    return sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+    return sorted(p for p in path.rglob("*") if p.is_file() and is_image(p))
 
 
 def _identity(path: Path) -> str:
-    """What tells whether the user's images changed: the file's hash, or names, sizes and times of a folder's images."""
+    """What tells whether the user's images changed: the hash of a file, the key of a task's prepared copy, or names,
+    sizes and times of a folder's images."""
     if not path.exists():
         raise DataError("no such file or folder", where=path)
+    if path.suffix == ".toml":
+        return store_key(read_task(path), folder=path.parent)[1]
     if path.is_file():
         return sha256_file(path)
     rows = [(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in _images_below(path)]

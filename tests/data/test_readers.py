@@ -84,10 +84,10 @@ def test_files_that_are_not_read_are_named(tmp_path, make_task):
         for name in "abc":
             folder = tmp_path / "set" / split / name
             folder.mkdir(parents=True)
-            (folder / "IM01.dcm").write_bytes(b"\0" * 128 + b"DICM")
-            (folder / "IM02").write_bytes(b"\0" * 128 + b"DICM")
+            (folder / "IM01.mha").write_bytes(b"ObjectType = Image")
+            (folder / "IM02").write_bytes(b"nothing known")
     task = make_task(reader="imagefolder", folder="set")
-    with pytest.raises(DataError, match=r"\.dcm: 9 files \(DICOM\), no ending: 9 files \(DICOM\).*window"):
+    with pytest.raises(DataError, match=r"\.mha: 9 files \(MetaImage\), no ending: 9 files.*window"):
         load_task(task, folder=tmp_path)
 
 

@@ -145,3 +145,23 @@ def test_a_real_set_is_taken_as_it_is(recipe):
     with np.load(REAL / "brainmri.npz") as archive:
         np.testing.assert_array_equal(found.images[7, ..., 2], archive["train_images"][7])
         assert len(found.images) == len(archive["train_images"])
+
+
+def test_a_task_card_reads_its_images_as_a_run_does(recipe, tmp_path):
+    """Deeper images need the card's window; a folder alone does not say it."""
+    from PIL import Image
+
+    for i in range(40):
+        folder = tmp_path / "set" / ("train", "val", "test")[max(0, i - 35) // 2] / "ab"[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), 100 * i, np.uint16)).save(folder / f"{i}.png")
+    with pytest.raises(DataError, match=r"png: pixels run from .* more than 8 bits"):
+        open_corpus("x", recipe, data=tmp_path / "set")
+    card = 'schema = 1\nname = "own"\ntitle = "Own"\nmodality = "mixed"\ntarget = "binary"\nclasses = ["a", "b"]\n'
+    card += 'licence = "x"\ncorpus = "x"\nsource = { reader = "imagefolder", folder = "set", window = [0, 4000] }\n'
+    (tmp_path / "own.toml").write_text(card)
+    found = open_corpus("x", recipe, data=tmp_path / "own.toml")
+    assert len(found.images) == 36
+    levels = found.images.reshape(36, -1)
+    assert (levels.min(1) == levels.max(1)).all()
+    assert sorted(levels[:, 0].tolist())[:3] == [0, 6, 13]

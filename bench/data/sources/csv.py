@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from bench.data.labels import read_all
 from bench.data.listed import ListedSource
@@ -14,6 +15,7 @@ from bench.data.task import Task
 from bench.errors import DataError
 from bench.strict import Line, Strict
 
+SLICE = re.compile(r"(.+)#slice=(\d{1,5})")
 PATIENT = ("patient", "patient id", "patientid", "subject", "subject id", "subjectid")
 """What a column of patients is usually called; overlooked, the same patient would be in train and in test."""
 
@@ -36,7 +38,7 @@ class CsvSource(ListedSource):
 
     name: ClassVar[str] = "csv"
     version: ClassVar[str] = "2"
-    unread: ClassVar[frozenset[str]] = frozenset({"file", "root"})
+    unread: ClassVar[frozenset[str]] = ListedSource.unread | {"file", "root"}
 
     reader: Literal["csv"]
     file: Line
@@ -49,17 +51,18 @@ class CsvSource(ListedSource):
         root = table.path.parent / self.root
         image = table.column(self.columns.image, "image")
         files = [_file(table, line, cells, image, root) for line, cells in table.rows]
-        _refuse_twice(table, [file for _, file in files])
+        _refuse_twice(table, files)
         if task.kind == "dense":
             column = table.column(self.columns.mask, "mask")
-            masks = [_file(table, line, cells, column, root)[1] for line, cells in table.rows]
-            found = [{"masks": (mask,)} for mask in masks]
+            masks = [_file(table, line, cells, column, root) for line, cells in table.rows]
+            _refuse_other_slices(table, files, masks)
+            found = [{"masks": (mask.path,)} for mask in masks]
         else:
             labels = self._labels(table, task, remarks)
             found = [None if label is None else {"label": label} for label in labels]
         about = [self._about(table, line, cells) for line, cells in table.rows]
         together = zip(files, found, about, strict=True)
-        return [Row(name, file, **target, **more) for (name, file), target, more in together if target]
+        return [Row(f.id, f.path, number=f.number, **target, **more) for f, target, more in together if target]
 
     def _labels(self, table: Table, task: Task, remarks: Counter[str]) -> list[Any]:
         """The label of each line; None for those the card leaves out."""
@@ -90,20 +93,38 @@ class CsvSource(ListedSource):
         return next((place for place in places if place is not None), None)
 
 
-def _file(table: Table, line: int, cells: list[str], column: int, root: Path) -> tuple[str, Path]:
-    if not cells[column]:
+class _File(NamedTuple):
+    """What a cell names: its text as id, the file, and the slice of it where it names one ("x.nii.gz#slice=12")."""
+
+    id: str
+    path: Path
+    number: int | None
+
+
+def _file(table: Table, line: int, cells: list[str], column: int, root: Path) -> _File:
+    if not (text := cells[column]):
         raise DataError(f"has no {table.columns[column]}", where=table.where(line))
-    return path_of(cells[column], root, table.where(line))
+    if (named := SLICE.fullmatch(text)) is None:
+        return _File(*path_of(text, root, table.where(line)), None)
+    name, path = path_of(named[1], root, table.where(line))
+    return _File(f"{name}#slice={named[2]}", path, int(named[2]))
 
 
-def _refuse_twice(table: Table, files: list[Path]) -> None:
+def _refuse_other_slices(table: Table, images: list[_File], masks: list[_File]) -> None:
+    for (line, _), image, mask in zip(table.rows, images, masks, strict=True):
+        if mask.number not in (None, image.number):
+            what = f"names slice {mask.number} of the mask for slice {image.number} of the image"
+            raise DataError(what, where=table.where(line), fix="name the same slice of both")
+
+
+def _refuse_twice(table: Table, files: list[_File]) -> None:
     """An image may stand in one line only: two lines would be two labels, or count one image twice."""
     seen: dict[str, int] = {}
     for (line, cells), file in zip(table.rows, files, strict=True):
-        first = seen.setdefault(str(file.resolve()), line)
+        first = seen.setdefault(f"{file.path.resolve()}#{file.number}", line)
         if first != line:
             same = cells == next(other for at, other in table.rows if at == first)
-            what = f"lists {file.name} again, with {'the same' if same else 'other'} cells than line {first}"
+            what = f"lists {Path(file.id).name} again, with {'the same' if same else 'other'} cells than line {first}"
             raise DataError(what, where=table.where(line), fix='one line an image; several labels are joined by "|"')
 
 

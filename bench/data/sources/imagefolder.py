@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, StringConstraints
 
+from bench.data import series
 from bench.data.foreign import CONVERT, unread_files
-from bench.data.images import SUFFIXES
+from bench.data.images import is_clinical, is_image, stem
 from bench.data.listed import ListedSource
 from bench.data.mask_files import is_mask_of, masks_of
 from bench.data.shares import SPLIT_NAMES, Row
 from bench.data.task import Task
 from bench.errors import DataError
 from bench.strict import Line
+
+IMAGES = ("images", "imagesTr")
+MASKS = ("masks", "labelsTr")
+"""Names of the folders of a dense task, the second as the Medical Segmentation Decathlon and nnU-Net have them."""
 
 
 def _compiles(pattern: str) -> str:
@@ -38,7 +44,7 @@ class ImageFolderSource(ListedSource):
 
     name: ClassVar[str] = "imagefolder"
     version: ClassVar[str] = "2"
-    unread: ClassVar[frozenset[str]] = frozenset({"folder"})
+    unread: ClassVar[frozenset[str]] = ListedSource.unread | {"folder"}
 
     reader: Literal["imagefolder"]
     folder: Line
@@ -51,7 +57,7 @@ class ImageFolderSource(ListedSource):
             raise DataError(f"no such folder: {root}", where=f"task {task.name!r}", fix="correct 'folder' in [source]")
         read = self._masked if task.kind == "dense" else self._classed
         rows = [row for part, split in _splits(root).items() for row in read(part, split, root, task, remarks)]
-        unread = unread_files(root, SUFFIXES)
+        unread = unread_files(root, is_image)
         if not rows:
             found = f"; {unread}, not read by this reader" if unread else ""
             fix = f"{_layout(task)}{f'; {CONVERT}' if unread else ''}"
@@ -64,9 +70,9 @@ class ImageFolderSource(ListedSource):
         reading, rows = self.reading(task), []
         for folder in _folders(part):
             label = reading.one(folder.name, remarks, where=folder)
-            images = _images(folder)
-            stems = {path.parent / path.stem for path in images}
-            masks = [p for p in images if is_mask_of(p.stem, {s.name for s in stems if s.parent == p.parent})]
+            images = _images(folder, self.stacked)
+            stems = {path.parent / stem(path) for path in images}
+            masks = [p for p in images if is_mask_of(stem(p), {s.name for s in stems if s.parent == p.parent})]
             if masks:
                 remarks[f"files: masks beside the images of {folder.name!r}, left out"] += len(masks)
             kept = sorted(set(images) - set(masks))
@@ -74,18 +80,18 @@ class ImageFolderSource(ListedSource):
         return rows
 
     def _masked(self, part: Path, split: str | None, root: Path, task: Task, remarks: Counter[str]) -> list[Row]:
-        there = part / "images" if (part / "images").is_dir() else part
-        images, masks, base = _images(there), _images(part / "masks"), part / "masks"
-        if not base.is_dir():
-            stems = {path.with_suffix("") for path in images}
-            masks = [p for p in images if is_mask_of(p.stem, {s.name for s in stems if s.parent == p.parent})]
+        there, base = _first(part, IMAGES) or part, _first(part, MASKS)
+        images, masks = _images(there, self.stacked), _images(base, self.stacked) if base else []
+        if base is None:
+            stems = {path.parent / stem(path) for path in images}
+            masks = [p for p in images if is_mask_of(stem(p), {s.name for s in stems if s.parent == p.parent})]
             images, base = sorted(set(images) - set(masks)), there
         found = masks_of(images, there, masks, base)
         if spare := len(set(masks) - {mask for own in found.values() for mask in own}):
             remarks["masks: no image of their name, left out"] += spare
         # A missing mask keeps the name it should have, so that the check can list it.
         return [
-            self._row(path, root, split, masks=own or ((base / path.relative_to(there)).with_suffix(".png"),))
+            self._row(path, root, split, masks=own or ((base / path.relative_to(there).parent / f"{stem(path)}.png"),))
             for path, own in found.items()
         ]
 
@@ -113,10 +119,22 @@ def _folders(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and not _is_hidden(p.name))
 
 
-def _images(folder: Path) -> list[Path]:
-    """Image files below a folder, by path; hidden ones and what other systems leave behind aside."""
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    return sorted(p for p in found if p.is_file() and not any(map(_is_hidden, p.relative_to(folder).parts)))
+def _images(folder: Path, stacked: bool) -> list[Path]:
+    """Image files below a folder, by path; hidden ones and what other systems leave behind aside.
+
+    stacked: the DICOM files of a folder are one series where there are several, and the folder stands for them.
+    """
+    found = (p for p in folder.rglob("*") if p.is_file() and not any(map(_is_hidden, p.relative_to(folder).parts)))
+    images = [path for path in found if is_image(path)]
+    if not stacked:
+        return sorted(images)
+    homes = {path.parent for path in images}
+    whole = {home for home in homes if len(series.files_of(home)) > 1}
+    return sorted({path.parent if path.parent in whole and is_clinical(path) else path for path in images})
+
+
+def _first(part: Path, names: Iterable[str]) -> Path | None:
+    return next((part / name for name in names if (part / name).is_dir()), None)
 
 
 def _is_hidden(name: str) -> bool:

@@ -1,0 +1,51 @@
+"""NIfTI volumes, in millimetres and in a stated frame (`bench.data.stack.in_plane`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data.stack import Plane, Stack, in_plane, needed, plane_shape, whole_numbers, with_whole
+from bench.data.windows import Meant
+from bench.errors import DataError
+
+SUFFIXES = (".nii", ".nii.gz")
+
+
+def shape(path: Path, plane: Plane | None) -> tuple[int, int, int]:
+    """(slices, rows, columns) that `decode` gives, from the header alone. Raises DataError."""
+    image = _opened(path)
+    return plane_shape(_three(image, path), image.affine, plane, path)
+
+
+def decode(path: Path, plane: Plane | None) -> Stack:
+    """The slices of a volume, scaled as its header says. Raises DataError for 4-D, colour, or no orientation."""
+    image = _opened(path)
+    voxels = np.asanyarray(image.dataobj).reshape(_three(image, path))
+    if image.get_data_dtype().kind in "iu":
+        voxels = whole_numbers(voxels)
+    return with_whole(in_plane(voxels, image.affine, plane, Meant(), path))
+
+
+def _opened(path: Path) -> Any:
+    image = needed("nibabel").load(path)
+    header = image.header
+    if image.get_data_dtype().fields or image.get_data_dtype().kind not in "iuf":
+        fix = "save one number a voxel"
+        raise DataError(f"holds {image.get_data_dtype()}, no plain numbers", where=path, fix=fix)
+    if not (int(header.get("sform_code", 1)) or int(header.get("qform_code", 1))):
+        what = "does not say how it lies in the patient (sform_code and qform_code are 0)"
+        fix = "set it, with nibabel: image.set_sform(affine, code=1)"
+        raise DataError(what, where=path, fix=fix)
+    return image
+
+
+def _three(image: Any, path: Path) -> tuple[int, int, int]:
+    sizes = (*image.shape, 1, 1, 1)
+    if any(size != 1 for size in sizes[3:]):
+        what = f"has {len(image.shape)} dimensions {image.shape}: time points, or channels"
+        fix = "save each as a volume of its own: nibabel.four_to_three(image), fslsplit, or the one you mean"
+        raise DataError(what, where=path, fix=fix)
+    return sizes[0], sizes[1], sizes[2]

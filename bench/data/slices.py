@@ -1,0 +1,42 @@
+"""Slices of volumes as images of a task, and patients that the list of images does not name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Literal
+
+from bench.data import dicom
+from bench.data.guard import guarded
+from bench.data.images import is_clinical
+from bench.data.shares import Row
+from bench.data.task import Task
+from bench.errors import DataError
+
+
+def slices_of(row: Row, frames: int, which: Literal["middle", "all"]) -> Iterator[Row]:
+    """The rows of the slices that are images; those of one file stay together when images are split."""
+    if frames == 1 or row.number is not None:
+        yield row
+        return
+    for number in [frames // 2] if which == "middle" else range(frames):
+        yield replace(row, id=f"{row.id}#slice={number}", number=number, group=row.group or row.id)
+
+
+def grouped(rows: list[Row], source: Literal["dicom", "folder"] | None, task: Task) -> list[Row]:
+    """Rows with the patient of each, where the list does not name it. Raises DataError."""
+    if source is None:
+        return rows
+    if source == "folder":
+        return [replace(row, group=row.group or row.image.parent.as_posix()) for row in rows]
+    if other := next((row for row in rows if not (row.image.exists() and is_clinical(row.image))), None):
+        what = 'is no DICOM file, and groups = "dicom" takes patients from PatientID'
+        raise DataError(what, where=other.image, fix="name the patients in a table, or in the names of files")
+
+    def known(row: Row) -> str | None:
+        with guarded(row.image):
+            return row.group or dicom.patient(row.image, task.corpus)
+
+    with ThreadPoolExecutor() as pool:
+        return [replace(row, group=group) for row, group in zip(rows, pool.map(known, rows), strict=True)]
