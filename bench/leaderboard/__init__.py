@@ -74,8 +74,9 @@ def known_replicates(collection: Collection) -> Known:
     protocols = {name for recipe in RECIPES for name in recipe.protocols.values()}
     draws: dict[UnitKey, np.ndarray] = {}
     approximated: frozenset[UnitKey] = frozenset()
-    for results in collection.results.values():
-        found, left = all_replicates(results, dict(collection.tasks), protocols, collection.folders)
-        draws |= found
-        approximated |= left
+    for task in collection.tasks:
+        for results in collection.results.values():
+            found, left = all_replicates(results, collection.at_hand, protocols, only=task)
+            draws |= found
+            approximated |= left
     return Known(draws, approximated)

@@ -13,6 +13,7 @@ from bench.data.task import Task
 from bench.discover import members
 from bench.encoders.card import EncoderCard
 from bench.leaderboard import comparable
+from bench.leaderboard.at_hand import AtHand
 from bench.leaderboard.find import Entry, find
 from bench.leaderboard.frame import to_frame
 from bench.locate import shipped
@@ -69,6 +70,11 @@ class Collection:
             for unit in planned
             if unit.key not in keys
         )
+
+    @cached_property
+    def at_hand(self) -> AtHand:
+        """The data of its tasks."""
+        return AtHand(self.tasks, self.folders)
 
     @property
     def kinds(self) -> set[str]:

@@ -72,7 +72,7 @@ def _cells(
     """(task, protocol) -> seed -> value and replicates (B,) of one encoder at one budget."""
     results = pick(dict(collection.results), name, what="encoder with results", where=collection.suite)
     protocols = {record.unit.protocol for record in results.records}
-    draws, _ = all_replicates(results, dict(collection.tasks), protocols, collection.folders)
+    draws, _ = all_replicates(results, collection.at_hand, protocols)
     cells: Cells = {}
     for record in results.records:
         unit = record.unit

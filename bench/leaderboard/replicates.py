@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -12,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.dataset import Split, TaskData
-from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import UserError
-from bench.files import canonical_json, sha256_arrays, sha256_text, write_atomic
+from bench.files import canonical_json, sha256_file, sha256_text, write_atomic
+from bench.leaderboard.at_hand import AtHand
 from bench.leaderboard.evidence import UnitKey
 from bench.locate import home
 from bench.metrics.interval import Interval
@@ -23,8 +24,8 @@ from bench.metrics.resample import REPLICATES, resample_counts, seeded, with_poi
 from bench.metrics.scored import primary_replicates
 from bench.runs.journal import read_outputs
 from bench.runs.records import Record
-from bench.submissions.cases import QUANTISED, Kept, read_cases, replicates_kept
-from bench.submissions.condensed import read_condensed, replicates_condensed
+from bench.submissions.cases import QUANTISED, Kept, cases_file, read_cases, replicates_kept
+from bench.submissions.condensed import condensed_file, read_condensed, replicates_condensed
 from bench.submissions.folder import Results
 from bench.words import family
 
@@ -36,8 +37,8 @@ TOLERANCE = 1e-6
 class Source:
     """What the replicates of a unit are computed from.
 
-    computed: (test split, weights (r, n)) -> the primary metric in each row, (r,). digest: hash of what a compact
-    submission keeps, "" for whole predictions, which have the hash in the record. tolerance: as TOLERANCE.
+    computed: (test split, weights (r, n)) -> the primary metric in each row, (r,). digest: hash of the files in which a
+    compact submission keeps it, "" for whole predictions, which have the hash in the record. tolerance: as TOLERANCE.
     """
 
     computed: Callable[[Split, np.ndarray], np.ndarray]
@@ -74,27 +75,35 @@ def cached(record: Record, task: Task, digest: str = "") -> np.ndarray | None:
 
 
 def all_replicates(
-    results: Results, tasks: dict[str, Task], protocols: set[str], folders: Mapping[str, Path | None] | None = None
+    results: Results, data: AtHand, protocols: set[str], only: str | None = None
 ) -> tuple[dict[UnitKey, np.ndarray], frozenset[UnitKey]]:
     """Replicates of every done unit of these protocols, in any version, and which of them had to be approximated.
 
-    Where a task's data is not at hand (folders: where cards of one's own start), or predictions are missing, the
+    only: of this task alone; default, of all. Where a task's data is not at hand, or predictions are missing, the
     interval in the record stands in: normal draws, independent between encoders, which makes differences wider.
     """
     families = {family(name) for name in protocols}
-    wanted = [r for r in results.records if r.status == "done" and family(r.unit.protocol) in families and r.primary]
-    found = {_key(r): draws for r in wanted if (draws := cached(r, tasks[r.unit.task])) is not None}
+    mine = (r for r in results.records if r.status == "done" and only in (None, r.unit.task) and r.primary)
+    wanted = [r for r in mine if family(r.unit.protocol) in families]
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in wanted:
-        if _key(record) not in found:
-            by_task[record.unit.task].append(record)
+        by_task[record.unit.task].append(record)
+    found: dict[UnitKey, np.ndarray] = {}
     for name, records in by_task.items():
-        try:
-            found |= dict(_recomputed(results, tasks[name], records, (folders or {}).get(name)))
-        except UserError:
-            continue
-    left = {_key(r): approximate(r) for r in wanted if _key(r) not in found}
-    return found | left, frozenset(left)
+        known = _cached(results, data.tasks[name], records)
+        found |= known
+        if left := [r for r in records if _key(r) not in known]:
+            with suppress(UserError):
+                found |= dict(_recomputed(results, data.load(name), left))
+    approximated = {_key(r): approximate(r) for r in wanted if _key(r) not in found}
+    return found | approximated, frozenset(approximated)
+
+
+def _cached(results: Results, task: Task, records: list[Record]) -> dict[UnitKey, np.ndarray]:
+    """What the cache knows: computed from the predictions in the record, or from what a compact submission keeps."""
+    kept = _digest(results.folder, task)
+    tried = ((r, cached(r, task, digest)) for r in records for digest in dict.fromkeys(["", kept]))
+    return {_key(r): draws for r, draws in tried if draws is not None}
 
 
 def approximate(record: Record) -> np.ndarray:
@@ -106,18 +115,13 @@ def approximate(record: Record) -> np.ndarray:
     return primary.value + spread * seeded(canonical_json(_key(record))).standard_normal(REPLICATES)
 
 
-def _recomputed(
-    results: Results, task: Task, records: list[Record], folder: Path | None
-) -> Iterator[tuple[UnitKey, np.ndarray]]:
+def _recomputed(results: Results, data: TaskData, records: list[Record]) -> Iterator[tuple[UnitKey, np.ndarray]]:
+    task = data.task
     kept = {_key(record): source for record, source in _kept(results, task, records)}
-    found = {_key(r): cached(r, task, kept[_key(r)].digest) for r in records if _key(r) in kept}
-    yield from ((key, draws) for key, draws in found.items() if draws is not None)
-    left = [record for record in records if found.get(_key(record)) is None]
-    data = load_task(task, folder=folder) if left else None
-    for record in left:
+    for record in records:
         if (source := kept.get(_key(record))) is not None:
             yield _key(record), replicates(record, data, source)
-    for record, outputs in read_outputs(results.folder, [r for r in left if _key(r) not in kept], partial=True):
+    for record, outputs in read_outputs(results.folder, [r for r in records if _key(r) not in kept], partial=True):
         whole = Source(partial(primary_replicates, task, outputs["test"], scoring=record.scoring))
         yield _key(record), replicates(record, data, whole)
 
@@ -125,13 +129,19 @@ def _recomputed(
 def _kept(results: Results, task: Task, records: list[Record]) -> Iterator[tuple[Record, Source]]:
     """Records of a compact submission with what it keeps in the place of their predictions on "test"."""
     cases, condensed = read_cases(results.folder, task), read_condensed(results.folder, task)
+    digest = _digest(results.folder, task)
     for record in records:
         if (parts := cases.get(record.unit.key, Kept()).splits.get("test")) is not None:
             computed = partial(replicates_kept, task, parts, scoring=record.scoring)
-            yield record, Source(computed, sha256_arrays(parts), QUANTISED)
+            yield record, Source(computed, digest, QUANTISED)
         elif (array := condensed.get(record.unit.key)) is not None:
-            computed = partial(replicates_condensed, task, array, record=record)
-            yield record, Source(computed, sha256_arrays({"": array}))
+            yield record, Source(partial(replicates_condensed, task, array, record=record), digest)
+
+
+def _digest(folder: Path, task: Task) -> str:
+    """Hash of the files in which a compact submission keeps units of a task; "" where it has none."""
+    files = [path for path in (cases_file(folder, task), condensed_file(folder, task)) if path.is_file()]
+    return sha256_text(" ".join(map(sha256_file, files))) if files else ""
 
 
 @cache
@@ -146,6 +156,13 @@ def _key(record: Record) -> UnitKey:
 
 def _path(record: Record, task: Task, digest: str) -> Path:
     evidence = digest or record.predictions_sha256
-    about = [record.scoring, REPLICATES, task.sha256, record.data_sha256, evidence]
+    about = [
+        record.scoring,
+        REPLICATES,
+        task.sha256,
+        record.data_sha256,
+        evidence,
+        *([record.unit.key, record.primary.value] if digest else []),
+    ]
     digest = sha256_text(canonical_json(about))
     return home() / "replicates" / digest[:2] / f"{digest}.npy"

@@ -38,6 +38,10 @@ def board_view(suite: str, board: Board, clean: Board, every: Curves, note: str)
     curves = every.get(kinds, {}) if board.name != "Fine-tune" else {}
     order = {row.encoder: i for i, row in enumerate(clean.rows)}
     places = [order[row.encoder] for row in board.rows]
+    points = cell_points([clean.rows[i] for i in places], clean.cells)
+    same = clean.cells == board.cells and np.array_equal(points, cell_points(board.rows, board.cells), equal_nan=True)
+    unranked = tuple(clean.rows[i].why_unranked for i in places)
+    same = same and unranked == tuple(row.why_unranked for row in board.rows)
     return BoardView(
         suite=suite,
         name=NAMES[board.name],
@@ -45,11 +49,7 @@ def board_view(suite: str, board: Board, clean: Board, every: Curves, note: str)
         columns=board.cells,
         rows=board.rows,
         replicates=board.replicates,
-        clean=Variant(
-            cells=cell_points([clean.rows[i] for i in places], clean.cells),
-            replicates=clean.replicates[:, places],
-            unranked=tuple(clean.rows[i].why_unranked for i in places),
-        ),
+        clean=None if same else Variant(points, clean.replicates[:, places], unranked),
         curves=curves,
         note=note,
     )

@@ -1,4 +1,4 @@
-"""From a number to its cases: image, truth and prediction, worst first; only images that may be shown."""
+"""Pictures of single cases, truth and prediction told apart, of images that may be shown."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import numpy as np
 from PIL import Image
 
 from bench.data.task import Task
-from bench.metrics.cases import quality
-from bench.submissions.cases import SHOWN
 
 SHOWABLE = ("cc0", "cc-by-4", "cc-by-3", "cc-by-2", "cc-by-sa", "public domain", "mit", "apache", "pddl")
 SIDE = 256
@@ -18,6 +16,10 @@ WIDTH = 2
 """Pixels of an outline that its line is wide."""
 OUTLINES = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0))
 """Okabe-Ito, one colour a class."""
+FOUND, MISSED, ALARM = ((0, 158, 115), (86, 180, 233), (230, 159, 0))
+"""Colours of pixels that are right, missed, and wrong; the last two are hatched and dotted."""
+VEIL = 150
+"""Of 255: how opaque they are."""
 
 
 def may_show(task: Task) -> bool:
@@ -27,13 +29,6 @@ def may_show(task: Task) -> bool:
     """
     licence = task.licence.casefold().replace(" ", "-").replace("cc-0", "cc0")
     return task.synthetic or (licence.startswith(SHOWABLE) and "-nc" not in licence and "-nd" not in licence)
-
-
-def worst(task: Task, output: np.ndarray, labels: np.ndarray, count: int = SHOWN) -> list[tuple[int, float]]:
-    """(position, quality) of the `count` worst predicted test images, worst first, ties by position."""
-    values = quality(task, output, labels)
-    order = np.argsort(values, kind="stable")[:count]
-    return [(int(i), float(values[i])) for i in order if values[i] == values[i]]
 
 
 def said(task: Task, label: np.ndarray | int) -> str:
@@ -48,7 +43,7 @@ def answered(task: Task, output: np.ndarray) -> str:
     if task.target == "multi-label":
         return ", ".join(f"{c} {p:.2f}" for c, p in zip(task.classes, output, strict=True) if p >= 0.5) or "none"
     best = int(np.argmax(output))
-    return f"{task.classes[best]} {output[best]:.2f}"
+    return f"{task.classes[best]} ({output[best]:.2f})"
 
 
 def picture(image: np.ndarray) -> bytes:
@@ -61,18 +56,40 @@ def picture(image: np.ndarray) -> bytes:
 
 def outline(mask: np.ndarray) -> bytes:
     """The borders of each class of a mask (h, w) as a transparent PNG of SIDE pixels, one colour a class."""
-    scaled = np.asarray(Image.fromarray(mask.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.NEAREST))
+    scaled = _scaled(mask)
     around = np.pad(scaled, WIDTH)
     border = np.zeros_like(scaled)
     for dy, dx in ((0, WIDTH), (2 * WIDTH, WIDTH), (WIDTH, 0), (WIDTH, 2 * WIDTH)):
         border |= around[dy : dy + SIDE, dx : dx + SIDE] ^ scaled
-    border = np.where((border == 0) | (scaled == 0), 0, (scaled - 1) % len(OUTLINES) + 1).astype(np.uint8)
-    image = Image.fromarray(border, mode="P")
-    image.putpalette([0, 0, 0, *(channel for colour in OUTLINES for channel in colour)])
-    return _png(image, transparency=0, bits=4)
+    border = np.where((border == 0) | (scaled == 0), 0, (scaled - 1) % len(OUTLINES) + 1)
+    return _indexed(border, OUTLINES, b"\0" + b"\xff" * len(OUTLINES))
 
 
-def _png(image: Image.Image, **options: int) -> bytes:
+def agreement(predicted: np.ndarray, truth: np.ndarray) -> bytes:
+    """A predicted mask (h, w) against the true one, as a PNG of SIDE pixels to lie over the image: what was found is
+    tinted, what was missed is hatched, what is not there is dotted. A pixel of a wrong class is one that is not there.
+    """
+    ours, true = _scaled(predicted), _scaled(truth)
+    y, x = np.indices(ours.shape)
+    hatch, dots = (x + y) % 8 < 4, (x % 6 < 3) & (y % 6 < 3)
+    right = (ours == true) & (true > 0)
+    missed, wrong = (true > 0) & (ours == 0), (ours > 0) & ~right
+    state = np.select([right, missed & hatch, wrong & dots], [1, 2, 3], 0)
+    return _indexed(state, (FOUND, MISSED, ALARM), bytes([0, VEIL // 2, VEIL + 60, VEIL + 60]))
+
+
+def _scaled(mask: np.ndarray) -> np.ndarray:
+    """uint8 (SIDE, SIDE)."""
+    return np.asarray(Image.fromarray(mask.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.NEAREST))
+
+
+def _indexed(state: np.ndarray, colours: tuple[tuple[int, int, int], ...], opacity: bytes) -> bytes:
+    image = Image.fromarray(state.astype(np.uint8), mode="P")
+    image.putpalette([0, 0, 0, *(channel for colour in colours for channel in colour)])
+    return _png(image, transparency=opacity, bits=4)
+
+
+def _png(image: Image.Image, **options: int | bytes) -> bytes:
     """PNG without dates: same image, same bytes."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", **options)

@@ -139,8 +139,8 @@ class BoardView:
     """One ranked table, best first.
 
     replicates: float32 (r, rows, columns), bootstrap replicates of the cells in the order of `rows`, NaN where
-    unknown. clean: the board without contaminated cells. curves: encoder -> score of the board at each share of
-    labels, where the suite has several.
+    unknown. clean: the board without contaminated cells, None where that is the board
+    itself. curves: encoder -> score of the board at each share of labels, where the suite has several.
     """
 
     suite: str
@@ -181,17 +181,40 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class CaseView:
-    """One test image behind a number: where its pictures are, how well it was predicted, truth and prediction."""
+class CaseImage:
+    """A test image that may be shown. group: its size of lesion, or its class. truth: in words, of a global task."""
 
     image: str
     id: str
-    value: float
-    """Dice (dense) or the probability given to the truth (global)."""
+    group: str
     truth: str = ""
-    predicted: str = ""
     truth_outline: str | None = None
-    predicted_outline: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one encoder says of the images shown, and how it does on all test images.
+
+    values: Dice (dense) or the probability given to the truth (global) of each image shown. drawn: address of a
+    picture of the predicted mask against the true one, None where the mask is not at hand. failed: of `of` test
+    images, those with Dice 0, or with a probability under one half for the truth. quartiles: of the values of all.
+    """
+
+    values: tuple[float, ...]
+    said: tuple[str, ...]
+    drawn: tuple[str | None, ...]
+    failed: int
+    of: int
+    quartiles: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Test images of a task with what encoders say of them. how: how they were chosen."""
+
+    how: str
+    images: tuple[CaseImage, ...]
+    answers: Mapping[str, Answers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +226,7 @@ class TaskView:
     anchors: tuple[Anchor, ...] = ()
     """What scores are to be read against: chance, answers without looking, the ceiling of the patch grid."""
     samples: tuple[Sample, ...] = ()
-    cases: Mapping[str, tuple[CaseView, ...]] = field(default_factory=dict)
-    """Encoder -> its worst test images under the main protocol, worst first."""
+    cases: Cases | None = None
 
 
 @dataclass(frozen=True, slots=True)

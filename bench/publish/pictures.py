@@ -1,21 +1,22 @@
-"""Pictures of a suite that may be shown: samples of each task, and the worst cases behind each number."""
+"""Pictures of a suite that may be shown: samples of each task, and cases behind its numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from bench.data.dataset import Split, TaskData
-from bench.data.load import load_task
+from bench.data.dataset import TaskData
 from bench.data.task import Task
 from bench.errors import UserError
 from bench.leaderboard.collect import Collection
 from bench.metrics.cases import probabilities, quality
+from bench.metrics.overlap import Areas, image_quality
 from bench.publish.anchors import Anchor, anchors
-from bench.publish.cases import answered, may_show, outline, picture, said, worst
-from bench.publish.model import CaseView, Sample
+from bench.publish.cases import agreement, answered, may_show, outline, picture, said
+from bench.publish.chosen import chosen, groups
+from bench.publish.model import Answers, CaseImage, Cases, Sample
 from bench.runs.predictions import read_predictions
 from bench.runs.records import Record
 from bench.submissions.cases import Kept, read_cases
@@ -29,37 +30,31 @@ class Pictures:
     """What a task may show. files: address within the site -> PNG."""
 
     sizes: dict[str, int]
+    anchors: tuple[Anchor, ...]
     samples: tuple[Sample, ...]
-    cases: dict[str, tuple[CaseView, ...]]
-    """Encoder -> its worst cases, worst first."""
+    cases: Cases | None
     files: dict[str, bytes]
-    anchors: tuple[Anchor, ...] = ()
 
 
 def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictures | None:
-    """Samples and worst cases of one task, or None where its images cannot be read here or must not be shown."""
-    if not may_show(task):
-        return None
+    """Sizes and anchors of a task, with samples and cases where its licence allows; None where its data is not here."""
     try:
-        data = load_task(task, folder=collection.folders.get(task.name))
+        data = collection.at_hand.load(task.name)
     except UserError:
         return None
-    test = data.tests["test"]
     files: dict[str, bytes] = {}
+    sizes = {name: len(split) for name, split in data.splits.items()}
+    if not may_show(task):
+        return Pictures(sizes, anchors(data), (), None, files)
     samples = tuple(_samples(collection.suite, data, files))
-    cases = {
-        name: tuple(
-            _case(f"pictures/{collection.suite}/{task.name}", name, task, test, i, output, value, files)
-            for i, output, value in chosen
-        )
-        for name, chosen in _chosen(collection.results, data, protocol)
-    }
-    return Pictures({n: len(s) for n, s in data.splits.items()}, samples, cases, files, anchors(data))
+    given = dict(_given(collection, data, protocol))
+    cases = _cases(f"pictures/{collection.suite}/{task.name}", data, given, files) if given else None
+    return Pictures(sizes, anchors(data), samples, cases, files)
 
 
 def _samples(suite: str, data: TaskData, files: dict[str, bytes]) -> Iterator[Sample]:
     task, train = data.task, data.train
-    for number, i in enumerate(_spread(task, train.labels)):
+    for number, i in enumerate(_first(task, train.labels)):
         address = f"pictures/{suite}/{task.name}/sample-{number}"
         files[f"{address}.png"] = picture(train.images[i])
         if task.kind == "dense":
@@ -69,7 +64,7 @@ def _samples(suite: str, data: TaskData, files: dict[str, bytes]) -> Iterator[Sa
             yield Sample(f"{address}.png", said(task, train.labels[i]))
 
 
-def _spread(task: Task, labels: np.ndarray) -> list[int]:
+def _first(task: Task, labels: np.ndarray) -> list[int]:
     """Rows to show: for a global task every class in turn, for a dense one the first with some foreground."""
     if task.kind == "dense":
         return np.flatnonzero((labels > 0).reshape(len(labels), -1).any(1))[: SAMPLES // 2].tolist()
@@ -79,33 +74,36 @@ def _spread(task: Task, labels: np.ndarray) -> list[int]:
     return [rows[k] for k in range(SAMPLES) for rows in by_class if k < len(rows)][:SAMPLES]
 
 
-Worst = list[tuple[int, np.ndarray, float]]
-"""(row of "test", what was predicted, how well) of the worst cases, worst first."""
+@dataclass(frozen=True)
+class Given:
+    """What is at hand of one encoder's predictions on "test". quality: float64 (n,). outputs: row -> prediction."""
+
+    quality: np.ndarray
+    outputs: dict[int, np.ndarray]
 
 
-def _chosen(results: Mapping[str, Results], data: TaskData, protocol: str | None) -> Iterator[tuple[str, Worst]]:
-    """(encoder, its worst cases with all labels under the main protocol), where predictions are at hand and were made
-    on these very images."""
-    for name, result in results.items():
+def _given(collection: Collection, data: TaskData, protocol: str | None) -> Iterator[tuple[str, Given]]:
+    """(encoder, what it predicted with all labels under the main protocol), where that was made on these images."""
+    for name, result in collection.results.items():
         record = next((r for r in result.records if _is_main(r, data.task, protocol)), None)
-        if record is not None and record.data_sha256 == data.sha256:
-            yield name, _worst(result, data, record.unit.key)
+        if record is not None and record.data_sha256 == data.sha256 and (found := _read(result, data, record.unit.key)):
+            yield name, found
 
 
-def _worst(result: Results, data: TaskData, key: str) -> Worst:
+def _read(result: Results, data: TaskData, key: str) -> Given | None:
     task, labels = data.task, data.tests["test"].labels
-    path = result.folder / "predictions" / f"{task.name}.npz"
-    name = f"{key}/test"
+    path, name = result.folder / "predictions" / f"{task.name}.npz", f"{key}/test"
     output = read_predictions(path, only=[name]).get(name) if path.is_file() else None
-    kept = read_cases(result.folder, task).get(key, Kept()) if output is None else Kept()
-    if output is None and task.kind == "global" and "test" in kept.splits:
-        output = probabilities(kept.splits["test"]["log_odds"])
+    kept = read_cases(result.folder, task, unit=key).get(key, Kept()) if output is None else Kept()
+    parts = kept.splits.get("test", {})
+    if output is None and task.kind == "global" and "log_odds" in parts:
+        output = probabilities(parts["log_odds"])
     if output is not None and len(output) == len(labels):
-        return [(i, output[i], value) for i, value in worst(task, output, labels)]
-    if not kept.shows(labels):
-        return []
-    values = quality(task, kept.masks, labels[kept.rows])
-    return [(int(i), mask, float(v)) for i, mask, v in zip(kept.rows, kept.masks, values, strict=True)]
+        return Given(quality(task, output, labels), dict(enumerate(output)))
+    if task.kind == "dense" and kept.shows(labels) and len(parts.get("areas", ())) == len(labels):
+        masks = dict(zip(kept.rows.tolist(), kept.masks, strict=True))
+        return Given(image_quality(Areas.stacked(parts["areas"])), masks)
+    return None
 
 
 def _is_main(record: Record, task: Task, protocol: str | None) -> bool:
@@ -113,25 +111,40 @@ def _is_main(record: Record, task: Task, protocol: str | None) -> bool:
     return record.status == "done" and (unit.task, unit.protocol, unit.budget) == (task.name, protocol, "100%")
 
 
-def _case(
-    folder: str,
-    encoder: str,
-    task: Task,
-    test: Split,
-    i: int,
-    output: np.ndarray,
-    value: float,
+def _cases(folder: str, data: TaskData, given: dict[str, Given], files: dict[str, bytes]) -> Cases:
+    """Image and truth are the same for every encoder, drawn and stored once; only the predictions are its own."""
+    task, test = data.task, data.tests["test"]
+    pictured = np.array([[i in g.outputs for i in range(len(test))] for g in given.values()])
+    rows, how = chosen(task, test, np.stack([g.quality for g in given.values()]), pictured)
+    part = {int(i): words for words, members in groups(task, test) for i in members}
+    images = []
+    for i in rows:
+        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in str(test.ids[i]))
+        files[f"{folder}/{name}.png"] = picture(test.images[i])
+        truth = f"{folder}/{name}-truth.png" if task.kind == "dense" else None
+        if truth:
+            files[truth] = outline(test.labels[i])
+        words = "" if task.kind == "dense" else said(task, test.labels[i])
+        images.append(CaseImage(f"{folder}/{name}.png", str(test.ids[i]), part[i], words, truth))
+    answers = {e: _answers(folder, e, data, rows, images, g, files) for e, g in given.items()}
+    return Cases(how, tuple(images), answers)
+
+
+def _answers(
+    folder: str, encoder: str, data: TaskData, rows: list[int], images: list[CaseImage], given: Given,
     files: dict[str, bytes],
-) -> CaseView:
-    """Image and truth are the same for every encoder, drawn and stored once; only the predicted outline is its own."""
-    case, label = str(test.ids[i]), test.labels[i]
-    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in case)
-    image, truth, predicted = f"{folder}/{name}.png", f"{folder}/{name}-truth.png", f"{folder}/{encoder}/{name}.png"
-    if image not in files:
-        files[image] = picture(test.images[i])
-    if task.kind == "global":
-        return CaseView(image, case, value, said(task, label), answered(task, output))
-    if truth not in files:
-        files[truth] = outline(label)
-    files[predicted] = outline(output)
-    return CaseView(image, case, value, truth_outline=truth, predicted_outline=predicted)
+) -> Answers:  # fmt: skip
+    task, labels = data.task, data.tests["test"].labels
+    drawn: list[str | None] = []
+    for i, image in zip(rows, images, strict=True):
+        address = None
+        if task.kind == "dense" and i in given.outputs:
+            address = f"{folder}/{encoder}/{image.image.rpartition('/')[2]}"
+            files[address] = agreement(given.outputs[i], labels[i])
+        drawn.append(address)
+    spoken = [answered(task, given.outputs[i]) if task.kind == "global" else "" for i in rows]
+    known = given.quality[np.isfinite(given.quality)]
+    quartiles = tuple(float(q) for q in np.quantile(known, [0.25, 0.5, 0.75])) if len(known) else (np.nan,) * 3
+    failed = int((known == 0).sum()) if task.kind == "dense" else int((known < 0.5).sum())
+    values = tuple(float(given.quality[i]) for i in rows)
+    return Answers(values, tuple(spoken), tuple(drawn), failed, len(known), quartiles)

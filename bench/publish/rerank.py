@@ -13,9 +13,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.leaderboard.standing import rank_range, ranks_of, tiers
+from bench.publish.model import BoardView
 
 MISSING, SCALE = 65535, 32767
 LEVEL = (0.025, 0.975)
+SHIPPED = 400_000
+"""Replicate values shipped with a board, two bytes each before base64, loaded only when a filter asks for them."""
+FEWEST, MOST = 200, 2000
+
+
+def shipped_count(board: BoardView) -> int:
+    """Replicates that are shipped with a board: as many as fit SHIPPED, at least 200, at most 2,000 and all known."""
+    known, rows, columns = board.replicates.shape
+    return min(known, MOST, max(FEWEST, SHIPPED // max(1, rows * columns)))
+
+
+def shipped_megabytes(board: BoardView) -> float:
+    """About what a reader loads with the first filter."""
+    values = shipped_count(board) * board.replicates[0].size * (1 if board.clean is None else 2)
+    return values * 2 * 4 / 3 / 1e6
 
 
 def quantise(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from math import isfinite, log10
 
 from markupsafe import Markup, escape
 
-from bench.publish.cases import OUTLINES
+from bench.publish.cases import ALARM, FOUND, MISSED, OUTLINES
 from bench.publish.model import Estimate
 
 WIDTH = 120
@@ -105,6 +105,20 @@ def outline_key(classes: Sequence[str]) -> Markup:
         Markup('<span><svg class="glyph" viewBox="0 0 16 16" aria-hidden="true">'
                '<path fill="#{:02x}{:02x}{:02x}" d="M2 2h12v12H2z"/></svg>{}</span> ').format(*colour, escape(name))
         for name, colour in zip(classes[1:], colours, strict=True)
+    )  # fmt: skip
+
+
+def agreement_key() -> Markup:
+    """What the marks of `bench.publish.cases.agreement` mean, as they are drawn there."""
+    marks = (
+        (FOUND, "found", '<path opacity=".5" d="M1 1h14v14H1z"/>'),
+        (MISSED, "missed", '<path d="M1 5l4-4h4L1 9zM1 13L13 1h2v2L3 15H1zM7 15l8-8v4l-4 4z"/>'),
+        (ALARM, "not there", '<path d="M1 1h4v4H1zM9 1h4v4H9zM1 9h4v4H1zM9 9h4v4H9z"/>'),
+    )
+    return Markup("").join(
+        Markup('<span><svg class="glyph" viewBox="0 0 16 16" aria-hidden="true"><g fill="#{:02x}{:02x}{:02x}">{}</g>'
+               "</svg>{}</span> ").format(*colour, Markup(shape), word)
+        for colour, word, shape in marks
     )  # fmt: skip
 
 

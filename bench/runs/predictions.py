@@ -28,6 +28,11 @@ def read_predictions(path: Path, *, only: Collection[str] | None = None) -> dict
     return dict(_unpacked(k, a, path) for k, a in read_npz(path, only=kept).items())
 
 
+def prediction_names(path: Path) -> list[str]:
+    """Names of the arrays in a file of predictions. Raises UserError when it is not readable."""
+    return [key.partition(_BITS)[0] for key in npz_names(path)]
+
+
 def _packed(key: str, array: np.ndarray) -> tuple[str, np.ndarray]:
     if array.dtype == np.uint8 and array.ndim == 3 and array.size and array.max() <= 1:
         return f"{key}{_BITS}{array.shape[-1]}", np.packbits(array, axis=-1)

@@ -22,7 +22,7 @@ from bench.metrics.interval import Interval
 from bench.metrics.overlap import Areas, image_quality
 from bench.metrics.scored import primary_of_cases, primary_replicates, score, score_cases
 from bench.protocols.base import base_split
-from bench.runs.predictions import predictions_bytes, read_predictions
+from bench.runs.predictions import prediction_names, predictions_bytes, read_predictions
 
 LARGE = 256 * 1024
 """Bytes of the probabilities of a unit above which two bytes each are kept."""
@@ -69,13 +69,16 @@ def write_cases(folder: Path, data: TaskData, units: Mapping[str, Mapping[str, n
         write_atomic(cases_file(folder, data.task), predictions_bytes(arrays))
 
 
-def read_cases(folder: Path, task: Task) -> dict[str, Kept]:
-    """Unit key -> what is kept of it; {} without a file. Raises UserError for a file that is damaged."""
+def read_cases(folder: Path, task: Task, *, unit: str | None = None) -> dict[str, Kept]:
+    """Unit key -> what is kept of it, of every unit or one; {} without a file. Raises UserError for a damaged file."""
     path = cases_file(folder, task)
+    if not path.is_file():
+        return {}
+    only = None if unit is None else [name for name in prediction_names(path) if name.startswith(f"{unit}/")]
     found: dict[str, dict[str, dict[str, np.ndarray]]] = defaultdict(lambda: defaultdict(dict))
-    for name, array in (read_predictions(path) if path.is_file() else {}).items():
-        unit, split, part = (["", "", *name.split("/")])[-3:]
-        found[unit][split][part] = array
+    for name, array in read_predictions(path, only=only).items():
+        key, split, part = (["", "", *name.split("/")])[-3:]
+        found[key][split][part] = array
     return {unit: _kept(dict(splits)) for unit, splits in found.items()}
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bench.encoders.card import EncoderCard, read_card
@@ -88,9 +89,9 @@ def _is_named_otherwise(folder: Path) -> bool:
 
 def _own(records: list[Record], card: EncoderCard, path: Path) -> list[Record]:
     seen: set[str] = set()
+    whole, same = card.sha256, cache(lambda identity: made_with(identity, card))
     for record in records:
-        same = record.card_sha256 == card.sha256 or made_with(record.identity, card)
-        if record.encoder != card.name or not same:
+        if record.encoder != card.name or not (record.card_sha256 == whole or same(record.identity)):
             raise SubmissionError(
                 f"unit {record.unit.key} belongs to another encoder or another version of the card",
                 where=path,

@@ -8,6 +8,7 @@ addEventListener("DOMContentLoaded", () => {
   const at = (name) => heads.findIndex((h) => h.classList.contains(name) || h.dataset.col === name);
   const column = { rank: at("rank"), score: at("score"), bar: at("bar"), ranks: at("ranks"), tier: at("tier") };
   const own = ["p", "o", "a", "z", "b", "k", "l"];
+  const facets = document.getElementById("facets"), opener = document.getElementById("filter");
   const shownAtFirst = new Set(heads.filter((h) => h.dataset.col && !h.hidden).map((h) => h.dataset.col));
   const rows = [...body.rows].map((row, index) => ({
     row, index, name: row.id, keys: [],
@@ -18,9 +19,10 @@ addEventListener("DOMContentLoaded", () => {
   const byName = new Map(rows.map((r) => [r.name, r]));
   let order = { column: column.rank, sign: 1 }, all = false, data = null, run = 0;
 
-  const ticked = (key) => [...form.querySelectorAll(`[name="${key}"]:checked`)].map((i) => i.value);
+  const inputs = (key) => [...form.elements].filter((i) => i.name === key);
+  const ticked = (key) => inputs(key).filter((i) => i.checked).map((i) => i.value);
   const sliders = [...form.querySelectorAll('input[type="range"]')];
-  const clean = () => form.elements.clean.value;
+  const clean = () => form.elements.clean?.value ?? "all";
   const weighted = () => sliders.some((s) => s.value !== "1");
 
   function filters() {
@@ -46,9 +48,12 @@ addEventListener("DOMContentLoaded", () => {
       || medssl.table.compare(key(a, column.score), key(b, column.score), -1) || a.index - b.index);
   }
 
+  const words = () => form.elements.q.value.toLowerCase().replaceAll("-", " ").split(/\s+/);
+  const says = (entry, searched) => searched.every((word) => entry.text.includes(word.length < 3 ? ` ${word}` : word));
   function show() {
-    const wanted = filters(), words = form.elements.q.value.toLowerCase().replaceAll("-", " ").split(/\s+/);
-    const found = ordered(rows.filter((r) => passes(r, wanted) && words.every((word) => r.text.includes(word.length < 3 ? ` ${word}` : word))));
+    const wanted = filters(), searched = words();
+    const found = ordered(rows.filter((r) => passes(r, wanted) && says(r, searched)));
+    counts(wanted, searched);
     const shown = all ? found : found.slice(0, PAGE);
     shown.forEach(draw);
     body.replaceChildren(...shown.map((r) => r.row));
@@ -57,6 +62,19 @@ addEventListener("DOMContentLoaded", () => {
     steps(shown);
     table.dispatchEvent(new CustomEvent("shown"));
     return found.length;
+  }
+
+  // Beside each choice the number of encoders it would show, all other choices as they are.
+  function counts({ chosen, corpus }, searched) {
+    if (facets.hidden) return;
+    for (const key of own) {
+      const rest = { chosen: chosen.filter(([k]) => k !== key), corpus }, there = new Map();
+      for (const entry of rows) {
+        const value = entry.row.dataset[key];
+        if (passes(entry, rest) && says(entry, searched)) there.set(value, (there.get(value) ?? 0) + 1);
+      }
+      for (const input of inputs(key)) input.parentElement.lastElementChild.textContent = there.get(input.value) ?? 0;
+    }
   }
 
   // A line above the first row of each tier, only while the table is in the order of its ranks.
@@ -120,7 +138,16 @@ addEventListener("DOMContentLoaded", () => {
       rows.forEach((r) => say(r, null));
       return finish(wanted, moved);
     }
-    data ??= prepare(await medssl.state.load(table.dataset.name, table.dataset.replicates));
+    if (!data) {
+      status.textContent = `Loading the resamples behind the ranks (${table.dataset.size}) …`;
+      try {
+        data = prepare(await medssl.state.load(table.dataset.name, table.dataset.replicates));
+      } catch {
+        show();
+        status.textContent = "The resamples behind the ranks cannot be loaded: rows are filtered, ranks are those of the whole board.";
+        return undefined;
+      }
+    }
     if (mine !== run) return undefined;
     const weights = data.columns.map((c) => Number(form.elements[`w.${c.modality}`]?.value ?? 1));
     const totals = means(clean(), weights), { ranked, kinds } = data.variants[clean()];
@@ -169,9 +196,10 @@ addEventListener("DOMContentLoaded", () => {
     if (wanted.any && !moved) parts.push(`Ranks, rank intervals and tiers are among the ${pool} shown; no score has moved.`);
     if (moved) parts.push("Mean scores, intervals, ranks and tiers follow your choice of tasks; the cells have not moved.");
     status.textContent = parts.join(" ");
-    form.querySelector('[data-count="filter"]').textContent = wanted.any ? wanted.chosen.reduce((n, [, s]) => n + s.size, wanted.corpus ? 1 : 0) : "";
+    opener.firstElementChild.textContent = wanted.any ? wanted.chosen.reduce((n, [, s]) => n + s.size, wanted.corpus ? 1 : 0) : "";
     form.querySelector('[data-count="weights"]').textContent = weighted() ? sliders.filter((s) => s.value !== "1").length : "";
-    form.querySelector('[data-count="clean"]').textContent = clean() === "all" ? "" : "1";
+    const switched = form.querySelector('[data-count="clean"]');
+    if (switched) switched.textContent = clean() === "all" ? "" : "1";
     document.getElementById("reset").hidden = location.hash.length < 2;
   }
 
@@ -197,8 +225,7 @@ addEventListener("DOMContentLoaded", () => {
     if (cols.length !== shownAtFirst.size || cols.some((c) => !shownAtFirst.has(c))) values.cols = cols.join(",") || "none";
     if (order.column !== column.rank || order.sign < 0) values.sort = `${order.column}${order.sign < 0 ? "-" : ""}`;
     if (all) values.all = "1";
-    const compared = ticked_rows();
-    if (compared.length) values.pick = compared.join(",");
+    if (pick.names().length) values.pick = pick.names().join(",");
     medssl.state.write(values);
     return values;
   }
@@ -209,46 +236,47 @@ addEventListener("DOMContentLoaded", () => {
     const moved = document.getElementById("moved"), cited = values.data ?? table.dataset.fingerprint;
     moved.hidden = cited === table.dataset.fingerprint;
     moved.querySelector("code").textContent = cited.slice(0, 12);
+    archived(moved, cited.slice(0, 12));
     for (const name of own) {
       const set = new Set((values[name] ?? "").split(","));
-      form.querySelectorAll(`[name="${name}"]`).forEach((i) => { i.checked = set.has(i.value); });
+      inputs(name).forEach((i) => { i.checked = set.has(i.value); });
     }
+    if (filters().any) open(true);
     form.elements.c.value = values.c ?? "";
     for (const s of sliders) { s.value = values[s.name] ?? 1; s.nextElementSibling.textContent = s.value; }
-    form.elements.clean.value = values.clean === "clean" ? "clean" : "all";
+    if (form.elements.clean) form.elements.clean.value = values.clean === "clean" ? "clean" : "all";
     const cols = values.cols ? new Set(values.cols.split(",")) : shownAtFirst;
     form.querySelectorAll('[name="cols"]').forEach((i) => { i.checked = cols.has(i.value); });
     const sort = /^(\d+)(-?)$/.exec(values.sort ?? "");
     order = sort && Number(sort[1]) < heads.length ? { column: Number(sort[1]), sign: sort[2] ? -1 : 1 } : { column: column.rank, sign: 1 };
     all = values.all === "1" || (location.hash && byName.has(decodeURIComponent(location.hash.slice(1))));
-    const picked = new Set((values.pick ?? "").split(","));
-    rows.forEach((r) => { if (r.box) r.box.checked = picked.has(r.name); });
+    pick.set((values.pick ?? "").split(","));
     columns();
     medssl.table.mark(table, order.column, order.sign);
     return rerank();
   }
 
-  // ---- choosing encoders to compare
-  const ticked_rows = () => rows.filter((r) => r.box?.checked).map((r) => r.name);
-  const compare = document.getElementById("compare");
-  function boxes() {
-    for (const entry of rows) {
-      entry.box = document.createElement("input");
-      entry.box.type = "checkbox";
-      entry.box.setAttribute("aria-label", `Compare ${entry.row.cells[at("name")].querySelector("a").textContent}`);
-      entry.row.cells[at("pick")].append(entry.box);
-      entry.box.addEventListener("change", () => { chosen(); keep(); });
-    }
+  // ---- the filter beside the table
+  function open(wanted) {
+    facets.hidden = !wanted;
+    opener.setAttribute("aria-expanded", String(wanted));
+    if (wanted) counts(filters(), words());
   }
-  function chosen() {
-    const names = ticked_rows();
-    compare.hidden = names.length < 1;
-    compare.disabled = names.length < 2 || names.length > 4;
-    compare.textContent = names.length < 2 ? "Compare: choose one more" : names.length > 4 ? "Compare: at most four" : `Compare ${names.length}`;
-  }
-  compare.addEventListener("click", () => {
-    location.href = `${table.dataset.root}compare.html#suite=${table.dataset.suite}&e=${ticked_rows().join(",")}`;
+  opener.addEventListener("click", () => {
+    open(facets.hidden);
+    if (!facets.hidden) facets.querySelector("input, select").focus({ preventScroll: true });
   });
+  facets.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { open(false); opener.focus(); }
+  });
+
+  // A cited version that is in the archive is one click away.
+  function archived(moved, cited) {
+    const link = moved.querySelector("a"), known = moved.dataset.versions.split(" ").includes(cited);
+    link.textContent = known ? "The boards as they were cited" : "The change log";
+    link.href = known ? `${link.dataset.archive}${cited}.html` : `${table.dataset.root}changes.html`;
+    moved.querySelector("span").textContent = known ? "are in the archive." : "lists every archived version; this one is not among them.";
+  }
 
   // ---- citing the view
   document.getElementById("cite").addEventListener("click", () => {
@@ -260,15 +288,17 @@ addEventListener("DOMContentLoaded", () => {
   });
 
   let timer = 0;
-  form.addEventListener("input", (event) => {
+  const changed = (event) => {
     if (event.target.type === "range") event.target.nextElementSibling.textContent = event.target.value;
     if (event.target.name === "cols") columns();
     keep();
     clearTimeout(timer);
     timer = setTimeout(rerank, event.target.type === "range" || event.target.name === "q" ? 40 : 0);
-  });
+  };
+  form.addEventListener("input", changed);
+  facets.addEventListener("input", changed);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", (event) => { event.preventDefault(); medssl.state.write({}); chosen(); apply().then?.(chosen); });
+  form.addEventListener("reset", (event) => { event.preventDefault(); medssl.state.write({}); apply(); });
   addEventListener("hashchange", apply);
   addEventListener("beforeprint", () => { all = true; show(); });
   more.firstElementChild.addEventListener("click", () => { all = true; keep(); show(); });
@@ -279,10 +309,9 @@ addEventListener("DOMContentLoaded", () => {
     const open = event.target.closest("details[open]");
     if (event.key === "Escape" && open) { open.open = false; open.querySelector("summary").focus(); }
   });
-  boxes();
+  const pick = medssl.pick(table, keep);
   medssl.table.headings(table, (c, sign) => { order = { column: c, sign }; medssl.table.mark(table, c, sign); keep(); show(); });
   Promise.resolve(apply()).then(() => {
-    chosen();
     const row = byName.get(decodeURIComponent(location.hash.slice(1)));
     if (row) { row.row.scrollIntoView({ block: "center" }); row.row.classList.add("target"); }
   });

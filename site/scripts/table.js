@@ -54,6 +54,23 @@ medssl.table = (() => {
     });
   }
 
-  addEventListener("DOMContentLoaded", () => document.querySelectorAll("table.sortable").forEach(sortable));
+  // The head of a long table stays in sight: by CSS where the table fits its box, else it is moved as the page scrolls.
+  function follow(box) {
+    const table = box.querySelector("table"), head = table.tHead;
+    const place = () => {
+      const room = table.offsetHeight - head.offsetTop - 3 * head.offsetHeight;
+      const y = box.classList.contains("fits") ? 0 : Math.min(room, -(table.getBoundingClientRect().top + head.offsetTop));
+      head.style.transform = y > 0 ? `translateY(${y}px)` : "";
+    };
+    const fit = () => { box.classList.toggle("fits", table.offsetWidth <= box.clientWidth + 1); place(); };
+    new ResizeObserver(fit).observe(table);
+    new ResizeObserver(fit).observe(box);
+    addEventListener("scroll", place, { passive: true });
+  }
+
+  addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll("table.sortable").forEach(sortable);
+    document.querySelectorAll(".scroll.long").forEach(follow);
+  });
   return { value, compare, headings, mark };
 })();

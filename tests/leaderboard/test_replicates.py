@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
 from bench.errors import UserError
+from bench.leaderboard.at_hand import AtHand
 from bench.leaderboard.evidence import Known
 from bench.leaderboard.replicates import Source, all_replicates, approximate, cached, replicates
 from bench.metrics.interval import Interval
@@ -81,15 +82,15 @@ def test_predictions_of_another_score_are_refused():
 
 
 def test_condensed_predictions_give_the_same_replicates(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.leaderboard.replicates.load_task", lambda task, folder: DATA)
+    monkeypatch.setattr("bench.leaderboard.at_hand.load_task", lambda task, folder: DATA)
     done = record(unit=Unit(task="t", protocol="linear-v1", budget="10%", seed=3))
     results = Results(None, "s", tmp_path, [done])
     (tmp_path / "predictions").mkdir()
     (tmp_path / "predictions" / "t.npz").write_bytes(predictions_bytes({}))
-    _, approximated = all_replicates(results, {"t": TASK}, {"linear-v1"})
+    _, approximated = all_replicates(results, AtHand({"t": TASK}), {"linear-v1"})
     assert approximated == {("a", "t", "linear-v1", "10%", 3)}
     write_condensed(tmp_path, DATA, {done.unit.key: OUTPUT}, 2)
-    found, approximated = all_replicates(results, {"t": TASK}, {"linear-v1"})
+    found, approximated = all_replicates(results, AtHand({"t": TASK}), {"linear-v1"})
     assert not approximated
     expected = primary_replicates(TASK, OUTPUT, TEST, resample_counts("t", "test", TEST.ids))
     np.testing.assert_array_equal(found["a", "t", "linear-v1", "10%", 3], expected)

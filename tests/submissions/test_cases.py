@@ -70,14 +70,19 @@ def test_boards_and_pictures_are_those_of_the_whole_submission(work, monkeypatch
     for name in ("whole", "small"):
         monkeypatch.setenv("MEDSSL_HOME", str(tmp_path / name))
         mine = collect([work / name], tasks=work / "tasks")["own"]
-        draws, approximated = all_replicates(mine.results["raw-pixels"], dict(mine.tasks), set(mine.protocols),
-                                             mine.folders)  # fmt: skip
+        draws, approximated = all_replicates(mine.results["raw-pixels"], mine.at_hand, set(mine.protocols))
         shown = pictures(mine, mine.tasks["where"], "dense-linear-v2")
         assert not approximated
         found.append((draws, shown.cases, shown.files))
-    (draws, *shown), (again, *same) = found
-    assert shown == same
-    assert len(shown[0]["raw-pixels"]) == cases.SHOWN
+    (draws, whole, files), (again, small, kept) = found
+    answers = [given.answers["raw-pixels"] for given in (whole, small)]
+    assert (answers[0].failed, answers[0].of, answers[0].quartiles) == (answers[1].failed, 30, answers[1].quartiles)
+    assert len(small.images) == cases.SHOWN
+    assert None not in answers[1].drawn
+    assert list(answers[1].values) == sorted(answers[1].values), "its worst images, worst first"
+    shared = files.keys() & kept.keys()
+    assert any("/raw-pixels/" in address for address in shared)
+    assert all(files[address] == kept[address] for address in shared)
     assert draws.keys() == again.keys()
     for key in draws:
         np.testing.assert_allclose(again[key], draws[key], atol=1e-12)

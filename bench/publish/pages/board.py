@@ -11,9 +11,11 @@ import numpy as np
 from bench.leaderboard.board import Row
 from bench.publish.anchors import cell_anchors
 from bench.publish.cite import view_bibtex
+from bench.publish.facets import corpora, facets, findable
 from bench.publish.model import BoardView, EncoderView, Estimate, SiteView, SuiteView
 from bench.publish.pages.advisor import headline, plain
 from bench.publish.pages.claims import headline as claims_headline
+from bench.publish.rerank import shipped_megabytes
 from bench.publish.svg import seen
 from bench.publish.text import between, count, number
 from bench.publish.writer import Page, Site
@@ -50,13 +52,17 @@ def _context(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
         "low": low,
         "high": high,
         "encoders": view.encoders,
-        "facets": _facets(encoders),
+        "facets": facets(encoders, board.rows),
+        "corpora": corpora(encoders),
+        "findable": findable,
+        "versions": [v.data[:12] for v in view.history.versions],
         "parts": _parts(suite, board),
         "bottom": min([0.0, *curve_values]),
         "top": max(curve_values, default=high),
         "has_curves": any(len(points) > 1 for points in board.curves.values()),
         "tiers": _tier_starts(board.rows),
         "bibtex": view_bibtex(view),
+        "megabytes": shipped_megabytes(board),
         "anchors": anchor_rows(suite, board),
         "modalities": list(dict.fromkeys(c.modality for c in board.columns)),
         "off": _constant(encoders, board.rows),
@@ -176,17 +182,6 @@ def _parts(suite: SuiteView, board: BoardView) -> dict[str, dict[str, Row]]:
     if board.name != "overall":
         return {}
     return {b.name: {r.encoder: r for r in b.rows} for b in suite.boards if b.name in ("global", "dense")}
-
-
-def _facets(encoders: list) -> dict[str, list[str]]:
-    cards = [e.card for e in encoders]
-    corpora = {c.corpus for card in cards for c in card.pretraining or []}
-    return {
-        "objective": sorted({c.objective for c in cards}),
-        "architecture": sorted({c.architecture for c in cards}),
-        "licence": sorted({c.licence for c in cards}),
-        "corpus": sorted(corpora),
-    }
 
 
 def _tier_starts(rows: tuple[Row, ...]) -> set[str]:

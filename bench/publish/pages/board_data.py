@@ -7,12 +7,8 @@ import numpy as np
 from bench.publish.export import board_table, write_table
 from bench.publish.model import BoardView, SiteView, SuiteView
 from bench.publish.pages.board import board_axis
-from bench.publish.rerank import base64_shorts
+from bench.publish.rerank import base64_shorts, shipped_count
 from bench.publish.writer import Page, Site
-
-BUDGET = 1_000_000
-"""Replicate values shipped with a board: 2 MB before base64, loaded only when a filter asks for them."""
-FEWEST, MOST = 200, 2000
 
 
 def write(site: Site) -> None:
@@ -22,12 +18,6 @@ def write(site: Site) -> None:
             stem = f"data/boards/{suite.name}/{board.name}"
             site.script(f"{stem}.js", "receive", replicates(site.view, suite, board))
             write_table(site, stem, board_table(site.view, suite, board), latex=True)
-
-
-def shipped_count(board: BoardView) -> int:
-    """Replicates that are shipped: as many as fit the budget, at least 200, at most 2,000."""
-    values = max(1, len(board.rows) * len(board.columns))
-    return min(len(board.replicates), MOST, max(FEWEST, BUDGET // values))
 
 
 def replicates(view: SiteView, suite: SuiteView, board: BoardView) -> dict:

@@ -1,25 +1,57 @@
-"""From a number to its cases: one page an encoder x task, worst first."""
+"""From a number to its cases: one page a task, two encoders side by side, from the hardest images to the easiest."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from bench.publish.model import Cases, SiteView, SuiteView, TaskView
 from bench.publish.writer import Page, Site
 
 
-def address(suite: str, task: str, encoder: str) -> str:
-    """Address of the cases behind one number."""
-    return f"cases/{suite}/{task}/{encoder}.html"
+def address(suite: str, task: str) -> str:
+    """Address of the cases of a task."""
+    return f"cases/{suite}/{task}.html"
 
 
 def write(site: Site) -> None:
-    """Every page of cases; the pictures lie beside the site."""
+    """Every page of cases with what all encoders said; the pictures lie beside the site."""
     for suite in site.view.suites:
         for name, task in suite.tasks.items():
-            for encoder, cases in task.cases.items():
-                site.page(
-                    address(suite.name, name, encoder), "pages/cases.html", suite=suite, task=task.task, cases=cases,
-                    e=site.view.encoders[encoder], protocol=suite.main.get(task.task.kind, ""),
-                    others=[n for n in task.cases if n != encoder],
-                )  # fmt: skip
+            if task.cases and task.cases.answers:
+                data = {"name": f"cases/{suite.name}/{name}", "encoders": _data(site.view, task.cases)}
+                site.script(f"data/cases/{suite.name}/{name}.js", "receive", data)
+                site.page(address(suite.name, name), "pages/cases.html", **_context(site.view, suite, task))
+
+
+def _context(view: SiteView, suite: SuiteView, task: TaskView) -> dict[str, Any]:
+    cases, order = task.cases, ordered(task.cases)
+    protocol = suite.main.get(task.task.kind, "")
+    return {
+        "suite": suite, "task": task.task, "cases": cases, "protocol": protocol, "order": order,
+        "pair": first_pair(view, order),
+        "failed": "Dice 0" if task.task.kind == "dense" else "truth under one half",
+    }  # fmt: skip
+
+
+def ordered(cases: Cases) -> list[str]:
+    """Encoders from the best median down."""
+    return sorted(cases.answers, key=lambda e: (-cases.answers[e].quartiles[1], e))
+
+
+def first_pair(view: SiteView, order: list[str]) -> list[str]:
+    """The best, and beside it the best untrained network (else the second best)."""
+    untrained = [e for e in order[1:] if view.encoders[e].card.objective == "random-init"]
+    return [order[0], *(untrained or order[1:])[:1]]
+
+
+def _data(view: SiteView, cases: Cases) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "title": view.encoders[name].title, "values": [round(v, 3) if v == v else None for v in a.values],
+            "said": list(a.said), "drawn": list(a.drawn), "failed": a.failed, "of": a.of,
+        }
+        for name, a in cases.answers.items()
+    }  # fmt: skip
 
 
 PAGE = Page("cases", write)

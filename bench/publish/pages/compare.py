@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from bench.publish.model import BoardView, Estimate, Pairs, SuiteView
 from bench.publish.rerank import LEVEL, base64_shorts, totals
@@ -33,30 +35,56 @@ def _write_data(site: Site, suite: SuiteView, pairs: Pairs) -> None:
     r = min(pairs.replicates.shape[2], MOST, max(FEWEST, BUDGET // max(1, len(pairs.tasks))))
     lines = [*_boards(suite, pairs), *_tasks(suite, pairs), *_strata(suite, pairs), *_budgets(suite, pairs)]
     titles = [{"name": n, "title": site.view.encoders[n].title} for n in pairs.encoders]
-    name = f"pairs/{suite.name}"
-    about = [{"part": line.part, "title": line.title, "address": line.address} for line in lines]
-    site.script(f"data/{name}.js", "receive", {"name": name, "lines": about, "encoders": titles, "replicates": r})
+    most = max((line.tasks for line in lines), default=0)
+    name, about = f"pairs/{suite.name}", [line.about for line in lines]
+    t = [round(float(stats.t.ppf(0.975, df)), 6) for df in range(1, most)]
+    data = {"name": name, "lines": about, "encoders": titles, "replicates": r, "t": t}
+    site.script(f"data/{name}.js", "receive", data)
     paired = [line.draws for line in lines if line.draws is not None]
     for i, encoder in enumerate(pairs.encoders):
-        values = [None if np.isnan(line.values[i]) else round(float(line.values[i]), 5) for line in lines]
+        values = [_plain(line.values[i]) for line in lines]
         draws = base64_shorts(np.stack([d[i, :r] for d in paired])) if paired else ""
         site.script(
             f"data/{name}/{encoder}.js", "receive", {"name": f"{name}/{encoder}", "values": values, "shorts": draws}
         )
 
 
+def _plain(values: np.ndarray) -> Any:
+    if values.ndim:
+        return [_plain(v) for v in values]
+    return None if np.isnan(values) else round(float(values), 5)
+
+
 @dataclass(frozen=True)
 class Line:
-    """One line of a comparison: a value for each encoder (e,), and where lines are paired, replicates (e, r).
+    """One line of a comparison: a value for each encoder (e,) with replicates (e, r), or one for each of its tasks too,
+    (e, t), of which the page takes the mean and an interval over tasks. Lines with replicates come first.
 
-    Lines with replicates come first.
+    view: the choice on the page under which it is shown; part: the heading above it.
     """
 
+    view: str
     part: str
     title: str
     values: np.ndarray
     draws: np.ndarray | None = None
     address: str = ""
+
+    @property
+    def tasks(self) -> int:
+        """Tasks it is a mean over on the page; 0 for a line that stands for itself."""
+        return self.values.shape[1] if self.values.ndim > 1 else 0
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the page needs beside the values."""
+        return {
+            "about": self.view,
+            "part": self.part,
+            "title": self.title,
+            "address": self.address,
+            "tasks": self.tasks,
+        }
 
 
 def _boards(suite: SuiteView, pairs: Pairs) -> list[Line]:
@@ -72,14 +100,14 @@ def _boards(suite: SuiteView, pairs: Pairs) -> list[Line]:
         for i, name in enumerate(pairs.encoders):
             if name in place and board.rows[place[name]].score is not None:
                 values[i], draws[i] = board.rows[place[name]].score, spread[place[name]]
-        found.append(Line("Boards", board.title, values, draws, f"boards/{suite.name}/{board.name}.html"))
+        found.append(Line("Boards", "Boards", board.title, values, draws, f"boards/{suite.name}/{board.name}.html"))
     return found
 
 
 def _tasks(suite: SuiteView, pairs: Pairs) -> list[Line]:
     return [
         Line(
-            f"{modality(task.modality)}, {task.kind}", task.title, pairs.points[:, t], pairs.replicates[:, t],
+            "Tasks", f"{modality(task.modality)}, {task.kind}", task.title, pairs.points[:, t], pairs.replicates[:, t],
             f"tasks/{suite.name}/{name}.html",
         )
         for t, name in enumerate(pairs.tasks) for task in [suite.tasks[name].task]
@@ -87,37 +115,35 @@ def _tasks(suite: SuiteView, pairs: Pairs) -> list[Line]:
 
 
 def _strata(suite: SuiteView, pairs: Pairs) -> list[Line]:
-    """Means over dense tasks of the metrics by size and contrast of the lesion, with all labels."""
+    """The metrics by size and contrast of the lesion on each dense task, with all labels."""
     rows = suite.results
     rows = rows[(rows["budget"] == "100%") & (rows["split"] == "test") & (rows["protocol"] == suite.main.get("dense"))]
     rows = rows[rows["metric"].str.contains("[", regex=False)]
+    heading = "By lesion: mean over tasks, interval over tasks"
     return [
-        Line("Lesions, mean over tasks", metric(name), _aligned(part, pairs, "value"))
+        Line("Lesions", heading, metric(name), _by_task(part, pairs, "value"))
         for name, part in rows.groupby("metric", sort=True)
     ]
 
 
 def _budgets(suite: SuiteView, pairs: Pairs) -> list[Line]:
-    """Mean score over tasks at each share of the labels, by kind of task."""
+    """The score on each task at each share of the labels, by kind of task."""
     rows = suite.results
     rows = rows[rows["primary"].astype(bool) & (rows["split"] == "test") & rows["budget"].str.endswith("%")]
-    found = []
+    found, heading = [], "By labels: mean over tasks, interval over tasks"
     for kind, protocol in suite.main.items():
         mine = rows[(rows["protocol"] == protocol) & (rows["budget"] != "100%")]
         for budget in sorted(mine["budget"].unique(), key=size_of):
             words = f"{budget.replace('%', ' %')} of the labels, {kind}"
-            found.append(
-                Line("Few labels, mean over tasks", words, _aligned(mine[mine["budget"] == budget], pairs, "score"))
-            )
+            values = _by_task(mine[mine["budget"] == budget], pairs, "score")
+            found.append(Line("Few labels", heading, words, values))
     return found
 
 
-def _aligned(rows: pd.DataFrame, pairs: Pairs, value: str) -> np.ndarray:
-    """Mean over the tasks that every compared encoder of these rows has; NaN where an encoder has none."""
-    table = rows.pivot_table(index="encoder", columns="task", values=value, observed=True).reindex(pairs.encoders)
-    there = table.dropna(how="all")
-    shared = there.loc[:, there.notna().all()]
-    return shared.mean(axis=1).reindex(pairs.encoders).to_numpy(float)
+def _by_task(rows: pd.DataFrame, pairs: Pairs, value: str) -> np.ndarray:
+    """float64 (e, t), NaN where an encoder has none."""
+    table = rows.pivot_table(index="encoder", columns="task", values=value, observed=True)
+    return table.reindex(pairs.encoders).to_numpy(float)
 
 
 def leaders(board: BoardView) -> tuple[list[str], list[list[Estimate | None]]]:

@@ -1,0 +1,38 @@
+"""The data of a collection's tasks, as far as it is on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.data.dataset import TaskData
+from bench.data.load import load_task
+from bench.data.task import Task
+from bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """Loads the data of tasks; what cannot be had is not tried again, for that may take minutes each time.
+
+    folders: where the relative paths of cards of one's own start. The last one loaded is kept: ask task by task.
+    """
+
+    tasks: Mapping[str, Task]
+    folders: Mapping[str, Path | None] = field(default_factory=dict)
+    _missing: dict[str, UserError] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _last: dict[str, TaskData] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def load(self, name: str) -> TaskData:
+        """The data of a task, as `bench.data.load.load_task`. Raises UserError where it cannot be had."""
+        if name in self._missing:
+            raise self._missing[name]
+        if name not in self._last:
+            self._last.clear()
+            try:
+                self._last[name] = load_task(self.tasks[name], folder=self.folders.get(name))
+            except UserError as error:
+                self._missing[name] = error
+                raise
+        return self._last[name]
