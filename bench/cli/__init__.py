@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from bench.discover import add_plugins
 from bench.errors import UserError
 from bench.strict import nearest
 from bench.version import __version__
@@ -45,8 +46,21 @@ def _first_line(verb: str) -> str:
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="medssl")
-def medssl() -> None:
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A Python file with a protocol, metric, source, ... of your own; needs --trust-code.",
+)
+@click.option("--trust-code", is_flag=True, help="Run the files of --plugin. They can do anything you can.")
+def medssl(plugins: tuple[Path, ...], trust_code: bool) -> None:
     """Score self-supervised image encoders for medicine, and build the leaderboard."""
+    if plugins and not trust_code:
+        fix = "read it, then put --trust-code beside --plugin"
+        raise UserError("is code, which runs only when you say so", where=plugins[0], fix=fix)
+    add_plugins(plugins)
 
 
 def main(arguments: list[str] | None = None) -> None:

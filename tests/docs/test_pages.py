@@ -13,6 +13,7 @@ from tests.docs.reader import SHORTER, Reader, given_to, installed, set_up, smal
 PARTS_OF_OTHERS = dict.fromkeys(
     (f"docs/own-{what}.md" for what in ("metric", "protocol", "objective")), "tests/docs/test_own.py follows it"
 )
+PARTS_OF_OTHERS["docs/extending.md"] = "tests/docs/test_extending.py installs it"
 PARTS_OF_OTHERS["docs/road.md"] = "the transcript that `python -m benchmarks.road` writes"
 READY_WRITTEN = {"docs/quickstart.md": ["medssl demo"]}
 """What a page takes as done by a command that is exempt (`make demo` runs `medssl demo`)."""

@@ -11,10 +11,10 @@ from sklearn.linear_model import LogisticRegression
 
 from bench.data.budgets import Subset
 from bench.encoders.features import Features
+from bench.laws.problems import make_task
 from bench.protocols.base import Labelled, Problem, Unlabelled
 from bench.protocols.dense_linear import PROTOCOL as LINEAR
 from bench.protocols.dense_retrieval import PROTOCOL as RETRIEVAL
-from tests.protocols.conftest import make_task
 
 K, SIDE, GRID, D = 3, 16, 4, 5
 OFFSETS = np.arange(-8, 8.25, 0.25)

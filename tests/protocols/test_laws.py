@@ -1,19 +1,12 @@
-"""Laws that every protocol keeps; a new protocol in the folder is tested at once."""
+"""Every protocol of the package keeps the laws; a new one in the folder is tested at once."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-
-import numpy as np
 import pytest
-import torch
 
-from bench.data.budgets import Subset, subsets, why_invalid
 from bench.discover import members
-from bench.encoders.features import Features
-from bench.errors import DataError
+from bench.laws.protocols import *  # noqa: F403
 from bench.protocols.attentive import Attentive
-from bench.protocols.base import Unlabelled, base_split
 from bench.protocols.dense_retrieval import DenseRetrieval
 from bench.protocols.fine_tune import FineTune
 from bench.protocols.robustness import Robustness
@@ -25,18 +18,21 @@ SMALL = {
 }
 """The same code with fewer steps; the numbers of the frozen protocol are in its `params`."""
 PROTOCOLS = {name: SMALL.get(name, p) for name, p in members("bench.protocols", "PROTOCOL").items()}
-BUDGETS = ["1%", "10%", "25%", "100%", "k=2", "k=8", "n=1", "n=16"]
-TARGETS = ["binary", "multi-class", "multi-label", "ordinal", "mask"]
-TOLERANCE = 1e-4
-
-every = pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 
 
-def usual(protocol, problem_of, **sizes):
-    """A problem the protocol is for, and a subset it takes."""
-    problem = problem_of("mask" if protocol.kind == "dense" else "multi-class", **sizes)
-    budget = "100%" if "%" in protocol.takes else "k=4"
-    return problem, subsets(problem.task, problem.train.labels, None, budget, [0])
+@pytest.fixture(params=PROTOCOLS.values(), ids=PROTOCOLS)
+def protocol(request):
+    return request.param
+
+
+@pytest.fixture
+def seeing_all_rows(protocol):
+    """The attentive probe sees all 60 rows in one batch; retrieval is asked with a memory that holds every patch."""
+    if protocol.name == "fine-tune-v1":
+        pytest.skip("each image is augmented by the draw of its place")
+    if isinstance(protocol, DenseRetrieval):
+        return DenseRetrieval(share=1.0, tuned=protocol.tuned)
+    return protocol
 
 
 def test_the_protocols_that_are_promised_are_there():
@@ -44,152 +40,3 @@ def test_the_protocols_that_are_promised_are_there():
         "knn-v1 linear-v1 linear-v2 few-shot-v1 dense-linear-v1 dense-linear-v2 dense-retrieval-v1 dense-retrieval-v2"
     )
     assert {*promised.split(), "attentive-v1", "fine-tune-v1", "robustness-v2"} <= set(PROTOCOLS)
-
-
-@every
-def test_same_seed_same_bytes(protocol, problem_of):
-    problem, chosen = usual(protocol, problem_of)
-    first, again = (list(protocol.predict(problem, chosen)) for _ in range(2))
-    for a, b in zip(first, again, strict=True):
-        assert a.chosen == b.chosen
-        assert a.outputs.keys() == b.outputs.keys()
-        assert all(a.outputs[name].tobytes() == b.outputs[name].tobytes() for name in a.outputs)
-
-
-@every
-def test_thread_count_does_not_matter(protocol, problem_of):
-    problem, chosen = usual(protocol, problem_of, sizes=(36, 12, 9))
-    found, before = [], torch.get_num_threads()
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        found.append(next(iter(protocol.predict(problem, chosen))))
-    torch.set_num_threads(before)
-    assert_close(*found)
-
-
-@every
-def test_order_and_company_of_test_images_do_not_matter(protocol, problem_of):
-    problem, chosen = usual(protocol, problem_of)
-    test = problem.tests["test"]
-    turned = np.random.default_rng(1).permutation(len(test.images))[:9]
-    part = Unlabelled(Features(test.features.pooled[turned], test.features.grid[turned]), test.images[turned])
-    whole = next(iter(protocol.predict(problem, chosen)))
-    alone = next(iter(protocol.predict(replace(problem, tests={"test": part}), chosen)))
-    for name, output in alone.outputs.items():
-        assert abs(output.astype(float) - whole.outputs[name][turned]).max() <= TOLERANCE
-
-
-@every
-def test_row_order_of_training_does_not_matter(protocol, problem_of):
-    if protocol.name == "fine-tune-v1":
-        pytest.skip("each image is augmented by the draw of its place")
-    # The attentive probe sees all 60 rows in one batch; retrieval is asked with a memory that holds every patch.
-    if isinstance(protocol, DenseRetrieval):
-        protocol = DenseRetrieval(share=1.0, tuned=protocol.tuned)
-    problem, chosen = usual(protocol, problem_of)
-    order = np.random.default_rng(2).permutation(len(problem.train.labels))
-    train = problem.train
-    moved = replace(
-        train,
-        features=Features(train.features.pooled[order], train.features.grid[order]),
-        labels=train.labels[order],
-        images=train.images[order],
-    )
-    rows = np.sort(np.argsort(order)[chosen[0].rows])
-    a = next(iter(protocol.predict(problem, chosen)))
-    b = next(iter(protocol.predict(replace(problem, train=moved), [replace(chosen[0], rows=rows)])))
-    assert_close(a, b)
-
-
-@every
-def test_only_the_rows_of_the_subset_are_learnt_from(protocol, problem_of):
-    problem, _ = usual(protocol, problem_of)
-    budget = "25%" if "%" in protocol.takes else "k=4"
-    chosen = subsets(problem.task, problem.train.labels, None, budget, [3])
-    labels = problem.train.labels.copy()
-    others = np.setdiff1d(np.arange(len(labels)), chosen[0].rows)
-    labels[others] = np.roll(labels[others], 1, axis=0)
-    spoilt = replace(
-        problem, train=replace(problem.train, labels=labels), val=replace(problem.val, labels=problem.val.labels * 0)
-    )
-    a, b = (next(iter(protocol.predict(p, chosen))) for p in (problem, spoilt))
-    assert a.chosen == b.chosen
-    assert all(np.array_equal(a.outputs[name], b.outputs[name]) for name in a.outputs)
-
-
-def test_a_protocol_cannot_read_test_labels():
-    assert [f.name for f in fields(Unlabelled)] == ["features", "images"]
-
-
-@every
-@pytest.mark.parametrize("target", TARGETS)
-def test_every_target_at_every_budget_works_or_is_refused_with_a_reason(protocol, target, problem_of):
-    problem = problem_of(target)
-    if reason := protocol.refuses(problem.task):
-        assert len(reason) > 10
-        return
-    for budget in BUDGETS:
-        if reason := protocol.refuses_budget(budget):
-            assert protocol.name in reason
-            continue
-        try:
-            chosen = subsets(problem.task, problem.train.labels, None, budget, [0])
-        except DataError:
-            assert budget[:2] in ("k=", "n=")  # asks for more than there is, or for shots where there are none
-            continue
-        if reason := why_invalid(problem.task, problem.train.labels, chosen[0]):
-            assert "needed" in reason or "no label" in reason
-            continue
-        check_output(problem, next(iter(protocol.predict(problem, chosen))))
-
-
-def check_output(problem, prediction):
-    assert {base_split(name) for name in prediction.outputs} == set(problem.tests)
-    for name, output in prediction.outputs.items():
-        n = len(problem.tests[base_split(name)].features) if name in problem.tests else len(output)
-        if problem.task.kind == "dense":
-            assert output.shape == (n, *problem.mask_size)
-            assert output.dtype == np.uint8
-            assert output.max() < len(problem.task.classes)
-            continue
-        assert output.shape == (n, len(problem.task.classes))
-        assert output.dtype == np.float32
-        assert output.min() >= 0
-        assert output.max() <= 1 + 1e-6
-        if problem.task.target != "multi-label":
-            np.testing.assert_allclose(output.sum(1), 1, atol=1e-5)
-
-
-@every
-def test_a_class_without_training_images_does_not_break_it(protocol, problem_of):
-    problem = problem_of("mask" if protocol.kind == "dense" else "multi-class", k=4)
-    kept = np.flatnonzero(~(problem.train.labels == 3).reshape(len(problem.train.labels), -1).any(1))
-    if protocol.kind == "dense":
-        labels = np.where(problem.train.labels == 3, 0, problem.train.labels)
-        problem, kept = replace(problem, train=replace(problem.train, labels=labels)), np.arange(len(labels))
-    check_output(problem, next(iter(protocol.predict(problem, [Subset("100%", 0, kept)]))))
-
-
-@every
-def test_a_constant_encoder_gives_finite_predictions(protocol, problem_of):
-    problem, chosen = usual(protocol, problem_of)
-
-    def flat(part):
-        features = Features(np.ones_like(part.features.pooled), np.ones_like(part.features.grid))
-        return replace(part, features=features)
-
-    tests = {name: flat(test) for name, test in problem.tests.items()}
-    constant = replace(problem, train=flat(problem.train), val=flat(problem.val), tests=tests)
-    for output in next(iter(protocol.predict(constant, chosen))).outputs.values():
-        assert np.isfinite(output).all()
-
-
-def assert_close(a, b):
-    assert a.chosen.keys() == b.chosen.keys()
-    for name, value in a.chosen.items():  # a fitted temperature moves with rounding, a chosen C does not
-        assert b.chosen[name] == (pytest.approx(value, rel=1e-3) if name == "temperature" else value)
-    for name in a.outputs:
-        if a.outputs[name].dtype == np.uint8:  # masks: a pixel on the threshold may fall either way
-            assert (a.outputs[name] != b.outputs[name]).mean() <= TOLERANCE
-        else:
-            assert abs(a.outputs[name] - b.outputs[name]).max() <= TOLERANCE

@@ -1,0 +1,85 @@
+"""Small made-up problems of every target kind, and an encoder that computes something from their images."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from bench.data.task import Task
+from bench.encoders.base import Encoded, Encoder
+from bench.encoders.card import EncoderCard
+from bench.encoders.features import Features
+from bench.protocols.base import Labelled, Problem, Unlabelled
+
+METRICS = {"binary": "auroc", "multi-class": "auroc", "multi-label": "auroc", "ordinal": "qwk", "mask": "dice"}
+
+
+class TinyEncoder(Encoder):
+    """One convolution; its weights are learnt in fine-tuning."""
+
+    def __init__(self) -> None:
+        super().__init__(EncoderCard.parse({
+            "schema": 1, "name": "tiny", "version": "1", "title": "Tiny", "authors": ["A"], "licence": "MIT",
+            "paradigm": "reference", "objective": "random-init", "method": "none", "architecture": "cnn",
+            "source": {"kind": "none"}, "preprocessing": {"size": 16, "mean": [0.5], "std": [0.25], "channels": 1},
+        }, where="tiny"))  # fmt: skip
+        torch.manual_seed(0)
+        self.net = torch.nn.Conv2d(1, 6, 4, stride=4)
+
+    @property
+    def module(self) -> torch.nn.Module:
+        return self.net
+
+    def forward(self, x, dense):
+        grid = torch.relu(self.net(x))
+        return Encoded(grid.mean((2, 3)), grid.permute(0, 2, 3, 1) if dense else None)
+
+
+def make_task(target: str, k: int = 3, name: str | None = None) -> Task:
+    """A card for a made-up task."""
+    k = 2 if target == "binary" else k
+    return Task.parse({
+        "schema": 1, "name": name or f"made-up-{target}", "title": "Made up",
+        "kind": "dense" if target == "mask" else "global", "modality": "mri", "target": target,
+        "classes": [f"c{i}" for i in range(k)], "metric": METRICS[target],
+        "licence": "CC0", "corpus": "none", "source": {"reader": "none"},
+    }, where="test")  # fmt: skip
+
+
+def make_problem(target: str, *, k: int = 3, sizes: tuple[int, int, int] = (60, 24, 20), seed: int = 0) -> Problem:
+    """A learnable problem with d = 6 features and a 4 x 4 grid of 6 channels on 16 x 16 images."""
+    task, rng = make_task(target, k), np.random.default_rng(seed)
+    k, encoder, n = len(task.classes), TinyEncoder(), sum(sizes)
+    hidden = rng.integers(0, k, n)
+    images = rng.integers(0, 60, (n, 16, 16, 1)).astype(np.uint8)
+    labels: np.ndarray = hidden
+    if target == "mask":
+        labels = np.zeros((n, 16, 16), dtype=np.uint8)
+        for i in range(n):
+            for c in range(1, k):
+                top, left = rng.integers(0, 10, 2)
+                labels[i, top : top + 6, left : left + 6] = c
+        images[..., 0] += labels * np.uint8(180 // k)
+    else:
+        images += (hidden * (180 // k)).astype(np.uint8)[:, None, None, None]
+        if target == "multi-label":
+            labels = (rng.random((n, k)) < 0.2).astype(np.uint8)
+            labels[np.arange(n), hidden] = 1
+    with torch.inference_mode():
+        out = encoder.encode(torch.as_tensor(images), dense=True)
+    pooled = out.pooled.numpy()
+    ends = np.cumsum((0, *sizes))
+    part = [slice(a, b) for a, b in pairwise(ends)]
+
+    def features(rows: slice) -> Features:
+        return Features(pooled[rows], out.grid.numpy()[rows])
+
+    return Problem(
+        task,
+        *(Labelled(features(rows), labels[rows], None, images[rows]) for rows in part[:2]),
+        {"test": Unlabelled(features(part[2]), images[part[2]])},
+        (16, 16) if target == "mask" else None,
+        encoder,
+    )
