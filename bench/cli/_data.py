@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
 
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -12,7 +14,9 @@ from bench.cli._print import err, out, print_table, progress_bar
 from bench.data.check import Report
 from bench.data.fetch import Fetched
 from bench.data.prepare import Prepared
+from bench.data.propose import Proposal
 from bench.data.status import Status
+from bench.data.survey import Survey
 
 
 @contextmanager
@@ -88,3 +92,28 @@ def show_report(report: Report) -> None:
         out.print(escape(f"  {finding.severity}: {finding.message}"), soft_wrap=True)
         for example in finding.examples:
             out.print(escape(f"    {example}"), soft_wrap=True)
+
+
+def show_survey(seen: Survey, made: Proposal, card: Path) -> None:
+    """What lies in a folder, what was chosen for it, and how to go on."""
+    (w, h), _ = seen.sizes.most_common(1)[0]
+    sizes = f"{w} x {h}" + (f" and {len(seen.sizes) - 1} other sizes" if len(seen.sizes) > 1 else "")
+    lines = {
+        "files": ", ".join(f"{n:,} {kind}" for kind, n in seen.kinds.most_common()),
+        "pixels": f"{sizes}, {'colour' if seen.colour else 'grey'}, values {seen.depth.low:g} to {seen.depth.high:g}"
+        + (" (Hounsfield units)" if seen.depth.hounsfield else ""),
+        "slices": "" if max(seen.frames) == 1 else f"{min(seen.frames)} to {max(seen.frames)} a file",
+        "patients": "" if seen.patients is None else f"{seen.patients:,}, by PatientID",
+        "classes": ", ".join(made.card["classes"]),
+        "images": ", ".join(f"{name} {n:,}" for name, n in made.splits.items()),
+        "not read": seen.unread,
+    }
+    for name, line in lines.items():
+        if line:
+            out.print(f"{name:9} {line}", markup=False, highlight=False, soft_wrap=True)
+    for line in (*made.chosen, *seen.skipped[:5]):
+        out.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
+    where = quote(str(card.parent))
+    out.print(f"Wrote {card}", markup=False, highlight=False, soft_wrap=True)
+    for line in (f"medssl data check {quote(str(card))}", f"medssl run raw-pixels --tasks {where}"):
+        out.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)

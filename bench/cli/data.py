@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from bench.words import MODALITIES
+
 NAMES = click.argument("names", nargs=-1, metavar="[TASK|SUITE|CARD.toml|FOLDER]...")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 ACCEPT = click.option("--accept-checksum", is_flag=True, help="Go on with a wrong checksum; marks every record.")
@@ -121,6 +123,25 @@ def check(names: tuple[str, ...], folder: Path | None, accept_checksum: bool, as
         for report in reports:
             show_report(report)
     sys.exit(0 if all(report.ok for report in reports) else 1)
+
+
+@COMMAND.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", help="Name of the task [default: that of the folder].")
+@click.option("--modality", type=click.Choice(MODALITIES), help="What the images show, where the files do not say it.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Card to write [default: FOLDER/task.toml]."
+)
+def new(folder: Path, name: str | None, modality: str | None, out: Path | None) -> None:
+    """Look at a folder of images, say what is in it, and write its card."""
+    from bench.cli._data import show_survey
+    from bench.data.propose import propose, write_proposal
+    from bench.data.survey import survey
+
+    seen = survey(folder)
+    made = propose(seen, name=name, modality=modality)
+    card = write_proposal(made, seen, out or folder / "task.toml")
+    show_survey(seen, made, card)
 
 
 @COMMAND.command()

@@ -51,10 +51,15 @@ def header(source: Path | bytes) -> tuple[int, int, int, bool]:
     return int(read.get("NumberOfFrames") or 1), read.Rows, read.Columns, read.PhotometricInterpretation not in GREYS
 
 
+def read_tags(source: Path, only: list[str]) -> Any:
+    """A few attributes of a file, for whoever has to describe it. Raises DataError."""
+    return _read(source, only, pixels=False)
+
+
 def patient(source: Path, corpus: str) -> str | None:
     """The patient of a file or of the first file of a folder, as a hash that differs between corpora."""
     file = next(iter(sorted(source.iterdir())), source) if source.is_dir() else source
-    name = str(_read(file, ["PatientID"], pixels=False).get("PatientID") or "").strip()
+    name = str(read_tags(file, ["PatientID"]).get("PatientID") or "").strip()
     return hashlib.sha256(f"{corpus}|{name}".encode()).hexdigest()[:16] if name else None
 
 

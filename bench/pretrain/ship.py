@@ -20,8 +20,8 @@ from bench.pretrain.compute import compute_of
 from bench.pretrain.corpus import Corpus
 from bench.pretrain.diagnostics import collapsed
 from bench.pretrain.job import Job
-from bench.pretrain.toml import to_toml
 from bench.pretrain.trainer import Trained
+from bench.toml import to_toml
 from bench.version import __version__
 
 PHANTOM_CORPUS = "phantom-v1-pretraining"

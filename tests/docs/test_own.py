@@ -14,8 +14,8 @@ import pytest
 from bench.discover import members
 from bench.metrics import SCORING
 from bench.pretrain.recipe import Recipe, read_recipe
-from bench.pretrain.toml import to_toml
 from bench.publish.text import metric
+from bench.toml import to_toml
 from benchmarks.hostile.base import write_tasks
 from tests.docs.pages import ROOT, blocks
 from tests.docs.reader import Reader

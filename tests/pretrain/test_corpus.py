@@ -152,7 +152,7 @@ def test_a_task_card_reads_its_images_as_a_run_does(recipe, tmp_path):
     from PIL import Image
 
     for i in range(40):
-        folder = tmp_path / "set" / ("train", "val", "test")[max(0, i - 35) // 2] / "ab"[i % 2]
+        folder = tmp_path / "set" / ("train", "val", "test")[max(0, i - 34) // 2] / "ab"[i % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((8, 8), 100 * i, np.uint16)).save(folder / f"{i}.png")
     with pytest.raises(DataError, match=r"png: pixels run from .* more than 8 bits"):

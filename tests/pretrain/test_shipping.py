@@ -24,8 +24,8 @@ from bench.pretrain import trainer as trainer_module
 from bench.pretrain.job import Job, objectives
 from bench.pretrain.recipe import FOLDER, read_recipe, recipe_names
 from bench.pretrain.ship import encoder_name
-from bench.pretrain.toml import to_toml
 from bench.pretrain.track import done, run_job, run_track, runs
+from bench.toml import to_toml
 
 ROOT = Path(report.__file__).parents[2]
 
