@@ -126,17 +126,27 @@ class Journal:
         return found
 
     def note_missing(self, known: Collection[str]) -> None:
-        """Say in `damaged` of which units, none of them `known`, there are predictions but no record (any more)."""
+        """Say in `damaged` of which units, none of them `known`, there are predictions but no record (any more).
+
+        Nothing of as many units as `damaged` names lines of the records: those are told already.
+        """
+        missing: dict[str, int] = {}
         for path in sorted((self.folder / "predictions").glob("*.npz")):
             try:
                 held = {name.rpartition("/")[0] for name in npz_names(path)}
             except UserError as error:
                 _note(str(error), self.damaged)
                 continue
-            if n := len(held - set(known)):
-                units = "1 unit" if n == 1 else f"{n} units"
-                said = f"has no record of {units} with predictions in {path.name}"
-                _note(f"{self.folder / 'records.jsonl'}: {said}", self.damaged)
+            missing[path.name] = len(held - set(known))
+        records = self.folder / "records.jsonl"
+        if sum(missing.values()) <= sum(message.startswith(f"{records}, line") for message in self.damaged):
+            return
+        for name, n in missing.items():
+            if n:
+                _note(
+                    f"{records}: has no record of {'1 unit' if n == 1 else f'{n} units'} with predictions in {name}",
+                    self.damaged,
+                )
 
     def sort_out(self, changed: Collection[str], restamped: Callable[[Record], Record]) -> None:
         """Take the records of the units `changed` out of what stands; they are kept until their units have run again.

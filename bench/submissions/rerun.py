@@ -85,7 +85,9 @@ def check_encoder(result: Results, encoder: Encoder, report: Report) -> None:
             found[f"{record.cost.parameters:,} parameters, the encoder has {encoder.parameters:,}"] += 1
         if record.status == "done" and not _same(record.cost.flops_per_image, flops):
             found[f"{record.cost.flops_per_image} FLOPs an image, counted are {flops}"] += 1
-    report.problems += [f"{n} records state {what}" for what, n in sorted(found.items())]
+    report.problems += [
+        f"{'1 record states' if n == 1 else f'{n} records state'} {what}" for what, n in sorted(found.items())
+    ]
 
 
 def _short(digest: str | None) -> str:
@@ -104,4 +106,7 @@ def check_identity(result: Results, measure: Measure, plan: Plan, report: Report
         if record.identity is not None:
             here = measure.computed(record.unit.task, plan.protocols[record.unit.protocol].reads_grid)
             found.update(record.identity.encoder.changes(here, executed=False))
-    report.problems += [f"{n} units were made with another encoder than is loaded: {why}" for why, n in found.items()]
+    report.problems += [
+        f"{'1 unit was' if n == 1 else f'{n} units were'} made with another encoder than is loaded: {why}"
+        for why, n in found.items()
+    ]

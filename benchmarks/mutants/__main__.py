@@ -61,9 +61,8 @@ def modules() -> list[str]:
 
 def tests_of(module: str) -> list[str]:
     """The tests of a module: its doctests, and the files that `hand.toml` names, or else those of its package."""
-    path = Path(module)
-    folder = Path("tests", *path.parts[1:-1])
-    every = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / folder).glob("test_*.py"))
+    package = Path(module).parts[1]
+    every = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "tests" / package).rglob("test_*.py"))
     return [module, *table("hand.toml")["tests"].get(module, every)]
 
 

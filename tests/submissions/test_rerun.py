@@ -65,5 +65,5 @@ def test_a_network_whose_grid_alone_is_another_differs_in_dense_units() -> None:
         for p in PLAN.protocols
     ]
     why = "the encoder computes other features of the same images"
-    assert problems(*records, loaded=now) == [f"1 units were made with another encoder than is loaded: {why}"]
+    assert problems(*records, loaded=now) == [f"1 unit was made with another encoder than is loaded: {why}"]
     assert not np.array_equal(*(m.probe(True).arrays["grid 8x8x4"] for m in (before, now)))
