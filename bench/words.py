@@ -76,6 +76,9 @@ Kind = Literal["global", "dense"]
 Target = Literal["binary", "multi-class", "multi-label", "ordinal", "mask"]
 """Kind of label. `mask` for dense tasks: class index for each pixel, 0 is background."""
 
+Trait = Literal["site", "scanner", "sex", "age", "skin"]
+"""What may be known of the patient and of the device: scores are broken down by it."""
+
 Extent = Literal["diffuse", "focal", "unknown"]
 """Whether the cue of a global task fills the image or sits in a small finding."""
 
@@ -88,6 +91,7 @@ Grey = Literal["repeat", "luminance"]
 Pooling = Literal["native", "cls", "mean", "cls+mean", "max"]
 """How tokens or the feature map become the global vector; `native` leaves it to the model."""
 
+TRAITS: tuple[str, ...] = get_args(Trait)
 MODALITIES: tuple[str, ...] = get_args(Modality)
 PARADIGMS: tuple[str, ...] = get_args(Paradigm)[:5]
 """The paradigms a card can state."""

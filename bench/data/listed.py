@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -26,6 +27,8 @@ from bench.data.slices import grouped, slices_of
 from bench.data.task import Task
 from bench.data.windows import is_several
 from bench.errors import DataError
+from bench.strict import Line
+from bench.words import Trait
 
 BLOCK_ROWS = 64
 SOME_PATIENTS = "images: no patient given, each counted as a patient of its own"
@@ -52,8 +55,10 @@ class ListedSource(ReadSource):
     """Slices taken of each volume, evenly; needed where volumes have different numbers of them."""
     groups: Literal["dicom", "folder"] | None = None
     """Where patients come from that the list does not name: PatientID, as a hash; the folder an image lies in."""
+    leave_out: dict[Trait, Line] | None = None
+    """One site, or another subgroup, whose images are all "test-shift": { site = "Jena" }."""
     unread: ClassVar[frozenset[str]] = frozenset({"aggregation"})
-    later: ClassVar[frozenset[str]] = frozenset({"plane", "slices", "volume", "depth", "groups"})
+    later: ClassVar[frozenset[str]] = frozenset({"plane", "slices", "volume", "depth", "groups", "leave_out"})
 
     @model_validator(mode="after")
     def _whole_or_sliced(self) -> Self:
@@ -64,6 +69,11 @@ class ListedSource(ReadSource):
         if self.depth is not None and not self.volume:
             raise ValueError("'depth' is for volume = true")
         return self
+
+    @property
+    def trait_names(self) -> tuple[str, ...]:
+        """What is known of each image beside its label: names of `bench.words.Trait`."""
+        return ()
 
     @property
     def stacked(self) -> bool:
@@ -82,7 +92,17 @@ class ListedSource(ReadSource):
         rows = self._sliced(grouped(rows, self.groups, task))
         if any(row.group for row in rows) and (lone := sum(row.group is None for row in rows)):
             remarks[SOME_PATIENTS] = lone
-        return with_shares(rows, task, self.val, self.test, remarks)
+        apart = [row for row in rows if self._is_left_out(row)]
+        found = with_shares([row for row in rows if not self._is_left_out(row)], task, self.val, self.test, remarks)
+        if self.leave_out and not apart:
+            trait, name = next(iter(self.leave_out.items()))
+            raise DataError(f"has no image of the {trait} {name!r}, which leave_out names", where=f"task {task.name!r}")
+        if apart and "test-shift" in found:
+            raise DataError("names a test-shift split, and leave_out makes one", where=f"task {task.name!r}")
+        return found | ({"test-shift": apart} if apart else {})
+
+    def _is_left_out(self, row: Row) -> bool:
+        return bool(self.leave_out) and any(row.traits.get(trait) == name for trait, name in self.leave_out.items())
 
     def _sliced(self, rows: list[Row]) -> list[Row]:
         """One row for each slice that is an image; those of a volume are of one patient."""
@@ -119,7 +139,8 @@ class ListedSource(ReadSource):
         channels = 3 if is_several(self.window) or any(h.colour for h in headers) else 1
         depth = self._depth(headers, task) if self.volume else None
         pictures = self.pictures(task, self.size)
-        return {name: _blocks(rows, pictures, channels, depth, remarks) for name, rows in splits.items()}
+        reader = _Reader(pictures, channels, depth, self.trait_names)
+        return {name: reader.blocks(rows, remarks) for name, rows in splits.items()}
 
     def _headers(self, rows: Sequence[Row], task: Task) -> list[Header]:
         """Of every file; refuses images of different sizes when the card names none."""
@@ -147,23 +168,40 @@ class ListedSource(ReadSource):
         return self.depth or found.pop()
 
 
-def _blocks(
-    rows: list[Row], pictures: Pictures, channels: int, depth: int | None, remarks: Counter[str]
-) -> Iterator[Split]:
-    grouped = any(row.group for row in rows)
-    with ThreadPoolExecutor() as pool:
-        step = max(1, BLOCK_ROWS // (depth or 1))
-        for start in range(0, len(rows), step):
-            part = rows[start : start + step]
-            pairs = list(pool.map(lambda row: _read(row, pictures, channels, depth), part))
-            for _, _, done in pairs:
-                remarks.update(done)
-            yield Split(
-                np.stack([image for image, _, _ in pairs]),
-                np.stack([label for _, label, _ in pairs]),
-                np.array([row.id for row in part]),
-                np.array([row.unit for row in part]) if grouped else None,
-            )
+@dataclass(frozen=True)
+class _Reader:
+    """Rows to blocks of a split. depth: slices of a volume, None for flat images."""
+
+    pictures: Pictures
+    channels: int
+    depth: int | None
+    traits: tuple[str, ...]
+
+    def blocks(self, rows: list[Row], remarks: Counter[str]) -> Iterator[Split]:
+        """Blocks of 64 images."""
+        grouped = any(row.group for row in rows)
+        step = max(1, BLOCK_ROWS // (self.depth or 1))
+        with ThreadPoolExecutor() as pool:
+            for start in range(0, len(rows), step):
+                part = rows[start : start + step]
+                pairs = list(pool.map(self._read, part))
+                for _, _, done in pairs:
+                    remarks.update(done)
+                yield Split(
+                    np.stack([image for image, _, _ in pairs]),
+                    np.stack([label for _, label, _ in pairs]),
+                    np.array([row.id for row in part]),
+                    np.array([row.unit for row in part]) if grouped else None,
+                    {name: np.array([row.traits.get(name, "") for row in part]) for name in self.traits},
+                )
+
+    def _read(self, row: Row) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
+        done: Counter[str] = Counter()
+        if row.label is None:
+            return *self.pictures.pair(row.image, row.masks, self.channels, done, row.number), done
+        if self.depth is not None:
+            return self.pictures.volume(row.image, self.channels, self.depth, done), row.label, done
+        return self.pictures.image(row.image, self.channels, done, row.number), row.label, done
 
 
 def _place(row: Row) -> list[Any]:
@@ -171,17 +209,6 @@ def _place(row: Row) -> list[Any]:
     label = None if row.label is None else row.label.tolist()
     newer = [row.number, [str(mask) for mask in row.masks if isinstance(mask, Drawn)], dict(row.traits)]
     return [row.id, label, len(row.masks), row.group, *([newer] if any(newer) or row.number == 0 else [])]
-
-
-def _read(
-    row: Row, pictures: Pictures, channels: int, depth: int | None
-) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
-    done: Counter[str] = Counter()
-    if row.label is None:
-        return *pictures.pair(row.image, row.masks, channels, done, row.number), done
-    if depth is not None:
-        return pictures.volume(row.image, channels, depth, done), row.label, done
-    return pictures.image(row.image, channels, done, row.number), row.label, done
 
 
 def _refuse_missing(files: Sequence[Path], task: Task) -> None:

@@ -29,6 +29,14 @@ HEALTHY = ("normal", "benign", "negative", "no", "none", "healthy", "control", "
 LABEL = ("label", "class", "diagnosis", "dx", "target", "finding", "y", "category")
 MASK = ("mask", "segmentation", "seg", "annotation")
 MASK_FOLDERS = {name.casefold() for name in MASKS}
+SUBGROUPS = {
+    "site": ("site", "hospital", "centre", "center", "institution"),
+    "scanner": ("scanner", "device", "manufacturer", "vendor"),
+    "sex": ("sex", "gender"),
+    "age": ("age", "age group"),
+    "skin": ("skin", "skin tone", "skin type", "fitzpatrick"),
+}
+"""What columns of subgroups are called."""
 LAYOUTS = (
     "one folder a class (benign/x.dcm), images/ and masks/, a CSV table with a column of files, or a COCO file; "
     "train/, val/ and test/ may lie above"
@@ -172,7 +180,11 @@ def _table(seen: Survey, made: Proposal) -> dict[str, Any] | None:
     target = {"target": "multi-label", "classes": names} if several else _target(names)
     if not any(table.find(name) is not None for name in PATIENT):
         made.chosen.append("patients: the table has no column of them; images count as patients of their own")
-    return target | {"source": source | ({"columns": columns} if columns else {})}
+    known = {trait: c for trait, names in SUBGROUPS.items() for c in others if folded(c) in names}
+    if known:
+        made.chosen.append(f"subgroups: scores by {', '.join(known)}")
+    optional = {"columns": columns, "subgroups": known}
+    return target | {"source": source | {key: value for key, value in optional.items() if value}}
 
 
 def _masks(seen: Survey, made: Proposal) -> dict[str, Any] | None:

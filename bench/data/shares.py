@@ -30,7 +30,7 @@ class Row:
     """One image: its id, file, label as read or masks, split and patient where they are known.
 
     number: the slice or frame of a file that has several. traits: what is known of the patient and the device, e.g.
-    "site" -> "Jena" (`bench.data.subgroups.TRAITS`).
+    "site" -> "Jena" (`bench.words.Trait`).
     """
 
     id: str

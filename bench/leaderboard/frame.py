@@ -121,7 +121,7 @@ def to_frame(
             "labels_per_class": record.n_labels / len(task.classes),
             "scoring": record.scoring,
         }
-        for split, metrics in record.metrics.items():
+        for split, metrics in (*record.metrics.items(), ("train", record.leakage)):
             for name, interval in metrics.items():
                 primary = name == record.metric
                 rows.append(

@@ -18,6 +18,7 @@ from bench.metrics.products import Weights
 from bench.metrics.resample import are_informative, interval, with_point
 from bench.metrics.set import metrics_of, primaries
 from bench.metrics.strata import strata
+from bench.metrics.subgroups import gaps
 
 if TYPE_CHECKING:
     from bench.data.dataset import Split
@@ -105,7 +106,8 @@ def _all(given: Comparison) -> dict[str, Interval]:
         primary = primaries(task.target)[task.metric]
         found |= {f"{primary.name}[{name}]": primary.value(given.part(keep)) for name, keep in given.strata.items()}
     intervals = {name: interval(estimates) for name, estimates in found.items()}
-    return {name: value for name, value in intervals.items() if value is not None}
+    known = {name: value for name, value in intervals.items() if value is not None}
+    return known | gaps(task.metric, found)
 
 
 def check_output(task: Task, output: np.ndarray, split: Split) -> None:

@@ -1,10 +1,12 @@
-"""Named parts of a test split by how visible the finding is, the same for every encoder."""
+"""Named parts of a test split by how visible the finding is, and by subgroup; the same for every encoder."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from bench.metrics.subgroups import subgroups
 
 if TYPE_CHECKING:
     from bench.data.dataset import Split
@@ -16,11 +18,11 @@ LEVELS = ("low", "middle", "high")
 
 
 def strata(split: Split) -> dict[str, np.ndarray]:
-    """ "contrast=low" and so on -> bool (n,), cut at the terciles of the known values; {} where there are no grades.
+    """ "contrast=low" and so on -> bool (n,), cut at the terciles of the known values; "site=Jena" and so on.
 
     An image without a value (NaN: no finding to grade) belongs to every level, as a case to tell findings from.
     """
-    found: dict[str, np.ndarray] = {}
+    found = subgroups(split)
     for name in (name for name in GRADED if name in split.strata):
         values = np.asarray(split.strata[name], dtype=np.float64)
         known = ~np.isnan(values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
 from bench.errors import SubmissionError
 from bench.files import canonical_json
@@ -104,7 +104,15 @@ class Record(Strict):
     cost: Cost = Cost()
     identity: Identity | None = None
     """What was measured, by content; None in a record of an earlier version."""
+    leakage: dict[Line, Interval] = {}
+    """What the features know of the site (`bench.runs.leakage`), where the task names sites."""
     made_by: Provenance
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A record without leakage is written as records were before there was any."""
+        values = write(self)
+        return values if self.leakage else {key: value for key, value in values.items() if key != "leakage"}
 
     @property
     def primary(self) -> Interval | None:

@@ -33,6 +33,7 @@ from bench.metrics.products import Weights
 from bench.metrics.resample import resample_counts
 from bench.metrics.scored import score
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled, base_split
+from bench.runs.leakage import Marked, leakage
 from bench.runs.provenance import provenance
 from bench.runs.records import Cost, Record, Unit
 
@@ -230,8 +231,21 @@ class _Work:
             predictions=f"predictions/{self.task.name}.npz",
             predictions_sha256=sha256_arrays(outputs),
             cost=self._cost(seconds),
+            leakage={} if protocol.reads_grid else self._leakage,
         )
         return record, outputs
+
+    @cached_property
+    def _leakage(self) -> dict[str, Interval]:
+        """What the features of the training images know of their site."""
+        train = self.data.train
+        if "site" not in train.strata:
+            return {}
+        labels = train.labels if train.labels.ndim == 1 else None
+        return leakage(
+            self.task.name,
+            Marked(self._features("train", False).pooled, train.strata["site"], train.groups, train.ids, labels),
+        )
 
     def _metrics(self, output: np.ndarray, split: str, temperature: float | None) -> dict[str, Interval]:
         test, resamples = self.data.tests[split], self.counts[split]

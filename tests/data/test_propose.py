@@ -109,10 +109,12 @@ def test_tables_and_outlines(tmp_path):
     names = [png(tmp_path / "t" / "img" / f"{i}.png", noise(8, 8)).name for i in range(24)]
     with open(tmp_path / "t" / "list.csv", "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["Path", "dx", "pid"])
-        writer.writerows([f"img/{name}", ("melanoma", "benign")[i % 2], i // 2] for i, name in enumerate(names))
+        writer.writerow(["Path", "dx", "pid", "Gender"])
+        cells = [[f"img/{name}", ("melanoma", "benign")[i % 2], i, "FM"[i % 3 % 2]] for i, name in enumerate(names)]
+        writer.writerows(cells)
     task, chosen, _ = written(tmp_path / "t")
-    assert task.source == {"reader": "csv", "file": "list.csv", "columns": {"image": "Path", "label": "dx"}}
+    assert task.source == {"reader": "csv", "file": "list.csv", "columns": {"image": "Path", "label": "dx"},
+                           "subgroups": {"sex": "Gender"}}  # fmt: skip
     assert task.classes == ["benign", "melanoma"]
     assert "no column of them" in chosen
     (tmp_path / "c").mkdir()

@@ -14,8 +14,8 @@ from bench.data.held import digest_files
 from bench.data.listed import ListedSource
 from bench.data.shares import Row, split_name
 from bench.data.task import Task
-from bench.encoders.card import Line
 from bench.errors import DataError
+from bench.strict import Line
 
 
 class CocoSource(ListedSource):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+from pydantic import model_validator
 
 from bench.data.labels import read_all
 from bench.data.listed import ListedSource
 from bench.data.shares import Row, group_name, split_name
 from bench.data.table import Table, path_of, read_table
 from bench.data.task import Task
+from bench.data.traits import traits_of
 from bench.errors import DataError
 from bench.strict import Line, Strict
+from bench.words import Trait
 
 SLICE = re.compile(r"(.+)#slice=(\d{1,5})")
 PATIENT = ("patient", "patient id", "patientid", "subject", "subject id", "subjectid")
@@ -39,11 +43,25 @@ class CsvSource(ListedSource):
     name: ClassVar[str] = "csv"
     version: ClassVar[str] = "2"
     unread: ClassVar[frozenset[str]] = ListedSource.unread | {"file", "root"}
+    later: ClassVar[frozenset[str]] = ListedSource.later | {"subgroups"}
 
     reader: Literal["csv"]
     file: Line
     root: Line = "."
     columns: Columns = Columns()
+    subgroups: dict[Trait, Line] = {}
+    """What is known of the patient and the device -> the column that says it: { site = "hospital", age = "years" }."""
+
+    @model_validator(mode="after")
+    def _known_apart(self) -> Self:
+        if self.leave_out and (lacking := set(self.leave_out) - set(self.subgroups)):
+            raise ValueError(f"leave_out names {sorted(lacking)[0]!r}, which 'subgroups' does not")
+        return self
+
+    @property
+    def trait_names(self) -> tuple[str, ...]:
+        """Those that `subgroups` names."""
+        return tuple(self.subgroups)
 
     def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[Row]:
         """One row for each line of the table that has a label. Raises DataError that names file and line."""
@@ -60,7 +78,12 @@ class CsvSource(ListedSource):
         else:
             labels = self._labels(table, task, remarks)
             found = [None if label is None else {"label": label} for label in labels]
-        about = [self._about(table, line, cells) for line, cells in table.rows]
+        places = {trait: table.column(name, trait) for trait, name in self.subgroups.items()}
+        traits = traits_of({trait: [cells[place] for _, cells in table.rows] for trait, place in places.items()})
+        about = [
+            self._about(table, line, cells) | {"traits": {trait: values[i] for trait, values in traits.items()}}
+            for i, (line, cells) in enumerate(table.rows)
+        ]
         together = zip(files, found, about, strict=True)
         return [Row(f.id, f.path, number=f.number, **target, **more) for f, target, more in together if target]
 

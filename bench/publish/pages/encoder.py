@@ -11,6 +11,7 @@ from markupsafe import Markup
 from bench.leaderboard.board import Row
 from bench.publish.model import BoardView, EncoderView, SiteView, SuiteView
 from bench.publish.results import anchors, size_of
+from bench.publish.subgroups import Served, leaks, served
 from bench.publish.svg import ticks
 from bench.publish.writer import Page, Site
 from bench.submissions.badge import Verification
@@ -25,6 +26,7 @@ def write(site: Site) -> None:
     """Every encoder's page."""
     groups = [dict(_numbers(s)) for s in site.view.suites]
     against = [fields(s) for s in site.view.suites]
+    wrong = [_by_encoder(served(s.results, s.main)) for s in site.view.suites]
     standings = _standings(site.view)
     for name, encoder in site.view.encoders.items():
         suites = [
@@ -33,8 +35,10 @@ def write(site: Site) -> None:
                 "numbers": found[name][0],
                 "others": len(found[name][1]),
                 "strengths": _strengths(field, name),
+                "served": gaps.get(name, []),
+                "leaks": leaks(suite.results[suite.results["encoder"] == name], "task"),
             }
-            for suite, found, field in zip(site.view.suites, groups, against, strict=True)
+            for suite, found, field, gaps in zip(site.view.suites, groups, against, wrong, strict=True)
             if name in found
         ]
         for suite, found in zip(site.view.suites, groups, strict=True):
@@ -49,6 +53,13 @@ def write(site: Site) -> None:
             corpora=_corpora(encoder),
             trust=trust(encoder),
         )
+
+
+def _by_encoder(rows: list[Served]) -> dict[str, list[Served]]:
+    found: dict[str, list[Served]] = {}
+    for row in rows:
+        found.setdefault(row.encoder, []).append(row)
+    return found
 
 
 def trust(encoder: EncoderView) -> str:

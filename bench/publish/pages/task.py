@@ -7,6 +7,7 @@ import pandas as pd
 from bench.publish.model import SiteView, SuiteView, TaskView
 from bench.publish.pages.board import axis
 from bench.publish.results import size_of
+from bench.publish.subgroups import leaks, served
 from bench.publish.writer import Page, Site
 
 
@@ -45,6 +46,8 @@ def _context(view: SiteView, suite: SuiteView, task: TaskView, numbers: pd.DataF
         "encoders": view.encoders,
         "others": _others(suite, task, numbers),
         "marks": marks,
+        "served": served(numbers, suite.main),
+        "leaks": leaks(numbers, "encoder"),
     }
 
 

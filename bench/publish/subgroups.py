@@ -1,0 +1,70 @@
+"""The table of subgroups: whom an encoder serves worst, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from bench.words import TRAITS
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One encoder x task x trait: the worst and the best served group, their scores, and the gap with its ends."""
+
+    encoder: str
+    task: str
+    trait: str
+    worst: str
+    worst_value: float
+    best: str
+    best_value: float
+    gap: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Site leakage of an encoder on a task, with its ends; `name` is that of the one or the other."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+def served(numbers: pd.DataFrame, main: Mapping[str, str]) -> list[Served]:
+    """Every gap of the main protocols at all labels on the test split, the widest first.
+
+    numbers: rows of `bench.publish.results.mean_over_seeds`. main: kind of task -> its main protocol.
+    """
+    rows = numbers[(numbers["split"] == "test") & (numbers["budget"] == "100%")]
+    rows = rows[rows["protocol"].isin(main.values()) & rows["metric"].str.contains("[", regex=False)]
+    found = [s for (e, t), part in rows.groupby(["encoder", "task"], sort=True) for s in _of(e, t, part)]
+    return sorted(found, key=lambda s: -s.gap)
+
+
+def leaks(numbers: pd.DataFrame, by: Literal["encoder", "task"]) -> list[Leak]:
+    """How well the site is told from features (`bench.runs.leakage`), the most first, of each encoder or task."""
+    rows = numbers[numbers["metric"] == "site_leakage"].drop_duplicates(by).sort_values("value", ascending=False)
+    return [Leak(getattr(r, by), r.value, *_ends(r.low, r.high)) for r in rows.itertuples(index=False)]
+
+
+def _of(encoder: str, task: str, rows: pd.DataFrame) -> Iterator[Served]:
+    ends = {r.metric: (r.value, r.low, r.high) for r in rows.itertuples(index=False)}
+    for trait in TRAITS:
+        if (name := next((m for m in ends if m.endswith(f"[{trait} gap]")), None)) is None:
+            continue
+        start = f"{name.partition('[')[0]}[{trait}="
+        values = {m[len(start) : -1]: v for m, (v, _, _) in ends.items() if m.startswith(start)}
+        worst, best = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+        value, low, high = ends[name]
+        yield Served(encoder, task, trait, worst, values[worst], best, values[best], value, *_ends(low, high))
+
+
+def _ends(low: float, high: float) -> tuple[float | None, float | None]:
+    return (None, None) if pd.isna(low) else (float(low), float(high))

@@ -1,0 +1,101 @@
+"""Columns of sites, sexes and ages become subgroups; a site can be left out of training."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bench
+from bench.data.load import load_task
+from bench.data.sources.phantom import SOURCE as Phantom
+from bench.data.task import shipped_tasks
+from bench.data.traits import traits_of
+from bench.errors import CardError, DataError
+
+
+def test_names_are_cleaned_and_unknown_ones_empty():
+    found = traits_of({"site": ["Jena [old] = 1\n", " Kiel", "N/A"], "age": ["adult", "child", "7"]})
+    assert found == {"site": ["Jena old 1", "Kiel", ""], "age": ["adult", "child", "7"]}
+    assert traits_of({"age": ["0", "17.9", "18", "060Y", "101", ""]})["age"] == [
+        "under 18", "under 18", "18-39", "60-79", "80 and over", "",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A table of 60 images of three sites, and its card."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(60):
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+        rows.append({"image": f"{i}.png", "label": "ab"[i % 2], "clinic": ("Jena", "Kiel", "")[i // 2 % 3], "years": i})
+    with open(tmp_path / "t.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return tmp_path
+
+
+def test_columns_become_strata(table, make_task):
+    source = {"reader": "csv", "file": "t.csv", "subgroups": {"site": "clinic", "age": "years"}}
+    data = load_task(make_task("binary", "ab", **source), folder=table)
+    for split in data.splits.values():
+        numbers = [int(name.removesuffix(".png")) for name in split.ids.tolist()]
+        assert split.strata["site"].tolist() == [("Jena", "Kiel", "")[i // 2 % 3] for i in numbers]
+        assert split.strata["age"][0] == ("under 18" if numbers[0] < 18 else "18-39" if numbers[0] < 40 else "40-59")
+    plain = load_task(make_task("binary", "ab", reader="csv", file="t.csv"), folder=table)
+    assert not plain.train.strata
+    assert plain.digests["train.images"] == data.digests["train.images"]
+
+
+def test_a_site_can_be_left_out_of_training(table, make_task):
+    source = {"reader": "csv", "file": "t.csv", "subgroups": {"site": "clinic"}}
+    data = load_task(make_task("binary", "ab", **source, leave_out={"site": "Jena"}), folder=table)
+    assert set(data.tests["test-shift"].strata["site"].tolist()) == {"Jena"}
+    assert len(data.tests["test-shift"]) == 20
+    assert "Jena" not in {*data.train.strata["site"].tolist(), *data.tests["test"].strata["site"].tolist()}
+    with pytest.raises(DataError, match="has no image of the site 'Yena', which leave_out names"):
+        load_task(make_task("binary", "ab", **source, leave_out={"site": "Yena"}), folder=table)
+    with pytest.raises(CardError, match="leave_out names 'sex', which 'subgroups' does not"):
+        load_task(make_task("binary", "ab", **source, leave_out={"sex": "f"}), folder=table)
+
+
+def test_a_planted_gap_is_found_and_one_that_is_not_there_is_not(tmp_path, make_task):
+    """Phantoms of which those of one scanner are spoiled; sites are drawn by lot."""
+    task = next(t for t in shipped_tasks().values() if t.source.get("aim") == "diffuse" and t.target == "binary")
+    source = Phantom.parse({**task.source, "train": 160, "val": 40, "test": 240, "sha256": None, "shift": 0}, where="t")
+    rng, rows = np.random.default_rng(0), []
+    for name, part in source.load(task, tmp_path).items():
+        for i, (image, label) in enumerate(zip(part.images, part.labels.tolist(), strict=True)):
+            spoiled = bool(rng.integers(2))
+            pixels = rng.integers(0, 256, image.shape[:2], dtype=np.uint8) if spoiled else image[..., 0]
+            Image.fromarray(pixels).save(tmp_path / f"{name}{i}.png")
+            site, scanner = ("Jena", "Kiel")[rng.integers(2)], ("new", "old")[spoiled]
+            rows.append(
+                {
+                    "image": f"{name}{i}.png",
+                    "label": task.classes[label],
+                    "split": name,
+                    "site": site,
+                    "scanner": scanner,
+                }
+            )
+    with open(tmp_path / "t.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    (tmp_path / "task.toml").write_text(
+        f'schema = 1\nname = "own"\ntitle = "Own"\nmodality = "mixed"\ntarget = "binary"\nlicence = "x"\n'
+        f'classes = {list(task.classes)}\ncorpus = "x"\nmetric = "auroc"\nsource = {{ reader = "csv", file = "t.csv", '
+        'subgroups = { site = "site", scanner = "scanner" } }\n'
+    )
+    frame = bench.run("colour-histogram", None, tasks=tmp_path, out=tmp_path / "runs", say=lambda line: None).frame
+    at_full = frame[(frame.budget == "100%") & (frame.protocol.str.startswith("linear"))].set_index("metric")
+    planted, lot = at_full.loc["auroc[scanner gap]"], at_full.loc["auroc[site gap]"]
+    assert planted["low"] > 0
+    assert lot["low"] < 0 < lot["high"]
+    assert at_full.loc["auroc[scanner=old]", "value"] < at_full.loc["auroc[scanner=new]", "value"]
+    leak = at_full.loc["site_leakage"]
+    assert leak["split"] == "train"
+    assert leak["low"] < 0.1
