@@ -1,4 +1,4 @@
-"""What the wheel carries of the board: cards, records and badges of the submissions, without predictions and weights."""
+"""What the wheel carries of the board: cards, records and badges of the submissions; no predictions, no weights."""
 
 from __future__ import annotations
 

@@ -70,8 +70,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in {"__init__.py": "", **files}.items():
         (source / "my_parts" / name.removesuffix('"""')).write_text(text)
     (source / "my_parts" / "test_nearest_mean.py").rename(target / "test_nearest_mean.py")
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(target)]
-    subprocess.run([*command, str(source)], check=True, timeout=280)
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--target", str(target), str(source)], check=True, timeout=280)
     return target
 
 
