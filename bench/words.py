@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Literal, get_args
 
 Modality = Literal[
@@ -98,6 +99,7 @@ PARADIGMS: tuple[str, ...] = get_args(Paradigm)[:5]
 SSL_PARADIGMS: tuple[str, ...] = PARADIGMS[:4]
 
 
+@cache
 def family(protocol: str) -> str:
     """A protocol's name without its version: results of one family answer one question.
 

@@ -198,7 +198,10 @@ def commercial(licence: object) -> bool:
 
 def excluded(encoders: pd.DataFrame, question: Question) -> dict[str, str]:
     """Encoder -> why the question does not let it in: licence, access, compute or image size. encoders: by name."""
-    out = {}
+    out: dict[str, str] = {}
+    limits = question.max_gflops, question.max_size
+    if not (question.commercial or question.open_access) and limits == (None, None):
+        return out
     for name, card in encoders.iterrows():
         if card["paradigm"] == "reference":
             continue

@@ -32,7 +32,7 @@ def evaluate(
     phantoms are a sensitivity choice. Deterministic: same table, same verdicts.
     """
     claims = read_ledger() if claims is None else claims
-    frame = counted(frame)
+    frame = counted(frame[frame["primary"] | frame["metric"].isin(_of_lesions(frame))])
     main = _one_world(frame)
     found = {c.id: _measure(c, main, diagnostics) for c in claims}
     holm = _holm({c.id: _p(c, found[c.id]) for c in claims if c.family == "confirmatory"})
@@ -49,6 +49,11 @@ def estimand_of(claim: Claim, part: str | None = None, **changes: object) -> Est
     child = pick(members("bench.analysis.estimands", "ESTIMAND"), claim.test, what="test", where=claim.id)
     settings = next(iter(claim.asked.values())) if part is None else claim.asked[part]
     return child.parse({**settings, **changes}, where=f"claim {claim.id} settings")
+
+
+def _of_lesions(frame: pd.DataFrame) -> list[str]:
+    """Metrics by size or contrast of the lesion: beside the primary ones all that estimands read."""
+    return [name for name in frame["metric"].unique() if "[" in name]
 
 
 def _one_world(frame: pd.DataFrame) -> pd.DataFrame:

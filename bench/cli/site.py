@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -31,6 +33,10 @@ def COMMAND() -> None:
     """Build the leaderboard's pages, or serve them while you work."""
 
 
+def _step(start: float, line: str) -> None:
+    click.echo(f"{time.monotonic() - start:6.0f} s  {line}", err=True)
+
+
 @COMMAND.command("build")
 @_inputs
 def _build(out: Path, **inputs: object) -> None:
@@ -38,7 +44,10 @@ def _build(out: Path, **inputs: object) -> None:
     from bench.cli._print import say_left_out
     from bench.publish.site import build_from
 
-    built = build_from(out, **inputs)
+    start = time.monotonic()
+    told = partial(_step, start)
+    built = build_from(out, **inputs, told=told)
+    told(f"{built.files:,} files, {built.megabytes:.0f} MB")
     say_left_out(built.left_out)
     if built.local:
         click.echo(

@@ -10,17 +10,18 @@ board       the ranked table
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Collection as Members
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bench.leaderboard.board import Board, make_board
-from bench.leaderboard.evidence import Known, ReplicatesOf, UnitKey, gather
+from bench.leaderboard.evidence import Evidence, Known, ReplicatesOf, UnitKey, gather
 from bench.metrics.resample import REPLICATES
-from bench.recipes import RECIPES
+from bench.recipes import RECIPES, Recipe
 
 if TYPE_CHECKING:
     from bench.leaderboard.collect import Collection
@@ -42,16 +43,40 @@ def boards_of(
     kinds: kinds of the suite's tasks, default those in `frame`. An encoder without a patch grid is not first of a
     suite with dense tasks for having no company there.
     """
+    found = gathered(frame, replicates_of, unfinished=unfinished, kinds=kinds, replicates=replicates)
+    return {g.recipe.name: g.board(drop_contaminated=drop_contaminated) for g in found}
+
+
+class Gathered(NamedTuple):
+    """What a board is made of. kinds: of the suite's tasks that the recipe speaks of."""
+
+    recipe: Recipe
+    evidence: Evidence
+    kinds: set[str]
+
+    def board(self, *, drop_contaminated: bool = False) -> Board:
+        """The ranked table."""
+        return make_board(self.recipe, self.evidence, self.kinds, drop_contaminated=drop_contaminated)
+
+
+def gathered(
+    frame: pd.DataFrame,
+    replicates_of: ReplicatesOf,
+    *,
+    unfinished: Members[tuple[str, str, str, str]] = (),
+    kinds: Members[str] | None = None,
+    replicates: int = REPLICATES,
+) -> list[Gathered]:
+    """The evidence of each recipe the long table can feed (arguments as in `boards_of`)."""
     kinds = set(frame["kind"] if kinds is None else kinds)
-    made = {}
+    found = []
     for recipe in RECIPES:
         if recipe.every_kind and kinds != set(recipe.protocols):
             continue
         evidence = gather(frame, recipe, replicates_of, unfinished, replicates)
         if evidence is not None:
-            mine = kinds & set(recipe.protocols)
-            made[recipe.name] = make_board(recipe, evidence, mine, drop_contaminated=drop_contaminated)
-    return made
+            found.append(Gathered(recipe, evidence, kinds & set(recipe.protocols)))
+    return found
 
 
 def boards(collection: Collection, *, drop_contaminated: bool = False) -> dict[str, Board]:
@@ -67,14 +92,15 @@ def boards(collection: Collection, *, drop_contaminated: bool = False) -> dict[s
     return {r.name: replace(made[r.name], notes=known.notes(r)) for r in RECIPES if r.name in made}
 
 
-def known_replicates(collection: Collection) -> Known:
-    """Replicates of every unit a board can be made of."""
+def known_replicates(collection: Collection, told: Callable[[str], None] = lambda line: None) -> Known:
+    """Replicates of every unit a board can be made of. told: hears of each task, for the first time takes long."""
     from bench.leaderboard.replicates import all_replicates
 
     protocols = {name for recipe in RECIPES for name in recipe.protocols.values()}
     draws: dict[UnitKey, np.ndarray] = {}
     approximated: frozenset[UnitKey] = frozenset()
-    for task in collection.tasks:
+    for number, task in enumerate(collection.tasks, 1):
+        told(f"{collection.suite}: resampling {task} ({number} of {len(collection.tasks)})")
         for results in collection.results.values():
             found, left = all_replicates(results, collection.at_hand, protocols, only=task)
             draws |= found

@@ -136,10 +136,15 @@ def gather(
     )
 
 
+def counting(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the long table that can feed a board: primary metrics on "test" of tasks in the averages."""
+    return frame[frame["primary"] & (frame["split"] == "test") & frame["left_out"].isna()]
+
+
 def _results(frame: pd.DataFrame, recipe: Recipe) -> Iterator[Result]:
-    counted = frame["protocol"].map(family) == frame["kind"].map(dict(recipe.protocols))
-    counts = frame["primary"] & (frame["split"] == "test") & frame["left_out"].isna()
-    rows = frame[counts & frame["budget"].isin(recipe.budgets) & counted]
+    rows = counting(frame)
+    answering = rows["protocol"].map(family) == rows["kind"].map(dict(recipe.protocols))
+    rows = rows[rows["budget"].isin(recipe.budgets) & answering]
     rows = rows.assign(repeat_of=rows["repeat_of"].astype(object).where(rows["repeat_of"].notna(), None))
     return map(Result._make, zip(*(rows[name].tolist() for name in Result._fields), strict=True))
 

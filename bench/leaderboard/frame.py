@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -99,45 +100,57 @@ def to_frame(
     badges: encoder -> badge, default "declared". contaminated: (encoder, task) -> yes, no, unknown.
     Records of unknown encoders, tasks or protocols raise KeyError: they are refused before they come here.
     """
-    rows = []
+    chances = {name: task.chance for name, task in tasks.items()}
+    about, found, which = [], [], []
     for record in records:
         if record.status != "done":
             continue
         card, task = cards[record.encoder], tasks[record.unit.task]
-        protocol = protocols[record.unit.protocol]
-        common = {
-            **_about_encoder(card),
-            "badge": (badges or {}).get(card.name, "declared"),
-            "parameters": record.cost.parameters,
-            "flops": record.cost.flops_per_image,
-            **_about_task(task),
-            "contaminated": (contaminated or {}).get((card.name, task.name), "unknown"),
-            "protocol": protocol.name,
-            "board": protocol.board,
-            "budget": record.unit.budget,
-            "fraction": _fraction(record.unit.budget),
-            "seed": record.unit.seed,
-            "n_labels": record.n_labels,
-            "labels_per_class": record.n_labels / len(task.classes),
-            "scoring": record.scoring,
-        }
-        for split, metrics in (*record.metrics.items(), ("train", record.leakage)):
-            for name, interval in metrics.items():
-                primary = name == record.metric
-                rows.append(
-                    {
-                        **common,
-                        "split": split,
-                        "metric": name,
-                        "primary": primary,
-                        "value": interval.value,
-                        "low": interval.low,
-                        "high": interval.high,
-                        "chance": task.chance,
-                        "score": normalised(interval.value, task.chance) if primary else float("nan"),
-                    }
-                )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        seen = (contaminated or {}).get((card.name, task.name), "unknown")
+        numbers = _numbers(record, chances[task.name])
+        which += [len(about)] * len(numbers)
+        found += numbers
+        about.append(
+            {
+                **_about_encoder(card),
+                "badge": (badges or {}).get(card.name, "declared"),
+                **_about_task(task),
+                "contaminated": seen,
+                **_about_unit(record, protocols[record.unit.protocol]),
+                "labels_per_class": record.n_labels / len(task.classes),
+            }
+        )
+    values = pd.DataFrame(found, columns=NUMBERS)
+    units = pd.DataFrame(about, columns=[name for name in COLUMNS if name not in NUMBERS])
+    return pd.concat([units.take(which).reset_index(drop=True), values], axis=1)[list(COLUMNS)]
+
+
+NUMBERS = ["split", "metric", "primary", "value", "low", "high", "chance", "score"]
+"""Columns that differ between the numbers of one record."""
+
+
+def _numbers(record: Record, chance: float) -> list[tuple]:
+    return [
+        (split, name, primary, i.value, i.low, i.high, chance, normalised(i.value, chance) if primary else math.nan)
+        for split, metrics in (*record.metrics.items(), ("train", record.leakage))
+        for name, i in metrics.items()
+        for primary in (name == record.metric,)
+    ]
+
+
+def _about_unit(record: Record, protocol: Protocol) -> dict[str, object]:
+    unit = record.unit
+    return {
+        "parameters": record.cost.parameters,
+        "flops": record.cost.flops_per_image,
+        "protocol": protocol.name,
+        "board": protocol.board,
+        "budget": unit.budget,
+        "fraction": _fraction(unit.budget),
+        "seed": unit.seed,
+        "n_labels": record.n_labels,
+        "scoring": record.scoring,
+    }
 
 
 def _about_encoder(card: EncoderCard) -> dict[str, object]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bench.leaderboard import Board, boards_of
+from bench.leaderboard import Board, gathered
 from bench.leaderboard.collect import Collection
-from bench.leaderboard.evidence import Known, UnitKey, gather
+from bench.leaderboard.evidence import Known, UnitKey, counting, gather
 from bench.publish.curves import Curves, label_curves
 from bench.publish.model import BoardView, Pairs, Variant, cell_points
 from bench.recipes import RECIPES
@@ -19,16 +19,14 @@ NAMES = {"Overall": "overall", "Global": "global", "Dense": "dense", "Low-label"
 
 def board_views(collection: Collection, known: Known) -> tuple[BoardView, ...]:
     """Every board that has results, Overall first, each also without contaminated cells."""
-    frame, unfinished = collection.frame, collection.unfinished
-    of = known.draws.get
-    made, clean = (
-        boards_of(frame, of, drop_contaminated=c, unfinished=unfinished, kinds=collection.kinds) for c in (False, True)
-    )
+    frame, of, unfinished = counting(collection.frame), known.draws.get, collection.unfinished
+    found = gathered(frame, of, unfinished=unfinished, kinds=collection.kinds)
     curves = label_curves(frame, of, unfinished)
     return tuple(
-        board_view(collection.suite, made[r.name], clean[r.name], curves, " ".join(known.notes(r)))
-        for r in RECIPES
-        if r.name in made
+        board_view(
+            collection.suite, g.board(), g.board(drop_contaminated=True), curves, " ".join(known.notes(g.recipe))
+        )
+        for g in found
     )
 
 
@@ -57,7 +55,7 @@ def board_view(suite: str, board: Board, clean: Board, every: Curves, note: str)
 
 def pairs(collection: Collection, known: Replicates) -> Pairs | None:
     """What the pages that compare encoders need, or None without a frozen result."""
-    found = gather(collection.frame, RECIPES[0], known.get, collection.unfinished)
+    found = gather(counting(collection.frame), RECIPES[0], known.get, collection.unfinished)
     if found is None:
         return None
     return Pairs(tuple(found.encoders), tuple(found.tasks.names), found.points, found.replicates)

@@ -15,6 +15,7 @@ from bench.leaderboard.collect import Collection
 from bench.protocols.base import Protocol
 from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
 from bench.publish.snapshots import History
+from bench.publish.told import Told, silent
 from bench.recipes import AGGREGATION
 from bench.runs.journal import records_file
 from bench.runs.records import Record
@@ -39,12 +40,13 @@ def site_view(
     history: History | None = None,
     base: str = "",
     withdrawn: Sequence[Withdrawal] = (),
+    told: Told = silent,
 ) -> SiteView:
     """The whole site from collections of results; what goes beside the pages is added to `files`."""
     from bench.publish.suites import suite_view
 
     records = [r for c in collections.values() for result in c.results.values() for r in result.records]
-    suites = [suite_view(c, files) for c in _clinical_first(collections)]
+    suites = [suite_view(c, files, told) for c in _clinical_first(collections)]
     return SiteView(
         version=__version__,
         fingerprint=fingerprint(records, [s.suite.diagnostics for s in suites if s.suite.diagnostics is not None]),

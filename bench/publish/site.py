@@ -9,16 +9,20 @@ from typing import NamedTuple
 from bench.leaderboard.collect import Collection, collect, default_roots
 from bench.publish.from_records import Files, site_view
 from bench.publish.snapshots import History, read_history
+from bench.publish.told import Told, silent
 from bench.publish.writer import write_site
 from bench.submissions.withdrawn import Withdrawal, read_withdrawals
 
 
 class Built(NamedTuple):
-    """A site. page: its front. local: suites with results of one's own on it. left_out: folder of results -> why."""
+    """A site. page: its front. local: suites with results of one's own on it. left_out: folder of results -> why.
+    files, megabytes: its size."""
 
     page: Path
     local: tuple[str, ...]
     left_out: Mapping[Path, str]
+    files: int
+    megabytes: float
 
 
 def build(
@@ -28,15 +32,16 @@ def build(
     history: History | None = None,
     base: str = "",
     withdrawn: Sequence[Withdrawal] = (),
+    told: Told = silent,
 ) -> Path:
     """Write the site of some collections to the folder `out`, whole or not at all; returns its front page.
 
     history: earlier versions of the boards, which stay in the archive. base: address the site will have. withdrawn:
-    what was taken back, to be told. Raises RunError when `out` holds something else than a site.
+    what was taken back. told: hears of each step. Raises RunError when `out` holds something else than a site.
     """
     files = Files()
-    view = site_view(collections, files, history=history, base=base, withdrawn=withdrawn)
-    write_site(view, out, files=files.bytes)
+    view = site_view(collections, files, history=history, base=base, withdrawn=withdrawn, told=told)
+    write_site(view, out, files=files.bytes, told=told)
     return out / "index.html"
 
 
@@ -48,14 +53,18 @@ def build_from(
     tasks: Path | None = None,
     history: Path | None = None,
     base: str = "",
+    told: Told = silent,
 ) -> Built:
     """`build` from folders: `submissions` (default: submissions/), and runs shown as local (`records`, default: runs/).
 
     A folder of results that cannot be used is left out. Raises CardError, UserError (history), RunError.
     """
     roots, local = default_roots()
+    told("reading results")
     found = collect(submissions or roots, local=records or ([] if submissions else local), tasks=tasks)
     base = base if not base or base.endswith("/") else base + "/"
     earlier = read_history(history) if history else None
-    page = build(found, out, history=earlier, base=base, withdrawn=read_withdrawals(submissions or roots))
-    return Built(page, tuple(name for name, c in found.items() if c.local), found.left_out)
+    page = build(found, out, history=earlier, base=base, withdrawn=read_withdrawals(submissions or roots), told=told)
+    sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
+    local = tuple(name for name, c in found.items() if c.local)
+    return Built(page, local, found.left_out, len(sizes), sum(sizes) / 1e6)

@@ -23,6 +23,7 @@ from bench.publish.from_records import Files
 from bench.publish.model import ClaimView, SuiteView, TaskView
 from bench.publish.pictures import pictures
 from bench.publish.results import mean_over_seeds
+from bench.publish.told import Told, silent
 from bench.recipes import FROZEN
 from bench.words import Kind
 
@@ -36,12 +37,13 @@ class SuiteParts:
     advice: Sequence[Answer]
 
 
-def suite_view(collection: Collection, files: Files) -> SuiteParts:
-    """Everything the site shows of one collection; pictures are added to `files`."""
+def suite_view(collection: Collection, files: Files, told: Told = silent) -> SuiteParts:
+    """Everything the site shows of one collection; pictures are added to `files`. told: hears of each step."""
     frame = collection.frame
     main = _main(frame)
     card = collection.plan.suite if collection.plan else None
-    known = known_replicates(collection)
+    known = known_replicates(collection, told)
+    told(f"{collection.suite}: boards and pictures")
     view = SuiteView(
         name=collection.suite,
         title=card.title if card else collection.suite,
@@ -58,6 +60,7 @@ def suite_view(collection: Collection, files: Files) -> SuiteParts:
         fares=_fares(frame),
         diagnostics=shipped_diagnostics(collection.suite, collection.cards),
     )
+    told(f"{collection.suite}: claims and advice")
     ledger = {claim.id: claim for claim in read_ledger()}
     verdicts = evaluate(frame, diagnostics=view.diagnostics) if len(frame) else []
     return SuiteParts(view, [ClaimView(ledger[v.id], v) for v in verdicts], answers(frame))

@@ -85,7 +85,13 @@ class Site:
         self.file(path, f"medssl.{call}({json.dumps(value, separators=(',', ':'), sort_keys=True)});\n")
 
 
-def write_site(view: SiteView, out: Path, *, files: Mapping[str, bytes] | None = None) -> int:
+def write_site(
+    view: SiteView,
+    out: Path,
+    *,
+    files: Mapping[str, bytes] | None = None,
+    told: Callable[[str], None] = lambda line: None,
+) -> int:
     """Write every page of `view` to `out`, replacing an earlier site there; returns the number of pages.
 
     files: address within the site -> bytes beside the pages (records, pictures). The folder appears whole or not at
@@ -95,13 +101,13 @@ def write_site(view: SiteView, out: Path, *, files: Mapping[str, bytes] | None =
     out = out.resolve()
     _refuse_foreign(out)
     try:
-        return _write(view, out, files or {})
+        return _write(view, out, files or {}, told)
     except OSError as error:
         fix = "free some space and build again" if error.errno == errno.ENOSPC else "choose another --out"
         raise RunError(f"the site cannot be written: {error.strerror}", where=out, fix=fix) from None
 
 
-def _write(view: SiteView, out: Path, files: Mapping[str, bytes]) -> int:
+def _write(view: SiteView, out: Path, files: Mapping[str, bytes], told: Callable[[str], None]) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     sweep(out)
     partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=_prefix(out)))
@@ -111,6 +117,7 @@ def _write(view: SiteView, out: Path, files: Mapping[str, bytes]) -> int:
         for address, data in sorted(files.items()):
             site.file(address, data)
         for page in site.pages:
+            told(f"pages: {page.name}")
             page.write(site)
         site.json(MARKER, {"made_by": f"medssl {view.version}", "data": view.fingerprint, "date": view.date})
         partial.chmod(0o755)
