@@ -20,6 +20,7 @@ from bench.files import canonical_json, exchange
 from bench.locate import shipped
 from bench.publish import svg, text
 from bench.publish.model import BOARD_TITLES, Estimate, SiteView
+from bench.publish.told import Told, silent
 from bench.words import SIZES, size_class
 
 MARKER = "site.json"
@@ -90,7 +91,7 @@ def write_site(
     out: Path,
     *,
     files: Mapping[str, bytes] | None = None,
-    told: Callable[[str], None] = lambda line: None,
+    told: Told = silent,
 ) -> int:
     """Write every page of `view` to `out`, replacing an earlier site there; returns the number of pages.
 
@@ -107,7 +108,7 @@ def write_site(
         raise RunError(f"the site cannot be written: {error.strerror}", where=out, fix=fix) from None
 
 
-def _write(view: SiteView, out: Path, files: Mapping[str, bytes], told: Callable[[str], None]) -> int:
+def _write(view: SiteView, out: Path, files: Mapping[str, bytes], told: Told) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     sweep(out)
     partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=_prefix(out)))
