@@ -22,6 +22,7 @@ def _inputs(command: Callable) -> Callable:
         click.option("--tasks", type=_CARDS, help="Cards of results that kept none."),
         click.option("--history", type=_FILE, help="data/history.json of the site before this one."),
         click.option("--base", default="", help="Address the site will have, for the feed and JSON-LD."),
+        click.option("--repository", default="", help="Address of the source repository, for links to code and docs."),
         click.option("--out", default="public", show_default=True, type=_OUT, help="Folder of the site."),
     ):
         command = option(command)

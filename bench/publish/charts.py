@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import altair as alt
@@ -57,18 +57,29 @@ def paradigm_encodings() -> dict[str, Any]:
     }
 
 
-def cost_chart(rows: Sequence[dict[str, Any]], *, x: str, x_title: str, score_title: str) -> Markup:
-    """Score with its interval against a cost (log axis); rows: title, paradigm (title), score, low, high, `x`."""
-    values = [r for r in rows if r.get(x)]
+def cost_chart(
+    rows: Sequence[dict[str, Any]], front: Collection[str], *, x: str, x_title: str, score_title: str
+) -> Markup:
+    """Score with its interval against a cost (log axis); rows: encoder, title, paradigm (title), score, low, high, `x`.
+
+    front: encoders that nobody cheaper beats: named, and joined by a line.
+    """
+    values = [{**r, "front": r["encoder"] in front} for r in rows if r.get(x)]
     base = alt.Chart(alt.Data(values=values))
+    best = base.transform_filter("datum.front")
     axis = alt.X(f"{x}:Q", scale=alt.Scale(type="log"), title=x_title, axis=alt.Axis(format="~s", grid=False))
-    bars = base.mark_rule(strokeWidth=1.5, opacity=0.55).encode(
-        x=axis, y=alt.Y("low:Q", scale=alt.Scale(zero=False), title=score_title), y2="high:Q",
-        color=paradigm_encodings()["color"],
-    )  # fmt: skip
-    dots = base.mark_point(filled=True, size=80, opacity=1).encode(x=axis, y="score:Q", **paradigm_encodings())
+    height = alt.Y("low:Q", scale=alt.Scale(zero=False), title=score_title)
+    shape = paradigm_encodings()
+    bars = base.mark_rule(strokeWidth=1.5, opacity=0.45).encode(x=axis, y=height, y2="high:Q", color=shape["color"])
+    line = best.mark_line(interpolate="step-after", color="currentColor", opacity=0.55, strokeDash=[4, 3]).encode(
+        x=axis, y="score:Q"
+    )
+    dots = base.mark_point(filled=True, size=80, opacity=1).encode(x=axis, y="score:Q", **shape)
+    names = best.mark_text(align="left", dx=9, dy=-9, fontSize=12, color="currentColor", limit=260).encode(
+        x=axis, y="score:Q", text="title:N"
+    )
     text = f"{score_title} against {x_title} for {len(values)} encoders; the same numbers stand in the table."
-    return to_svg((bars + dots).properties(width=760, height=380), text)
+    return to_svg((bars + line + dots + names).properties(width=760, height=380), text)
 
 
 def paradigm_chart(rows: Sequence[dict[str, Any]], *, title: str, label: str) -> Markup:

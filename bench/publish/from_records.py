@@ -39,6 +39,7 @@ def site_view(
     *,
     history: History | None = None,
     base: str = "",
+    repository: str = "",
     withdrawn: Sequence[Withdrawal] = (),
     told: Told = silent,
 ) -> SiteView:
@@ -58,6 +59,7 @@ def site_view(
         advice={s.suite.name: s.advice for s in suites},
         history=history or History(),
         base=base,
+        repository=repository,
         withdrawn=withdrawn,
     )
 

@@ -310,6 +310,8 @@ class SiteView:
     """Earlier versions of the boards, oldest first."""
     base: str = ""
     """Address the site is served from, with its last slash; empty when it is not known."""
+    repository: str = ""
+    """Address of the source repository, without a last slash; empty when it is not known."""
     withdrawn: Sequence[Withdrawal] = ()
     """Results that were taken back, and why; newest first."""
     demo: bool = False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.errors import UserError
 from bench.leaderboard.collect import Collection, collect, default_roots
 from bench.publish.from_records import Files, site_view
 from bench.publish.snapshots import History, read_history
@@ -31,16 +33,20 @@ def build(
     *,
     history: History | None = None,
     base: str = "",
+    repository: str = "",
     withdrawn: Sequence[Withdrawal] = (),
     told: Told = silent,
 ) -> Path:
     """Write the site of some collections to the folder `out`, whole or not at all; returns its front page.
 
-    history: earlier versions of the boards, which stay in the archive. base: address the site will have. withdrawn:
-    what was taken back. told: hears of each step. Raises RunError when `out` holds something else than a site.
+    history: earlier versions of the boards, which stay in the archive. base, repository: addresses of the site to be
+    and of its sources. withdrawn: what was taken back. told: hears of each step.
+    Raises RunError when `out` holds something else than a site.
     """
     files = Files()
-    view = site_view(collections, files, history=history, base=base, withdrawn=withdrawn, told=told)
+    view = site_view(
+        collections, files, history=history, base=base, repository=repository, withdrawn=withdrawn, told=told
+    )
     write_site(view, out, files=files.bytes, told=told)
     return out / "index.html"
 
@@ -53,6 +59,7 @@ def build_from(
     tasks: Path | None = None,
     history: Path | None = None,
     base: str = "",
+    repository: str = "",
     told: Told = silent,
 ) -> Built:
     """`build` from folders: `submissions` (default: submissions/), and runs shown as local (`records`, default: runs/).
@@ -64,7 +71,16 @@ def build_from(
     found = collect(submissions or roots, local=records or ([] if submissions else local), tasks=tasks)
     base = base if not base or base.endswith("/") else base + "/"
     earlier = read_history(history) if history else None
-    page = build(found, out, history=earlier, base=base, withdrawn=read_withdrawals(submissions or roots), told=told)
+    repository = _https(repository)
+    back = read_withdrawals(submissions or roots)
+    page = build(found, out, history=earlier, base=base, repository=repository, withdrawn=back, told=told)
     sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
     local = tuple(name for name, c in found.items() if c.local)
     return Built(page, local, found.left_out, len(sizes), sum(sizes) / 1e6)
+
+
+def _https(address: str) -> str:
+    """The address without its last slash. Raises UserError for one that is not a plain https address."""
+    if address and not re.fullmatch(r"https://[\w.-]+(/[\w.~-]+)*/?", address):
+        raise UserError(f"--repository is {address[:200]!r}", fix="give the https address of the repository")
+    return address.rstrip("/")

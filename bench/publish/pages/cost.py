@@ -17,11 +17,16 @@ def write(site: Site) -> None:
             continue
         board = suite.boards[0]
         rows = _rows(site.view, board)
-        charts = [(title, cost_chart(rows, x=key, x_title=title, score_title=f"{board.title} score"))
-                  for key, title in COSTS if sum(bool(r[key]) for r in rows) > 1]  # fmt: skip
+        charts = [
+            (title, cost_chart(rows, front(rows, key), x=key, x_title=title, score_title=f"{board.title} score"))
+            for key, title in COSTS
+            if len({r[key] for r in rows if r[key]}) > 1
+        ]
+        known = next((key for key in ("flops", "parameters") if all(r[key] for r in rows)), "parameters")
         site.page(
-            address(suite), "pages/cost.html", suite=suite, board=board, charts=charts, rows=rows, front=front(rows)
-        )
+            address(suite), "pages/cost.html", suite=suite, board=board, charts=charts, rows=rows,
+            front=front(rows, known), by=dict(COSTS)[known],
+        )  # fmt: skip
 
 
 def address(suite: SuiteView) -> str:
@@ -41,9 +46,9 @@ def _rows(view: SiteView, board: BoardView) -> list[dict]:
     return rows
 
 
-def front(rows: list[dict]) -> set[str]:
-    """Encoders that no other beats at fewer or equal FLOPs (parameters where FLOPs are not known)."""
-    known = sorted((r["flops"] or r["parameters"] or 0, -r["score"], r["encoder"]) for r in rows)
+def front(rows: list[dict], cost: str) -> set[str]:
+    """Encoders of a known cost that no other beats at a lower or the same one."""
+    known = sorted((r[cost], -r["score"], r["encoder"]) for r in rows if r[cost] and r["score"] == r["score"])
     best, found = float("-inf"), set()
     for _, negative, encoder in known:
         if -negative > best:
