@@ -13,7 +13,7 @@ from bench.errors import UserError
 from bench.leaderboard.collect import Collection
 from bench.metrics.cases import probabilities, quality
 from bench.metrics.overlap import Areas, image_quality
-from bench.publish.anchors import Anchor, anchors
+from bench.publish.anchors import Anchor, anchors, digest_of, shipped_anchors
 from bench.publish.cases import agreement, answered, may_show, outline, picture, said
 from bench.publish.chosen import chosen, groups
 from bench.publish.model import Answers, CaseImage, Cases, Sample
@@ -45,7 +45,7 @@ def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictur
     files: dict[str, bytes] = {}
     sizes = {name: len(split) for name, split in data.splits.items()}
     if not may_show(task):
-        return Pictures(sizes, anchors(data), (), None, files)
+        return Pictures(sizes, shipped_anchors().get(digest_of(data), ()), (), None, files)
     samples = tuple(_samples(collection.suite, data, files))
     given = dict(_given(collection, data, protocol))
     cases = _cases(f"pictures/{collection.suite}/{task.name}", data, given, files) if given else None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from bench.data.dataset import Split, TaskData
-from bench.data.task import Task
+from bench.data.load import load_task
+from bench.data.task import Task, shipped_tasks
+from bench.locate import home
 from bench.publish import anchors as module
 from bench.publish.anchors import anchors, cell_anchors, compute
 from bench.publish.pages.board import anchor_rows
@@ -47,9 +51,26 @@ def test_computed_once(monkeypatch):
     first = anchors(task)
     monkeypatch.setattr(module, "compute", lambda _: pytest.fail("was cached"))
     assert anchors(task) == first
-    module._path(task).write_text("[{}]")
+    (home() / "anchors" / f"{module.digest_of(task)}.json").write_text("[{}]")
     monkeypatch.setattr(module, "compute", lambda _: first)
     assert anchors(task) == first, "a damaged cache is made again"
+
+
+def test_shipped_ones_are_those_of_this_card_and_these_data_alone(monkeypatch):
+    task, shipped = data("dense"), compute(data("global"))
+    monkeypatch.setattr(module, "shipped_anchors", lambda: {module.digest_of(task): shipped})
+    assert anchors(task) == shipped
+    other = replace(task, sha256="1" * 64)
+    assert anchors(other) == compute(other)
+
+
+def test_what_is_shipped_is_what_is_computed():
+    """Of the smallest task; the others take minutes (benchmarks/anchors.py)."""
+    mini = load_task(shipped_tasks()["phantom-xray-dense-mini"])
+    kept = module.shipped_anchors()[module.digest_of(mini)]
+    for ours, theirs in zip(compute(mini), kept, strict=True):
+        assert (ours.kind, ours.title) == (theirs.kind, theirs.title)
+        assert ours.value == pytest.approx(theirs.value, abs=1e-3)
 
 
 def test_a_cell_has_the_anchors_that_all_its_tasks_have():

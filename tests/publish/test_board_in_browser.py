@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
+
+from bench.publish.history import snapshot
+from bench.publish.snapshots import History
+from bench.publish.writer import write_site
 
 ROWS = "#board tbody tr"
 
@@ -74,6 +83,30 @@ def test_a_filter_ranks_again_but_moves_no_score(board, view):
     assert "no score has moved" in board.inner_text("#status")
 
 
+def test_each_choice_says_how_many_rows_it_would_show(board, view):
+    board.locator("#filter").click()
+    cards = [view.encoders[r.encoder].card for r in view.suites[0].boards[0].rows]
+    said = {
+        p: board.inner_text(f'[name="p"][value="{p}"] ~ output') for p in ("contrastive", "predictive", "reference")
+    }
+    assert said == {p: str(sum(c.paradigm == p for c in cards)) for p in said}
+    tick(board, "Filter", "p", "hybrid")
+    board.wait_for_selector('#board[data-view="filtered"]')
+    mine = sorted({c.licence for c in cards})
+    there = {v: board.inner_text(f'[name="l"][value="{v}"] ~ output') for v in mine}
+    assert there == {v: str(sum(c.licence == v and c.paradigm == "hybrid" for c in cards)) for v in mine}
+    assert board.inner_text('[name="p"][value="reference"] ~ output') == said["reference"], "of its own kind all count"
+
+
+def test_the_head_stays_in_sight_as_the_page_scrolls(board):
+    for width in (1440, 700):
+        board.set_viewport_size({"width": width, "height": 420})
+        board.evaluate("window.scrollTo(0, document.getElementById('board').offsetTop + 700)")
+        board.wait_for_timeout(100)
+        top = board.evaluate("document.querySelector('#board thead').getBoundingClientRect().top")
+        assert -1 <= top < 40, f"{top} at {width} pixels"
+
+
 def test_search_hides_rows_and_keeps_ranks(board, view):
     board.fill("[name=q]", "encoder 1")
     board.locator("#status", has_text="of 20 encoders shown").wait_for()
@@ -128,7 +161,11 @@ def test_a_weight_moves_the_mean_and_says_so(board):
 def test_comparing_two_rows(board, view):
     boxes = board.locator("td.pick input")
     boxes.nth(0).check()
+    assert "Choose one more" in board.inner_text(".tray")
+    boxes.nth(5).check()
     boxes.nth(3).check()
+    board.locator(".tray button").nth(1).click()
+    assert not boxes.nth(5).is_checked()
     board.locator("#compare").click()
     board.wait_for_selector("#result table")
     rows = view.suites[0].boards[0].rows
@@ -136,6 +173,10 @@ def test_comparing_two_rows(board, view):
     lines = board.locator("#result tbody tr:not(.group)")
     assert lines.count() == len(view.suites[0].tasks) + 3
     assert "Overall" in lines.first.inner_text()
+    board.locator("#parts button", has_text="Tasks").click()
+    assert board.locator("#result tbody tr:not(.group)").count() == len(view.suites[0].tasks)
+    assert "part=Tasks" in board.url
+    board.locator("#parts button", has_text="All").click()
     gap = f"{rows[3].score - rows[0].score:.3f}".replace("-", "\u2212")
     assert gap in lines.first.inner_text()
     board.locator("#result thead button").click()
@@ -159,6 +200,38 @@ def test_citing_a_view(board, view):
     board.goto(address.replace(view.fingerprint[:12], "0123456789ab"))
     board.reload()
     board.locator("#moved", has_text="cited with data 0123456789ab").wait_for()
+    assert "not among them" in board.inner_text("#moved")
+
+
+def test_a_cited_version_that_is_archived_is_one_click_away(page, view, tmp_path):
+    earlier = snapshot(view).model_copy(update={"data": "0123456789ab" + "0" * 52})
+    write_site(replace(view, history=History(versions=[earlier])), tmp_path / "public")
+    page.goto((tmp_path / "public/index.html").as_uri() + "#data=0123456789ab")
+    page.locator("#moved a", has_text="as they were cited").click()
+    assert "0123456789ab" in page.inner_text("h1 + .lead")
+
+
+def test_lesions_and_labels_are_compared_over_tasks(page, view, tmp_path):
+    suite = view.suites[0]
+    names, rows = suite.pairs.encoders[:2], []
+    rng = np.random.default_rng(0)
+    dense = [n for n, t in suite.tasks.items() if t.task.kind == "dense"]
+    same = {"protocol": suite.main["dense"], "budget": "100%", "split": "test", "metric": "dice[<0.5%]"}
+    for task in dense:
+        for encoder in names:
+            rows.append({**same, "encoder": encoder, "task": task, "primary": False, "value": rng.random()})
+    more = pd.concat([suite.results, pd.DataFrame(rows)], ignore_index=True)
+    write_site(replace(view, suites=(replace(suite, results=more),)), tmp_path / "public")
+    page.goto((tmp_path / "public/compare.html").as_uri() + f"#suite={suite.name}&e={','.join(names)}&part=Lesions")
+    line = page.locator("#result tbody tr:not(.group)")
+    assert line.count() == 1
+    table = pd.DataFrame(rows).pivot(index="task", columns="encoder", values="value")
+    gaps = (table[names[1]] - table[names[0]]).round(5)
+    low, high = stats.t.interval(0.95, len(gaps) - 1, gaps.mean(), gaps.sem())
+    said = line.inner_text().replace("\N{MINUS SIGN}", "-")
+    assert f"{gaps.mean():.3f}" in said
+    assert f"{low:.3f} to {high:.3f}" in said
+    assert f"{len(dense)} tasks" in said
 
 
 def test_keyboard_alone_sorts_filters_and_leaves(board):
