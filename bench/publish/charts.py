@@ -75,11 +75,16 @@ def cost_chart(
         x=axis, y="score:Q"
     )
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(x=axis, y="score:Q", **shape)
-    names = best.mark_text(align="left", dx=9, dy=-9, fontSize=12, color="currentColor", limit=260).encode(
-        x=axis, y="score:Q", text="title:N"
-    )
+    costs = sorted(r[x] for r in values)
+    middle = (costs[0] * costs[-1]) ** 0.5 if costs else 1.0
+    names = [
+        best.transform_filter(f"datum[{x!r}] {where} {middle}")
+        .mark_text(align=side, dx=shift, dy=-9, fontSize=12, color="currentColor", limit=300)
+        .encode(x=axis, y="score:Q", text="title:N")
+        for where, side, shift in (("<=", "left", 9), (">", "right", -9))
+    ]
     text = f"{score_title} against {x_title} for {len(values)} encoders; the same numbers stand in the table."
-    return to_svg((bars + line + dots + names).properties(width=760, height=380), text)
+    return to_svg(alt.layer(bars, line, dots, *names).properties(width=760, height=380), text)
 
 
 def paradigm_chart(rows: Sequence[dict[str, Any]], *, title: str, label: str) -> Markup:

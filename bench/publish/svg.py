@@ -113,7 +113,7 @@ def agreement_key() -> Markup:
     marks = (
         (FOUND, "found", '<path opacity=".5" d="M1 1h14v14H1z"/>'),
         (MISSED, "missed", '<path d="M1 5l4-4h4L1 9zM1 13L13 1h2v2L3 15H1zM7 15l8-8v4l-4 4z"/>'),
-        (ALARM, "not there", '<path d="M1 1h4v4H1zM9 1h4v4H9zM1 9h4v4H1zM9 9h4v4H9z"/>'),
+        (ALARM, "false alarm", '<path d="M1 1h4v4H1zM9 1h4v4H9zM1 9h4v4H1zM9 9h4v4H9z"/>'),
     )
     return Markup("").join(
         Markup('<span><svg class="glyph" viewBox="0 0 16 16" aria-hidden="true"><g fill="#{:02x}{:02x}{:02x}">{}</g>'

@@ -108,8 +108,9 @@ addEventListener("DOMContentLoaded", () => {
   function table(picked, lines) {
     const shown = lines.filter((l) => !part || l.about === part);
     if (by.column !== null) shown.sort((a, b) => by.sign * ((a.gaps[by.column]?.value ?? -9) - (b.gaps[by.column]?.value ?? -9)));
-    const ends = shown.flatMap((l) => l.gaps).filter((d) => d && d.low === d.low).flatMap((d) => [Math.abs(d.low), Math.abs(d.high)]);
-    const reach = Math.max(0.05, ...ends), head = make("tr", undefined, {}, make("th", "Score", { scope: "col" }), make("th", title(picked[0]), { scope: "col", class: "n" }));
+    const ends = (about) => shown.filter((l) => l.about === about).flatMap((l) => l.gaps).filter((d) => d && d.low === d.low).flatMap((d) => [Math.abs(d.low), Math.abs(d.high)]);
+    const reach = Object.fromEntries([...new Set(shown.map((l) => l.about))].map((about) => [about, Math.max(0.05, ...ends(about))]));
+    const head = make("tr", undefined, {}, make("th", "Score", { scope: "col" }), make("th", title(picked[0]), { scope: "col", class: "n" }));
     picked.slice(1).forEach((name, k) => {
       const button = make("button", "Difference", { type: "button" }), gap = make("th", undefined, { scope: "col", class: "n" }, button);
       button.addEventListener("click", () => { by = { column: k, sign: by.column === k ? -by.sign : -1 }; table(picked, lines); });
@@ -123,9 +124,9 @@ addEventListener("DOMContentLoaded", () => {
         body.append(make("tr", undefined, { class: "group" }, make("th", line.part, { scope: "rowgroup", colspan: columns })));
         before = line.part;
       }
-      body.append(row(line, reach));
+      body.append(row(line, reach[line.about]));
     }
-    const caption = `Scores from 0 (chance) to 1 (perfect); metrics by size and contrast of the lesion as they are. Differences to ${title(picked[0])}; axis ±${reach.toFixed(2)}; bold where the interval excludes 0.`;
+    const caption = `Scores from 0 (chance) to 1 (perfect); metrics by size and contrast of the lesion as they are. Differences to ${title(picked[0])}; axes ${Object.entries(reach).map(([about, r]) => `±${r.toFixed(2)} (${about.toLowerCase()})`).join(", ")}; bold where the interval excludes 0.`;
     result.replaceChildren(make("table", undefined, {}, make("caption", caption), make("thead", undefined, {}, head), body));
     download.hidden = false;
     download.onclick = () => save(picked, shown);

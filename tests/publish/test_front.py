@@ -24,6 +24,13 @@ def test_the_result_says_who_leads_and_whether_that_is_more_than_chance(view):
     assert "synthetic images" in said["status"]
     real = replace(suite, synthetic=False)
     assert "real images" in front_page(view, real, board)["status"]
+    best = max((r for r in board.rows if r.reference), key=lambda r: r.score)
+    above = replace(board, rows=tuple(r.model_copy(update={"score": 0.99}) if r == best else r for r in board.rows))
+    said = front_page(view, suite, above)["result"]
+    assert f"not the best there is: a reference without self-supervision, {view.encoders[best.encoder].title}" in said
+    assert "0.990" in said
+    below = replace(board, rows=tuple(r for r in board.rows if not r.reference))
+    assert "reference" not in front_page(view, suite, below)["result"]
     nobody = replace(board, rows=tuple(r for r in board.rows if r.rank is None))
     assert "Nobody is ranked" in front_page(view, suite, nobody)["result"]
 

@@ -83,10 +83,11 @@ def _constant(encoders: list[EncoderView], rows: Sequence[Row]) -> set[str]:
 def front_page(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
     """What the front page says before its table: the state, the result and how sure, and advice by modality."""
     judged = [c.verdict for c in view.claims.get(suite.name, ())]
-    said = [a for a in plain(view.advice.get(suite.name, ())) if a.encoders]
+    advice = [a for a in plain(view.advice.get(suite.name, ())) if a.encoders]
+    apart = [a for a in advice if a.together < len(a.encoders)]
     return {
         "status": _status(view, suite, board), "result": _result(view, board), "who": _who(view, board),
-        "advice": [(a, headline(view, a)) for a in said],
+        "advice": [(a, headline(view, a)) for a in apart], "even": [a for a in advice if a not in apart],
         "verdicts": claims_headline(judged) if judged else "",
     }  # fmt: skip
 
@@ -110,10 +111,21 @@ def _result(view: SiteView, board: BoardView) -> str:
     lead = f"{view.encoders[first.encoder].title} leads {board.title} with {number(first.score)}"
     lead += f" ({between(Estimate.of(first))})" if between(Estimate.of(first)) else ""
     if len(tier) == 1:
-        return f"{lead}; on other test images of these tasks it would still lead (95 % paired intervals)."
-    return (
-        f"{lead}, but {len(tier) - 1} other{'s' * (len(tier) > 2)} cannot be told apart from it on these test images."
-    )
+        sure = f"{lead}; on other test images of these tasks it would still lead (95 % paired intervals)."
+    else:
+        others = f"{len(tier) - 1} other{'s' * (len(tier) > 2)}"
+        sure = f"{lead}, but {others} cannot be told apart from it on these test images."
+    return f"{sure}{_above(view, board, first)}"
+
+
+def _above(view: SiteView, board: BoardView, first: Row) -> str:
+    """References above the leader: a reader must not take it for the best there is."""
+    above = [r for r in board.rows if r.reference and r.score is not None and r.score > (first.score or 0.0)]
+    if not above:
+        return ""
+    best = f"{view.encoders[above[0].encoder].title}, scores {number(above[0].score)}"
+    more = f" ({len(above)} references are above it)" if len(above) > 1 else ""
+    return f" It is not the best there is: a reference without self-supervision, {best}{more}."
 
 
 def _who(view: SiteView, board: BoardView) -> str:
