@@ -1,7 +1,7 @@
 """The pixel grid, random textures and the noise of detectors. All float64, shape (128, 128) unless said otherwise.
 
 Float64 everywhere: a last-bit difference between processors then has a chance of about 1e-13 a pixel to change
-the rounded uint8 value, so checksums hold across machines.
+the rounded uint8 value, so checksums hold across machines (where a whole number is rounded: `_ties`).
 """
 
 from __future__ import annotations

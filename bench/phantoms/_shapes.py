@@ -6,6 +6,7 @@ import numpy as np
 from numpy.random import RandomState
 
 from bench.phantoms._fields import PIXEL, N, X, Y, blur
+from bench.phantoms._ties import whole
 
 
 def ellipse(cy: float, cx: float, ry: float, rx: float, angle: float = 0.0, power: float = 2.0) -> np.ndarray:
@@ -60,7 +61,7 @@ def dense_points(path: np.ndarray, spacing: float = 0.4) -> np.ndarray:
     """Points along a polyline (m, 2), `spacing` pixels apart."""
     steps = np.hypot(*np.diff(path, axis=0).T)
     length = np.concatenate([[0.0], np.cumsum(steps)])
-    count = max(2, int(np.ceil(length[-1] / (spacing * PIXEL))) + 1)
+    count = max(2, whole(length[-1] / (spacing * PIXEL)) + 1)
     at = np.linspace(0, length[-1], count)
     return np.stack([np.interp(at, length, path[:, 0]), np.interp(at, length, path[:, 1])], axis=1)
 

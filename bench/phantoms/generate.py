@@ -14,6 +14,7 @@ from numpy.random import RandomState
 from bench.discover import members
 from bench.phantoms._fields import N, to_uint8
 from bench.phantoms._random import balanced, stream
+from bench.phantoms._ties import as_drawn
 from bench.phantoms.base import SIZE_BINS, Aim, Drawn, Lesion, Modality, Scene
 
 CHUNK = 25
@@ -74,7 +75,8 @@ def one(plan: Plan, split: str, index: int) -> tuple[np.ndarray, np.ndarray, int
     patient = index // (modality.images_per_patient if plan.aim == "focal" else 1)
     rng = stream(*keys, "image", index)
     scene = _scene(plan, modality, keys, patient, rng, site=int(split == "test-shift"))
-    drawn = modality.draw(stream(*keys, "patient", patient), rng, scene)
+    with as_drawn(plan.modality, plan.aim, plan.seed, split, index):
+        drawn = modality.draw(stream(*keys, "patient", patient), rng, scene)
     return to_uint8(drawn.image), _label(plan.aim, modality, scene, drawn), patient, describe(scene, drawn)
 
 

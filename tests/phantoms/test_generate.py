@@ -1,8 +1,17 @@
 """Splits: deterministic whatever the number of processes, balanced, grouped, disjoint from the corpus."""
 
+import importlib
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
+import bench.phantoms
 from bench.files import sha256_arrays
 from bench.phantoms.base import SIZE_BINS, SIZE_NAMES
 from bench.phantoms.corpus import attribute_classes, pretraining_corpus
@@ -132,3 +141,47 @@ def test_empty_corpus():
     images, attributes = pretraining_corpus(0, 32, 1)
     assert images.shape == (0, 32, 32, 3)
     assert all(len(v) == 0 for v in attributes.values())
+
+
+AIMS = ["diffuse", "focal", "dense"]
+FUNCTIONS = {"exp", "log", "cos", "sin", "arctan2", "hypot", "tan", "tanh", "power"}
+"""Functions of numpy whose last bit is another on another processor (a root and a sum are the same everywhere)."""
+
+
+class NudgedNumpy:
+    """numpy on another processor: each value of `FUNCTIONS` may be one bit off."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    def __getattr__(self, name: str):
+        found = getattr(np, name)
+        return (lambda *args: self.nudged(found(*args))) if name in FUNCTIONS else found
+
+    def nudged(self, value):
+        return value * (1 + self.rng.integers(-1, 2, np.shape(value)) * np.finfo(float).eps)
+
+
+def of_every_task(n: int) -> dict[str, str]:
+    """Hash of the first images, labels and strata of every task."""
+    plans = [Plan(name, aim, 1) for name in EIGHT for aim in AIMS]
+    return {f"{plan.modality} {plan.aim}": digest(split_of(plan, "test-shift", n, jobs=1)) for plan in plans}
+
+
+def test_the_last_bit_of_a_function_changes_no_image(monkeypatch):
+    before = of_every_task(4)
+    for info in pkgutil.iter_modules(bench.phantoms.__path__):
+        module = importlib.import_module(f"bench.phantoms.{info.name}")
+        if hasattr(module, "np"):
+            monkeypatch.setattr(module, "np", NudgedNumpy(1))
+    assert of_every_task(4) == before
+
+
+def test_a_processor_without_vector_instructions_draws_the_same():
+    used = [name for name in __cpu_dispatch__ if __cpu_features__[name]]
+    if not used:
+        pytest.skip("numpy uses no vector instructions here")
+    code = "import json; from tests.phantoms.test_generate import of_every_task; print(json.dumps(of_every_task(4)))"
+    plain = os.environ | {"NPY_DISABLE_CPU_FEATURES": " ".join(used)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=plain, check=True)
+    assert json.loads(done.stdout) == of_every_task(4)
