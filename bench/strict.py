@@ -29,6 +29,8 @@ SPOKEN = {
 }
 """What the patterns of the schemas mean."""
 
+COUNTABLE = 1e15
+"""No size, count or setting of an encoder is beyond it."""
 M = TypeVar("M", bound="Strict")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories of what prints as nothing, or turns and hides what stands beside it."""
@@ -60,6 +62,23 @@ def one_line(text: str) -> str:
     if any(c in "\n\t" for c in text):
         raise ValueError("holds a line break or a tab")
     return plain(text)
+
+
+def plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as read from TOML or JSON whose every text is `plain` and every number can be counted with.
+
+    Raises ValueError.
+    """
+    left: list[Any] = [values]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict | list):
+            left += [*value, *value.values()] if isinstance(value, dict) else value
+        elif isinstance(value, str):
+            plain(value)
+        elif isinstance(value, int | float) and not abs(value) <= COUNTABLE:
+            raise ValueError(f"holds a number beyond {COUNTABLE:.0e}")
+    return values
 
 
 class Strict(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
-from bench.strict import Line, Name, Prose, Strict, read_toml
+from bench.strict import Line, Name, Prose, Strict, plain_values, read_toml
 from bench.words import Access, Domain, Grey, Objective, Paradigm, Pooling
 
 Paper = Annotated[str, StringConstraints(pattern=r"^(arXiv:\d{4}\.\d{4,5}|doi:10\.[^\s<>\"']{1,200})$")]
@@ -19,7 +19,7 @@ class Corpus(Strict):
     """One pretraining corpus. `corpus` is a name of the corpora vocabulary, or free text."""
 
     corpus: Line
-    images: Annotated[int, Field(ge=0)] | None = None
+    images: Annotated[int, Field(ge=0, le=10**12)] | None = None
     in_domain: bool | None = None
 
 
@@ -29,8 +29,8 @@ class Preprocessing(Strict):
     size: Annotated[int, Field(ge=8, le=1024)]
     dense_size: Annotated[int, Field(ge=8, le=2048)] | None = None
     channels: Literal[1, 3] = 3
-    mean: Annotated[list[float], Field(min_length=1, max_length=3)]
-    std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1, max_length=3)]
+    mean: Annotated[list[Annotated[float, Field(ge=-1e4, le=1e4)]], Field(min_length=1, max_length=3)]
+    std: Annotated[list[Annotated[float, Field(ge=1e-6, le=1e4)]], Field(min_length=1, max_length=3)]
     grey: Grey = "repeat"
     pad_to_square: bool = False
     interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
@@ -103,11 +103,11 @@ class EncoderCard(Strict):
     domain: Domain | None = None
     family: Line | None = None
     """Network family and size, e.g. "ViT-S/16" or "ResNet-50"."""
-    parameters: Annotated[int, Field(gt=0)] | None = None
+    parameters: Annotated[int, Field(gt=0, le=10**13)] | None = None
     """Of the network, about; the size of a download is told from it beforehand."""
     pretraining: Annotated[list[Corpus], Field(max_length=50)] | None = None
     """None: not disclosed. Empty list: none (random init, hand-made features)."""
-    source: dict[str, Any]
+    source: Annotated[dict[str, Any], AfterValidator(plain_values)]
     preprocessing: Preprocessing
     features: FeatureChoice = FeatureChoice()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -24,7 +25,11 @@ def read_predictions(path: Path, *, only: Collection[str] | None = None) -> dict
 
     only: names of the arrays to read, those that are there; all by default.
     """
-    kept = None if only is None else [key for key in npz_names(path) if key.partition(_BITS)[0] in only]
+    keys = npz_names(path)
+    names = Counter(key.partition(_BITS)[0] for key in keys)
+    if twice := next((name for name, n in names.items() if n > 1), None):
+        raise UserError(f"holds the array {ascii(twice)[:100]} twice", where=path)
+    kept = None if only is None else [key for key in keys if key.partition(_BITS)[0] in only]
     return dict(_unpacked(k, a, path) for k, a in read_npz(path, only=kept).items())
 
 

@@ -2,7 +2,7 @@
 
 Prints one folder name a line, for `medssl verify`. Anything else a pull request may not do to the folder of
 submissions is an error: a new file beside the folders, a name that is none of an encoder's, verdicts or withdrawals of
-its author. What it deletes is told on the error stream, and left to the person who merges.
+its author. What it deletes or replaces is told on the error stream, and left to the person who merges.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from pathlib import Path
 from bench.errors import SubmissionError, UserError
 from bench.strict import NAME
 from bench.submissions.badge import FILE
-from bench.submissions.intake import bytes_sha256, inspect
+from bench.submissions.intake import DEVICES, bytes_sha256, inspect
 
 KEPT = (FILE, "withdrawn.toml")
 """What maintainers keep beside the folders and no pull request may change: verdicts, and what was taken back."""
-DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
-"""Names that are devices on Windows, whatever follows the first dot: a checkout there fails."""
 
 
 def changed(base: Path, incoming: Path) -> list[str]:
@@ -55,7 +53,7 @@ def why_no_folder(folder: Path) -> str | None:
     """Why a path cannot be an encoder's folder on every system, or None."""
     if not re.fullmatch(NAME, folder.name) or folder.is_symlink() or not folder.is_dir():
         return "is not a folder named like an encoder"
-    if DEVICES.fullmatch(folder.name) or folder.name.endswith("."):
+    if DEVICES.fullmatch(folder.name):
         return "cannot be the name of a folder on Windows"
     return None
 
@@ -70,7 +68,10 @@ def main() -> None:
     for path in deleted(base, incoming):
         print(f"Deletes {ascii(path)[1:-1][:200]}", file=sys.stderr)
     try:
-        print("\n".join(changed(base, incoming)))
+        names = changed(base, incoming)
+        for name in (name for name in names if (base / name).is_dir()):
+            print(f"Replaces {name}, which is here already", file=sys.stderr)
+        print("\n".join(names))
     except UserError as error:
         sys.exit(f"Error: {error}")
 

@@ -22,6 +22,8 @@ MAX_WEIGHT_BYTES = 4 * 1024**3
 MAX_UNPACKED_BYTES = 256 * 1024**2
 """Of one predictions file; masks stored as bits then take eight times this in memory, 2 GB."""
 
+DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.")
+"""Names that are devices on Windows, whatever follows the first dot, or lose their last dot there."""
 _NAME = r"[a-z0-9][a-z0-9._-]{0,127}"
 _WEIGHTS = re.compile(r"(?i)[a-z0-9][a-z0-9._/-]{0,200}\.(safetensors|pth|pt|bin|ckpt|onnx|parquet|npz|pt2|json)")
 _KNOWN = (
@@ -39,13 +41,16 @@ def inspect(folder: Path) -> None:
     """
     if folder.is_symlink():
         raise SubmissionError("is a link, expected a folder", where=folder)
-    total = weights = 0
+    total, weights, names = 0, 0, set[str]()
     for n, path in enumerate(_walk(folder)):
         relative = path.relative_to(folder).as_posix()
         if n >= MAX_FILES:
             raise SubmissionError(f"holds more than {MAX_FILES} files", where=folder)
         if not stat.S_ISREG((status := path.lstat()).st_mode):
             raise SubmissionError("is a link or a special file; only plain files are accepted", where=_shown(relative))
+        if relative.casefold() in names or any(DEVICES.fullmatch(part.casefold()) for part in relative.split("/")):
+            raise SubmissionError("cannot stand in one folder on Windows and macOS", where=_shown(relative))
+        names.add(relative.casefold())
         if path.name in ("badge.json", "refused.json"):
             fix = "remove it: only 'medssl verify' gives badges, and keeps them beside the folder"
             raise SubmissionError("is not a file a submission may hold", where=_shown(relative), fix=fix)

@@ -29,7 +29,8 @@ TOLERANCE = 5e-3
 """A score rerun from the same weights on another machine may differ by this much."""
 SAME_FLOPS = 0.02
 """Share by which a count of FLOPs may differ: versions of torch count some operations differently."""
-
+OFF = 1.5
+"""Factor by which a temperature may differ: near 1, where it hardly matters, the last digits decide if it is used."""
 LOOKED_AT = 2
 """Tasks whose images are shown to the encoder mirrored and changed."""
 ONLY_RESCORED = "verify it with --rescore: nobody else can tell what its features hold"
@@ -60,12 +61,21 @@ def check_rerun(
                 record = wanted[fresh.unit.key]
                 compare(record, fresh.metrics, TOLERANCE, report, primary_only=True)
                 differences.add(record, fresh, sent.get(record.unit.key), outputs.get("test"), data)
+                report.problems += _otherwise_scaled(record, fresh)
                 report.rerun += 1
         report.problems += differences.problems()
         report.problems += suspicions(encoder, _looked_at(plan, wanted.values()))
     except UserError as error:
         report.problems.append(f"cannot be rerun: {error}")
     report.checked.append(f"{result.suite}: {report.rerun} units rerun from the weights, predictions compared")
+
+
+def _otherwise_scaled(sent: Record, fresh: Record) -> list[str]:
+    """A problem where probabilities were scaled otherwise than validation chooses: their calibration rests on it."""
+    before, now = (record.chosen.get("temperature", 1.0) for record in (sent, fresh))
+    if isinstance(before, str) or isinstance(now, str) or now / OFF <= before <= OFF * now:
+        return []
+    return [f"{sent.unit.key}: states a temperature of {before:.3g}, {now:.3g} was chosen here"]
 
 
 def _looked_at(plan: Plan, records: Iterable[Record]) -> list[TaskData]:

@@ -14,6 +14,7 @@ from bench.files import npz_names
 from bench.runs.plan import Plan
 from bench.runs.records import Record
 from bench.runs.run import fingerprint_of
+from bench.submissions.consistent import contradictions
 from bench.submissions.folder import Results
 from bench.submissions.report import Report
 
@@ -32,6 +33,7 @@ def check_structure(result: Results, plan: Plan, report: Report) -> None:
     if missing := sorted(planned - found):
         report.problems.append(f"{len(missing)} units of {result.suite} are missing, e.g. {missing[0]}")
     report.problems.extend(strange_files(result, plan))
+    report.problems.extend(contradictions(result))
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     if ahead := [r.unit.key for r in result.records if r.made_by.created > tomorrow]:
         report.problems.append(f"{len(ahead)} records are dated in the future, e.g. {ahead[0]}")

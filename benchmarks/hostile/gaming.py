@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from bench.data.load import load_task
+from bench.files import npz_bytes, read_npz
 from bench.metrics.resample import resample_counts
 from bench.metrics.scored import score
 from bench.runs.plan import own_cards
+from bench.runs.predictions import read_predictions
 from benchmarks.hostile.base import edit_card, edit_predictions, edit_record, edit_records, unit_key
 from benchmarks.hostile.cases import HARMLESS, NEEDS_RERUN, case
 
@@ -57,8 +61,9 @@ def _tasks(folder: Path) -> Path:
 
 
 @case
-def records_that_name_other_weights(folder: Path, other: Path) -> None:
-    edit_records(folder, _all(lambda r: r.update(weights_sha256="0" * 64)))
+def temperature_that_flatters(folder: Path, other: Path) -> None:
+    """Probabilities may be scaled by what validation chose: nobody has chosen this one."""
+    edit_record(folder, lambda r: r["chosen"].update(temperature=7.5))
 
 
 @case
@@ -72,8 +77,65 @@ def fewer_flops(folder: Path, other: Path) -> None:
 
 
 NEEDS_RERUN |= {
-    "masks nudged towards the truth", "records that name other weights", "fewer parameters", "fewer flops",
+    "masks nudged towards the truth", "fewer parameters", "fewer flops", "temperature that flatters",
 }  # fmt: skip
+
+
+# What a record says beside its scores ------------------------------------------------------------------------------
+
+
+@case
+def records_that_name_other_weights(folder: Path, other: Path) -> None:
+    edit_records(folder, _all(lambda r: r.update(weights_sha256="0" * 64)))
+
+
+@case
+def one_record_of_other_weights(folder: Path, other: Path) -> None:
+    edit_record(folder, lambda r: r["identity"]["encoder"].update(weights="0" * 16))
+
+
+@case
+def records_of_another_version(folder: Path, other: Path) -> None:
+    edit_records(folder, _all(lambda r: r.update(encoder_version="0.9")))
+
+
+@case
+def records_for_another_suite(folder: Path, other: Path) -> None:
+    edit_records(folder, _all(lambda r: r["made_by"].update(suite="core-v1")))
+
+
+@case
+def temperature_in_words(folder: Path, other: Path) -> None:
+    edit_record(folder, lambda r: r["chosen"].update(temperature="<script>alert(1)</script>"))
+
+
+@case
+def temperature_below_zero(folder: Path, other: Path) -> None:
+    edit_record(folder, lambda r: r["chosen"].update(temperature=-1.0))
+
+
+@case
+def predictions_elsewhere(folder: Path, other: Path) -> None:
+    edit_record(folder, lambda r: r.update(predictions="../../../../etc/passwd"))
+
+
+@case
+def scores_of_a_refused_unit(folder: Path, other: Path) -> None:
+    def change(records: list[dict[str, Any]]) -> None:
+        refused = next(r for r in records if r["status"] == "refused")
+        refused["metrics"] = {"test": {refused["metric"]: {"value": 1.0, "low": 1.0, "high": 1.0}}}
+
+    edit_records(folder, change)
+
+
+@case
+def source_of_no_adapter(folder: Path, other: Path) -> None:
+    edit_card(folder, 'adapter = "timm"', 'adapter = "telepathy"')
+
+
+@case
+def key_of_no_source(folder: Path, other: Path) -> None:
+    edit_card(folder, 'adapter = "timm"', 'adapter = "timm", run = "rm -rf ~"')
 
 
 # The board -------------------------------------------------------------------------------------------------------
@@ -140,7 +202,37 @@ def formula_as_a_title(folder: Path, other: Path) -> None:
     edit_card(folder, 'title = "Seeded ResNet-10"', 'title = "=HYPERLINK(1)"')
 
 
-HARMLESS.add("formula as a title")
+@case
+def command_of_latex_as_a_title(folder: Path, other: Path) -> None:
+    edit_card(folder, 'title = "Seeded ResNet-10"', r"title = '\input{/etc/passwd}\write18{id}'")
+
+
+@case
+def more_parameters_than_atoms(folder: Path, other: Path) -> None:
+    edit_card(folder, 'architecture = "cnn"', f'architecture = "cnn"\nparameters = {"9" * 400}')
+
+
+@case
+def more_images_than_atoms(folder: Path, other: Path) -> None:
+    edit_card(folder, "images = 100", f"images = {'9' * 400}")
+
+
+@case
+def mean_beyond_every_pixel(folder: Path, other: Path) -> None:
+    edit_card(folder, "mean = [0.5, 0.5, 0.5]", "mean = [1e308, 0.5, 0.5]")
+
+
+@case
+def number_without_end_in_the_source(folder: Path, other: Path) -> None:
+    edit_card(folder, 'model = "resnet10t"', f'model = "resnet10t", num_classes = {"9" * 400}')
+
+
+@case
+def invisible_text_in_the_source(folder: Path, other: Path) -> None:
+    edit_card(folder, 'model = "resnet10t"', 'model = "resnet\\u202e10t"')
+
+
+HARMLESS |= {"formula as a title", "command of latex as a title"}
 
 
 # What is not looked at -------------------------------------------------------------------------------------------
@@ -172,3 +264,74 @@ def more_records_than_any_suite(folder: Path, other: Path) -> None:
 @case
 def badge_of_its_own(folder: Path, other: Path) -> None:
     (folder / "badges.jsonl").write_text(json.dumps({"encoder": folder.name, "badge": "reproduced"}))
+
+
+# Files that are not what they seem -------------------------------------------------------------------------------
+
+
+@case
+def two_files_of_records(folder: Path, other: Path) -> None:
+    path = folder / "tasks" / "records.jsonl"
+    path.with_suffix(".jsonl.bz2").write_bytes(bz2.compress(path.read_bytes().replace(b"0.9", b"1.0")))
+
+
+@case
+def records_packed_twice(folder: Path, other: Path) -> None:
+    path = folder / "tasks" / "records.jsonl"
+    path.with_suffix(".jsonl.bz2").write_bytes(bz2.compress(bz2.compress(path.read_bytes())))
+    path.unlink()
+
+
+@case
+def archive_in_an_archive(folder: Path, other: Path) -> None:
+    path = folder / "tasks" / "predictions" / "which.npz"
+    inner = path.read_bytes()
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("which.npz", inner)
+
+
+@case
+def array_under_two_names(folder: Path, other: Path) -> None:
+    """As bits and whole: readers that take the one and readers that take the other would see different masks."""
+    path = folder / "tasks" / "predictions" / "where.npz"
+    whole = {name: array[:, ::-1] for name, array in read_predictions(path).items()}
+    path.write_bytes(npz_bytes(read_npz(path) | whole))
+
+
+@case
+def probe_of_no_record(folder: Path, other: Path) -> None:
+    probe = next((folder / "tasks" / "probes").glob("*.npz"))
+    probe.with_name("0" * 16 + ".npz").write_bytes(probe.read_bytes())
+
+
+@case
+def names_that_differ_in_case(folder: Path, other: Path) -> None:
+    (folder / "Weights.safetensors").write_bytes((other / "weights.safetensors").read_bytes())
+
+
+@case
+def device_as_a_file_name(folder: Path, other: Path) -> None:
+    (folder / "aux.json").write_text("{}")
+
+
+@case
+def complex_predictions(folder: Path, other: Path) -> None:
+    edit_predictions(folder, lambda a: a.update({k: v.astype(np.complex64) for k, v in a.items()}), rehash=True)
+
+
+@case
+def predictions_in_whole_numbers(folder: Path, other: Path) -> None:
+    edit_predictions(folder, lambda a: a.update({k: v.round().astype(np.int64) for k, v in a.items()}), rehash=True)
+
+
+@case
+def predictions_of_one_more_axis(folder: Path, other: Path) -> None:
+    edit_predictions(folder, lambda a: a.update({k: v[..., None] for k, v in a.items()}), rehash=True)
+
+
+@case
+def masks_in_floats(folder: Path, other: Path) -> None:
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        arrays.update({k: v.astype(np.float32) for k, v in arrays.items()})
+
+    edit_predictions(folder, change, task="where", rehash=True)

@@ -34,7 +34,7 @@ def test_new_and_edited_folders_are_named(roots) -> None:
     assert changed(base, incoming) == ["second", "third"]
 
 
-def test_what_is_deleted_is_told(roots) -> None:
+def test_what_is_deleted_or_replaced_is_told(roots) -> None:
     base, incoming = roots
     assert deleted(base, incoming) == []
     shutil.rmtree(incoming / "first")
@@ -42,7 +42,8 @@ def test_what_is_deleted_is_told(roots) -> None:
     assert deleted(base, incoming) == ["first/", "second/weights.pt"]
     command = [sys.executable, "-m", "bench.submissions.changed", str(base), str(incoming)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines() == ["Deletes first/", "Deletes second/weights.pt"]
+    told = ["Deletes first/", "Deletes second/weights.pt", "Replaces second, which is here already"]
+    assert done.stderr.splitlines() == told
     assert (done.returncode, done.stdout) == (0, "second\n")
 
 

@@ -1,0 +1,68 @@
+"""Does what a record says agree with itself, with its card and with the records beside it?
+
+Rescoring recomputes scores; these are the statements beside them, which need no data to be found out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from bench.discover import members
+from bench.errors import UserError
+from bench.identity import card_parts
+from bench.metrics.calibration import chosen_temperature
+from bench.runs.journal import PROBES, RECORDS
+from bench.runs.records import Record
+from bench.submissions.folder import Results
+
+
+def contradictions(result: Results) -> Iterator[str]:
+    """Each way in which the records of a suite contradict their card, themselves or one another."""
+    found = Counter(why for record in result.records for why in _of_record(record, result))
+    yield from (f"{n} records {why}" for why, n in found.items())
+    yield from _of_weights(result)
+    yield from _of_source(result)
+    yield from _of_files(result)
+
+
+def _of_record(record: Record, result: Results) -> Iterator[str]:
+    if record.encoder_version != result.card.version:
+        yield f"are of version {record.encoder_version[:40]!r} of the encoder, the card is of {result.card.version!r}"
+    if record.made_by.suite != result.suite:
+        yield f"were made for the suite {record.made_by.suite[:40]!r}, not {result.suite!r}"
+    done = record.status == "done"
+    if record.predictions != (f"predictions/{record.unit.task}.npz" if done else None):
+        yield f"name {str(record.predictions)[:60]!r} as their predictions"
+    if not done and (record.metrics or record.chosen or record.predictions_sha256):
+        yield "hold scores of a unit that was not done"
+    if done == bool(record.reason):
+        yield "are done and say why not" if done else "do not say why they were refused"
+    if "temperature" in record.chosen and chosen_temperature(record.chosen) is None:
+        yield f"were scaled by a temperature of {str(record.chosen['temperature'])[:20]!r}, which nothing chooses"
+
+
+def _of_weights(result: Results) -> Iterator[str]:
+    loaded = {r.weights_sha256 for r in result.records}
+    parts = {r.identity.encoder.weights for r in result.records if r.identity is not None}
+    if max(len(loaded), len(parts)) > 1 and result.card.source.get("adapter") != "embeddings":
+        yield f"the records were made with {max(len(loaded), len(parts))} different weights"
+    if (pinned := result.card.source.get("sha256")) and loaded != {pinned}:
+        yield f"the records name other weights than the card, {str(pinned)[:12]}"
+
+
+def _of_source(result: Results) -> Iterator[str]:
+    if (name := result.card.source.get("adapter")) not in members("bench.encoders.sources", "SOURCE"):
+        yield f"the card's [source] names the adapter {str(name)[:40]!r}, which is not known"
+    try:
+        card_parts(result.card, False)
+    except UserError as error:
+        yield f"the card's [source] cannot be used: {error}"
+
+
+def _of_files(result: Results) -> Iterator[str]:
+    if all((result.folder / name).exists() for name in RECORDS):
+        yield f"{result.suite} holds two files of records, {' and '.join(RECORDS)}"
+    named = {r.identity.encoder.probe for r in result.records if r.identity is not None}
+    if strange := sorted(p.stem for p in (result.folder / PROBES).glob("*.npz") if p.stem not in named):
+        yield f"{result.suite} holds {len(strange)} probes that no record names, e.g. {strange[0]}"
