@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.data.task import read_suite
 from bench.errors import SubmissionError, UserError
+from bench.runs.journal import records_file
 from bench.runs.plan import Plan
 from bench.submissions import rerun as rerunning
 from bench.submissions.alike import claims, near_predictions, near_weights, withdrawn_before
 from bench.submissions.badge import RANK, Coverage, Verification, contents_sha256, verdict_of, write_verdicts
 from bench.submissions.compare import TOLERANCE, check_absent_metrics
-from bench.submissions.folder import Results, encoder_folders, read_results
+from bench.submissions.folder import Results, encoder_folders, read_result, read_results
 from bench.submissions.intake import inspect
 from bench.submissions.plans import plan_for
 from bench.submissions.report import Report
@@ -75,7 +77,7 @@ def verify(
         raise SubmissionError("holds no results (<suite>/records.jsonl)", where=folder)
     if results[0].card.name != folder.name:
         report.problems.append(f"the folder must be called like the encoder, {results[0].card.name!r}")
-    others = _others(results[0].card.name, against)
+    others = _others(results[0].card.name, against, {result.suite for result in results})
     check_copies(results, others, report)
     report.alarms += claims(results[0].card, results)
     report.alarms += [alarm for result in results for alarm in near_predictions(result, others)]
@@ -139,12 +141,12 @@ def _standing(fresh: Verification, folder: Path, report: Report) -> Verification
     return fresh
 
 
-def _others(name: str, roots: Sequence[Path]) -> list[Results]:
-    """Readable results of other encoders below `roots`."""
+def _others(name: str, roots: Sequence[Path], suites: set[str]) -> list[Results]:
+    """Readable results of other encoders below `roots` on the same suites: no others hold such predictions."""
     found: list[Results] = []
     for folder in (f for root in roots for f in encoder_folders(root)):
-        try:
-            found.extend(r for r in read_results(folder) if r.card.name != name)
-        except UserError:
-            continue
+        for suite in sorted(suites):
+            with suppress(UserError):
+                if records_file(folder / suite) and (other := read_result(folder / suite)).card.name != name:
+                    found.append(other)
     return found
