@@ -2,39 +2,45 @@
 
     python benchmarks/hostile_table.py --before CHECKOUT
 
-Each case runs `medssl verify` in a process of its own, forked off, with a limit of processor time; the table gives
-exit code, message, seconds of processor time and peak resident memory. --before: a checkout of an earlier version,
-whose verdict on the same bytes stands beside.
+--before: a checkout of an earlier version, whose verdict on the same bytes stands beside.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import resource
-import shutil
-import stat
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections import Counter
-from importlib import import_module
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.cli import main as medssl
 from benchmarks.hostile import gaming  # noqa: F401 - adds its cases
 from benchmarks.hostile.base import copy, write_submission, write_tasks
 from benchmarks.hostile.cases import CASES, HARMLESS, MARKER, NEEDS_RERUN
 
-SECONDS = 120
-"""Of processor time; a case that takes more is killed by the system and counts as broken."""
-PRELOADED = ("bench.submissions.verify", "bench.leaderboard.collect", "bench.encoders.sources.onnx")
-"""Imported once, before the cases are forked off."""
-OUT = Path(__file__).resolve().parents[1] / "docs" / "hostile.md"
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "docs" / "hostile.md"
+HONEST = "(the honest submission)"
+
+
+class Row(NamedTuple):
+    """A case. before: what the earlier version made of it."""
+
+    name: str
+    before: str
+    outcome: str
+    message: str
+    seconds: float
+    megabytes: float
+
+    def __str__(self) -> str:
+        return "| {} | {} | {} | {} | {:.1f} | {:.0f} |".format(*self)
 
 
 def main() -> None:
@@ -42,128 +48,97 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--before", type=Path, help="checkout of an earlier version, to be asked too")
     earlier = parser.parse_args().before
-    for module in PRELOADED:
-        import_module(module)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         os.environ["MEDSSL_HOME"] = str(work / "home")
         tasks = write_tasks(work / "tasks")
         honest, other = write_submission(work, tasks), write_submission(work, tasks, "other", seed=1)
-        rows = [_row("(the honest submission)", copy(honest, work / "cases" / "honest"), tasks, earlier)]
-        for name, spoil in CASES.items():
-            place = work / "cases" / name.replace(" ", "-")
-            place.mkdir(parents=True)
-            spoilt = copy(honest, place)
-            here = Path.cwd()
-            os.chdir(place)
-            spoil(spoilt, other)
-            os.chdir(here)
-            rows.append(_row(name, spoilt, tasks, earlier))
+        rows = []
+        for name in (HONEST, *CASES):
+            options = ["--rescore", *(["--rerun"] if name in NEEDS_RERUN else []), "--tasks", str(tasks)]
+            spoilt = [_spoilt(name, honest, other, work / place) for place in ("cases", "earlier")]
+            rows.append(_row(name, spoilt, options, earlier))
             print(rows[-1], flush=True)
     OUT.write_text(_page(rows, earlier))
 
 
-class Row(NamedTuple):
-    """A case. before: what the earlier version made of it. cost: seconds and MB."""
-
-    name: str
-    before: str
-    outcome: str
-    message: str
-    cost: str
-
-    def __str__(self) -> str:
-        return f"| {self.name} | {self.before} | {self.outcome} | {self.message} | {self.cost} |"
+def _spoilt(name: str, honest: Path, other: Path, where: Path) -> Path:
+    place = where / (name if name in CASES else "honest").replace(" ", "-")
+    place.mkdir(parents=True)
+    folder, here = copy(honest, place), Path.cwd()
+    os.chdir(place)
+    if name in CASES:
+        CASES[name](folder, other)
+    os.chdir(here)
+    return folder
 
 
-def _row(name: str, folder: Path, tasks: Path, earlier: Path | None) -> Row:
-    options = ["--rescore", *(["--rerun"] if name in NEEDS_RERUN else []), "--tasks", str(tasks)]
-    before = _before(folder, options, earlier) if earlier else "not asked"
-    return Row(name, before, *_verified(name, folder, options))
+def _row(name: str, spoilt: list[Path], options: list[str], earlier: Path | None) -> Row:
+    now, then = spoilt
+    code, printed, seconds, megabytes = _judged(ROOT, now, options)
+    outcome = _outcome(code, now)
+    outcome = "accepted, no effect" if outcome == "accepted" and name in HARMLESS else outcome
+    before = _outcome(_judged(earlier, then, options)[0], then) if earlier else "not asked"
+    return Row(name, before, outcome, _message(printed, now), seconds, megabytes)
 
 
-def _before(folder: Path, options: list[str], checkout: Path) -> str:
-    """What the earlier version made of a copy of the same folder."""
-    spoilt = Path(shutil.copytree(folder, folder.parent / "before" / folder.name, symlinks=True, copy_function=_copy))
-    command = [sys.executable, "-c", "from bench.cli import main; main()", "verify", str(spoilt), *options]
-    environment = {**os.environ, "PYTHONPATH": str(checkout)}
-    try:
-        done = subprocess.run(command, cwd=spoilt.parent, env=environment, capture_output=True, timeout=10 * SECONDS)
-    except subprocess.TimeoutExpired:
-        return "BROKE"
-    finally:
-        shutil.rmtree(spoilt.parent)
-    return {0: "accepted", 2: "refused"}.get(done.returncode, "BROKE")
+def _judged(checkout: Path, folder: Path, options: list[str]) -> tuple[int, str, float, float]:
+    """What the version in `checkout` makes of a folder (benchmarks.hostile.judge, which stays running)."""
+    if checkout not in _JUDGES:
+        command = [sys.executable, str(ROOT / "benchmarks" / "hostile" / "judge.py")]
+        environment = {**os.environ, "PYTHONPATH": str(checkout)}
+        _JUDGES[checkout] = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+    judge = _JUDGES[checkout]
+    judge.stdin.write(json.dumps([str(folder), options]) + "\n")
+    judge.stdin.flush()
+    return json.loads(judge.stdout.readline())
 
 
-def _copy(source: str, target: str) -> None:
-    """A file as it is, also one that is no plain file."""
-    if stat.S_ISFIFO(os.lstat(source).st_mode):
-        os.mkfifo(target)
-    else:
-        shutil.copyfile(source, target)
+_JUDGES: dict[Path, subprocess.Popen] = {}
 
 
-def _verified(name: str, folder: Path, options: list[str]) -> tuple[str, str, str]:
-    with tempfile.TemporaryFile("w+") as printed:
-        child = os.fork()
-        if child == 0:
-            _verify(["verify", str(folder), *options], folder.parents[2], printed.fileno())
-        _, status, used = os.wait4(child, 0)
-        code = os.waitstatus_to_exitcode(status)
-        printed.seek(0)
-        output = printed.read()
-    executed = bool(list(folder.parent.rglob(MARKER))) or (folder.parents[2] / MARKER).exists()
-    said = _message(output, folder)
-    accepted = "accepted, no effect" if name in HARMLESS else "accepted"
-    outcome = "EXECUTED" if executed else {0: accepted, 2: "refused"}.get(code, "BROKE")
-    return outcome, said, f"{used.ru_utime + used.ru_stime:.1f} | {used.ru_maxrss / 1024:.0f}"
-
-
-def _verify(arguments: list[str], where: Path, printed: int) -> None:
-    """What the command does, in this process, which ends with it."""
-    code = 1
-    try:
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-        os.chdir(where)
-        os.dup2(printed, 1)
-        os.dup2(printed, 2)
-        sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-        medssl(arguments)
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+def _outcome(code: int, folder: Path) -> str:
+    if list(folder.parent.rglob(MARKER)):
+        return "EXECUTED"
+    return {0: "accepted", 2: "refused"}.get(code, "BROKE")
 
 
 def _message(output: str, folder: Path) -> str:
     lines = [line.strip() for line in output.splitlines() if "WRONG" in line or "LOOK" in line or "Error:" in line]
+    lines.sort(key=lambda line: "LOOK" in line)
     text = (lines or output.strip().splitlines()[-1:] or [""])[0]
     text = text.replace(str(folder), "submission").removeprefix("Error: ").removeprefix("WRONG    ").strip()
     return text.replace("|", "\\|").replace("<", "&lt;")[:160]
 
 
 def _page(rows: list[Row], earlier: Path | None) -> str:
+    return "\n".join(
+        [*_head(rows, earlier), "", "| case | before | outcome | message | s | MB |", "|---" * 6 + "|"]
+    ) + ("\n" + "\n".join(map(str, rows)) + "\n")
+
+
+def _head(rows: list[Row], earlier: Path | None) -> Iterator[str]:
     after, before = (Counter(getattr(row, name).split(",")[0] for row in rows[1:]) for name in ("outcome", "before"))
+    yield "# Hostile submissions\n"
+    yield (
+        "Made by `python benchmarks/hostile_table.py`: each row spoils a valid submission and gives it to "
+        "`medssl verify --rescore` (with `--rerun` where the forgery is consistent in itself and only the weights can "
+        "tell)."
+    )
+    if earlier:
+        yield (
+            "*before* is the verdict of the version of 2026-11-26 that knew no badges outside submissions, on the same "
+            f"bytes: {before['accepted']} accepted, {before['refused']} refused, {before['BROKE']} ended in a "
+            "traceback or not at all."
+        )
     counts = ", ".join(f"{after[word]} {word.lower()}" for word in ("refused", "accepted", "EXECUTED", "BROKE"))
-    told = (
-        f" The column *before* is the verdict of an earlier version on the same bytes: {before['accepted']} accepted, "
-        f"{before['BROKE']} ended in a traceback or not at all."
-    )
-    head = (
-        "# Hostile submissions\n\nMade by `python benchmarks/hostile_table.py`: each row spoils a valid submission and "
-        "gives it to `medssl verify --rescore` (with `--rerun` where the forgery is consistent in itself and only the "
-        f"weights can tell).{told if earlier else ''}\n\n{len(rows) - 1} cases: {counts}. What is accepted has no "
-        "effect: it is shown as text.\n\n"
+    yield f"\n{len(rows) - 1} cases: {counts}. What is accepted has no effect: it is shown as text.\n"
+    yield (
         "Seconds are of processor time, without starting the program. Memory is the peak in MB, resident, most of it "
-        "the program itself: the first row is the submission before it is spoilt.\n\n"
-        "| case | before | outcome | message | s | MB |\n|---|---|---|---|---|---|\n"
+        "the program itself: the first row is the submission before it is spoilt."
     )
-    return head + "\n".join(map(str, rows)) + "\n"
 
 
 if __name__ == "__main__":

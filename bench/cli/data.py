@@ -147,6 +147,27 @@ def new(folder: Path, name: str | None, modality: str | None, out: Path | None) 
 @COMMAND.command()
 @NAMES
 @FOLDER
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder [default: that of MEDSSL_HOME].")
+def labels(names: tuple[str, ...], folder: Path | None, out: Path | None) -> None:
+    """Write the labels of tasks alone: enough for boards and rescoring where the images are not."""
+    from bench.data.choose import chosen_tasks
+    from bench.data.load import load_task
+    from bench.locate import home
+    from bench.submissions.labels import write_labels
+
+    if not names:
+        raise click.UsageError("name the tasks or suites whose labels are wanted, e.g. 'medssl data labels open-v1'")
+    files = [
+        write_labels(load_task(task, folder=folder or own), out or home() / "labels")
+        for task, own in chosen_tasks(names)
+    ]
+    size = sum(path.stat().st_size for path in files)
+    click.echo(f"{files[0].parent}: labels of {len(files)} tasks, {size / 1e6:.2f} MB")
+
+
+@COMMAND.command()
+@NAMES
+@FOLDER
 @click.option("--downloads", is_flag=True, help="Also the files they were made from, where they were fetched.")
 def remove(names: tuple[str, ...], folder: Path | None, downloads: bool) -> None:
     """Remove prepared copies of tasks, and what killed processes left behind."""

@@ -73,6 +73,11 @@ class TaskData:
         """Every split by name: train, val, and the tests."""
         return {"train": self.train, "val": self.val, **self.tests}
 
+    @property
+    def has_images(self) -> bool:
+        """False for labels alone (bench.submissions.labels)."""
+        return self.train.images.size > 0
+
     @cached_property
     def digests(self) -> Mapping[str, str]:
         """SHA-256 of each array by its name, e.g. "train.images"."""

@@ -76,6 +76,11 @@ def open_entry(key: str) -> Entry | None:
     return None if found else entry
 
 
+def is_there(key: str) -> bool:
+    """Whether an entry called `key` is there; not whether it is whole."""
+    return (home() / "store" / key / "entry.json").is_file()
+
+
 def is_intact(entry: Entry) -> bool:
     """Whether every byte of the entry still has the hash it was written with (reads all of it)."""
     return sha256_arrays(arrays_of(entry.splits)) == entry.sha256

@@ -37,14 +37,14 @@ class Pictures:
 
 
 def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictures | None:
-    """Sizes and anchors of a task, with samples and cases where its licence allows; None where its data is not here."""
+    """Sizes and anchors of a task, with samples and cases where its licence allows and its images are here; None where its data is not here."""
     try:
         data = collection.at_hand.load(task.name)
     except UserError:
         return None
     files: dict[str, bytes] = {}
     sizes = {name: len(split) for name, split in data.splits.items()}
-    if not may_show(task):
+    if not may_show(task) or not data.has_images:
         return Pictures(sizes, shipped_anchors().get(digest_of(data), ()), (), None, files)
     samples = tuple(_samples(collection.suite, data, files))
     given = dict(_given(collection, data, protocol))

@@ -7,7 +7,6 @@ from collections import defaultdict
 import numpy as np
 
 from bench.data.dataset import Split, TaskData
-from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import UserError
 from bench.metrics.calibration import chosen_temperature
@@ -20,6 +19,7 @@ from bench.runs.records import Record
 from bench.submissions.compare import TOLERANCE, compare
 from bench.submissions.folder import Results
 from bench.submissions.intake import inspect_npz
+from bench.submissions.labels import load_labels
 from bench.submissions.report import Report
 from bench.submissions.rescore_kept import check_kept
 from bench.submissions.structure import check_task, strange_arrays
@@ -35,7 +35,7 @@ def check_predictions(result: Results, plan: Plan, report: Report, *, rescore: b
     for record in result.records:
         by_task[record.unit.task].append(record)
     for name, records in sorted(by_task.items()):
-        data = load_task(plan.tasks[name], folder=plan.folders[name])
+        data = load_labels(plan.tasks[name], folder=plan.folders[name])
         report.problems.extend(check_task(records, data, plan))
         counts = {n: resample_counts(name, n, s.ids, s.groups) for n, s in data.tests.items()} if rescore else {}
         try:

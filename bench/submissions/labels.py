@@ -1,0 +1,89 @@
+"""Labels of a task without its images: what boards, the site and rescoring need where the images are not.
+
+    <home>/labels/<task>-<12 digits of the card's hash>.npz    also in each folder of MEDSSL_LABELS
+
+It holds every array of the prepared copy but the images, packed, with the hashes of all. Written by
+`medssl data labels`, by who has the images. Its arrays are compared with their hashes when it is read; that the data
+as a whole are those of a record is told by the hash both name.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from bench.data import store
+from bench.data.dataset import Split, TaskData, arrays_of, digests_of
+from bench.data.load import load_task, store_key
+from bench.data.task import Task
+from bench.errors import DataError, UserError
+from bench.files import write_atomic
+from bench.locate import home
+from bench.runs.predictions import predictions_bytes, read_predictions
+
+VARIABLE = "MEDSSL_LABELS"
+"""Environment variable: folders of labels, separated as PATH is."""
+
+
+def write_labels(data: TaskData, folder: Path) -> Path:
+    """Write the labels of a task into `folder`; returns the file. Raises RunError."""
+    kept = {name: array for name, array in arrays_of(data.splits).items() if not name.endswith(".images")}
+    about = {"data": data.sha256, "store": data.store, **data.digests}
+    path = folder / _name(data.task)
+    write_atomic(path, predictions_bytes(kept | {"about": np.array(sorted(about.items()))}))
+    return path
+
+
+def load_labels(task: Task, *, folder: Path | None = None) -> TaskData:
+    """The task with its images where they are prepared, else with its labels alone where these are at hand, else
+    prepared now. Without images, `images` is an empty array (n, 0, 0, 1). Raises as `load_task`, and DataError for a
+    file of labels that is damaged.
+    """
+    try:
+        prepared = store.is_there(store_key(task, folder=folder)[1])
+    except DataError:
+        prepared = False
+    file = None if prepared else labels_file(task)
+    return load_task(task, folder=folder) if file is None else read_labels(task, file)
+
+
+def labels_file(task: Task) -> Path | None:
+    """The file of a task's labels, the first that is there."""
+    folders = [Path(f) for f in os.environ.get(VARIABLE, "").split(os.pathsep) if f]
+    return next((p for f in (*folders, home() / "labels") if (p := f / _name(task)).is_file()), None)
+
+
+def read_labels(task: Task, path: Path) -> TaskData:
+    """A file of labels as a task without images. Raises DataError where it is damaged."""
+    try:
+        arrays = read_predictions(path)
+        about = {str(name): str(digest) for name, digest in arrays.pop("about")}
+        sha256, prepared = about.pop("data"), about.pop("store")
+    except (UserError, KeyError, ValueError) as error:
+        raise DataError(f"is not a readable file of labels: {error}", where=path, fix="write it anew") from None
+    if any(about.get(name) != digest for name, digest in digests_of(arrays).items()):
+        raise DataError("does not hold the labels that were written", where=path, fix="write it anew")
+    splits = {name.removesuffix(".ids"): _split(name.removesuffix(".ids"), arrays) for name in arrays if _is_ids(name)}
+    tests = {name: split for name, split in splits.items() if name.startswith("test")}
+    return TaskData(task, splits["train"], splits["val"], tests, sha256=sha256, store=prepared, known=about)
+
+
+def _is_ids(name: str) -> bool:
+    return name.endswith(".ids") and ".strata." not in name
+
+
+def _split(name: str, arrays: dict[str, np.ndarray]) -> Split:
+    ids, strata = arrays[f"{name}.ids"], f"{name}.strata."
+    return Split(
+        images=np.empty((len(ids), 0, 0, 1), np.uint8),
+        labels=arrays[f"{name}.labels"],
+        ids=ids,
+        groups=arrays.get(f"{name}.groups"),
+        strata={key.removeprefix(strata): array for key, array in arrays.items() if key.startswith(strata)},
+    )
+
+
+def _name(task: Task) -> str:
+    return f"{task.name}-{task.sha256[:12]}.npz"
