@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.hostile import gaming  # noqa: F401 - adds its cases
+from benchmarks.hostile import gaming, memoriser  # noqa: F401 - they add their cases
 from benchmarks.hostile.base import copy, write_submission, write_tasks
 from benchmarks.hostile.cases import CASES, HARMLESS, MARKER, NEEDS_RERUN
 

@@ -27,10 +27,12 @@ def apart(command: Sequence[str], *, minutes: float, gigabytes: float) -> int:
         code = subprocess.run(command, env=environment, timeout=60 * minutes, check=False).returncode
     except subprocess.TimeoutExpired:
         fix = "--minutes allows more"
-        raise RunError(f"took more than {minutes:g} minutes and was stopped", where="the rerun", fix=fix) from None
+        raise RunError(
+            f"took more than {minutes:g} minutes and was stopped", where="the verification", fix=fix
+        ) from None
     if code not in (0, 1, 2, 130):
         what = f"ended without a verdict (status {code}); it may take {gigabytes:g} GB of memory"
-        raise RunError(what, where="the rerun", fix="--memory allows more")
+        raise RunError(what, where="the verification", fix="--memory allows more")
     return code
 
 

@@ -29,8 +29,8 @@ import click
     help="Suite file of your own (may be repeated).",
 )
 @click.option("--trust-code", is_flag=True, help="Allow an encoder that is a Python file.")
-@click.option("--minutes", default=240.0, show_default=True, help="A rerun that takes longer is stopped.")
-@click.option("--memory", default=32.0, show_default=True, help="GB of memory a rerun may take.")
+@click.option("--minutes", default=240.0, show_default=True, help="What takes longer is stopped.")
+@click.option("--memory", default=32.0, show_default=True, help="GB of memory it may take.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def COMMAND(
     submission: Path,
@@ -45,12 +45,16 @@ def COMMAND(
     memory: float,
     as_json: bool,
 ) -> None:
-    """Check SUBMISSION: schema, fingerprint, ids and hashes; with options, every number. Executes nothing it brings."""
+    """Check SUBMISSION: schema, fingerprint, ids and hashes; with options, every number. Executes nothing it brings.
+
+    Weights that are here are loaded, in a process of its own, and held to the contract of 'medssl check'.
+    """
     from bench.cli._apart import SELF, apart, bound_memory, is_apart
+    from bench.submissions.encoder import is_at_hand
 
     if is_apart():
         bound_memory()
-    elif rerun or sample is not None:
+    elif rerun or sample is not None or trust_code or is_at_hand(submission):
         raise click.exceptions.Exit(apart([*SELF, *_arguments()], minutes=minutes, gigabytes=memory))
     from bench.leaderboard.collect import default_roots
     from bench.submissions.verify import SHOWN, verify

@@ -42,6 +42,9 @@ class Coverage(Strict):
     whole: bool = False
     """Whether all that was sent was recomputed: everything that feeds a board, from scoring version 2 on."""
 
+    contract: Annotated[str, Field(max_length=100)] = ""
+    """What became of the encoder's contract; "" where it was not told."""
+
     @property
     def badge(self) -> Badge:
         """What it amounts to: reproduced takes all of rescored, and enough units run again."""
@@ -51,10 +54,11 @@ class Coverage(Strict):
 
     @property
     def text(self) -> str:
-        """In words, e.g. "20 of 592 units rescored, of 73 the primary metric, 58 run again"."""
+        """In words, e.g. "20 of 592 units rescored, of 73 the primary metric, 58 run again, contract holds"."""
         found = [f"{self.rescored:,} of {self.units:,} units rescored"]
         found += [f"of {self.primary:,} the primary metric"] if self.primary else []
-        return ", ".join([*found, f"{self.rerun:,} run again"] if self.rerun else found)
+        found += [f"{self.rerun:,} run again"] if self.rerun else []
+        return ", ".join([*found, self.contract] if self.contract else found)
 
 
 class Verification(Strict):

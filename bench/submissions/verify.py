@@ -17,6 +17,7 @@ from bench.submissions import rerun as rerunning
 from bench.submissions.alike import claims, near_predictions, near_weights, withdrawn_before
 from bench.submissions.badge import RANK, Coverage, Verification, contents_sha256, verdict_of, write_verdicts
 from bench.submissions.compare import TOLERANCE, check_absent_metrics
+from bench.submissions.encoder import check_contract
 from bench.submissions.folder import Results, encoder_folders, read_result, read_results
 from bench.submissions.intake import inspect
 from bench.submissions.plans import plan_for
@@ -81,18 +82,24 @@ def verify(
     check_copies(results, others, report)
     report.alarms += claims(results[0].card, results)
     report.alarms += [alarm for result in results for alarm in near_predictions(result, others)]
-    report.alarms += near_weights(folder, sorted({other.folder.parent for other in others}))
+    report.alarms += near_weights(
+        folder, [f for root in against for f in encoder_folders(root) if f.name != folder.name]
+    )
     report.alarms += withdrawn_before(results[0].card, against)
+    held = check_contract(folder, results[0].card, report, trust_code=trust_code, fetch=asked.reruns)
     own = {read_suite(path).name: path for path in suites}
-    verdicts = [_verify_suite(folder, result, plan_for(result, tasks, own), asked, report) for result in results]
+    verdicts = [_verify_suite(folder, result, plan_for(result, tasks, own), asked, held, report) for result in results]
     report.badge = min((v.badge for v in verdicts), key=RANK.index) if report.accepted else "declared"
     if asked.rescore or not report.accepted:
         write_verdicts(folder.parent, [_standing(v, folder, report) for v in verdicts])
     return report
 
 
-def _verify_suite(folder: Path, result: Results, plan: Plan, asked: Asked, report: Report) -> Verification:
-    """Check the results on one suite, add what was found to `report`, and say what was established."""
+def _verify_suite(folder: Path, result: Results, plan: Plan, asked: Asked, held: str, report: Report) -> Verification:
+    """Check the results on one suite, add what was found to `report`, and say what was established.
+
+    held: what became of the encoder's contract.
+    """
     one, contents = Report(folder), contents_sha256(folder, result.suite)
     done = [record.unit.key for record in result.records if record.status == "done"]
     one.done = len(done)
@@ -104,7 +111,9 @@ def _verify_suite(folder: Path, result: Results, plan: Plan, asked: Asked, repor
         n = len(done) if asked.rerun else asked.sample or enough(len(done))
         keys = draw(done, n, contents, asked.nonce)
         rerunning.check_rerun(folder, result, plan, one, keys=set(keys), trust_code=asked.trust_code)
-    covers = Coverage(units=one.done, rescored=one.units, primary=one.condensed, rerun=one.rerun, whole=asked.rescore)
+    covers = Coverage(
+        units=one.done, rescored=one.units, primary=one.condensed, rerun=one.rerun, whole=asked.rescore, contract=held
+    )
     if asked.rescore and one.accepted:
         one.checked.append(f"{result.suite}: {covers.text}; {_short_of(covers)}")
     report.add(one)

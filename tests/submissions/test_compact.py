@@ -74,7 +74,7 @@ def test_its_badge_says_what_was_recomputed(sent, tmp_path) -> None:
     report = verify(folder, rescore=True, tasks=tasks, suites=[suite])
     assert (report.problems, report.units, report.unchecked, report.badge) == ([], 1, 3, "rescored")
     verdict = read_verdicts(tmp_path)["colour-histogram", "own"]
-    assert verdict.text.startswith("1 of 4 units rescored, of 2 the primary metric; medssl ")
+    assert verdict.text.startswith("1 of 4 units rescored, of 2 the primary metric, contract holds; medssl ")
     rerun = verify(folder, sample=0, tasks=tasks, suites=[suite])
     assert (rerun.problems, rerun.rerun, rerun.badge) == ([], 4, "reproduced")
     assert badge_of(folder, "own") == "reproduced"

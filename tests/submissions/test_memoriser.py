@@ -51,7 +51,7 @@ class Lookup(torch.nn.Module):
 def told(module: torch.nn.Module, data: TaskData) -> list[str]:
     torch.manual_seed(0)
     encoder = bench.wrap(module, name="mine", size=32, mean=(0.0,) * 3, std=(1.0,) * 3)
-    return [line for line in suspicions(encoder, [data]) if "contract" not in line]
+    return list(suspicions(encoder, [data]))
 
 
 def test_what_knows_the_images_by_thumbnails_falls_on_mirrored_ones(data) -> None:
@@ -82,12 +82,3 @@ def test_changes_are_small_and_keep_shape_and_type(data) -> None:
         after = altered(images)
         assert (after.shape, after.dtype) == (images.shape, np.uint8)
         assert not np.array_equal(after, images)
-
-
-def test_the_contract_is_part_of_it(data) -> None:
-    class Deaf(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x.new_ones((len(x), 4))
-
-    encoder = bench.wrap(Deaf(), name="deaf", size=32)
-    assert any("breaks the contract of encoders (input reaches the output)" in s for s in suspicions(encoder, []))

@@ -1,0 +1,51 @@
+"""The encoder that comes with a submission: loaded where its weights are here, and held to the contract of encoders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.encoders.card import EncoderCard, read_card
+from bench.encoders.contract import contract
+from bench.encoders.load import load_encoder
+from bench.errors import UserError
+from bench.features.device import place
+from bench.submissions.report import Report
+
+CODE = ("python", "torch-export", "torchscript")
+"""Adapters that run what a submission brings: only where the reviewer says so."""
+HOLDS = "contract holds"
+
+
+def is_at_hand(folder: Path) -> bool:
+    """Whether a submission brings an encoder that can be run without code of its own; False where it cannot be read."""
+    try:
+        return (folder / "encoder.toml").is_file() and why_not_run(folder, read_card(folder)) is None
+    except UserError:
+        return False
+
+
+def why_not_run(folder: Path, card: EncoderCard, *, trust_code: bool = False, fetch: bool = False) -> str | None:
+    """Why the encoder of a submission is not run, or None. fetch: whether public weights may be fetched for it."""
+    source = card.source
+    adapter, file = source.get("adapter"), source.get("weights") or source.get("file") or source.get("folder")
+    if adapter == "embeddings":
+        return "features alone"
+    if adapter in CODE and not trust_code:
+        return "it is code"
+    here = adapter == "reference" or (isinstance(file, str) and (folder / file).exists())
+    return None if here or fetch else "no weights"
+
+
+def check_contract(folder: Path, card: EncoderCard, report: Report, *, trust_code: bool, fetch: bool) -> str:
+    """Hold the encoder to its contract where it can be run: what a badge says of it. Problems go to `report`."""
+    if why := why_not_run(folder, card, trust_code=trust_code, fetch=fetch):
+        return f"contract not run: {why}"
+    try:
+        encoder = place(load_encoder(folder, trust_code=trust_code), precision="fp32")
+        broken = [found for found in contract(encoder) if found.level == "problem"]
+    except UserError as error:
+        report.problems.append(f"its encoder cannot be loaded: {error}")
+        return "contract not run: it cannot be loaded"
+    report.problems += [f"breaks the contract of encoders ({found.check}): {found.message}" for found in broken]
+    report.checked.append(f"{card.name}: the contract of encoders, on known images")
+    return "contract broken" if broken else HOLDS
