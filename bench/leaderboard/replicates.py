@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
-from bench.errors import UserError
+from bench.errors import RunError, UserError
 from bench.files import canonical_json, sha256_file, sha256_text, write_atomic
 from bench.leaderboard.at_hand import AtHand
 from bench.leaderboard.evidence import UnitKey
@@ -61,7 +61,8 @@ def replicates(record: Record, data: TaskData, source: Source) -> np.ndarray:
     draws = draws[1:]
     buffer = io.BytesIO()
     np.save(buffer, draws, allow_pickle=False)
-    write_atomic(_path(record, task, source.digest), buffer.getvalue())
+    with suppress(RunError):  # a cache that takes nothing costs time, no result
+        write_atomic(_path(record, task, source.digest), buffer.getvalue())
     return draws
 
 

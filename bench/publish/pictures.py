@@ -37,7 +37,10 @@ class Pictures:
 
 
 def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictures | None:
-    """Sizes and anchors of a task, with samples and cases where its licence allows and its images are here; None where its data is not here."""
+    """Sizes and anchors of a task, with samples and cases where its licence allows and its images are here.
+
+    None where not even its labels are.
+    """
     try:
         data = collection.at_hand.load(task.name)
     except UserError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.checks.contract import contract
 from bench.encoders.card import EncoderCard, read_card
-from bench.encoders.contract import contract
 from bench.encoders.load import load_encoder
 from bench.errors import UserError
 from bench.features.device import place

@@ -19,7 +19,7 @@ from bench.data.dataset import Split, TaskData, arrays_of, digests_of
 from bench.data.load import load_task, store_key
 from bench.data.task import Task
 from bench.errors import DataError, UserError
-from bench.files import write_atomic
+from bench.files import PARTIAL, write_atomic
 from bench.locate import home
 from bench.runs.predictions import predictions_bytes, read_predictions
 
@@ -32,6 +32,8 @@ def write_labels(data: TaskData, folder: Path) -> Path:
     kept = {name: array for name, array in arrays_of(data.splits).items() if not name.endswith(".images")}
     about = {"data": data.sha256, "store": data.store, **data.digests}
     path = folder / _name(data.task)
+    for left in folder.glob(f".{path.name}.*{PARTIAL}"):  # of one who was killed
+        left.unlink(missing_ok=True)
     write_atomic(path, predictions_bytes(kept | {"about": np.array(sorted(about.items()))}))
     return path
 
