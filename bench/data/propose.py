@@ -248,6 +248,7 @@ def _window(seen: Survey, made: Proposal) -> dict[str, Any]:
     depth = seen.depth
     if depth.whole and depth.low >= 0 and depth.high <= 255 and not depth.hounsfield and not depth.windowed:
         return {}
+    chosen: str | list[float]
     if depth.hounsfield and made.card["modality"] in ("ct", "mixed"):
         chosen, other = "soft-tissue", '"lung", "bone", "brain", [low, high] or three of these'
     elif depth.windowed:
