@@ -27,6 +27,16 @@ def real_data():
     return REAL
 
 
+def one_protocol(folder, task, protocol):
+    """A suite of one task and one protocol at all labels: the smallest run there is."""
+    path = folder / "suite.toml"
+    path.write_text(
+        f'schema = 1\nname = "small"\ntitle = "Small"\ntasks = ["{task}"]\n'
+        f'protocols = [{{ name = "{protocol}", budgets = ["100%"] }}]\n'
+    )
+    return path
+
+
 @pytest.fixture(scope="session")
 def make_task():
     """A task card from the few keys that matter to a test."""
