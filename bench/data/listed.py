@@ -109,7 +109,7 @@ class ListedSource(ReadSource):
         if self.slices is None:
             return rows
         with ThreadPoolExecutor() as pool:
-            counts = list(pool.map(lambda row: self._frames(row), rows))
+            counts = list(pool.map(self._frames, rows))
         return [part for row, n in zip(rows, counts, strict=True) for part in slices_of(row, n, self.slices)]
 
     def _frames(self, row: Row) -> int:
@@ -123,7 +123,8 @@ class ListedSource(ReadSource):
         # In the order of the rows: which mask belongs to which image counts.
         named = [file for row in rows for file in (row.image, *row.mask_files)]
         _refuse_missing(named, task)
-        files = [file for path in named for file in (series.files_of(path) if path.is_dir() else [path])]
+        parts = {path: series.files_of(path) if path.is_dir() else [path] for path in dict.fromkeys(named)}
+        files = [file for path in named for file in parts[path]]
         places = [[name, *_place(row)] for name, rs in splits.items() for row in rs]
         listing = hashlib.sha256(json.dumps(places).encode()).hexdigest()
         return Identity(f"{listing}:{digest_files(files)}")

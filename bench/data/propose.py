@@ -233,6 +233,9 @@ def _reading(seen: Survey, made: Proposal) -> dict[str, Any]:
         found |= {"volume": True, "aggregation": "mean"}
         if len(seen.frames) > 1:
             found["depth"] = min(seen.frames)
+    if seen.plane is not None:
+        found["plane"] = seen.plane
+        made.chosen.append(f'plane: voxels are coarsest across {seen.plane} slices; could be "axial"')
     if len(seen.sizes) > 1:
         found["size"] = SIZE
         made.chosen.append(f"size: the images have {len(seen.sizes)} sizes; padded to squares and resized to {SIZE}")

@@ -81,6 +81,8 @@ class Pictures:
         if is_clinical(source):
             stack = self.stacks.get(source, self.plane)
             image = frame_of(stack, number, self.window, remarks, where=name_of(source))
+        elif number is not None:
+            raise DataError(f"is one picture, of which there is no slice {number}", where=name_of(source))
         else:
             image = read_image(source, self.window, remarks)
         return fit(image, self.size, channels or image.shape[-1], where=name_of(source))
@@ -88,6 +90,8 @@ class Pictures:
     def volume(self, source: Path, channels: int | None, depth: int | None, remarks: Counter[str]) -> np.ndarray:
         """uint8 (depth, h, w, c) of all slices of a file or series, `depth` of them taken evenly. Raises DataError."""
         done: Counter[str] = Counter()
+        if not is_clinical(source):
+            raise DataError("is one picture, and the card says volume = true", where=source)
         n = len(self.stacks.get(source, self.plane).frames)
         chosen = range(n) if depth is None else ((np.arange(depth) + 0.5) * n / depth).astype(int)
         slices = np.stack([self.image(source, channels, done, int(number)) for number in chosen])
@@ -107,11 +111,19 @@ class Pictures:
         masks: one, or several of two classes, which are united. number: the slice of both.
         """
         image = self.image(source, channels, remarks, number)
-        header = read_header(source, self.plane)
+        turn, shape = self._upright(source)
         if len(masks) > 1:
             remarks[UNITED] += 1
-        found = [self._mask(m, header.turn, (header.height, header.width), source, number) for m in masks]
+        found = [self._mask(m, turn, shape, source, number) for m in masks]
         return image, fit_mask(united(found, self.classes, source), self.size)
+
+    def _upright(self, source: Path | bytes) -> tuple[int, tuple[int, int]]:
+        """EXIF orientation of an image, and (h, w) once upright."""
+        if is_clinical(source):
+            h, w = self.stacks.get(source, self.plane).frames.shape[1:3]
+            return 1, (h, w)
+        header = read_header(source)
+        return header.turn, (header.height, header.width)
 
     def _mask(
         self, mask: Path | bytes | Drawn, turn: int, shape: tuple[int, int], image: Path | bytes, number: int | None

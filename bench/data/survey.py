@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.data import dicom
+from bench.data import dicom, nifti
 from bench.data.foreign import unread_files
 from bench.data.guard import guarded
 from bench.data.images import SUFFIXES, Header, is_clinical, is_image, opened, read_header, read_stack
 from bench.data.masks import read_mask
+from bench.data.stack import Plane
 from bench.data.table import Table, read_table
 from bench.errors import DataError
 
@@ -57,6 +59,8 @@ class Survey:
     tables: list[Path]
     outlines: list[Path]
     arrays: list[Path]
+    plane: Plane | None = None
+    """The plane in which volumes were acquired, where it is not the axial one."""
     unread: str = ""
     skipped: list[str] = field(default_factory=list)
     """Images whose header cannot be read, with the reason."""
@@ -93,6 +97,7 @@ def survey(folder: Path) -> Survey:
         [p for p in files if p.suffix.lower() in (".csv", ".tsv")],
         [p for p in files if p.suffix.lower() == ".json" and _is_coco(p)],
         arrays,
+        _plane(_spread([path for path, _ in known if path.name.lower().endswith(nifti.SUFFIXES)])),
         unread_files(folder, is_image),
         [found for found in headers if isinstance(found, str)],
     )
@@ -125,7 +130,23 @@ def _header(path: Path) -> Header | str:
     try:
         return read_header(path)
     except DataError as error:
-        return str(error)
+        plane = _acquired(error)
+        return read_header(path, plane) if plane else str(error)
+
+
+def _acquired(error: DataError) -> Plane | None:
+    """The plane that a volume asks for, where that is what it is refused for."""
+    said = re.match(r'say plane = "(\w+)"', error.fix or "")
+    return said[1] if said else None  # type: ignore[return-value]
+
+
+def _plane(paths: Sequence[Path]) -> Plane | None:
+    for path in paths:
+        try:
+            read_header(path)
+        except DataError as error:
+            return _acquired(error)
+    return None
 
 
 def _tags(path: Path) -> dict[str, str]:

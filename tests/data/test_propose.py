@@ -96,6 +96,15 @@ def test_volumes_of_classes_and_of_masks(tmp_path):
     assert len(data.train) % 3 == 0
 
 
+def test_volumes_acquired_across_get_their_plane(tmp_path):
+    for i in range(16):
+        write_nifti(tmp_path / "s" / "ab"[i % 2] / f"{i}.nii", noise(3, 8, 8), np.diag([6.0, 1, 1, 1]))
+    task, chosen, data = written(tmp_path / "s")
+    assert task.source["plane"] == "sagittal"
+    assert "coarsest across sagittal slices" in chosen
+    assert data.train.images.shape[1:4] == (3, 8, 8)
+
+
 def test_masks_of_odd_values(tmp_path):
     for i in range(8):
         png(tmp_path / "m" / "images" / f"{i}.png", noise(8, 8))

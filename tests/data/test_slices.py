@@ -153,6 +153,21 @@ def test_a_table_names_slices_and_masks_of_volumes(tmp_path, make_task):
         read()
 
 
+def test_a_slice_of_what_has_none_is_refused(tmp_path, make_task):
+    from PIL import Image
+
+    for i in range(8):
+        Image.fromarray(noise()).save(tmp_path / f"{i}.png")
+    rows = "".join(f"{i}.png#slice=1,{'ab'[i % 2]},{split}\n" for i, split in enumerate(sorted(SPLITS * 2)))
+    (tmp_path / "t.csv").write_text("image,label,split\n" + rows)
+    with pytest.raises(DataError, match=r"png: is one picture, of which there is no slice 1"):
+        load_task(make_task(classes=["a", "b"], reader="csv", file="t.csv"), folder=tmp_path)
+    (tmp_path / "t.csv").write_text("image,label,split\n" + rows.replace("#slice=1", ""))
+    task = make_task(classes=["a", "b"], reader="csv", file="t.csv", volume=True, aggregation="mean")
+    with pytest.raises(DataError, match=r"png: is one picture, and the card says volume = true"):
+        load_task(task, folder=tmp_path)
+
+
 def test_a_folder_of_the_decathlon(tmp_path, make_task):
     for i in range(6):
         slices = RNG.integers(0, 256, (3, 8, 8)).astype(np.uint8)
