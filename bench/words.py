@@ -74,8 +74,8 @@ Domain = Literal["natural", "satellite", "radiology", "ultrasound", "histology",
 Kind = Literal["global", "dense"]
 """A global task predicts about the image; a dense task predicts a class for each pixel."""
 
-Target = Literal["binary", "multi-class", "multi-label", "ordinal", "mask"]
-"""Kind of label. `mask` for dense tasks: class index for each pixel, 0 is background."""
+Target = Literal["binary", "multi-class", "multi-label", "ordinal", "mask", "number"]
+"""Kind of label. `mask` for dense tasks: class index for each pixel, 0 is background. `number`: a quantity."""
 
 Trait = Literal["site", "scanner", "sex", "age", "skin"]
 """What may be known of the patient and of the device: scores are broken down by it."""

@@ -121,6 +121,8 @@ def _presence(task: Task, labels: np.ndarray) -> np.ndarray:
     k = len(task.classes)
     if task.target == "multi-label":
         return labels.astype(bool)
+    if task.target == "number":
+        return np.ones((len(labels), 1), bool)
     if task.target == "mask":
         return np.stack([(labels == c).reshape(len(labels), -1).any(1) for c in range(k)], axis=1)
     return labels.reshape(-1, 1) == np.arange(k)
@@ -159,7 +161,7 @@ def _stratified_order(
 
 def _shots(task: Task, labels: np.ndarray, groups: np.ndarray | None, k: int, rng: np.random.Generator) -> np.ndarray:
     """k rows of each class, from different patients where that is possible."""
-    if task.target in ("multi-label", "mask"):
+    if task.target in ("multi-label", "mask", "number"):
         raise DataError(f"shots per class are not defined for target {task.target!r}", where=task.name)
     chosen = []
     for c in range(len(task.classes)):

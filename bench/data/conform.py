@@ -78,16 +78,19 @@ class Conformity:
         if self.task.target == "multi-label":
             self._expect(split, labels, np.uint8, (len(block), k), 2)
             return labels.sum(0, dtype=np.int64)
+        if self.task.target == "number":
+            self._expect(split, labels, np.float64, (len(block),), None)
+            return np.array([len(labels)])
         self._expect(split, labels, np.int64, (len(block),), k)
         return np.bincount(labels, minlength=k)
 
-    def _expect(self, split: str, labels: np.ndarray, dtype: type, shape: tuple[int, ...], limit: int) -> None:
+    def _expect(self, split: str, labels: np.ndarray, dtype: type, shape: tuple[int, ...], limit: int | None) -> None:
         what = "masks" if self.task.target == "mask" else "labels"
         if labels.shape != shape:
             raise self._error(f"{split} {what} have shape {labels.shape}, expected {shape}")
         if labels.dtype != dtype:
             raise self._error(f"{split} {what} are {labels.dtype}, expected {np.dtype(dtype)}")
-        if labels.size and (labels.min() < 0 or labels.max() >= limit):
+        if limit is not None and labels.size and (labels.min() < 0 or labels.max() >= limit):
             wrong = int(labels.max() if labels.max() >= limit else labels.min())
             raise self._error(
                 f"{split} {what} hold the value {wrong}, expected 0 to {limit - 1}",
@@ -103,7 +106,7 @@ class Conformity:
         self.ids |= fresh
 
     def _check_classes(self) -> None:
-        if self.task.target in ("mask", "multi-label"):
+        if self.task.target in ("mask", "multi-label", "number"):
             return
         for split, seen in self.splits.items():
             if np.count_nonzero(seen.counts) < 2:

@@ -59,6 +59,8 @@ class Labels:
         value: a name or number; for multi-label names joined by "|", or a list of names or places; a sequence of one
         cell a class ("1", "0", "-1", "") is for `cells`.
         """
+        if self.task.target == "number":
+            return self._quantity(value, remarks, where)
         if isinstance(value, list | tuple | np.ndarray):
             return self._listed(list(value), remarks, where)
         if self.task.target == "multi-label":
@@ -94,7 +96,7 @@ class Labels:
         k = len(self.task.classes)
         if values.ndim == 2 and values.shape[1] == 1 and self.task.target != "multi-label":
             values = values[:, 0]
-        if values.ndim == 2 and values.shape[1] == k:
+        if values.ndim == 2 and values.shape[1] == k and self.task.target != "number":
             read, rows = self.cells, values
         elif values.ndim == 1 and self.task.target != "multi-label":
             read, rows = self.one, values
@@ -104,8 +106,25 @@ class Labels:
         found = read_all(kinds, read, remarks, where=lambda _: where, times=count.tolist())
         keep = np.array([label is not None for label in found], bool)[place.reshape(-1)]
         labels = [found[i] for i in place.reshape(-1)[keep].tolist()]
-        empty = np.zeros((0, k), np.uint8) if self.task.target == "multi-label" else np.zeros(0, np.int64)
+        empty = np.zeros((0, k), np.uint8) if self.task.target == "multi-label" else np.zeros(0, self._dtype)
         return (np.stack(labels) if labels else empty), keep
+
+    @property
+    def _dtype(self) -> type:
+        return np.float64 if self.task.target == "number" else np.int64
+
+    def _quantity(self, value: object, remarks: Counter[str], where: object) -> np.ndarray | None:
+        """A finite number; "1,5" is 1.5."""
+        text = _text(value)
+        if text.casefold() in MISSING:
+            return self._unlabelled(text, remarks, where)
+        try:
+            number = float(text.replace(",", "."))
+        except ValueError:
+            number = math.nan
+        if isinstance(value, bool | np.bool_) or not math.isfinite(number):
+            raise DataError(f"{text[:60]!r} is no number, and the target is one", where=where)
+        return np.float64(number)
 
     @cached_property
     def _names(self) -> dict[str, int]:

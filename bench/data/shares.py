@@ -137,6 +137,6 @@ def _strata(rows: Iterable[Row]) -> list[set[str]]:
 
 
 def _classes(row: Row) -> list[int]:
-    if row.label is None:
+    if row.label is None or row.label.dtype.kind == "f":
         return []
     return np.flatnonzero(row.label).tolist() if row.label.ndim else [int(row.label)]

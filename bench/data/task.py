@@ -28,8 +28,9 @@ class Task(Strict):
     kind: Kind
     modality: Modality
     target: Target
-    classes: Annotated[list[Line], Field(min_length=2, max_length=200)]
-    """Class names in label order; for a dense task the first is the background; for multi-label one a label."""
+    classes: Annotated[list[Line], Field(min_length=1, max_length=200)]
+    """Class names in label order; for a dense task the first is the background; for multi-label one a label; for a
+    number the one quantity, with its unit."""
     metric: Line
     """Name of the primary metric: one of `bench.metrics.set` that may be so for its target."""
     extent: Extent = "unknown"
@@ -54,7 +55,7 @@ class Task(Strict):
         if not isinstance(values, dict):
             return values
         target = values.get("target")
-        metric = {"mask": "dice", "ordinal": "qwk"}.get(str(target), "auroc")
+        metric = {"mask": "dice", "ordinal": "qwk", "number": "r2"}.get(str(target), "auroc")
         return {"kind": "dense" if target == "mask" else "global", "metric": metric, **values}
 
     @model_validator(mode="after")
@@ -64,6 +65,8 @@ class Task(Strict):
         if self.metric not in (fitting := primaries(self.target)):
             offered = " or ".join(repr(name) for name in sorted(fitting))
             raise ValueError(f"metric {self.metric!r} is not for target {self.target!r}, whose metric is {offered}")
+        if (self.target == "number") != (len(self.classes) == 1):
+            raise ValueError("a number has one entry in 'classes', the quantity; other targets have at least two")
         if self.target == "binary" and len(self.classes) != 2:
             raise ValueError("a binary task has two classes")
         if len({folded(name) for name in self.classes}) < len(self.classes):

@@ -13,7 +13,8 @@ from bench.encoders.card import EncoderCard
 from bench.encoders.features import Features
 from bench.protocols.base import Labelled, Problem, Unlabelled
 
-METRICS = {"binary": "auroc", "multi-class": "auroc", "multi-label": "auroc", "ordinal": "qwk", "mask": "dice"}
+METRICS = {"binary": "auroc", "multi-class": "auroc", "multi-label": "auroc", "ordinal": "qwk", "mask": "dice",
+           "number": "r2"}  # fmt: skip
 
 
 class TinyEncoder(Encoder):
@@ -39,7 +40,7 @@ class TinyEncoder(Encoder):
 
 def make_task(target: str, k: int = 3, name: str | None = None) -> Task:
     """A card for a made-up task."""
-    k = 2 if target == "binary" else k
+    k = {"binary": 2, "number": 1}.get(target, k)
     return Task.parse({
         "schema": 1, "name": name or f"made-up-{target}", "title": "Made up",
         "kind": "dense" if target == "mask" else "global", "modality": "mri", "target": target,
@@ -52,6 +53,7 @@ def make_problem(target: str, *, k: int = 3, sizes: tuple[int, int, int] = (60, 
     """A learnable problem with d = 6 features and a 4 x 4 grid of 6 channels on 16 x 16 images."""
     task, rng = make_task(target, k), np.random.default_rng(seed)
     k, encoder, n = len(task.classes), TinyEncoder(), sum(sizes)
+    k = max(k, 3) if target == "number" else k
     hidden = rng.integers(0, k, n)
     images = rng.integers(0, 60, (n, 16, 16, 1)).astype(np.uint8)
     labels: np.ndarray = hidden
@@ -64,6 +66,8 @@ def make_problem(target: str, *, k: int = 3, sizes: tuple[int, int, int] = (60, 
         images[..., 0] += labels * np.uint8(180 // k)
     else:
         images += (hidden * (180 // k)).astype(np.uint8)[:, None, None, None]
+        if target == "number":
+            labels = 10.0 * hidden + rng.normal(size=n)
         if target == "multi-label":
             labels = (rng.random((n, k)) < 0.2).astype(np.uint8)
             labels[np.arange(n), hidden] = 1

@@ -83,6 +83,8 @@ def quality(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     if task.kind == "dense":
         return image_quality(Areas(*class_areas(output, labels, len(task.classes))))
+    if task.target == "number":
+        return np.full(len(labels), np.nan)
     if task.target == "multi-label":
         return np.where(labels == 1, output, 1 - output).mean(1)
     return output[np.arange(len(labels)), labels].astype(float)

@@ -119,5 +119,8 @@ def check_output(task: Task, output: np.ndarray, split: Split) -> None:
     if task.kind == "dense":
         if output.dtype != np.uint8 or (output.size and output.max() >= k):
             raise DataError(f"predicted masks must be uint8 with classes below {k}", where=task.name)
+    elif task.target == "number":
+        if output.dtype.kind != "f" or not np.isfinite(output).all():
+            raise DataError("predicted numbers must be finite floats", where=task.name)
     elif not (np.issubdtype(output.dtype, np.floating) and ((output >= 0) & (output <= 1 + 1e-5)).all()):
         raise DataError("predicted probabilities must be finite floats in [0, 1]", where=task.name)

@@ -15,7 +15,7 @@ from bench.data.task import Task
 from bench.encoders.base import Encoder
 from bench.encoders.features import Features
 from bench.files import canonical_json, sha256_text
-from bench.words import Kind
+from bench.words import Kind, Target
 
 CPU = torch.device("cpu")
 
@@ -66,7 +66,7 @@ class Prediction:
 
     outputs: split name, or "split~variant" for a changed copy of it (see `base_split`) ->
         global tasks: float32 (n, k) probabilities (binary: k = 2; multi-label: one column a
-        label, rows need not sum to 1); dense tasks: uint8 (n, h, w) class index of each pixel.
+        label, rows need not sum to 1), or (n, 1) numbers; dense tasks: uint8 (n, h, w) class index of each pixel.
     chosen: hyper-parameters that were selected, e.g. {"C": 0.01}; "temperature" is what probabilities are divided
         by (as logits) before the calibration error, fitted on held-out images within the budget.
     warnings: one plain sentence each.
@@ -101,6 +101,8 @@ class Protocol(ABC):
     board: ClassVar[Literal["frozen", "fine-tune", "robustness", "diagnostic"]] = "frozen"
     params: ClassVar[Mapping[str, Any]]
     """Every number of the protocol; part of the fingerprint."""
+    targets: ClassVar[tuple[Target, ...]] = ("binary", "multi-class", "multi-label", "ordinal", "mask")
+    """Kinds of label it is defined for."""
     needs_grid: ClassVar[bool] = False
     """Whether it reads the patch grid although its tasks are global (a dense protocol always has one)."""
     takes: ClassVar[tuple[str, ...]] = ("%", "k=", "n=")
@@ -115,6 +117,8 @@ class Protocol(ABC):
 
     def refuses(self, task: Task) -> str | None:
         """Why this protocol does not apply to `task`, or None."""
+        if task.target not in self.targets:
+            return f"{self.name} is not for the target {task.target!r}"
         return None if task.kind == self.kind else f"{self.name} is for {self.kind} tasks"
 
     def refuses_budget(self, budget: str) -> str | None:

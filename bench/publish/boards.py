@@ -14,7 +14,9 @@ from bench.publish.model import BoardView, Pairs, Variant, cell_points
 from bench.recipes import RECIPES
 
 Replicates = Mapping[UnitKey, np.ndarray]
-NAMES = {"Overall": "overall", "Global": "global", "Dense": "dense", "Low-label": "low-label", "Fine-tune": "fine-tune"}
+NAMES = {recipe.name: recipe.name.lower() for recipe in RECIPES}
+APART = ("Numbers", "Fine-tune")
+"""Boards of protocols that have no label curves."""
 
 
 def board_views(collection: Collection, known: Known) -> tuple[BoardView, ...]:
@@ -33,7 +35,7 @@ def board_views(collection: Collection, known: Known) -> tuple[BoardView, ...]:
 def board_view(suite: str, board: Board, clean: Board, every: Curves, note: str) -> BoardView:
     """A board beside the same board without contaminated cells, with its label curves."""
     kinds = tuple(sorted({c.kind for c in board.cells}))
-    curves = every.get(kinds, {}) if board.name != "Fine-tune" else {}
+    curves = every.get(kinds, {}) if board.name not in APART else {}
     order = {row.encoder: i for i, row in enumerate(clean.rows)}
     places = [order[row.encoder] for row in board.rows]
     points = cell_points([clean.rows[i] for i in places], clean.cells)

@@ -35,13 +35,15 @@ def said(task: Task, label: np.ndarray | int) -> str:
     """The label in words."""
     if task.target == "multi-label":
         return ", ".join(c for c, present in zip(task.classes, label, strict=True) if present) or "none"
-    return task.classes[int(label)]
+    return f"{float(label):g}" if task.target == "number" else task.classes[int(label)]
 
 
 def answered(task: Task, output: np.ndarray) -> str:
     """The prediction in words, with its probability."""
     if task.target == "multi-label":
         return ", ".join(f"{c} {p:.2f}" for c, p in zip(task.classes, output, strict=True) if p >= 0.5) or "none"
+    if task.target == "number":
+        return f"{float(output[0]):.4g}"
     best = int(np.argmax(output))
     return f"{task.classes[best]} ({output[best]:.2f})"
 

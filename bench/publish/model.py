@@ -33,6 +33,7 @@ BOARD_TITLES: dict[str, str] = {
     "global": "Global",
     "dense": "Dense",
     "low-label": "Low-label",
+    "numbers": "Numbers",
     "fine-tune": "Fine-tune",
 }
 ARCHITECTURE_TITLES = {"vit": "ViT", "cnn": "CNN"}

@@ -73,6 +73,8 @@ def _first(task: Task, labels: np.ndarray) -> list[int]:
         return np.flatnonzero((labels > 0).reshape(len(labels), -1).any(1))[: SAMPLES // 2].tolist()
     if labels.ndim == 2:
         return list(range(min(SAMPLES, len(labels))))
+    if task.target == "number":
+        return list(range(min(SAMPLES, len(labels))))
     by_class = [np.flatnonzero(labels == c).tolist() for c in range(len(task.classes))]
     return [rows[k] for k in range(SAMPLES) for rows in by_class if k < len(rows)][:SAMPLES]
 

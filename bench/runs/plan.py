@@ -37,7 +37,7 @@ class Plan:
 
     def _units_of(self, task: Task, use: ProtocolUse) -> list[Unit]:
         protocol = self.protocols[use.name]
-        if protocol.kind != task.kind:
+        if protocol.kind != task.kind or (task.target == "number") != ("number" in protocol.targets):
             return []
         return [
             Unit(task=task.name, protocol=use.name, budget=budget, seed=seed)
@@ -68,6 +68,9 @@ LOCAL_PROTOCOLS = {
     "linear-v2": (["1%", "10%", "100%"], 5),
     "dense-linear-v2": (["10%", "100%"], 5),
 }
+
+NUMBERS = {"ridge-v1": (["10%", "100%"], 5)}
+"""Protocols of folders in which a task predicts a number."""
 
 
 def make_plan(
@@ -165,7 +168,9 @@ def _is_taken(name: str, others: Mapping[str, Path]) -> bool:
 
 def _own_suite(own: Mapping[str, Task]) -> Suite:
     """A suite of one's own tasks under the common frozen protocols; it is named after their folder."""
-    uses = [ProtocolUse(name=n, budgets=budgets, seeds=seeds) for n, (budgets, seeds) in LOCAL_PROTOCOLS.items()]
+    numbers = any(task.target == "number" for task in own.values())
+    wanted = LOCAL_PROTOCOLS | (NUMBERS if numbers else {})
+    uses = [ProtocolUse(name=n, budgets=budgets, seeds=seeds) for n, (budgets, seeds) in wanted.items()]
     return Suite.parse(
         {
             "schema": 1,

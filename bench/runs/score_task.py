@@ -241,7 +241,7 @@ class _Work:
         train = self.data.train
         if "site" not in train.strata:
             return {}
-        labels = train.labels if train.labels.ndim == 1 else None
+        labels = train.labels if train.labels.ndim == 1 and train.labels.dtype.kind == "i" else None
         return leakage(
             self.task.name,
             Marked(self._features("train", False).pooled, train.strata["site"], train.groups, train.ids, labels),

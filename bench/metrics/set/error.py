@@ -1,0 +1,27 @@
+"""Mean distance between the predicted and the true number, in the unit of the number."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.metrics.base import Comparison, Metric
+from bench.metrics.numbers import pair
+from bench.metrics.products import weighted_sums
+from bench.metrics.resample import ratio
+
+
+class MeanError(Metric):
+    """See the module."""
+
+    name = "error"
+    title = "Mean absolute error"
+    targets = ("number",)
+    higher_is_better = False
+
+    def value(self, given: Comparison) -> np.ndarray:
+        y, p = given.once(pair)
+        error, n = weighted_sums(given.weights, np.stack([abs(y - p), np.ones_like(y)], axis=1)).T
+        return ratio(error, n)
+
+
+METRIC = MeanError()

@@ -1,0 +1,107 @@
+"""A number to predict: read as it stands, split and budgeted without classes, scored on a board of its own."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bench
+from bench.data.check import check_task
+from bench.data.load import load_task
+from bench.errors import CardError, DataError
+from tests.data.conftest import one_protocol
+
+
+def written(folder, values):
+    """A table of grey squares whose brightness is the number."""
+    rows = []
+    for i, value in enumerate(values):
+        shade = float(str(value).replace(",", ".")) if str(value) not in ("", "old", "inf") else 0
+        pixels = np.full((16, 16), shade, np.uint8) + np.random.default_rng(i).integers(0, 9, (16, 16), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        rows.append({"image": f"{i}.png", "label": value, "patient": f"p{i // 2}"})
+    with open(folder / "t.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_numbers_are_read_as_they_stand(tmp_path, make_task):
+    written(tmp_path, [f"{i},5" for i in range(60)])
+    task = make_task("number", ["age, years"], reader="csv", file="t.csv")
+    data = load_task(task, folder=tmp_path)
+    assert (task.kind, task.metric, task.chance) == ("global", "r2", 0.0)
+    for split in data.splits.values():
+        assert split.labels.dtype == np.float64
+        assert split.labels.tolist() == [int(i.removesuffix(".png")) + 0.5 for i in split.ids.tolist()]
+    assert check_task(task, folder=tmp_path).classes["train"] == {"age, years": len(data.train)}
+
+
+@pytest.mark.parametrize("wrong", ["old", "inf", ""])
+def test_what_is_no_number_is_refused(tmp_path, make_task, wrong):
+    written(tmp_path, [*range(40), wrong])
+    task = make_task("number", ["age"], reader="csv", file="t.csv")
+    with pytest.raises(DataError, match=r"line 42: (.* is no number|has no label)"):
+        load_task(task, folder=tmp_path)
+
+
+def test_a_number_has_one_name_and_other_targets_several(make_task):
+    with pytest.raises(CardError, match="a number has one entry in 'classes'"):
+        make_task("number", ["a", "b"], reader="csv", file="t.csv")
+    with pytest.raises(CardError, match="a number has one entry in 'classes'"):
+        make_task("multi-class", ["a"], reader="csv", file="t.csv")
+
+
+def test_numbers_in_an_npz(tmp_path, make_task):
+    rng = np.random.default_rng(0)
+    arrays = {f"{s}_images": rng.integers(0, 256, (8, 8, 8), dtype=np.uint8) for s in ("train", "val", "test")}
+    arrays |= {f"{s}_labels": np.linspace(0, 1, 8)[:, None] for s in ("train", "val", "test")}
+    np.savez(tmp_path / "a.npz", **arrays)
+    data = load_task(make_task("number", ["share"], reader="npz", file="a.npz"), folder=tmp_path)
+    np.testing.assert_array_equal(data.train.labels, np.linspace(0, 1, 8))
+
+
+def test_a_run_and_a_board_of_numbers(tmp_path, medssl_in):
+    written(tmp_path, (np.arange(120) * 2).tolist())
+    (tmp_path / "bright.toml").write_text(
+        'schema = 1\nname = "bright"\ntitle = "Brightness"\nmodality = "mixed"\ntarget = "number"\nlicence = "x"\n'
+        'classes = ["brightness"]\ncorpus = "x"\nsource = { reader = "csv", file = "t.csv" }\n'
+    )
+    results = bench.run("raw-pixels", None, tasks=tmp_path, out=tmp_path / "runs", say=lambda line: None)
+    rows = results.frame[(results.frame.budget == "100%") & (results.frame.metric == "r2")]
+    assert set(results.frame.protocol) == {"ridge-v1"}
+    assert rows.value.tolist()[0] > 0.95
+    assert rows.low.tolist()[0] < rows.value.tolist()[0]
+    board = medssl_in(tmp_path, "leaderboard", "--records", "runs")
+    assert ": Numbers" in board
+    assert "raw-pixels" in board
+
+
+@pytest.fixture
+def medssl_in(monkeypatch, capsys):
+    """What a command prints in a folder, in this process."""
+    from bench.cli import main
+    from bench.leaderboard import collect
+
+    def call(folder, *words):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(collect, "shipped", lambda name: folder / "none")
+        with pytest.raises(SystemExit) as stop:
+            main(list(words))
+        assert not stop.value.code
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_a_suite_of_classifiers_has_no_units_for_numbers(tmp_path):
+    from bench.runs.plan import make_plan
+
+    written(tmp_path, range(40))
+    card = 'schema = 1\nname = "n"\ntitle = "N"\nmodality = "mixed"\ntarget = "number"\nlicence = "x"\n'
+    (tmp_path / "n.toml").write_text(
+        card + 'classes = ["n"]\ncorpus = "x"\nsource = { reader = "csv", file = "t.csv" }\n'
+    )
+    plan = make_plan(one_protocol(tmp_path, "n", "linear-v2"), tmp_path, out=tmp_path / "runs")
+    assert plan.units(plan.tasks["n"]) == []
