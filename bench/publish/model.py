@@ -27,7 +27,7 @@ from bench.submissions.badge import Verification
 from bench.submissions.withdrawn import Withdrawal
 from bench.words import Badge
 
-BoardName = Literal["overall", "global", "dense", "low-label", "fine-tune"]
+BoardName = Literal["overall", "global", "dense", "low-label", "numbers", "fine-tune"]
 BOARD_TITLES: dict[str, str] = {
     "overall": "Overall",
     "global": "Global",
