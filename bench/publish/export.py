@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from typing import Any
 
@@ -151,10 +152,15 @@ def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFr
     return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
-def write_table(site: Site, stem: str, frame: pd.DataFrame, *, latex: bool = False) -> None:
-    """`stem`.csv, .json and .parquet (and .tex): full precision, the same bytes for the same table."""
-    site.file(f"{stem}.csv", csv_text(frame))
-    site.file(f"{stem}.json", frame.to_json(orient="records", double_precision=15, force_ascii=False))
+def write_table(site: Site, stem: str, frame: pd.DataFrame, *, latex: bool = False, packed: bool = False) -> None:
+    """`stem`.csv, .json and .parquet (and .tex): full precision, the same bytes for the same table.
+
+    packed: the first two with gzip, as .csv.gz and .json.gz, for a table of many rows.
+    """
+    plain = {"csv": csv_text(frame), "json": frame.to_json(orient="records", double_precision=15, force_ascii=False)}
+    for end, text in plain.items():
+        data = gzip.compress(text.encode(), mtime=0) if packed else text
+        site.file(f"{stem}.{end}{'.gz' * packed}", data)
     site.file(f"{stem}.parquet", parquet(frame))
     if latex:
         site.file(f"{stem}.tex", board_latex(frame))

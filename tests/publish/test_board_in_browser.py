@@ -98,6 +98,13 @@ def test_each_choice_says_how_many_rows_it_would_show(board, view):
     assert board.inner_text('[name="p"][value="reference"] ~ output') == said["reference"], "of its own kind all count"
 
 
+def test_the_filter_stands_beside_the_table(board):
+    board.locator("#filter").click()
+    panel, table = (board.locator(s).bounding_box() for s in ("#facets", ".listing"))
+    assert table["x"] >= panel["x"] + panel["width"]
+    assert abs(table["y"] - panel["y"]) < 60
+
+
 def test_the_head_stays_in_sight_as_the_page_scrolls(board):
     for width in (1440, 700):
         board.set_viewport_size({"width": width, "height": 420})

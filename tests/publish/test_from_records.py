@@ -91,7 +91,7 @@ def test_boards_on_the_page_are_those_of_the_leaderboard(collection):
 
 
 def test_every_published_value_is_the_mean_of_its_records(real, runs, collection):
-    table = pd.read_csv(real / f"data/results/{collection.suite}.csv")
+    table = pd.read_csv(real / f"data/results/{collection.suite}.csv.gz")
     assert set(table["encoder"]) == {"raw-pixels", "small-a", "small-b"}
     records = [r for p in sorted(runs.glob("*/*/records.jsonl")) for r in read_records(p.parent)]
     for row in table.itertuples():
@@ -103,7 +103,7 @@ def test_every_published_value_is_the_mean_of_its_records(real, runs, collection
 
 
 def test_the_address_of_a_number_shows_it_even_where_its_table_is_folded(real, collection, page):
-    table = pd.read_csv(real / f"data/results/{collection.suite}.csv")
+    table = pd.read_csv(real / f"data/results/{collection.suite}.csv.gz")
     table = table[table["encoder"] == "small-a"]
     for row in (table[~table["primary"]].iloc[-1], table[table["primary"] & (table["budget"] != "100%")].iloc[0]):
         path, _, anchor = row["address"].partition("#")
@@ -143,7 +143,7 @@ def test_cases_show_image_truth_and_two_encoders(real, collection, page):
         assert 8 <= text.count("<figure") <= 12
         for address in {part.split('"')[0] for part in text.split('<img src="../../')[1:]}:
             assert (real / address).read_bytes()[:4] == b"\x89PNG"
-        table = pd.read_csv(real / f"data/results/{collection.suite}.csv")
+        table = pd.read_csv(real / f"data/results/{collection.suite}.csv.gz")
         page.goto(f"{place.as_uri()}#a=raw-pixels&b=small-b")
         page.locator("#status", has_text="small-b").wait_for()
         assert page.locator('[data-side="a"] .who').first.inner_text() == collection.cards["raw-pixels"].title
