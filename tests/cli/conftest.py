@@ -22,15 +22,15 @@ class Outcome:
 
 
 @pytest.fixture
-def medssl(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Outcome]:
+def medssl(capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Outcome]:
     """Run `medssl ...` in an empty folder of its own."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: object) -> Outcome:
-        capsys.readouterr()
+        capfd.readouterr()
         with pytest.raises(SystemExit) as stop:
             main([str(a) for a in arguments])
-        printed = capsys.readouterr()
+        printed = capfd.readouterr()
         assert "Traceback" not in printed.err
         return Outcome(stop.value.code or 0, printed.out, printed.err)
 

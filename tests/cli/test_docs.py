@@ -27,6 +27,9 @@ def parse(line: str) -> None:
     arguments = shlex.split(line)[1:]
     command, context = medssl, click.Context(medssl, info_name="medssl")
     while isinstance(command, click.Group) and arguments:
+        _, arguments, _ = command.make_parser(context).parse_args(arguments)
+        if not arguments:
+            return
         name, *arguments = arguments
         found = command.get_command(context, name)
         if found is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMAND = re.compile(r"python (?:(benchmarks/\w+\.py)|-m (benchmarks\.\w+))([^`\n]*(?:\n[^`\n]+)?`|[^`\n]*)")
+COMMAND = re.compile(r"python (?:(benchmarks/\w+\.py)|-m (benchmarks(?:\.\w+)+))([^`\n]*(?:\n[^`\n]+)?`|[^`\n]*)")
 SAID = sorted(
     {
         (page.name, script or module, option)
@@ -18,10 +18,11 @@ SAID = sorted(
 
 
 def source(named: str) -> str:
-    """Text of a script, or of the entry of a package."""
+    """Text of a script or module, or of the entry of a package."""
     if named.endswith(".py"):
         return (ROOT / named).read_text(encoding="utf-8")
-    return (ROOT / named.replace(".", "/") / "__main__.py").read_text(encoding="utf-8")
+    path = ROOT / named.replace(".", "/")
+    return (path / "__main__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
 
 
 def test_commands_are_found():

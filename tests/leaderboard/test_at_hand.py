@@ -9,13 +9,13 @@ from bench.leaderboard.at_hand import AtHand
 def test_what_cannot_be_had_is_tried_once_and_said_each_time(monkeypatch):
     tried = []
 
-    def load(task, folder):
+    def load(task, *, folder):
         tried.append((task, folder))
         if task == "A":
             raise UserError("is not here")
         return object()
 
-    monkeypatch.setattr("bench.leaderboard.at_hand.load_task", load)
+    monkeypatch.setattr("bench.leaderboard.at_hand.load_labels", load)
     data = AtHand({"a": "A", "b": "B", "c": "C"}, {"b": "there"})
     for _ in range(2):
         with pytest.raises(UserError, match="is not here"):

@@ -15,7 +15,7 @@ def record(task, seed, value, budget="100%", protocol="linear-v1"):
 def collected(records):
     """A collection of one suite: encoder name -> its records."""
     return SimpleNamespace(
-        suite="s", folder=None, folders={}, tasks={n: SimpleNamespace(metric="auroc") for n in "xyz"},
+        suite="s", at_hand=None, tasks={n: SimpleNamespace(metric="auroc") for n in "xyz"},
         results={name: SimpleNamespace(name=name, records=found) for name, found in records.items()},
     )  # fmt: skip
 
@@ -34,7 +34,7 @@ def test_rows_by_hand(monkeypatch):
     }
     collection = collected(records)
 
-    def draws(results, tasks, protocols, folder):
+    def draws(results, at_hand, protocols):
         assert protocols == {"linear-v1"}
         mine = own["ab".index(results.name)]
         return {key(results, r): r.primary.value + mine for r in results.records}, frozenset()

@@ -18,7 +18,7 @@ from bench.submissions.withdrawn import Withdrawal
 
 PAYLOAD = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}</textarea>]]>&"
 """Marks that hide or turn text are refused where cards and records are read."""
-ALLOWED = {"theme.js", "table.js", "state.js", "rank.js", "board.js", "compare.js", "advisor.js"}
+ALLOWED = {"theme.js", "table.js", "state.js", "rank.js", "board.js", "compare.js", "advisor.js", "pick.js"}
 
 
 @pytest.fixture(scope="module")

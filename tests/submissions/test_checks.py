@@ -40,7 +40,7 @@ def test_perfect_predictions_are_noticed_and_others_are_not(kind: str, target: s
 
 @pytest.mark.parametrize("value", [-0.01, 1.01])
 def test_probabilities_lie_between_0_and_1(value: float) -> None:
-    task = Has(kind="global", classes=["no", "yes"])
+    task = Has(kind="global", target="binary", classes=["no", "yes"])
     output = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
     assert _wrong_output(task, output, [0, 1]) is None
     output[0, 0] = value
