@@ -102,7 +102,7 @@ class ListedSource(ReadSource):
         return found | ({"test-shift": apart} if apart else {})
 
     def _is_left_out(self, row: Row) -> bool:
-        return bool(self.leave_out) and any(row.traits.get(trait) == name for trait, name in self.leave_out.items())
+        return any(row.traits.get(trait) == name for trait, name in (self.leave_out or {}).items())
 
     def _sliced(self, rows: list[Row]) -> list[Row]:
         """One row for each slice that is an image; those of a volume are of one patient."""

@@ -22,8 +22,9 @@ def traits_of(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     found = {trait: [_plain(value) for value in values] for trait, values in columns.items()}
     if "sex" in found:
         found["sex"] = [SEX.get(value.lower(), value) for value in found["sex"]]
-    if "age" in found and all(YEARS.fullmatch(value) for value in found["age"] if value):
-        found["age"] = [_age(value) for value in found["age"]]
+    years = [YEARS.fullmatch(value) for value in found.get("age", ())]
+    if all(match or not value for match, value in zip(years, found.get("age", ()), strict=True)) and years:
+        found["age"] = [_age(int(match[1])) if match else "" for match in years]
     return found
 
 
@@ -33,8 +34,5 @@ def _plain(value: str) -> str:
     return "" if text.lower() in UNKNOWN else text
 
 
-def _age(value: str) -> str:
-    if not value:
-        return ""
-    years = int(YEARS.fullmatch(value)[1])
+def _age(years: int) -> str:
     return next((name for name, end in AGES.items() if years < end), "80 and over")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.data.budgets import Subset
+from bench.encoders.features import Features
 from bench.protocols._select import stratified_folds
 from bench.protocols.base import Prediction, Problem, Protocol
 
@@ -51,15 +52,15 @@ class Ridge(Protocol):
     def _predict(self, problem: Problem, subset: Subset) -> Prediction:
         train, rows = problem.train, subset.rows
         known = Rows(
-            train.features.pooled[rows].astype(np.float64),
+            _wide(train.features)[rows],
             train.labels[rows].astype(np.float64),
             None if train.groups is None else train.groups[rows],
         )
-        held = Rows(problem.val.features.pooled.astype(np.float64), problem.val.labels.astype(np.float64), None)
+        held = Rows(_wide(problem.val.features), problem.val.labels.astype(np.float64), None)
         alpha = self._chosen(known, held if subset.full and len(held.y) else None, subset.seed)
         if subset.full and len(held.y):
             known = Rows(np.concatenate([known.x, held.x]), np.concatenate([known.y, held.y]), None)
-        tests = {name: test.features.pooled.astype(np.float64) for name, test in problem.tests.items()}
+        tests = {name: _wide(test.features) for name, test in problem.tests.items()}
         found = {name: solved(known, x, [alpha])[0] for name, x in tests.items()}
         outputs = {name: values[:, None].astype(np.float32) for name, values in found.items()}
         return Prediction(subset, outputs, {"alpha": alpha})
@@ -94,6 +95,12 @@ def solved(known: Rows, x: np.ndarray, alphas: Sequence[float]) -> np.ndarray:
     along = u.T @ (known.y - level)
     weights = np.stack([s / (s**2 + alpha * len(known.y)) * along for alpha in alphas])
     return weights @ (vt @ (new - centre).T) + level
+
+
+def _wide(features: Features) -> np.ndarray:
+    """The global vectors, float64 (n, d)."""
+    assert features.pooled is not None, "a global task has global vectors"
+    return features.pooled.astype(np.float64)
 
 
 PROTOCOL = Ridge()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import vl_convert
@@ -77,11 +77,12 @@ def cost_chart(
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(x=axis, y="score:Q", **shape)
     costs = sorted(r[x] for r in values)
     middle = (costs[0] * costs[-1]) ** 0.5 if costs else 1.0
+    sides: tuple[tuple[str, Literal["left", "right"], int], ...] = (("<=", "left", 9), (">", "right", -9))
     names = [
         best.transform_filter(f"datum[{x!r}] {where} {middle}")
         .mark_text(align=side, dx=shift, dy=-9, fontSize=12, color="currentColor", limit=300)
         .encode(x=axis, y="score:Q", text="title:N")
-        for where, side, shift in (("<=", "left", 9), (">", "right", -9))
+        for where, side, shift in sides
     ]
     text = f"{score_title} against {x_title} for {len(values)} encoders; the same numbers stand in the table."
     return to_svg(alt.layer(bars, line, dots, *names).properties(width=760, height=380), text)

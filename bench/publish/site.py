@@ -75,8 +75,8 @@ def build_from(
     back = read_withdrawals(submissions or roots)
     page = build(found, out, history=earlier, base=base, repository=repository, withdrawn=back, told=told)
     sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
-    local = tuple(name for name, c in found.items() if c.local)
-    return Built(page, local, found.left_out, len(sizes), sum(sizes) / 1e6)
+    own = tuple(name for name, c in found.items() if c.local)
+    return Built(page, own, found.left_out, len(sizes), sum(sizes) / 1e6)
 
 
 def _https(address: str) -> str:

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.metrics.interval import Interval
-from bench.metrics.products import weighted_sums
+from bench.metrics.products import Weights, weighted_sums
 from bench.metrics.resample import interval, ratio, resample_counts, with_point
 
 FOLDS = 5
@@ -50,7 +50,7 @@ def leakage(task: str, marked: Marked) -> dict[str, Interval]:
     counts = with_point(resample_counts(task, "train", given.ids, given.groups), len(given.ids))
     found = {"site_leakage": _told(given, counts)}
     if given.labels is not None:
-        found["site_robustness"] = _neighbours(given, counts)
+        found["site_robustness"] = _neighbours(given, given.labels, counts)
     intervals = {name: interval(estimates) for name, estimates in found.items()}
     return {name: value for name, value in intervals.items() if value is not None}
 
@@ -66,7 +66,7 @@ def _usable(marked: Marked) -> Marked | None:
     return Marked(marked.features[rows], marked.sites[rows], groups, marked.ids[rows], labels)
 
 
-def _told(given: Marked, counts: np.ndarray) -> np.ndarray:
+def _told(given: Marked, counts: Weights) -> np.ndarray:
     """Balanced accuracy of the site over held-out patients, 0 at chance, in each replicate (1 + B,)."""
     names, site = np.unique(given.sites, return_inverse=True)
     units = given.ids if given.groups is None else given.groups
@@ -80,7 +80,7 @@ def _told(given: Marked, counts: np.ndarray) -> np.ndarray:
     return (recall - 1 / len(names)) / (1 - 1 / len(names))
 
 
-def _neighbours(given: Marked, counts: np.ndarray) -> np.ndarray:
+def _neighbours(given: Marked, labels: np.ndarray, counts: Weights) -> np.ndarray:
     """Robustness index in each replicate (1 + B,), cosine neighbours of other patients; NaN where none counts."""
     x = given.features.astype(np.float64) - given.features.mean(axis=0, dtype=np.float64)
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
@@ -88,7 +88,7 @@ def _neighbours(given: Marked, counts: np.ndarray) -> np.ndarray:
     units = given.ids if given.groups is None else given.groups
     near[units[:, None] == units[None, :]] = -np.inf
     first = np.argsort(-near, axis=1, kind="stable")[:, :NEIGHBOURS]
-    same_class = given.labels[first] == given.labels[:, None]
+    same_class = labels[first] == labels[:, None]
     same_site = given.sites[first] == given.sites[:, None]
     right, wrong = (same_class & ~same_site).sum(1), (~same_class & same_site).sum(1)
     sums = weighted_sums(counts, np.stack([right, wrong], axis=1).astype(np.float64))
