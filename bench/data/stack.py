@@ -15,8 +15,14 @@ from bench.errors import DataError
 Plane = Literal["axial", "coronal", "sagittal"]
 THICK = 1.5
 """How many times coarser the coarsest axis of a volume is where its slices were not acquired axially."""
-AXES = {"axial": 2, "coronal": 1, "sagittal": 0}
+AXES: dict[Plane, int] = {"axial": 2, "coronal": 1, "sagittal": 0}
 """The axis of (left, posterior, superior) along which the slices of a plane follow each other."""
+
+
+class NotAxialError(DataError):
+    """A volume that was acquired in another plane than the axial one, and a card that names none."""
+
+    plane: Plane
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ def in_plane(voxels: np.ndarray, affine: np.ndarray, plane: Plane | None, meant:
         steps[:3, 3] = steps[:3, 1] * (frames.shape[1] - 1)
         steps[:3, 1] *= -1
     placed = moved @ steps
-    return Stack(np.ascontiguousarray(frames)[..., None], meant, spacing_of(placed), placed)
+    return Stack(frames[..., None], meant, spacing_of(placed), placed)
 
 
 def plane_shape(shape: tuple[int, ...], affine: np.ndarray, plane: Plane | None, where: object) -> tuple[int, int, int]:
@@ -73,7 +79,9 @@ def _usual(affine: np.ndarray, where: object) -> Plane:
         what = (
             f"has voxels of {mm[0]:.3g} x {mm[1]:.3g} x {mm[2]:.3g} mm (left, posterior, superior): {coarsest} slices?"
         )
-        raise DataError(what, where=where, fix=f'say plane = "{coarsest}" or plane = "axial" in [source]')
+        error = NotAxialError(what, where=where, fix=f'say plane = "{coarsest}" or plane = "axial" in [source]')
+        error.plane = coarsest
+        raise error
     return "axial"
 
 
@@ -102,8 +110,9 @@ def whole_numbers(values: np.ndarray) -> np.ndarray:
 
 
 def with_whole(stack: Stack) -> Stack:
-    """`stack`, its meaning knowing all values of the file."""
-    return replace(stack, meant=replace(stack.meant, whole=stack.frames))
+    """`stack` with its slices in one piece, its meaning knowing all values of the file."""
+    frames = np.ascontiguousarray(stack.frames)
+    return replace(stack, frames=frames, meant=replace(stack.meant, whole=frames))
 
 
 def needed(module: str) -> ModuleType:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from bench.data.foreign import unread_files
 from bench.data.guard import guarded
 from bench.data.images import SUFFIXES, Header, is_clinical, is_image, opened, read_header, read_stack
 from bench.data.masks import read_mask
-from bench.data.stack import Plane
+from bench.data.stack import NotAxialError, Plane
 from bench.data.table import Table, read_table
 from bench.errors import DataError
 
@@ -130,22 +129,15 @@ def _header(path: Path) -> Header | str:
     try:
         return read_header(path)
     except DataError as error:
-        plane = _acquired(error)
-        return read_header(path, plane) if plane else str(error)
-
-
-def _acquired(error: DataError) -> Plane | None:
-    """The plane that a volume asks for, where that is what it is refused for."""
-    said = re.match(r'say plane = "(\w+)"', error.fix or "")
-    return said[1] if said else None  # type: ignore[return-value]
+        return read_header(path, error.plane) if isinstance(error, NotAxialError) else str(error)
 
 
 def _plane(paths: Sequence[Path]) -> Plane | None:
     for path in paths:
         try:
             read_header(path)
-        except DataError as error:
-            return _acquired(error)
+        except NotAxialError as error:
+            return error.plane
     return None
 
 
@@ -156,7 +148,7 @@ def _tags(path: Path) -> dict[str, str]:
 
 
 def _kind(path: Path) -> str:
-    if path.name.lower().endswith((".nii", ".nii.gz")):
+    if path.name.lower().endswith(nifti.SUFFIXES):
         return "NIfTI"
     return "DICOM" if is_clinical(path) else path.suffix.lower().removeprefix(".").upper().replace("JPEG", "JPG")
 

@@ -9,7 +9,7 @@ Source: Hoerl and Kennard 1970.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,9 +60,8 @@ class Ridge(Protocol):
         alpha = self._chosen(known, held if subset.full and len(held.y) else None, subset.seed)
         if subset.full and len(held.y):
             known = Rows(np.concatenate([known.x, held.x]), np.concatenate([known.y, held.y]), None)
-        tests = {name: _wide(test.features) for name, test in problem.tests.items()}
-        found = {name: solved(known, x, [alpha])[0] for name, x in tests.items()}
-        outputs = {name: values[:, None].astype(np.float32) for name, values in found.items()}
+        predict = fitted(known, [alpha])
+        outputs = {n: predict(_wide(t.features))[0][:, None].astype(np.float32) for n, t in problem.tests.items()}
         return Prediction(subset, outputs, {"alpha": alpha})
 
     def _chosen(self, known: Rows, held: Rows | None, seed: int) -> float:
@@ -85,16 +84,25 @@ class Ridge(Protocol):
 
 
 def solved(known: Rows, x: np.ndarray, alphas: Sequence[float]) -> np.ndarray:
-    """Predictions (m, n) for x (n, d) at each of m penalties: argmin |y - mean - Z w|^2 + alpha n |w|^2."""
+    """Predictions (m, n) for x (n, d) at each of m penalties, see `fitted`."""
+    return fitted(known, alphas)(x)
+
+
+def fitted(known: Rows, alphas: Sequence[float]) -> Callable[[np.ndarray], np.ndarray]:
+    """From x (n, d) to predictions (m, n) at each of m penalties: argmin |y - mean - Z w|^2 + alpha n |w|^2."""
     mean, spread = known.x.mean(0), known.x.std(0)
     scale = np.where(spread > 0, spread, 1.0)
-    z, new = (np.clip((rows - mean) / scale, -CLIP, CLIP) for rows in (known.x, x))
+
+    def scaled(rows: np.ndarray) -> np.ndarray:
+        return np.clip((rows - mean) / scale, -CLIP, CLIP)
+
+    z = scaled(known.x)
     centre = z.mean(0)
     u, s, vt = np.linalg.svd(z - centre, full_matrices=False)
     level = known.y.mean()
     along = u.T @ (known.y - level)
     weights = np.stack([s / (s**2 + alpha * len(known.y)) * along for alpha in alphas])
-    return weights @ (vt @ (new - centre).T) + level
+    return lambda x: weights @ (vt @ (scaled(x) - centre).T) + level
 
 
 def _wide(features: Features) -> np.ndarray:
