@@ -63,6 +63,13 @@ def test_shipped_ones_are_those_of_this_card_and_these_data_alone(monkeypatch):
     assert anchors(other) == compute(other)
 
 
+def test_a_folder_without_kept_anchors_is_not_remembered_for_another(monkeypatch, tmp_path):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(module, "shipped", lambda _: tmp_path)
+        assert module.shipped_anchors() == {}
+    assert module.shipped_anchors()
+
+
 def test_what_is_shipped_are_anchors_of_dense_tasks():
     kept = module.shipped_anchors()
     assert kept
