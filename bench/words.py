@@ -43,6 +43,7 @@ PARADIGM_TITLES: dict[str, str] = {
 Objective = Literal[
     "instance-contrastive",
     "contrastive-clustering",
+    "dense-contrastive",
     "image-text-contrastive",
     "self-distillation",
     "redundancy-reduction",
@@ -51,6 +52,8 @@ Objective = Literal[
     "masked-image-modelling",
     "denoising",
     "inpainting",
+    "super-resolution",
+    "autoencoding",
     "diffusion",
     "self-distillation+masked-tokens",
     "contrastive+masked-modelling",

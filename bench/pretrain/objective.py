@@ -49,6 +49,8 @@ class Objective(nn.Module, ABC):
     supervised: ClassVar[bool] = False
     """Whether it needs the labels of the corpus."""
     trains: ClassVar[bool] = True
+    control: ClassVar[str] = ""
+    """Of a pathology-aware objective: the objective that differs from it in nothing else."""
 
     def __init__(self, backbone: Backbone, recipe: Recipe, classes: Mapping[str, int]) -> None:
         """`classes`: number of classes of each label of the corpus (empty when it has none)."""

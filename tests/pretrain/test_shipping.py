@@ -143,8 +143,8 @@ def test_the_tiny_recipe_has_the_rates_its_trials_chose():
     assert tiny.learning_rates == tuning.best_rates(trials)
     wanted = {f"{rate:g}" for rate in tiny.tuning.learning_rates}
     assert all(set(found) == wanted for found in trials.values())
-    # An equal budget: every objective has had its trials, or none has.
-    assert set(trials) in (set(), {name for name, kind in objectives().items() if kind.trains})
+    # Objectives that came after the track have none.
+    assert set(trials) <= {name for name, kind in objectives().items() if kind.trains}
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -33,6 +33,7 @@ class AnomalyContrast(Objective):
     kind = "pathology-aware"
     method = "Anomaly contrast"
     citation = "this project; local term after DenseCL (arXiv 2011.09157), implants after CutPaste (arXiv 2104.04015)"
+    control = "simclr"
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.pretrain.augment import crop, rectangles, uniform
-from bench.pretrain.backbone import patches_of
+from bench.pretrain.losses import restoration_error
 from bench.pretrain.objective import Batch, Objective
 
 BLOCK = 4
@@ -29,8 +28,7 @@ class Denoising(Objective):
     def losses(self, batch: Batch):
         images = crop(batch.images, self.recipe)
         restored = self.decode(self.backbone.tokens(spoiled(images)))
-        # In units of the backbone's input scale (standard deviation 0.25), as a plain squared error.
-        return {"restore": 16 * F.mse_loss(restored, patches_of(images, self.backbone.patch))}
+        return {"restore": restoration_error(restored, images, self.backbone.patch)}
 
 
 def spoiled(images: Tensor) -> Tensor:

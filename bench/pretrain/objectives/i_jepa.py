@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from lightly.models.utils import update_momentum
 
 from bench.pretrain.augment import crop
+from bench.pretrain.backbone import VitBackbone
 from bench.pretrain.decoder import TokenDecoder
 from bench.pretrain.masks import blocks, visible
 from bench.pretrain.objective import Batch, Objective, frozen
@@ -26,6 +27,7 @@ class IJepa(Objective):
     views = 1
     teacher_views = 1
     backbones = ("vit",)
+    backbone: VitBackbone
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.pretrain.augment import crop
+from bench.pretrain.backbone import VitBackbone
 from bench.pretrain.decoder import TokenDecoder
 from bench.pretrain.losses import masked_patch_error
 from bench.pretrain.masks import random_mask, visible
@@ -17,6 +18,7 @@ class Mae(Objective):
     citation = "He et al. 2022, arXiv 2111.06377"
     views = 1
     backbones = ("vit",)
+    backbone: VitBackbone
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
