@@ -210,10 +210,7 @@ def _with_masks(masks: list[Path], source: dict[str, Any], made: Proposal) -> di
 
 
 def _classes(seen: Survey) -> dict[str, Any] | None:
-    parts = [p.relative_to(seen.folder).parts for p in seen.images]
-    split = {part[0] for part in parts if part[0].casefold() in SPLIT_NAMES}
-    if split:
-        parts = [part[1:] for part in parts if part[0] in split]
+    parts = [_below_split(p, seen) for p in seen.images]
     names = sorted({part[0] for part in parts if len(part) > 1})
     if not names or any(len(part) < 2 for part in parts):
         return None
@@ -221,6 +218,12 @@ def _classes(seen: Survey) -> dict[str, Any] | None:
         what = f"holds folders called {', '.join(names[:3])}, ...: patients rather than classes?"
         raise DataError(what, where=seen.folder, fix=f"expected {LAYOUTS}")
     return _target(names) | {"source": {"reader": "imagefolder", "folder": "."}}
+
+
+def _below_split(path: Path, seen: Survey) -> tuple[str, ...]:
+    """Folders and name of an image below the folder of its split, or below the whole folder where there is none."""
+    parts = path.relative_to(seen.folder).parts
+    return parts[1:] if parts[0].casefold() in SPLIT_NAMES else parts
 
 
 def _reading(seen: Survey, made: Proposal) -> dict[str, Any]:
@@ -268,7 +271,7 @@ def _window(seen: Survey, made: Proposal) -> dict[str, Any]:
 def _patients(seen: Survey, made: Proposal) -> dict[str, Any]:
     if seen.patients is not None:
         return {"groups": "dicom"}
-    if made.card["target"] != "mask" and all(len(p.relative_to(seen.folder).parts) > 2 for p in seen.images):
+    if made.card["target"] != "mask" and all(len(_below_split(p, seen)) > 2 for p in seen.images):
         made.chosen.append("patients: the folder an image lies in is taken for its patient")
         return {"groups": "folder"}
     made.chosen.append("patients: not known; images count as patients of their own")

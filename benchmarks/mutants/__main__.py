@@ -60,10 +60,15 @@ def modules() -> list[str]:
 
 
 def tests_of(module: str) -> list[str]:
-    """The tests of a module: its doctests, and the files that `hand.toml` names, or else those of its package."""
+    """The tests of a module: its doctests and the files that `hand.toml` names, or else all those of its package.
+
+    Modules of a package have the same ones, so that these are traced once.
+    """
+    if module in (named := table("hand.toml")["tests"]):
+        return [module, *named[module]]
     package = Path(module).parts[1]
     every = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "tests" / package).rglob("test_*.py"))
-    return [module, *table("hand.toml")["tests"].get(module, every)]
+    return [f"bench/{package}", *every]
 
 
 def chosen(module: str, sample: int | None) -> list[Mutant]:

@@ -105,6 +105,17 @@ def test_volumes_acquired_across_get_their_plane(tmp_path):
     assert data.train.images.shape[1:4] == (3, 8, 8)
 
 
+@pytest.mark.parametrize("patient", ["", "P{}/"])
+def test_folders_of_splits_and_classes_are_no_patients(tmp_path, patient):
+    for split in ("train", "val", "test"):
+        for name in ("healthy", "ill"):
+            for i in range(4):
+                png(tmp_path / "x" / split / name / patient.format(f"{split}{i}") / f"{i}.png", noise(8, 8))
+    task, _, data = written(tmp_path / "x")
+    assert task.source.get("groups") == ("folder" if patient else None)
+    assert data.train.groups is None or len(set(data.train.groups)) == 8
+
+
 def test_masks_of_odd_values(tmp_path):
     for i in range(8):
         png(tmp_path / "m" / "images" / f"{i}.png", noise(8, 8))
