@@ -175,34 +175,47 @@ def broken(command: Command, root: Path, trials: int) -> Iterator[tuple[str, Out
             at = place(f"{name[:4].strip()}-{number}")
             judge(command, at, child(command, at, at_write(at, number, then, lasting=lasting)), old, new, outcome)
         yield f"{name} ({len(chosen)} of {points})", outcome
-    if os.geteuid() == 0 and (outcome := _small_disks(command, place, whole, old, new)):
+    if os.geteuid() == 0 and (outcome := _small_disks(command, place, old, new)):
         yield "disk of a fixed size", outcome
 
 
-def _small_disks(command: Command, place: Callable[[str], Place], whole: Place, old: dict, new: dict) -> Outcome | None:
-    need, outcome = _size(whole.root / "disk"), Outcome()
-    for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.2):
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
+"""Room on the disks of a fixed size, as a share of what the command adds to one."""
+
+
+def _small_disks(command: Command, place: Callable[[str], Place], old: dict, new: dict) -> Outcome | None:
+    outcome, need = Outcome(), 0
+    for share in (None, *SHARES):  # the first has room, and says how much is needed
         at = place(f"disk-{share}")
-        disk = at.root / "disk"
-        size = _size(disk) + int(share * need)
-        kept = at.root / "kept"
+        disk, kept = at.root / "disk", at.root / "kept"
         disk.rename(kept)
         disk.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk]).returncode:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", disk]).returncode:
             return None
         try:
             subprocess.run(["cp", "-a", f"{kept}/.", str(disk)], check=True)
+            (disk / "filler").write_bytes(b"\0")  # a page: on a disk of no pages there would be no limit
+            before = _used(disk)
+            if share is not None:
+                _resize(disk, before + int(share * need))
             code = child(command, at)
-            subprocess.run(["mount", "-o", "remount,size=1g", str(disk)], check=True)
-            judge(command, at, code, old, new, outcome)
+            _resize(disk, 1 << 30)
+            if share is None:
+                need = _used(disk) - before
+            else:
+                judge(command, at, code, old, new, outcome)
         finally:
             subprocess.run(["umount", "-l", str(disk)], check=True)
     return outcome
 
 
-def _size(folder: Path) -> int:
-    """Bytes of a folder on a disk of whole pages."""
-    return sum(-(-p.stat().st_size // 4096) * 4096 if p.is_file() else 4096 for p in folder.rglob("*"))
+def _used(disk: Path) -> int:
+    found = os.statvfs(disk)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+
+def _resize(disk: Path, size: int) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
 
 
 def main() -> None:
