@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import io
 import json
@@ -89,15 +90,20 @@ def write_atomic(path: Path, data: bytes | str, *, through: Path | None = None) 
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        fix = "free some space and run the same command again" if error.errno == 28 else "choose another folder"
+        fix = (
+            "free some space and run the same command again" if error.errno == errno.ENOSPC else "choose another folder"
+        )
         raise RunError(f"cannot be written: {error.strerror}", where=path, fix=fix) from None
 
 
 def exchange(fresh: Path, place: Path) -> None:
     """Put the folder `fresh` in the place of `place`; a kill at any instant leaves one of the two there, whole.
 
-    Where the system cannot swap two names at once (Linux can) there is an instant without. Raises OSError.
+    Where the system cannot swap two names at once (Linux can) there is an instant without. Raises OSError, and leaves
+    what was there, when the system refuses.
     """
+    if place.is_mount():
+        raise OSError(errno.EBUSY, "it is a mount point, which cannot be replaced; name a folder inside it")
     if not place.exists():
         os.rename(fresh, place)
     elif _swapped(fresh, place):
@@ -105,7 +111,11 @@ def exchange(fresh: Path, place: Path) -> None:
     else:
         aside = fresh.with_name(f"{fresh.name}.old")
         os.rename(place, aside)
-        os.rename(fresh, place)
+        try:
+            os.rename(fresh, place)
+        except OSError:
+            os.rename(aside, place)
+            raise
         shutil.rmtree(aside, ignore_errors=True)
 
 

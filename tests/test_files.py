@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import zipfile
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from bench import files
 from bench.errors import RunError, UserError
 from bench.files import canonical_json, npz_bytes, read_npz, sha256_arrays, write_atomic
 from bench.submissions.intake import inspect_npz
@@ -103,3 +106,38 @@ def test_a_damaged_npz_is_one_message_or_still_an_npz(tmp_path_factory, data: st
     except UserError as error:
         message = str(error)
     assert len(message) < 600
+
+
+def folder(path: Path, text: str) -> Path:
+    path.mkdir(parents=True)
+    (path / "file").write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+def test_a_folder_takes_the_place_of_another(tmp_path, monkeypatch, swaps):
+    if not swaps:
+        monkeypatch.setattr(files, "_swapped", lambda a, b: False)
+    fresh, place = folder(tmp_path / "fresh", "new"), folder(tmp_path / "place", "old")
+    files.exchange(fresh, place)
+    assert [p.name for p in tmp_path.iterdir()] == ["place"]
+    assert (place / "file").read_text() == "new"
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    rename = os.rename
+
+    def across_devices(old, new):
+        if Path(old).name == "fresh":
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(old, new)
+
+    monkeypatch.setattr(files, "_swapped", lambda a, b: False)
+    monkeypatch.setattr(os, "rename", across_devices)
+    fresh, place = folder(tmp_path / "fresh", "new"), folder(tmp_path / "place", "old")
+    with pytest.raises(OSError, match="cross-device"):
+        files.exchange(fresh, place)
+    assert (place / "file").read_text() == "old"
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == place)
+    with pytest.raises(OSError, match="a mount point, which cannot be replaced; name a folder inside it"):
+        files.exchange(fresh, place)

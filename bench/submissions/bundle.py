@@ -73,7 +73,9 @@ def bundle(
         )
     runs = [finished[name] for name in _chosen(finished, suites, where=run_root / card.name)]
     plans = {run.name: plan_of_run(run) for run in runs}
-    target, partial = out / card.name, out / f".{card.name}.partial"
+    target = out / card.name
+    target = target.resolve() if target.is_symlink() else target
+    partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)

@@ -175,3 +175,14 @@ def test_a_full_disk_at_any_copy_leaves_what_was_there(work, tmp_path, monkeypat
         bundle(CARD, work / "runs", tmp_path, ["own"])
     assert contents_sha256(before, "own") == sent
     assert [p.name for p in tmp_path.iterdir()] == ["raw-pixels"]
+
+
+def test_a_link_to_a_submission_elsewhere_leads_to_the_new_one(work, tmp_path):
+    elsewhere = bundle(CARD, work / "runs", tmp_path / "disk", ["own"]).folder
+    link = tmp_path / "out" / elsewhere.name
+    link.parent.mkdir()
+    link.symlink_to(elsewhere)
+    bundle(CARD, work / "runs", link.parent, ["own"], compact=True)
+    assert link.is_symlink()
+    assert (elsewhere / "own" / "cases").is_dir()
+    assert [p.name for p in link.parent.iterdir()] == [p.name for p in elsewhere.parent.iterdir()] == [elsewhere.name]
