@@ -123,3 +123,25 @@ def size_class(parameters: float) -> str:
     ('base', '')
     """
     return next(name for name, most in SIZES.items() if parameters < most) if parameters > 0 else ""
+
+
+NETWORKS = {"vit": "transformers", "cnn": "CNNs"}
+"""Architecture on a card -> what such networks are called."""
+
+
+def stratum_title(stratum: str) -> str:
+    """A stratum of network and size class in words.
+
+    >>> stratum_title("vit tiny"), stratum_title("none")
+    ('tiny transformers', 'none')
+    """
+    network, _, size = stratum.partition(" ")
+    return f"{size} {NETWORKS.get(network, network)}".strip()
+
+
+DIAGNOSTICS = {
+    "rankme": "effective rank (RankMe)",
+    "dse": "dense structure estimate (DSE)",
+    "token_locality": "likeness of neighbouring patch tokens",
+}
+"""Diagnostics that claims read, in words."""

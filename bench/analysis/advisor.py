@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.kriging import Foretold, foretell, spread_of
+from bench.analysis.kriging import Foretold, Spread, foretell, left_out_error, spread_of
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import Table, counted, pick, tabulate
 from bench.strict import Prose, Strict
@@ -16,6 +17,9 @@ from bench.strict import Prose, Strict
 PROBES = {"global": "linear", "dense": "dense-linear"}
 KINDS = {"classification": "global", "segmentation": "dense", "global": "global", "dense": "dense"}
 NON_COMMERCIAL = ("nc", "non-commercial", "noncommercial", "research only", "research-only", "unknown", "proprietary")
+MORE = "run further encoders, or the same ones on further tasks, and ask again with --records."
+TINY = "All ranked encoders are small networks made to compare objectives: none is one that you would download and use."
+OVERALL = "Modality and kind foretell tasks that were left out no better: this is the order over all tasks."
 APART = 1.96
 """Standard errors of a difference beyond which two encoders are told apart."""
 
@@ -72,11 +76,19 @@ class Answer(Strict):
     """Encoder -> why it was not considered."""
     synthetic: bool
     """Whether the evidence is phantoms only."""
+    lack: Prose = ""
+    """What is missing, where there are results but too few to advise from."""
+    tiny: bool = False
+    """Whether every encoder in `encoders` is of a controlled track: made to compare objectives, not to be used."""
+    overall: bool = False
+    """Whether the order is that over all tasks: kind and modality do not foretell data sets left out any better."""
 
     @property
     def headline(self) -> str:
         """The answer in a sentence, with names of encoders."""
         words = f"{self.question.modality} {self.question.task}"
+        if self.lack:
+            return f"Too little evidence on {words}: {self.lack}."
         if self.level == "none":
             return f"No evidence on {words}."
         if not self.encoders:
@@ -96,6 +108,14 @@ class Evidence:
     level: np.ndarray
     rows: pd.DataFrame
     """One row an encoder, the columns of the long table that describe it."""
+
+    @cached_property
+    def spread(self) -> Spread:
+        """How self-supervised encoders differ; by kind and modality only where that foretells data sets left out
+        better. Raises NotEnough."""
+        ssl = self.centred[(self.table.encoders["paradigm"] != "reference").to_numpy()]
+        apart, overall = (left_out_error(ssl, self.table.columns, apart=a) for a in (True, False))
+        return spread_of(ssl, self.table.columns, apart=apart < overall)
 
     def without(self, origin: str) -> Evidence:
         """The evidence less one source data set."""
@@ -126,7 +146,7 @@ def advise_from(evidence: Evidence | None, question: Question) -> Answer:
     try:
         found = foretold(evidence, kind, question.modality)
     except NotEnough as lack:
-        return _nothing(question, f"Too little to advise from: {lack}.")
+        return _nothing(question, f"What was measured: `medssl leaderboard`. More of it: {MORE}", lack=str(lack))
     able = np.isfinite(evidence.centred[:, alike]).any(axis=1)
     out = excluded(evidence.rows, question)
     choices = _choices(evidence, found, able, float(evidence.level[alike].mean()))
@@ -138,6 +158,8 @@ def advise_from(evidence: Evidence | None, question: Question) -> Answer:
         tasks=sorted(columns.loc[alike, "task"].unique()), budgets=_budgets(evidence, alike),
         sources=int(columns.loc[here, "origin"].nunique()), used_labels=_used_labels(evidence, alike),
         notes=[], excluded=out, synthetic=bool(evidence.rows["synthetic"].all()),
+        tiny=bool(mine) and bool(evidence.rows.loc[[c.name for c in mine], "controlled_track"].notna().all()),
+        overall=evidence.spread.kind == evidence.spread.modality == 0,
     )  # fmt: skip
     return answer.model_copy(update={"notes": _notes(answer), "confidence": _confidence(answer)})
 
@@ -170,10 +192,8 @@ def evidence_at(frame: pd.DataFrame, labels: int | None) -> Evidence | None:
 
 
 def foretold(evidence: Evidence, kind: str, modality: str) -> Foretold:
-    """What the evidence foretells of a task of a kind and modality. Variances are those of self-supervised encoders."""
-    ssl = (evidence.table.encoders["paradigm"] != "reference").to_numpy()
-    spread = spread_of(evidence.centred[ssl], evidence.table.columns)
-    return foretell(evidence.centred, evidence.table.columns, spread, kind, modality)
+    """What the evidence foretells of a task of a kind and modality."""
+    return foretell(evidence.centred, evidence.table.columns, evidence.spread, kind, modality)
 
 
 def together(choices: list[Choice]) -> int:
@@ -253,16 +273,25 @@ def _notes(answer: Answer) -> list[str]:
     """What to know before following the advice."""
     notes, labels = [], answer.question.labels
     if answer.level == "none":
-        notes.append(f"Nothing was measured on {answer.question.modality}; below is the order over all other tasks.")
+        notes.append(f"Nothing was measured on {answer.question.modality}; the order is that over all other tasks.")
+    elif answer.overall:
+        notes.append(OVERALL)
+    if answer.tiny:
+        notes.append(TINY)
     if labels is not None and answer.used_labels is not None:
         few, most = answer.used_labels
         if 2 * few < labels or most > 2 * labels:
-            notes.append(f"You have {labels} labelled images; the nearest evidence has {few} to {most}.")
+            notes.append(f"You have {labels} labelled images; the nearest evidence has {counts(few, most)}.")
     if answer.encoders and (above := [c.name for c in answer.baselines if c.score >= answer.encoders[0].score]):
         notes.append(f"References that no self-supervision made do as well or better: {', '.join(above)}.")
     if answer.synthetic:
         notes.append("All the evidence is synthetic (phantoms); no clinical result backs it.")
     return notes
+
+
+def counts(few: int, most: int) -> str:
+    """A range of counts: "48", or "48 to 90"."""
+    return f"{few:,}" if few == most else f"{few:,} to {most:,}"
 
 
 def _confidence(answer: Answer) -> Literal["high", "moderate", "low", "none"]:
@@ -274,8 +303,8 @@ def _confidence(answer: Answer) -> Literal["high", "moderate", "low", "none"]:
     return "high" if answer.sources >= 3 and not answer.synthetic else "moderate"
 
 
-def _nothing(question: Question, why: str) -> Answer:
+def _nothing(question: Question, why: str, lack: str = "") -> Answer:
     return Answer(
         question=question, level="none", confidence="none", encoders=[], together=0, baselines=[], tasks=[],
-        budgets=[], sources=0, used_labels=None, notes=[why], excluded={}, synthetic=False,
+        budgets=[], sources=0, used_labels=None, notes=[why], excluded={}, synthetic=False, lack=lack,
     )  # fmt: skip

@@ -2,7 +2,8 @@
 
 Scores of encoders, each task centred, are taken as a sum of what an encoder does everywhere, on tasks of one kind, in
 one modality, and on one task alone. How much each varies is estimated from how tasks go together over encoders; the
-best linear prediction (Robinson 1991, Stat. Sci. 6:15) then shrinks towards the overall order by what the data support.
+best linear prediction (Robinson 1991, Stat. Sci. 6:15) then shrinks towards the overall order by what the data support;
+where kinds and modalities foretell data sets that are left out no better, they do not count at all.
 """
 
 from __future__ import annotations
@@ -45,14 +46,15 @@ class Foretold:
     spread: np.ndarray
 
 
-def spread_of(scores: np.ndarray, columns: pd.DataFrame) -> Spread:
+def spread_of(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool = True) -> Spread:
     """Variances from centred scores (E, T), NaN where missing, by nonnegative least squares over pairs of tasks.
 
+    apart: whether kinds and modalities have variances of their own; else they are 0, and the order is the overall one.
     Raises NotEnough with fewer than three encoders or three tasks.
     """
     n, t = scores.shape
     if n < 3 or t < 3:
-        raise NotEnough("fewer than three encoders or three tasks")
+        raise NotEnough(f"self-supervised encoders: {n}, tasks: {t}; three of each are needed")
     there, filled = np.isfinite(scores).astype(float), np.nan_to_num(scores)
     together = there.T @ there
     products = np.where(together > 2, filled.T @ filled / np.maximum(1, together - 1), np.nan)
@@ -60,9 +62,26 @@ def spread_of(scores: np.ndarray, columns: pd.DataFrame) -> Spread:
     i, j = np.triu_indices(t, 1)
     known = np.isfinite(products[i, j])
     i, j = i[known], j[known]
-    design = np.column_stack([np.ones(len(i)), kind[i] == kind[j], modality[i] == modality[j]]).astype(float)
-    found, _ = nnls(design, products[i, j])
-    return Spread(*map(float, found), task=max(1e-6, float(np.nanmean(np.diag(products))) - float(found.sum())))
+    alike = [kind[i] == kind[j], modality[i] == modality[j]] if apart else []
+    design = np.column_stack([np.ones(len(i)), *alike]).astype(float)
+    found = [*nnls(design, products[i, j])[0].tolist(), 0.0, 0.0][:3]
+    return Spread(*found, task=max(1e-6, float(np.nanmean(np.diag(products))) - sum(found)))
+
+
+def left_out_error(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool) -> float:
+    """Mean squared error with which each source data set is foretold from the others; NaN where one cannot be."""
+    origins, errors = columns["origin"].to_numpy(str), []
+    for origin in np.unique(origins):
+        out = origins == origin
+        rest, known = scores[:, ~out], columns[~out]
+        try:
+            spread = spread_of(rest, known, apart=apart)
+        except NotEnough:
+            return float("nan")
+        for task in np.flatnonzero(out):
+            kind, modality = (str(columns[name].iloc[task]) for name in ("kind", "modality"))
+            errors.append((foretell(rest, known, spread, kind, modality).score - scores[:, task]) ** 2)
+    return float(np.nanmean(errors))
 
 
 def foretell(scores: np.ndarray, columns: pd.DataFrame, spread: Spread, kind: str, modality: str) -> Foretold:

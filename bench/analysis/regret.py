@@ -48,6 +48,8 @@ def regret_table(frame: pd.DataFrame, *, budget: str = "100%", resamples: int = 
         raise NotEnough("every result is contaminated")
     losses = {task: _losses(evidence, scores, about, paradigm, task) for task in scores.columns}
     table = pd.DataFrame(losses).T
+    if table["advisor"].isna().all():
+        raise NotEnough("what is left without one source data set is too little to advise from")
     origins = about.loc[table.index, "origin"].to_numpy()
     drawn = cluster_counts(origins, np.zeros(len(origins)), resamples, np.random.default_rng(0))
     out = []

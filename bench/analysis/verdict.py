@@ -96,19 +96,19 @@ def lacking(claim: Claim, found: Measurement) -> str | None:
 
     >>> from bench.analysis.claim import read_ledger
     >>> lacking(read_ledger()[0], Measurement(1.0, n_encoders=6, n_tasks=20, n_modalities=8, groups={"a": 3}))
-    '6 encoders of at least 8; 3 a encoders of at least 4'
+    '6 encoders where 8 are needed, 3 a encoders where 4 are needed'
     """
     least, short = claim.minimum, []
     if found.n_encoders < least.encoders:
-        short.append(f"{found.n_encoders} encoders of at least {least.encoders}")
+        short.append(f"{found.n_encoders} encoders where {least.encoders} are needed")
     for name, n in found.groups.items():
         if n < least.per_group:
-            short.append(f"{n} {name} encoders of at least {least.per_group}")
+            short.append(f"{n} {name} encoder{'s' * (n != 1)} where {least.per_group} are needed")
     if found.n_tasks < least.tasks:
-        short.append(f"{found.n_tasks} source data sets of at least {least.tasks}")
+        short.append(f"{found.n_tasks} data sets where {least.tasks} are needed")
     if found.n_modalities < least.modalities:
-        short.append(f"{found.n_modalities} modalities of at least {least.modalities}")
-    return "; ".join(short) or None
+        short.append(f"{found.n_modalities} modalities where {least.modalities} are needed")
+    return ", ".join(short) or None
 
 
 def judge(claim: Claim, found: Mapping[str, Measurement], p: float | None) -> tuple[Outcome, str]:
@@ -163,7 +163,9 @@ def _reading(claim: Claim, low: float, high: float) -> str:
     if high < 0:
         return "the interval lies on the other side of zero."
     if high < claim.margin:
-        return f"the interval holds zero and leaves no room for the {matter} that would matter."
+        return (
+            f"the interval leaves no room for the {matter} that would matter; less, or nothing, it does not tell apart."
+        )
     return f"the interval holds zero as well as the {matter} that would matter."
 
 

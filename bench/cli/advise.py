@@ -10,7 +10,7 @@ import click
 
 from bench.words import MODALITIES
 
-SCORE = "score [95 % interval]"
+SCORE = "score [95 % of new tasks]"
 
 
 @click.command()
@@ -73,7 +73,7 @@ def _print(answer, suite) -> None:
     if rows:
         title = f"The first {answer.together} cannot be told apart" if answer.together > 1 else "Encoders, best first"
         print_table(title if answer.level == "direct" else "The order over all other tasks", rows, right=[SCORE])
-    if answer.baselines:
+    if answer.baselines and answer.encoders:
         rows = [{"reference": c.name, SCORE: _span(c)} for c in answer.baselines]
         print_table("To be read against, never advised", rows, right=[SCORE])
     if answer.level == "direct":

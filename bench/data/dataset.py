@@ -83,6 +83,12 @@ class TaskData:
         """SHA-256 of each array by its name, e.g. "train.images"."""
         return self.known or digests_of(arrays_of(self.splits))
 
+    @cached_property
+    def test_pixels(self) -> np.ndarray:
+        """Pixels of each class in each mask of "test", int64 (n, classes)."""
+        masks, k = self.tests["test"].labels, len(self.task.classes)
+        return np.reshape([np.bincount(mask.ravel(), minlength=k) for mask in masks], (len(masks), k))
+
 
 def arrays_of(splits: Mapping[str, Split]) -> dict[str, np.ndarray]:
     """Every array of every split under its name in the store, e.g. "train.images"."""

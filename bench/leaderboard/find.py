@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+import gc
+from collections.abc import Callable, Container, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +15,10 @@ from bench.errors import UserError
 from bench.submissions.badge import Verification, read_verdicts, verdict_of
 from bench.submissions.folder import Results, read_result, result_folders, unsealed_folders
 from bench.words import Badge
+
+Verdicts = Callable[[Path], dict[tuple[str, str], Verification]]
+AHEAD = 2
+"""Folders that are read at a time."""
 
 
 class Entry(NamedTuple):
@@ -57,19 +64,38 @@ def find(roots: Sequence[Path], local: Sequence[Path], suites: Container[str] | 
     suites: only those of these suites are read; all by default.
     """
     found, verdicts = Found(), cache(read_verdicts)
-    for root in [*roots, *local]:
-        for folder in unsealed_folders(root):
-            found.left_out[folder] = "is not finished; run the same command again"
-        for folder in result_folders(root):
-            if suites is not None and folder.name not in suites:
-                continue
-            try:
-                result, own = read_result(folder), root in local
-                verdict = None if own else verdict_of(folder.parent, result.suite, verdicts)
-                found.add(Entry(result, verdict, own))
-            except UserError as error:
-                found.left_out[folder] = str(error)
-            except (ArithmeticError, ValueError, LookupError, RecursionError, MemoryError) as error:
-                # A stranger's folder must not stop the boards of everybody, whatever no check thought of.
-                found.left_out[folder] = f"cannot be read ({type(error).__name__}: {str(error)[:200]})"
+    with _uncollected(), ThreadPoolExecutor(AHEAD) as pool:  # one unpacks while the other reads
+        for root in [*roots, *local]:
+            for folder in unsealed_folders(root):
+                found.left_out[folder] = "is not finished; run the same command again"
+            wanted = [folder for folder in result_folders(root) if suites is None or folder.name in suites]
+            for folder, read in zip(wanted, pool.map(partial(_entry, root in local, verdicts), wanted), strict=True):
+                if isinstance(read, str):
+                    found.left_out[folder] = read
+                else:
+                    found.add(read)
     return found
+
+
+def _entry(own: bool, verdicts: Verdicts, folder: Path) -> Entry | str:
+    """The results in a folder, or why they cannot be read."""
+    try:
+        result = read_result(folder)
+        return Entry(result, None if own else verdict_of(folder.parent, result.suite, verdicts), own)
+    except UserError as error:
+        return str(error)
+    except (ArithmeticError, ValueError, LookupError, RecursionError, MemoryError) as error:
+        # A stranger's folder must not stop the boards of everybody, whatever no check thought of.
+        return f"cannot be read ({type(error).__name__}: {str(error)[:200]})"
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Inside, no garbage is collected: records are trees of small objects, and hold none."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

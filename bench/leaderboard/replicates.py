@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.dataset import Split, TaskData
+from bench.data.dataset import TaskData
 from bench.data.task import Task
 from bench.errors import RunError, UserError
 from bench.files import canonical_json, sha256_file, sha256_text, write_atomic
@@ -37,11 +37,11 @@ TOLERANCE = 1e-6
 class Source:
     """What the replicates of a unit are computed from.
 
-    computed: (test split, weights (r, n)) -> the primary metric in each row, (r,). digest: hash of the files in which a
-    compact submission keeps it, "" for whole predictions, which have the hash in the record. tolerance: as TOLERANCE.
+    computed: weights (r, n) -> the primary metric in each row, (r,). digest: hash of the files in which a compact
+    submission keeps it, "" for whole predictions, which have the hash in the record. tolerance: as TOLERANCE.
     """
 
-    computed: Callable[[Split, np.ndarray], np.ndarray]
+    computed: Callable[[np.ndarray], np.ndarray]
     digest: str = ""
     tolerance: float = TOLERANCE
 
@@ -55,7 +55,7 @@ def replicates(record: Record, data: TaskData, source: Source) -> np.ndarray:
     if record.data_sha256 != data.sha256:
         raise UserError("results were made on other data than is at hand", where=f"{record.encoder}, {task.name}")
     counts = _counts(task.name, tuple(split.ids), None if split.groups is None else tuple(split.groups))
-    point, *_ = draws = source.computed(split, with_point(counts, len(split)))
+    point, *_ = draws = source.computed(with_point(counts, len(split)))
     if not (record.primary and abs(point - record.primary.value) < source.tolerance):
         raise UserError("predictions do not give the score in the record", where=f"{record.encoder}, {record.unit.key}")
     draws = draws[1:]
@@ -118,25 +118,26 @@ def approximate(record: Record) -> np.ndarray:
 
 def _recomputed(results: Results, data: TaskData, records: list[Record]) -> Iterator[tuple[UnitKey, np.ndarray]]:
     task = data.task
-    kept = {_key(record): source for record, source in _kept(results, task, records)}
+    kept = {_key(record): source for record, source in _kept(results, data, records)}
     for record in records:
         if (source := kept.get(_key(record))) is not None:
             yield _key(record), replicates(record, data, source)
     for record, outputs in read_outputs(results.folder, [r for r in records if _key(r) not in kept], partial=True):
-        whole = Source(partial(primary_replicates, task, outputs["test"], scoring=record.scoring))
+        whole = Source(partial(primary_replicates, task, outputs["test"], data.tests["test"], scoring=record.scoring))
         yield _key(record), replicates(record, data, whole)
 
 
-def _kept(results: Results, task: Task, records: list[Record]) -> Iterator[tuple[Record, Source]]:
+def _kept(results: Results, data: TaskData, records: list[Record]) -> Iterator[tuple[Record, Source]]:
     """Records of a compact submission with what it keeps in the place of their predictions on "test"."""
+    task, test = data.task, data.tests["test"]
     cases, condensed = read_cases(results.folder, task), read_condensed(results.folder, task)
     digest = _digest(results.folder, task)
     for record in records:
         if (parts := cases.get(record.unit.key, Kept()).splits.get("test")) is not None:
-            computed = partial(replicates_kept, task, parts, scoring=record.scoring)
+            computed = partial(replicates_kept, task, parts, test, scoring=record.scoring)
             yield record, Source(computed, digest, QUANTISED)
         elif (array := condensed.get(record.unit.key)) is not None:
-            yield record, Source(partial(replicates_condensed, task, array, record=record), digest)
+            yield record, Source(partial(replicates_condensed, data, array, record=record), digest)
 
 
 def _digest(folder: Path, task: Task) -> str:

@@ -1,7 +1,7 @@
 """Predictions cut down to what the primary metric reads, for submissions that cannot carry them whole.
 
 What is restored is not what was predicted, but has the same primary metric in every resample: AUROC reads the order of
-the cases alone, balanced accuracy and kappa the class decided for, Dice the pixels counted by true and predicted class.
+the cases alone, balanced accuracy and kappa the class decided for. Dice reads areas: masks are not restored.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.errors import DataError
 from bench.metrics.confusion import expected_class
+from bench.metrics.overlap import Areas
 
 if TYPE_CHECKING:
     from bench.data.task import Task
@@ -38,15 +39,13 @@ def condensed(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def restored(task: Task, kept: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Predictions with the primary metric of those that were condensed, in every resample.
+    """Predictions of a global task with the primary metric of those that were condensed, in every resample.
 
     Raises DataError where `kept` is not what `condensed` makes for such labels.
     """
     n, k = len(labels), len(task.classes)
     if kept.dtype.kind != "u" or len(kept) != n:
         raise DataError(f"condensed predictions are {kept.dtype} {kept.shape}", where=task.name)
-    if task.kind == "dense":
-        return _masks(task, kept.astype(np.int64), labels)
     if task.metric == "auroc":
         binary = task.target != "multi-label" and k == 2
         _expect(task, kept, (n, 1) if binary else (n, k))
@@ -59,25 +58,27 @@ def restored(task: Task, kept: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.eye(k)[kept[:, 0]]
 
 
+def condensed_areas(task: Task, kept: np.ndarray, pixels: np.ndarray) -> Areas:
+    """The areas of the masks that were condensed. pixels: of each true class of each image, int64 (n, k).
+
+    Raises DataError where `kept` is not what `condensed` makes for such masks.
+    """
+    n, k = pixels.shape
+    if kept.dtype.kind != "u":
+        raise DataError(f"condensed predictions are {kept.dtype} {kept.shape}", where=task.name)
+    _expect(task, kept, (n, k, k - 1))
+    counts = kept.astype(np.int64)
+    if (counts.sum(axis=2) > pixels).any():
+        raise DataError("condensed predictions count more pixels than a class has", where=task.name)
+    shared = np.diagonal(counts[:, 1:], axis1=1, axis2=2)
+    return Areas(*(a.astype(np.float64) for a in (shared, counts.sum(axis=1), pixels[:, 1:])))
+
+
 def _pixels(output: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     """Pixels of each image by true and predicted class, int64 (n, k, k)."""
     cells = (k * true.astype(np.int64) + predicted for true, predicted in zip(labels, output, strict=True))
     counts = [np.bincount(cell.ravel(), minlength=k * k) for cell in cells]
     return np.reshape(counts, (len(labels), k, k))
-
-
-def _masks(task: Task, kept: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Masks with the pixel counts of `kept`, each true class filled from its first pixel on."""
-    n, k = len(labels), len(task.classes)
-    _expect(task, kept, (n, k, k - 1))
-    masks = np.empty(labels.shape, np.uint8)
-    for mask, truth, foreground in zip(masks.reshape(n, -1), labels.reshape(n, -1), kept, strict=True):
-        background = np.bincount(truth, minlength=k) - foreground.sum(axis=1)
-        if (background < 0).any():
-            raise DataError("condensed predictions count more pixels than a class has", where=task.name)
-        counts = np.column_stack([background, foreground])
-        mask[np.argsort(truth, kind="stable")] = np.repeat(np.tile(np.arange(k, dtype=np.uint8), k), counts.ravel())
-    return masks
 
 
 def _expect(task: Task, kept: np.ndarray, shape: tuple[int, ...], below: int | None = None) -> None:

@@ -14,6 +14,7 @@ from bench.metrics import SCORING
 from bench.metrics.base import Comparison
 from bench.metrics.cases import check_cases, of_cases
 from bench.metrics.interval import Interval
+from bench.metrics.overlap import Areas, areas
 from bench.metrics.products import Weights
 from bench.metrics.resample import are_informative, interval, with_point
 from bench.metrics.set import metrics_of, primaries
@@ -69,8 +70,17 @@ def primary_replicates(
 
 def primary_of_cases(task: Task, kept: Mapping[str, np.ndarray], counts: Weights, *, scoring: int) -> np.ndarray:
     """As `primary_replicates`, of masks of which the scores of cases were kept: needs neither images nor labels."""
+    return _primary(of_cases(_of_no_masks(task, counts, scoring), kept))
+
+
+def primary_of_areas(task: Task, found: Areas, counts: Weights, *, scoring: int) -> np.ndarray:
+    """As `primary_replicates`, of masks of which the areas were kept: all that Dice reads."""
+    return _primary(replace(_of_no_masks(task, counts, scoring), _shared={areas: found}))
+
+
+def _of_no_masks(task: Task, counts: Weights, scoring: int) -> Comparison:
     nothing = np.zeros((counts.shape[1], 0), np.uint8)
-    return _primary(of_cases(Comparison(task, nothing, nothing, counts, scoring), kept))
+    return Comparison(task, nothing, nothing, counts, scoring)
 
 
 @freed_memory_kept()

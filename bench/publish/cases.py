@@ -10,6 +10,8 @@ from PIL import Image
 from bench.data.task import Task
 
 SHOWABLE = ("cc0", "cc-by-4", "cc-by-3", "cc-by-2", "cc-by-sa", "public domain", "mit", "apache", "pddl")
+QUALITY = 90
+"""Of 100: pictures are a third of what they are without loss."""
 SIDE = 256
 """Pixels of an outline: finer than the image, so that it covers little of it."""
 WIDTH = 2
@@ -20,6 +22,8 @@ FOUND, MISSED, ALARM = ((0, 158, 115), (86, 180, 233), (230, 159, 0))
 """Colours of pixels that are right, missed, and wrong; the last two are hatched and dotted."""
 VEIL = 150
 """Of 255: how opaque they are."""
+_Y, _X = np.indices((SIDE, SIDE))
+_HATCH, _DOTS = (_X + _Y) % 8 < 4, (_X % 6 < 3) & (_Y % 6 < 3)
 
 
 def may_show(task: Task) -> bool:
@@ -49,11 +53,13 @@ def answered(task: Task, output: np.ndarray) -> str:
 
 
 def picture(image: np.ndarray) -> bytes:
-    """An image (h, w, c) as PNG at its own size; the middle slice of a volume (d, h, w, c)."""
+    """An image (h, w, c) as WebP at its own size, to be looked at; the middle slice of a volume (d, h, w, c)."""
     image = np.asarray(image)
     image = image[len(image) // 2] if image.ndim == 4 else image
     grey = image.shape[2] == 1 or (image == image[..., :1]).all()
-    return _png(Image.fromarray(np.ascontiguousarray(image[..., 0] if grey else image)))
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image[..., 0] if grey else image)).save(buffer, "WEBP", quality=QUALITY)
+    return buffer.getvalue()
 
 
 def outline(mask: np.ndarray) -> bytes:
@@ -72,11 +78,9 @@ def agreement(predicted: np.ndarray, truth: np.ndarray) -> bytes:
     tinted, what was missed is hatched, what is not there is dotted. A pixel of a wrong class is one that is not there.
     """
     ours, true = _scaled(predicted), _scaled(truth)
-    y, x = np.indices(ours.shape)
-    hatch, dots = (x + y) % 8 < 4, (x % 6 < 3) & (y % 6 < 3)
     right = (ours == true) & (true > 0)
     missed, wrong = (true > 0) & (ours == 0), (ours > 0) & ~right
-    state = np.select([right, missed & hatch, wrong & dots], [1, 2, 3], 0)
+    state = right + 2 * (missed & _HATCH) + 3 * (wrong & _DOTS)
     return _indexed(state, (FOUND, MISSED, ALARM), bytes([0, VEIL // 2, VEIL + 60, VEIL + 60]))
 
 

@@ -155,12 +155,13 @@ def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFr
 def write_table(site: Site, stem: str, frame: pd.DataFrame, *, latex: bool = False, packed: bool = False) -> None:
     """`stem`.csv, .json and .parquet (and .tex): full precision, the same bytes for the same table.
 
-    packed: the first two with gzip, as .csv.gz and .json.gz, for a table of many rows.
+    packed: a table of many rows, as .csv.gz and .parquet alone.
     """
-    plain = {"csv": csv_text(frame), "json": frame.to_json(orient="records", double_precision=15, force_ascii=False)}
-    for end, text in plain.items():
-        data = gzip.compress(text.encode(), mtime=0) if packed else text
-        site.file(f"{stem}.{end}{'.gz' * packed}", data)
+    if packed:
+        site.file(f"{stem}.csv.gz", gzip.compress(csv_text(frame).encode(), 6, mtime=0))
+    else:
+        site.file(f"{stem}.csv", csv_text(frame))
+        site.file(f"{stem}.json", frame.to_json(orient="records", double_precision=15, force_ascii=False))
     site.file(f"{stem}.parquet", parquet(frame))
     if latex:
         site.file(f"{stem}.tex", board_latex(frame))

@@ -19,7 +19,7 @@ CONTEXT = {
     "source": "cr:source",
     "citeAs": "cr:citeAs",
 }
-FORMATS = (("csv.gz", "text/csv"), ("json.gz", "application/json"), ("parquet", "application/vnd.apache.parquet"))
+FORMATS = (("csv.gz", "text/csv"), ("parquet", "application/vnd.apache.parquet"))
 
 
 def site_dataset(view: SiteView) -> dict[str, Any]:

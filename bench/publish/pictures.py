@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +28,7 @@ SAMPLES = 8
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What a task may show. files: address within the site -> PNG."""
+    """What a task may show. files: address within the site -> image."""
 
     sizes: dict[str, int]
     anchors: tuple[Anchor, ...]
@@ -59,12 +60,12 @@ def _samples(suite: str, data: TaskData, files: dict[str, bytes]) -> Iterator[Sa
     task, train = data.task, data.train
     for number, i in enumerate(_first(task, train.labels)):
         address = f"pictures/{suite}/{task.name}/sample-{number}"
-        files[f"{address}.png"] = picture(train.images[i])
+        files[f"{address}.webp"] = picture(train.images[i])
         if task.kind == "dense":
             files[f"{address}-truth.png"] = outline(train.labels[i])
-            yield Sample(f"{address}.png", "image with its mask outlined", f"{address}-truth.png")
+            yield Sample(f"{address}.webp", "image with its mask outlined", f"{address}-truth.png")
         else:
-            yield Sample(f"{address}.png", said(task, train.labels[i]))
+            yield Sample(f"{address}.webp", said(task, train.labels[i]))
 
 
 def _first(task: Task, labels: np.ndarray) -> list[int]:
@@ -125,12 +126,12 @@ def _cases(folder: str, data: TaskData, given: dict[str, Given], files: dict[str
     images = []
     for i in rows:
         name = "".join(c if c.isalnum() or c in "-_." else "-" for c in str(test.ids[i]))
-        files[f"{folder}/{name}.png"] = picture(test.images[i])
+        files[f"{folder}/{name}.webp"] = picture(test.images[i])
         truth = f"{folder}/{name}-truth.png" if task.kind == "dense" else None
         if truth:
             files[truth] = outline(test.labels[i])
         words = "" if task.kind == "dense" else said(task, test.labels[i])
-        images.append(CaseImage(f"{folder}/{name}.png", str(test.ids[i]), part[i], words, truth))
+        images.append(CaseImage(f"{folder}/{name}.webp", str(test.ids[i]), part[i], words, truth))
     answers = {e: _answers(folder, e, data, rows, images, g, files) for e, g in given.items()}
     return Cases(how, tuple(images), answers)
 
@@ -144,7 +145,7 @@ def _answers(
     for i, image in zip(rows, images, strict=True):
         address = None
         if task.kind == "dense" and i in given.outputs:
-            address = f"{folder}/{encoder}/{image.image.rpartition('/')[2]}"
+            address = f"{folder}/{encoder}/{Path(image.image).stem}.png"
             files[address] = agreement(given.outputs[i], labels[i])
         drawn.append(address)
     spoken = [answered(task, given.outputs[i]) if task.kind == "global" else "" for i in rows]

@@ -30,12 +30,13 @@ def mean_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def anchors(suite: str, frame: pd.DataFrame) -> pd.Series:
-    """The id of each number on its page: "suite.task.protocol.100pct.test.auroc"."""
+    """The id of each number on its page: "suite.task.protocol.100pct.test.auroc"; one that is not of a primary metric
+    has that of its unit, "suite.task.protocol.100pct.test"."""
     budget = frame["budget"].str.replace("%", "pct").str.replace("=", "")
     found = pd.Series(suite, index=frame.index)
-    for part in (frame["task"], frame["protocol"], budget, frame["split"], frame["metric"]):
+    for part in (frame["task"], frame["protocol"], budget, frame["split"]):
         found = found + "." + part
-    return found
+    return (found + "." + frame["metric"]).where(frame["primary"].astype(bool), found)
 
 
 def addresses(suite: str, frame: pd.DataFrame) -> pd.Series:

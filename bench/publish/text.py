@@ -90,6 +90,18 @@ def metric(word: str) -> str:
     return f"{title} ({stratum[:-1]})" if bracket else title
 
 
+def labels(budget: str) -> str:
+    """A label budget in words.
+
+    >>> labels("100%"), labels("5%"), labels("k=4"), labels("n=16")
+    ('all labels', '5 % of the labels', '4 labels a class', '16 labelled images')
+    """
+    kind, _, number = budget.partition("=")
+    if number:
+        return f"{number} labels a class" if kind == "k" else f"{number} labelled images"
+    return "all labels" if budget == "100%" else f"{budget.replace('%', ' %')} of the labels"
+
+
 def paradigm(word: str) -> str:
     """Title of a paradigm."""
     return PARADIGM_TITLES.get(word, word)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.dataset import Split, TaskData
+from bench.data.dataset import TaskData
 from bench.data.task import Task
 from bench.errors import DataError
 from bench.files import read_npz, write_atomic
-from bench.metrics.condensed import condensed, restored
+from bench.metrics.condensed import condensed, condensed_areas, restored
 from bench.metrics.resample import REPLICATES, resample_counts, with_point
-from bench.metrics.scored import primary_replicates
+from bench.metrics.scored import primary_of_areas, primary_replicates
 from bench.recipes import feeds_board, feeds_full_board
 from bench.runs.predictions import predictions_bytes
 from bench.runs.records import Record
@@ -49,10 +49,14 @@ def read_condensed(folder: Path, task: Task) -> dict[str, np.ndarray]:
     return read_npz(path) if path.is_file() else {}
 
 
-def replicates_condensed(task: Task, kept: np.ndarray, split: Split, counts: np.ndarray, record: Record) -> np.ndarray:
+def replicates_condensed(data: TaskData, kept: np.ndarray, counts: np.ndarray, record: Record) -> np.ndarray:
     """The primary metric under `counts` (`with_point`), float64 (1 + B,). Raises DataError for other arrays."""
+    task, test = data.task, data.tests["test"]
+    if kept.dtype != DRAWN and task.kind == "dense":
+        found = condensed_areas(task, kept, data.test_pixels)
+        return primary_of_areas(task, found, counts, scoring=record.scoring)
     if kept.dtype != DRAWN:
-        return primary_replicates(task, restored(task, kept, split.labels), split, counts, scoring=record.scoring)
+        return primary_replicates(task, restored(task, kept, test.labels), test, counts, scoring=record.scoring)
     if kept.shape != (REPLICATES,) or record.primary is None:
         raise DataError(f"replicates are {kept.shape}, expected ({REPLICATES},)", where=task.name)
     return record.primary.value + np.concatenate([[0.0], kept.astype(np.float64)])

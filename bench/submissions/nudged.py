@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 
 from bench.data.dataset import TaskData
 from bench.metrics.cases import probabilities, quality
-from bench.metrics.condensed import restored
+from bench.metrics.condensed import condensed_areas
 from bench.metrics.overlap import Areas, image_quality
 from bench.runs.journal import read_outputs
 from bench.runs.records import Record
@@ -49,7 +49,7 @@ def _qualities(folder: Path, data: TaskData, records: list[Record]) -> Iterator[
         elif "log_odds" in parts:
             yield key, quality(task, probabilities(parts["log_odds"]), labels)
         elif task.kind == "dense" and key in condensed:
-            yield key, quality(task, restored(task, condensed[key], labels), labels)
+            yield key, image_quality(condensed_areas(task, condensed[key], data.test_pixels))
 
 
 @dataclass

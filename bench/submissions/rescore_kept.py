@@ -93,7 +93,7 @@ def _check_condensed(
 ) -> None:
     test = data.tests["test"]
     weights = with_point(counts["test"], len(test))
-    found = interval(replicates_condensed(data.task, kept, test, weights, record))
+    found = interval(replicates_condensed(data, kept, weights, record))
     sent = record.model_copy(update={"metrics": {"test": {record.metric: record.primary}}})
     fresh = {"test": {record.metric: found} if found else {}}
     compare(sent, fresh, tolerance_of(kept, TOLERANCE), report)

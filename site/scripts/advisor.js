@@ -49,12 +49,12 @@ addEventListener("DOMContentLoaded", () => {
     const out = a.encoders.map((row) => [title(row), barred(data.encoders[row[0]])]).filter(([, why]) => why);
     const rows = a.encoders.filter((row) => !barred(data.encoders[row[0]]));
     const same = rows.length ? together(data, rows) : 0, none = a.level === "none";
-    const head = none ? `No evidence: ${asked}` : !rows.length ? "No encoder meets these conditions" : same === 1 ? `${title(rows[0])} did best` : `No clear winner: ${same} encoders cannot be told apart`;
+    const head = a.lack ? `Too little evidence: ${asked}` : none ? `No evidence: ${asked}` : !rows.length ? "No encoder meets these conditions" : same === 1 ? `${title(rows[0])} did best` : `No clear winner: ${same} encoders cannot be told apart`;
     const sure = none || !rows.length ? "none" : same > 1 || a.sources < 2 ? "low" : a.sources >= 3 && !a.synthetic ? "high" : "moderate";
-    const basis = none ? "Nothing was measured on this modality and task." : `From ${plural(a.tasks.length, "task")} of this modality and kind (${plural(a.sources, "data set")}) at ${a.budgets.map((b) => b.replace("%", " %")).join(", ")} of the labels, and from how these encoders do elsewhere.`;
-    const said = [];
+    const basis = a.lack ? `${a.lack}.` : none ? "Nothing was measured on this modality and task." : `From ${plural(a.tasks.length, "task")} of this modality and kind (${plural(a.sources, "data set")}) at ${a.budgets.map((b) => b.replace("%", " %")).join(", ")} of the labels, and from how these encoders do elsewhere.`;
+    const said = [...a.notes];
     if (a.synthetic) said.push("All the evidence is synthetic images; no clinical result backs it.");
-    if (labels && a.used && (2 * a.used[0] < labels || a.used[1] > 2 * labels)) said.push(`You have ${labels} labelled images; the nearest evidence has ${a.used[0]} to ${a.used[1]}.`);
+    if (labels && a.used && (2 * a.used[0] < labels || a.used[1] > 2 * labels)) said.push(`You have ${labels} labelled images; the nearest evidence has ${a.used[0]}${a.used[1] > a.used[0] ? ` to ${a.used[1]}` : ""}.`);
     const above = rows.length ? a.baselines.filter((row) => row[1] >= rows[0][1]).map(title) : [];
     if (above.length) said.push(`References that no self-supervision made do as well or better: ${above.join("; ")}.`);
     const found = [

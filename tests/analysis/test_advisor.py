@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from bench.analysis.advisor import Question, advise
+from bench.analysis.advisor import OVERALL, TINY, Question, advise
 from bench.analysis.kriging import Spread, foretell, spread_of
+from bench.analysis.measurement import NotEnough
 from bench.analysis.planted import Plan, plant
 from bench.analysis.regret import regret_table
 from bench.cli.advise import COMMAND as ADVISE
@@ -49,6 +50,33 @@ def test_no_evidence_is_an_answer():
         assert (answer.level, answer.confidence) == ("none", "none")
         assert answer.headline == f"No evidence on {answer.question.modality} segmentation."
         assert answer.notes
+
+
+def test_kind_and_modality_count_only_where_they_foretell():
+    alike, apart = (plant(Plan(encoders=24, encoder_sd=5, encoder_task_sd=3, encoder_kind_sd=sd)) for sd in (0, 9))
+    assert ask(alike).overall
+    assert OVERALL in ask(alike).notes
+    orders = [
+        [c.name for c in ask(alike, modality=m, task=t).encoders]
+        for m, t in (("ct", "classification"), ("oct", "segmentation"))
+    ]
+    assert orders[0] == orders[1], "the overall order is one for all"
+    assert not ask(apart).overall
+    assert OVERALL not in ask(apart).notes
+
+
+def test_too_few_results_are_said_to_be_too_few():
+    few = FRAME[FRAME["encoder"].isin(["hybrid-03", "hybrid-07"])]
+    answer = ask(few)
+    assert answer.headline.startswith("Too little evidence on ultrasound segmentation: self-supervised encoders: 2,")
+    assert (answer.encoders, answer.confidence) == ([], "none")
+    with pytest.raises(NotEnough, match="too little"):
+        regret_table(few)
+
+
+def test_encoders_made_for_comparison_are_not_taken_for_ones_to_use():
+    assert TINY in ask(FRAME.assign(controlled_track="own-v1")).notes
+    assert TINY not in ask(FRAME.assign(controlled_track=None)).notes
 
 
 def test_far_label_counts_are_said_to_be_extrapolated():

@@ -29,7 +29,7 @@ TASK = Task.parse(
 TEST = Split(np.zeros((30, 1, 1, 1), np.uint8), np.arange(30) % 2, np.array([f"test/{i}" for i in range(30)]))
 DATA = TaskData(TASK, TEST, TEST, {"test": TEST}, sha256="d" * 64)
 OUTPUT = np.random.default_rng(0).random((30, 2)).astype(np.float32)
-WHOLE = Source(partial(primary_replicates, TASK, OUTPUT))
+WHOLE = Source(partial(primary_replicates, TASK, OUTPUT, TEST))
 VALUE = float(roc_auc_score(TEST.labels, OUTPUT[:, 1]))
 
 

@@ -8,9 +8,9 @@ import pytest
 from bench.data.dataset import Split
 from bench.data.task import Task
 from bench.errors import DataError
-from bench.metrics.condensed import condensed, restored
+from bench.metrics.condensed import condensed, condensed_areas, restored
 from bench.metrics.resample import resample_counts
-from bench.metrics.scored import primary_replicates
+from bench.metrics.scored import primary_of_areas, primary_replicates
 
 N = 40
 IDS = np.array([f"test/{i}" for i in range(N)])
@@ -65,9 +65,17 @@ def test_masks(k):
     labels, output = (rng.integers(0, k, (N, 9, 7)).astype(np.uint8) for _ in range(2))
     labels[:5] = 0
     output[3:8] = 0
-    kept, whole, again = whole_and_condensed(task, output, labels)
-    np.testing.assert_array_equal(whole, again)
+    split, counts = Split(np.zeros((N, 1, 1, 1), np.uint8), labels, IDS), resample_counts("t", "test", IDS)
+    kept = condensed(task, output, labels)
+    found = condensed_areas(task, kept, pixels(labels, k))
+    whole = primary_replicates(task, output, split, counts, scoring=2)
+    np.testing.assert_array_equal(primary_of_areas(task, found, counts, scoring=2), whole)
     assert (kept.shape, kept.dtype) == ((N, k, k - 1), np.uint8)
+    assert len(np.unique(whole)) > 10
+
+
+def pixels(labels, k):
+    return np.stack([(labels == c).sum(axis=(1, 2)) for c in range(k)], axis=1)
 
 
 def test_what_was_not_condensed_for_such_labels_is_refused():
@@ -79,10 +87,12 @@ def test_what_was_not_condensed_for_such_labels_is_refused():
     too_many[7, 0, 0] = 9
     classes = np.zeros(N, int)
     one_too_high = np.arange(N, dtype=np.uint8)[:, None] % 4
+    for kept in (too_many, full[1:], full[:, :, 0], full.astype(np.int64)):
+        with pytest.raises(DataError, match="condensed predictions"):
+            condensed_areas(dense, kept, pixels(labels, 2))
     for task, kept, truth in [
-        (dense, too_many, labels), (dense, full[1:], labels), (dense, full[:, :, 0], labels),
-        (dense, full.astype(np.int64), labels), (ordinal, one_too_high, classes),
-        (ordinal, np.zeros((N, 3), np.uint8), classes), (binary, np.zeros((N, 2), np.uint8), classes),
+        (ordinal, one_too_high, classes), (ordinal, np.zeros((N, 3), np.uint8), classes),
+        (binary, np.zeros((N, 2), np.uint8), classes),
     ]:  # fmt: skip
         with pytest.raises(DataError, match="condensed predictions"):
             restored(task, kept, truth)

@@ -20,7 +20,7 @@ def test_the_result_says_who_leads_and_whether_that_is_more_than_chance(view):
     tied = sum(r.tier == 1 for r in ranked) - 1
     alone = replace(board, rows=tuple(r.model_copy(update={"tier": r.rank}) for r in board.rows))
     assert f"but {tied} other" in said["result"]
-    assert "would still lead" in front_page(view, suite, alone)["result"]
+    assert "than the choice of test images explains" in front_page(view, suite, alone)["result"]
     assert "synthetic images" in said["status"]
     real = replace(suite, synthetic=False)
     assert "real images" in front_page(view, real, board)["status"]

@@ -13,6 +13,7 @@ from bench.analysis.measurement import Estimand, Measurement, NotEnough
 from bench.analysis.sides import split_sides, subtlety
 from bench.analysis.table import Table, covered, pick, strata, tabulate
 from bench.analysis.units import Units, units_of
+from bench.words import DIAGNOSTICS, stratum_title
 
 WITHIN = "no stratum of network and size holds encoders of both groups"
 
@@ -42,7 +43,7 @@ class Gap(Estimand):
         blocks = strata(table.encoders)
         used = np.isfinite(x) & _varies(x, blocks)
         if not used.any():
-            raise NotEnough(WITHIN if not self.diagnostic else f"{self.diagnostic} does not vary within a stratum")
+            raise NotEnough(WITHIN if not self.diagnostic else f"the {self._called} does not vary within a stratum")
         table, x, blocks, words = _filled(table.keep(used)), x[used], blocks[used], words[used]
         if self.diagnostic:
             x = _standard(x, blocks)
@@ -81,7 +82,7 @@ class Gap(Estimand):
 
     def _diagnosed(self, table: Table, diagnostics: pd.DataFrame | None) -> tuple[np.ndarray, np.ndarray]:
         if diagnostics is None or self.diagnostic not in diagnostics:
-            raise NotEnough(f"the diagnostic {self.diagnostic} was not computed for these encoders")
+            raise NotEnough(f"the {self._called} was not computed for these encoders")
         x = diagnostics[self.diagnostic].reindex(table.encoders.index).to_numpy(float)
         return x, np.full(len(x), "self-supervised")
 
@@ -90,7 +91,12 @@ class Gap(Estimand):
         if not self.diagnostic:
             return {}
         sides = [side.partition("=")[2] or side for side in (self.more, self.less) if side]
-        return {"x": f"{self.diagnostic}, rank within its stratum", "y": f"{' less '.join(sides)} score, points"}
+        x = f"{self._called[:1].upper()}{self._called[1:]}, rank among networks of its kind and size"
+        return {"x": x, "y": f"{' less '.join(sides).capitalize()} score, points"}
+
+    @property
+    def _called(self) -> str:
+        return DIAGNOSTICS.get(self.diagnostic, self.diagnostic)
 
 
 def _varies(x: np.ndarray, blocks: np.ndarray) -> np.ndarray:
@@ -120,7 +126,7 @@ def by_stratum(units: Units, x: np.ndarray, blocks: np.ndarray) -> list[dict]:
         here = blocks == name
         dx = x[here] - x[here].mean()
         effect = float(dx @ units.outcome[here] / (dx @ dx))
-        out.append({"stratum": str(name), "effect": effect, "encoders": int(here.sum())})
+        out.append({"stratum": stratum_title(str(name)), "effect": effect, "encoders": int(here.sum())})
     return out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analysis.advisor import APART, Answer, commercial
+from bench.analysis.advisor import APART, OVERALL, TINY, Answer, commercial
 from bench.publish.answers import LABELS, TASKS
 from bench.publish.model import SiteView
 from bench.publish.writer import Page, Site
@@ -69,7 +69,8 @@ def advice_data(view: SiteView, found: Sequence[Answer]) -> dict[str, Any]:
 def _data(answer: Answer) -> dict[str, Any]:
     return {
         "level": answer.level, "tasks": answer.tasks, "budgets": answer.budgets, "sources": answer.sources,
-        "used": answer.used_labels, "synthetic": answer.synthetic,
+        "used": answer.used_labels, "synthetic": answer.synthetic, "lack": answer.lack,
+        "notes": [OVERALL] * (answer.overall and answer.level == "direct") + [TINY] * answer.tiny,
         "encoders": [[c.name, *_rounded(c)] for c in answer.encoders],
         "baselines": [[c.name, *_rounded(c)] for c in answer.baselines],
     }  # fmt: skip

@@ -8,6 +8,7 @@ from math import floor
 
 import numpy as np
 
+from bench.analysis.advisor import TINY
 from bench.leaderboard.board import Row
 from bench.publish.anchors import cell_anchors
 from bench.publish.cite import view_bibtex
@@ -17,7 +18,7 @@ from bench.publish.pages.advisor import headline, plain
 from bench.publish.pages.claims import headline as claims_headline
 from bench.publish.rerank import shipped_megabytes
 from bench.publish.svg import seen
-from bench.publish.text import between, count, number
+from bench.publish.text import between, count, number, span
 from bench.publish.writer import Page, Site
 from bench.words import PARADIGM_TITLES
 
@@ -84,10 +85,11 @@ def front_page(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
     """What the front page says before its table: the state, the result and how sure, and advice by modality."""
     judged = [c.verdict for c in view.claims.get(suite.name, ())]
     advice = [a for a in plain(view.advice.get(suite.name, ())) if a.encoders]
-    apart = [a for a in advice if a.together < len(a.encoders)]
+    apart = [a for a in advice if 2 * a.together <= len(a.encoders)]
     return {
         "status": _status(view, suite, board), "result": _result(view, board), "who": _who(view, board),
         "advice": [(a, headline(view, a)) for a in apart], "even": [a for a in advice if a not in apart],
+        "overall": bool(advice) and all(a.overall for a in advice),
         "verdicts": claims_headline(judged) if judged else "",
     }  # fmt: skip
 
@@ -111,11 +113,19 @@ def _result(view: SiteView, board: BoardView) -> str:
     lead = f"{view.encoders[first.encoder].title} leads {board.title} with {number(first.score)}"
     lead += f" ({between(Estimate.of(first))})" if between(Estimate.of(first)) else ""
     if len(tier) == 1:
-        sure = f"{lead}; on other test images of these tasks it would still lead (95 % paired intervals)."
+        sure = f"{lead}, ahead of every other by more than the choice of test images explains (95 % paired intervals)"
+        sure += f"; rank {span(first.rank_low, first.rank_high)}." if first.rank_low is not None else "."
     else:
         others = f"{len(tier) - 1} other{'s' * (len(tier) > 2)}"
         sure = f"{lead}, but {others} cannot be told apart from it on these test images."
-    return f"{sure}{_above(view, board, first)}"
+    return f"{sure}{_above(view, board, first)}{_made_here(view, ranked)}"
+
+
+def _made_here(view: SiteView, ranked: Sequence[Row]) -> str:
+    """What a reader who looks for an encoder must know first: whether these are any that one would use."""
+    if not all(view.encoders[r.encoder].card.controlled_track for r in ranked):
+        return ""
+    return f" {TINY}"
 
 
 def _above(view: SiteView, board: BoardView, first: Row) -> str:

@@ -20,7 +20,7 @@ from bench.publish.writer import Page, Site
 
 
 def write(site: Site) -> None:
-    """The page, the results of each suite as CSV, JSON and Parquet, the schema, and Croissant for each task."""
+    """The page, the results of each suite as CSV and Parquet, the schema, and Croissant for each task."""
     for suite in site.view.suites:
         write_table(site, f"data/results/{suite.name}", results_table(suite), packed=True)
         write_table(site, f"data/anchors/{suite.name}", anchor_table(suite))

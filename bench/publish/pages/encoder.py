@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 from markupsafe import Markup
@@ -83,8 +85,11 @@ def _covered(verdict: Verification) -> str:
 
 
 def _write_others(site: Site, encoder: EncoderView, suite: SuiteView, rows: list[tuple]) -> None:
-    address = f"numbers/{suite.name}/{encoder.name}.html"
-    site.page(address, "pages/numbers.html", e=encoder, suite=suite, numbers=rows)
+    tasks = [
+        (suite.tasks[task].task, [(anchor, list(unit)) for anchor, unit in groupby(mine, attrgetter("anchor"))])
+        for task, mine in groupby(rows, attrgetter("task"))
+    ]
+    site.page(f"numbers/{suite.name}/{encoder.name}.html", "pages/numbers.html", e=encoder, suite=suite, tasks=tasks)
 
 
 def _numbers(suite: SuiteView) -> Iterator[tuple[str, tuple[list[tuple], list[tuple]]]]:
