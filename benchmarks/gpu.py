@@ -29,9 +29,10 @@ from bench.encoders.base import Encoder
 from bench.features.device import place
 from bench.features.extract import extract
 from bench.pretrain.corpus import Corpus
+from bench.pretrain.feed import batch_of
 from bench.pretrain.job import Job
 from bench.pretrain.recipe import read_recipe
-from bench.pretrain.trainer import batch_of, pretrain
+from bench.pretrain.trainer import pretrain
 from bench.runs.run import RunSpec, run_plan, session
 from bench.runs.timing import timing
 

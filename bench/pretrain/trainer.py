@@ -7,30 +7,31 @@ was killed and resumed from its last checkpoint ends with the same weights, byte
 
 from __future__ import annotations
 
-import json
-import math
-import time
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from bench.errors import RunError
-from bench.files import canonical_json, write_atomic
 from bench.pretrain.backbone import Backbone
 from bench.pretrain.checkpoint import load_checkpoint, save_checkpoint
 from bench.pretrain.corpus import Corpus, as_floats
 from bench.pretrain.diagnostics import diagnose
+from bench.pretrain.feed import batches, on_gpu
 from bench.pretrain.job import Job, stream
+from bench.pretrain.log import Listener, Log, Row
 from bench.pretrain.objective import Batch, Objective
 
-Row = dict[str, Any]
-Listener = Callable[[Row], None]
-"""Is handed each row of the log as it is written."""
+FETCH = 50
+"""Steps between two looks at the loss on a GPU: each look waits for the device."""
+
+
+class Stopped(Exception):
+    """A run that was told to stop: its checkpoint stands, and the same run goes on from there."""
 
 
 @dataclass(frozen=True)
@@ -42,66 +43,74 @@ class Trained:
 
 
 def pretrain(
-    job: Job, corpus: Corpus, folder: Path, *, device: str = "cpu", threads: int = 0, listen: Listener | None = None
+    job: Job,
+    corpus: Corpus,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    threads: int = 0,
+    listen: Listener | None = None,
+    stop: Callable[[], bool] | None = None,
+    compiled: bool = False,
 ) -> Trained:
     """Train `job` on `corpus`, keeping log.jsonl and checkpoint.safetensors in `folder`; goes on where it stopped.
 
-    threads: CPU threads, 0 for torch's default. Raises RunError when the loss is no longer finite, or when `folder`
-    holds another run.
+    threads: CPU threads, 0 for torch's default. stop: asked after each step (on a GPU, now and then); when it says so
+    the state is saved and Stopped is raised. compiled: let torch compile the network; faster on a GPU after a minute,
+    other bits. Raises RunError when the loss is no longer finite, or when `folder` holds another run.
     """
     with _deterministic(threads):
         model = job.build(corpus).to(device)
-        optimiser = torch.optim.AdamW(_groups(model, job.recipe.weight_decay), betas=(0.9, 0.95))
-        run = job.identity(corpus.sha256)
-        done = load_checkpoint(folder / "checkpoint.safetensors", model, optimiser, run=run)
-        log = _Log(folder / "log.jsonl", done, listen)
+        optimiser = torch.optim.AdamW(
+            _groups(model, job.recipe.weight_decay), betas=(0.9, 0.95), fused=True if on_gpu(device) else None
+        )
+        run, checkpoint = job.identity(corpus.sha256), folder / "checkpoint.safetensors"
+        done = load_checkpoint(checkpoint, model, optimiser, run=run)
+        log = Log(folder / "log.jsonl", done, listen, rate_at=job.rate_at, objective=job.objective)
+        if compiled:
+            _compile(model.backbone)
         if done == 0 and (job.recipe.evaluations > 1 or not job.steps):
             log.write({"step": 0, **_diagnose(model, corpus, device)})
-        for step in range(done, job.steps):
-            row = _step(job, model, optimiser, corpus, step, device)
-            if _due(step + 1, job.steps, job.recipe.evaluations):
-                row |= _diagnose(model, corpus, device)
-            log.write(row)
-            if _due(step + 1, job.steps, job.recipe.checkpoints):
+        for step, batch in enumerate(batches(job, corpus, done, device), done + 1):
+            log.later(step, _step(job, model, optimiser, batch, step - 1, device))
+            evaluate, save = (_due(step, job.steps, n) for n in (job.recipe.evaluations, job.recipe.checkpoints))
+            if on_gpu(device) and not (evaluate or save or step % FETCH == 0):
+                continue
+            log.fetch(_diagnose(model, corpus, device) if evaluate else {})
+            ends = stop is not None and step < job.steps and stop()
+            if save or ends:
                 log.flush()
-                save_checkpoint(folder / "checkpoint.safetensors", model, optimiser, step=step + 1, run=run)
+                save_checkpoint(checkpoint, model, optimiser, step=step, run=run)
+            if ends:
+                raise Stopped(job.name)
         log.flush()
     return Trained(model.backbone, log.rows)
 
 
-def batch_of(job: Job, corpus: Corpus, step: int, device: str = "cpu") -> Batch:
-    """The batch of a step: the corpus in a new random order each epoch, epochs joined without a gap."""
-    n, k = len(corpus.trained), job.images_per_step
-    places = np.arange(step * k, (step + 1) * k)
-    orders = {e: np.random.default_rng([job.seed, e]).permutation(n) for e in np.unique(places // n)}
-    index = corpus.trained[[orders[p // n][p % n] for p in places]]
-    labels = {name: torch.from_numpy(values[index]).to(device) for name, values in corpus.labels.items()}
-    return Batch(as_floats(corpus.images[index], device), labels, step / job.steps)
-
-
-def _step(job: Job, model: Objective, optimiser: torch.optim.Optimizer, corpus: Corpus, step: int, device: str) -> Row:
-    start = time.perf_counter()
-    rate = job.rate_at(step)
+def _step(
+    job: Job, model: Objective, optimiser: torch.optim.Optimizer, batch: Batch, step: int, device: str
+) -> dict[str, Tensor]:
+    """One optimiser step; the loss, the norm of the gradient and the parts of the loss, still on the device."""
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = job.rate_at(step)
     torch.manual_seed(stream(job.seed, "step", step))
-    batch = batch_of(job, corpus, step, device)
-    half = job.recipe.precision == "bfloat16" and torch.device(device).type == "cuda"
+    half = job.recipe.precision == "bfloat16" and on_gpu(device)
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
         parts = model.losses(batch)
-    loss = sum(parts.values())
+    loss: Tensor = sum(parts.values())  # type: ignore[assignment]
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), job.recipe.clip_norm)
     optimiser.step()
     model.after_step(step / job.steps)
-    # One transfer a step: each would wait for the device.
-    total, size, *values = torch.stack([v.detach().float() for v in (loss, norm, *parts.values())]).tolist()
-    if not math.isfinite(total):
-        raise RunError(f"the loss of {job.objective!r} is {total} at step {step}", fix="lower the learning rate")
-    named = {f"loss/{name}": value for name, value in zip(parts, values, strict=True)} if len(parts) > 1 else {}
-    seconds = time.perf_counter() - start
-    return {"step": step + 1, "loss": total, **named, "rate": rate, "norm": size, "seconds": seconds}
+    named = {f"loss/{name}": value for name, value in parts.items()} if len(parts) > 1 else {}
+    return {name: value.detach() for name, value in {"loss": loss, "norm": norm, **named}.items()}
+
+
+def _compile(backbone: Backbone) -> None:
+    """Each part of the network by itself: objectives call the parts, and the names of the weights stay."""
+    for part in backbone.network.children():
+        part.compile()
 
 
 def _diagnose(model: Objective, corpus: Corpus, device: str) -> Row:
@@ -126,35 +135,16 @@ def _groups(model: Objective, weight_decay: float) -> list[dict[str, Any]]:
 def _deterministic(threads: int) -> Iterator[None]:
     """Deterministic kernels and the wanted threads; the caller's settings and random state come back afterwards."""
     was, count = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by cuBLAS; read at its first use
     with torch.random.fork_rng():
         torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # a kernel for each new tensor
         if threads:
             torch.set_num_threads(threads)
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(was)
+            torch.utils.deterministic.fill_uninitialized_memory = filled
             torch.set_num_threads(count)
-
-
-class _Log:
-    """log.jsonl: rows up to the checkpoint are kept, later ones are written again."""
-
-    def __init__(self, path: Path, done: int, listen: Listener | None) -> None:
-        self.path, self.listen = path, listen
-        lines = path.read_text().splitlines() if path.exists() and done else []
-        self.rows: list[Row] = [row for row in map(json.loads, lines) if row["step"] <= done]
-        for row in self.rows:
-            self._tell(row)
-
-    def write(self, row: Row) -> None:
-        self.rows.append(row)
-        self._tell(row)
-
-    def flush(self) -> None:
-        """Write the whole log, atomically, before the checkpoint that refers to it."""
-        write_atomic(self.path, "".join(canonical_json(row) + "\n" for row in self.rows))
-
-    def _tell(self, row: Row) -> None:
-        if self.listen:
-            self.listen(row)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bench.pretrain.job import Job
-from bench.pretrain.trainer import Listener, Row
+from bench.pretrain.log import Listener, Row
 
 WandbMode = Literal["offline", "online"]
 

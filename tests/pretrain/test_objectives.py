@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from bench import words
 from bench.errors import UserError
 from bench.pretrain.corpus import as_floats
+from bench.pretrain.feed import batch_of
 from bench.pretrain.job import Job, objectives
 from bench.pretrain.objective import Batch
 from bench.pretrain.objectives.anomaly_contrast import AREA, ellipses, implanted, places_of
 from bench.pretrain.objectives.denoising import in_paint, out_paint, shuffle_blocks, spoiled
 from bench.pretrain.objectives.rotation import turned
 from bench.pretrain.objectives.supervised import _known
-from bench.pretrain.trainer import batch_of
 
 PAIRS = [(name, backbone) for name, kind in objectives().items() for backbone in kind.backbones]
 TRAINED = [pair for pair in PAIRS if objectives()[pair[0]].trains]

@@ -15,9 +15,11 @@ import torch
 from bench.errors import RunError
 from bench.pretrain import trainer
 from bench.pretrain.compute import compute_of, step_flops
+from bench.pretrain.feed import batch_of, batches
 from bench.pretrain.job import Job, stream
+from bench.pretrain.log import Log
 from bench.pretrain.ship import weights_of
-from bench.pretrain.trainer import batch_of, pretrain
+from bench.pretrain.trainer import Stopped, pretrain
 
 
 def test_the_rate_rises_linearly_and_falls_as_a_cosine(recipe):
@@ -76,6 +78,84 @@ def test_interrupted_anywhere_it_ends_with_the_same_bytes(name, recipe, corpus, 
     assert lines == resumed.rows
 
 
+def plainly(job, corpus):
+    """The trainer as it is told in a paper: one loop, every number fetched at once, nothing made ahead."""
+    torch.use_deterministic_algorithms(True)
+    model = job.build(corpus)
+    optimiser = torch.optim.AdamW(trainer._groups(model, job.recipe.weight_decay), betas=(0.9, 0.95))
+    losses = []
+    for step in range(job.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = job.rate_at(step)
+        torch.manual_seed(stream(job.seed, "step", step))
+        loss = sum(model.losses(batch_of(job, corpus, step)).values())
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), job.recipe.clip_norm)
+        optimiser.step()
+        model.after_step(step / job.steps)
+        losses.append(loss.item())
+    torch.use_deterministic_algorithms(False)
+    return weights_of(model.backbone), losses
+
+
+@pytest.mark.parametrize("name", ["moco-v3", "denoising", "supervised"])
+def test_the_trainer_gives_the_bytes_of_a_plain_loop(name, recipe, corpus, tmp_path):
+    job = Job(name, recipe)
+    found = pretrain(job, corpus, tmp_path, threads=1)
+    weights, losses = plainly(job, corpus)
+    assert weights_of(found.backbone) == weights
+    assert [row["loss"] for row in found.rows if "loss" in row] == losses
+
+
+def test_batches_made_ahead_are_those_of_their_steps(recipe, corpus):
+    job = Job("simclr", recipe)
+    for ahead in (0, 2, 50):
+        found = list(batches(job, corpus, 2, "cpu", ahead=ahead))
+        assert len(found) == job.steps - 2
+        for step, batch in enumerate(found, 2):
+            expected = batch_of(job, corpus, step)
+            assert torch.equal(batch.images, expected.images)
+            assert torch.equal(batch.labels["bright"], expected.labels["bright"])
+            assert batch.progress == expected.progress
+
+
+def test_told_to_stop_it_saves_and_goes_on_to_the_same_bytes(recipe, corpus, tmp_path):
+    job, asked = Job("dino", recipe), []
+    with pytest.raises(Stopped):
+        pretrain(job, corpus, tmp_path / "cut", threads=1, stop=lambda: asked.append(0) or len(asked) == 2)
+    assert json.loads((tmp_path / "cut" / "log.jsonl").read_text().splitlines()[-1])["step"] == 2
+    whole = pretrain(job, corpus, tmp_path / "whole", threads=1)
+    resumed = pretrain(job, corpus, tmp_path / "cut", threads=1, stop=lambda: False)
+    assert weights_of(resumed.backbone) == weights_of(whole.backbone)
+    assert _without_time(resumed.rows) == _without_time(whole.rows)
+
+
+def test_numbers_are_fetched_together_and_told_apart(tmp_path):
+    log = Log(tmp_path / "log.jsonl", 0, None, rate_at=lambda step: step / 10, objective="x")
+    for step in (1, 2, 3):
+        parts = {} if step == 2 else {"loss/a": torch.tensor(step + 0.5)}
+        log.later(step, {"loss": torch.tensor(float(step)), "norm": torch.tensor(2.0 * step), **parts})
+    log.fetch({"knn": 1.0})
+    assert [row["loss"] for row in log.rows] == [1, 2, 3]
+    assert [row["norm"] for row in log.rows] == [2, 4, 6]
+    assert [row.get("loss/a") for row in log.rows] == [1.5, None, 3.5]
+    assert [row["rate"] for row in log.rows] == [0, 0.1, 0.2]
+    assert [row.get("knn") for row in log.rows] == [None, None, 1.0]
+    log.later(4, {"loss": torch.tensor(float("nan"))})
+    with pytest.raises(RunError, match="the loss of 'x' is nan at step 3"):
+        log.fetch({})
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_two_runs_and_a_resumed_one_agree(recipe, corpus, tmp_path):
+    job, asked = Job("moco-v3", recipe.model_copy(update={"steps": 120, "precision": "bfloat16"})), []
+    with pytest.raises(Stopped):
+        pretrain(job, corpus, tmp_path / "cut", device="cuda", stop=lambda: asked.append(0) or len(asked) == 2)
+    found = [weights_of(pretrain(job, corpus, tmp_path / n, device="cuda").backbone) for n in ("cut", "one", "two")]
+    assert len(set(found)) == 1
+
+
 def _without_time(rows):
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
@@ -118,8 +198,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(recipe, corpus, tmp_path):
     with torch.no_grad():
         model.decode.weight.fill_(float("inf"))
     optimiser = torch.optim.AdamW(model.parameters())
+    log = Log(tmp_path / "log.jsonl", 0, None, rate_at=job.rate_at, objective="simmim")
+    log.later(1, trainer._step(job, model, optimiser, batch_of(job, corpus, 0), 0, "cpu"))
     with pytest.raises(RunError, match="at step 0"):
-        trainer._step(job, model, optimiser, corpus, 0, "cpu")
+        log.fetch({})
 
 
 def test_the_untrained_reference_is_diagnosed_and_not_trained(recipe, corpus, tmp_path):
