@@ -28,7 +28,7 @@ class Backbone(nn.Module, ABC):
     """
 
     kind: ClassVar[str]
-    model: ClassVar[str]
+    model: str
     """timm's name of the architecture; with `model_args` it rebuilds `network`."""
 
     def __init__(self, network: nn.Module, model_args: dict[str, Any], dim: int, size: int, patch: int) -> None:
@@ -120,13 +120,13 @@ class CnnBackbone(Backbone):
     """Small residual network whose last map has the transformer's grid (the later strides become dilation)."""
 
     kind = "cnn"
-    model = "resnet10t"
 
     def __init__(self, recipe: Recipe) -> None:
         widths, patch = recipe.cnn.widths, recipe.vit.patch
         args = {"channels": widths, "output_stride": patch}
-        network = timm.create_model(self.model, num_classes=0, **args)
+        network = timm.create_model(recipe.cnn.model, num_classes=0, **args)
         super().__init__(network, args, widths[-1], recipe.size, patch)
+        self.model = recipe.cnn.model
         self.mask_colour = nn.Parameter(torch.full((3, 1, 1), MEAN))
 
     def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tensor:

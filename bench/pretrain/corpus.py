@@ -54,21 +54,29 @@ class Corpus:
     """images: uint8 (n, side, side, 3), maybe a memory map. labels: name -> int64 (n,), -1 where unknown.
 
     A fixed random part of them, `held`, is never trained on. sha256 is that of all images.
+    held_rows: bool (n,), the part that is held when it is not random but apart by patient.
+    covers: set with masks -> its rows, int64 (m,), and percent of foreground, uint8 (m, g, g), in the cells of a grid.
     """
 
     name: str
     images: np.ndarray
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     sha256: str = ""
+    held_rows: np.ndarray | None = None
+    covers: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @cached_property
     def held(self) -> np.ndarray:
         """Indices of the images kept for the diagnostics, sorted."""
+        if self.held_rows is not None:
+            return np.flatnonzero(self.held_rows)
         return np.sort(self._order[: min(HELD, len(self.images) // 8)])
 
     @cached_property
     def trained(self) -> np.ndarray:
         """Indices of the images that may be trained on, sorted."""
+        if self.held_rows is not None:
+            return np.flatnonzero(~self.held_rows)
         return np.sort(self._order[len(self.held) :])
 
     @cached_property
@@ -82,24 +90,41 @@ class Corpus:
 
 
 def open_corpus(name: str, recipe: Recipe, *, data: Path | None = None) -> Corpus:
-    """The corpus `name` ("phantom-v1" or a task's), or the user's own images at `data` (npz, npy, folder, task card).
+    """The corpus `name` ("phantom-v1", a packed one or a task's), or the user's own images at `data` (a packed corpus,
+    npz, npy, folder, task card).
 
-    It is prepared on the first call. Raises DataError when the images cannot be read or are fewer than 16.
+    It is prepared on the first call. Raises DataError when the images cannot be read or are fewer than 16, or when a
+    packed corpus is not the one that the recipe names by its hash.
     """
+    from bench.pretrain.pack import collection_names, is_pack, open_pack, pack_path
+
+    if data is not None and data.is_file() and is_pack(data):
+        return open_pack(data, recipe)
+    if data is None and name in collection_names():
+        return _as_named(open_pack(pack_path(name), recipe), recipe)
     if data is not None:
-        return _prepared(data.name, ["own", str(data.resolve()), _identity(data)], recipe, lambda: _own(data))
+        return prepared(data.name, ["own", str(data.resolve()), _identity(data)], recipe, lambda: _own(data))
     if name == PHANTOM:
         from bench.phantoms.corpus import NAME
 
-        return _prepared(NAME, ["phantom", _phantom_code(), recipe.corpus_images], recipe, lambda: _phantom(recipe))
+        return prepared(NAME, ["phantom", _phantom_code(), recipe.corpus_images], recipe, lambda: _phantom(recipe))
     from bench.data.task import shipped_tasks
     from bench.discover import pick
 
     task = pick({PHANTOM: None, **shipped_tasks()}, name, what="corpus")
-    return _prepared(task.corpus, ["task", task.sha256], recipe, lambda: _task(task))
+    return prepared(task.corpus, ["task", task.sha256], recipe, lambda: _task(task))
 
 
-def _prepared(name: str, identity: list, recipe: Recipe, read: Callable[[], Iterable[Chunk]]) -> Corpus:
+def _as_named(corpus: Corpus, recipe: Recipe) -> Corpus:
+    if recipe.corpus == corpus.name and recipe.corpus_sha256 not in ("", corpus.sha256):
+        what = f"has the hash {corpus.sha256[:12]}; the recipe {recipe.name!r} names {recipe.corpus_sha256[:12]}"
+        fix = "other versions of Pillow or libwebp give other bytes: use the recipe's own file, with --data"
+        raise DataError(what, where=f"corpus {corpus.name!r}", fix=fix)
+    return corpus
+
+
+def prepared(name: str, identity: list, recipe: Recipe, read: Callable[[], Iterable[Chunk]]) -> Corpus:
+    """The corpus that `read` gives, written once under the cache folder; `identity` tells one from another."""
     key = sha256_text(canonical_json([*identity, recipe.corpus_size]))[:24]
     folder = home() / "pretrain" / "corpora" / key
     folder.mkdir(parents=True, exist_ok=True)

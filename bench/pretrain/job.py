@@ -61,11 +61,8 @@ class Job:
 
     def identity(self, corpus_sha256: str) -> str:
         """Hash of all that decides the weights (the tuning section does not; code and thread count are not in it)."""
-        recipe = self.recipe.model_dump(
-            mode="json", by_alias=True, exclude={"tuning", "learning_rate", "learning_rates"}
-        )
-        values = [self.objective, self.backbone, self.seed, self.recipe.rate(self.objective), recipe, corpus_sha256]
-        return sha256_text(canonical_json(values))
+        values = [self.objective, self.backbone, self.seed, self.recipe.rate(self.objective)]
+        return sha256_text(canonical_json([*values, self.recipe.deciding(), corpus_sha256]))
 
     def build(self, corpus: Corpus) -> Objective:
         """The model at step 0; its backbone is the same for every objective. Reseeds torch's global generator."""

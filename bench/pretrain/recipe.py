@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from bench.errors import CardError
 from bench.strict import Name, Strict, nearest, read_toml
 
 FOLDER = Path(__file__).parent / "recipes"
 
+_NOT_DECIDING = {
+    "tuning", "learning_rate", "learning_rates", "track", "corpus", "corpus_sha256", "seeded", "cnn_objectives",
+}  # fmt: skip
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 
@@ -26,8 +29,10 @@ class Vit(Strict):
 
 
 class Cnn(Strict):
-    """ResNet-10-T with these widths and an output stride equal to the transformer's patch."""
+    """A ResNet of basic blocks with these widths and an output stride equal to the transformer's patch."""
 
+    model: Literal["resnet10t", "resnet18"] = "resnet10t"
+    """timm's name: one or two blocks of each width."""
     widths: Annotated[list[Count], Field(min_length=4, max_length=4)]
 
 
@@ -47,6 +52,9 @@ class Tuning(Strict):
     learning_rates: Annotated[list[Rate], Field(min_length=1)]
     fraction: Rate
     """Length of a trial as a fraction of the full schedule."""
+    noise_seeds: Annotated[int, Field(ge=0)] = 0
+    """Further seeds of each trial of `noise_objectives`: what the probe's outcome owes to chance."""
+    noise_objectives: list[Name] = []
 
 
 class Recipe(Strict):
@@ -54,6 +62,16 @@ class Recipe(Strict):
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
     name: Name
+    track: Name | Literal[""] = ""
+    """Name of the controlled comparison it is for; default: "phantom-", the recipe's name and "-v1"."""
+    corpus: Name = "phantom-v1"
+    """The images of that comparison."""
+    corpus_sha256: Annotated[str, StringConstraints(pattern="^([0-9a-f]{64})?$")] = ""
+    """Of a corpus that is packed into one file: other bytes are refused."""
+    seeded: list[Name] = []
+    """Objectives with three pretraining seeds."""
+    cnn_objectives: list[Name] = []
+    """Objectives that also train the CNN."""
     size: Count
     """Side of a training view in pixels."""
     corpus_size: Count
@@ -87,6 +105,18 @@ class Recipe(Strict):
     def rate(self, objective: str) -> float:
         """Peak learning rate of an objective."""
         return self.learning_rates.get(objective, self.learning_rate)
+
+    @property
+    def comparison(self) -> str:
+        """Name of the recipe's controlled comparison, as it stands in the cards."""
+        return self.track or f"phantom-{self.name}-v1"
+
+    def deciding(self) -> dict[str, Any]:
+        """What decides the weights, but for the rate of an objective. Keys that came later count once they are set."""
+        values = self.model_dump(mode="json", by_alias=True, exclude=_NOT_DECIDING)
+        if self.cnn.model == "resnet10t":
+            del values["cnn"]["model"]
+        return values
 
     @property
     def views(self) -> int:
