@@ -7,21 +7,27 @@ from shlex import quote
 
 import click
 
+from bench.files import sha256_file
 from bench.pretrain.recipe import read_recipe
 
 
 @click.command()
 @click.option("--objective", help="What to learn from; 'list' names them all.")
 @click.option(
-    "--corpus", default="phantom-v1", show_default=True, help="phantom-v1, or a task whose training images to use."
+    "--corpus",
+    help="phantom-v1, open-v1-training, or a task whose training images to use [default: the recipe's own].",
 )
 @click.option(
     "--data",
     type=click.Path(exists=True, path_type=Path),
-    help="Your own images: a folder, a task card, npz or npy.",
+    help="Your own images: a folder, a task card, npz or npy; or a packed corpus.",
 )
 @click.option(
-    "--recipe", "recipe_name", default="tiny", show_default=True, help="tiny, base, or a TOML file of your own."
+    "--recipe",
+    "recipe_name",
+    default="tiny",
+    show_default=True,
+    help="tiny, base, open-small, open-small-cpu, or a TOML file of your own.",
 )
 @click.option("--backbone", default="vit", show_default=True, help="vit or cnn.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="Seed of weights and draws.")
@@ -39,8 +45,44 @@ from bench.pretrain.recipe import read_recipe
     help="CPU threads; 0 is torch's default. Part of what makes a run repeatable.",
 )
 @click.option("--wandb", "wandb_mode", type=click.Choice(["offline", "online"]), help="Also log to Weights & Biases.")
+@click.option("--rate", type=click.FloatRange(0, 1, min_open=True), help="Peak learning rate [default: the recipe's].")
+@click.option("--compile", "compiled", is_flag=True, help="Let torch compile the network: faster on a GPU, other bits.")
 @click.option(
-    "--track", is_flag=True, help="Train every encoder of the recipe's controlled track that is not done yet."
+    "--track",
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME]",
+    help="Train what a controlled track still needs: that of the recipe, or one with trials by its name.",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0.2),
+    help="With --track NAME: end before so many minutes are over; the same command goes on.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="With --track NAME: networks trained at once [default: 1 on a CPU, 8 on a GPU].",
+)
+@click.option(
+    "--room", default=128, show_default=True, type=click.IntRange(16, 128), help="MiB that the files of a track take."
+)
+@click.option(
+    "--done",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="ledger.json of an earlier run over the track, on another machine: what it finished is passed over.",
+)
+@click.option(
+    "--merge",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of a run over a track; give it for each run. Their encoders go to --out.",
+)
+@click.option(
+    "--pack",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the packed --corpus to this file, to be carried along.",
 )
 @click.option(
     "--tune", is_flag=True, help="Run the recipe's equal tuning budget for every objective (or for --objective)."
@@ -51,8 +93,9 @@ from bench.pretrain.recipe import read_recipe
     help="Refresh the tables of this Markdown file.",
 )
 def pretrain(
-    objective, corpus, data, recipe_name, backbone, seed, out, device, threads, wandb_mode, track, tune, report
-) -> None:
+    objective, corpus, data, recipe_name, backbone, seed, out, device, threads, wandb_mode, rate, compiled, track,
+    minutes, workers, room, done, merge, pack, tune, report,
+) -> None:  # fmt: skip
     """Train an encoder from scratch with one objective, or the whole controlled track.
 
     A run that was interrupted goes on where it stopped when the same command is given again.
@@ -61,45 +104,127 @@ def pretrain(
     medssl pretrain --objective simclr
     medssl pretrain --objective mae --data my-images/ --recipe base --device cuda
     medssl pretrain --track
+    medssl pretrain --track open-small-v1 --device cuda --minutes 9
     """
+    if merge:
+        _merge(merge, out)
+    elif pack is not None:
+        _pack(corpus or "open-v1-training", pack)
+    elif track:
+        if objective or rate or corpus:
+            raise click.UsageError("--track NAME trains the whole track: its recipe says objectives, rates and images")
+        _compare(track, out, done, data, room << 20, device, threads, workers, minutes, compiled)
+    elif minutes or workers or done:
+        raise click.UsageError("--minutes, --workers and --done go with --track NAME")
+    else:
+        recipe = read_recipe(recipe_name)
+        if rate:
+            recipe = recipe.model_copy(update={"learning_rate": rate, "learning_rates": {}})
+        images = corpus or recipe.corpus
+        if report is not None:
+            _report(report, recipe, out)
+        elif objective == "list":
+            _list()
+        elif tune or track is not None:
+            _several(objective, recipe, images, data, backbone, seed, out, threads, tune, wandb_mode)
+        elif objective is None:
+            raise click.UsageError("give --objective NAME, or --track, or --tune")
+        else:
+            again = _command(objective, images, data, recipe_name, backbone, seed, rate, threads, device, compiled)
+            _one(objective, recipe, images, data, backbone, seed, out, threads, device, compiled, wandb_mode, again)
+
+
+def _report(page: Path, recipe, out: Path | None) -> None:
+    from bench.pretrain import report
+
+    report.refresh(page, recipe, out or Path("submissions"))
+
+
+def _list() -> None:
     from bench.cli.list import show
-    from bench.pretrain import report as tables
+
+    show("objectives")
+
+
+def _several(objective, recipe, corpus, data, backbone, seed, out, threads, tune, wandb_mode) -> None:
     from bench.pretrain.corpus import open_corpus
     from bench.pretrain.job import Job
-    from bench.pretrain.ship import encoder_name
-    from bench.pretrain.track import run_job, run_track, runs
+    from bench.pretrain.track import run_track, runs
     from bench.pretrain.tuning import tune_all
 
-    recipe = read_recipe(recipe_name)
-    if report is not None:
-        tables.refresh(report, recipe, out or Path("submissions"))
-        return
-    if objective == "list":
-        show("objectives")
-        return
-    if objective is None and not (track or tune):
-        raise click.UsageError("give --objective NAME, or --track, or --tune")
-    job = Job(objective, recipe, backbone, seed) if objective else None
+    jobs = [Job(objective, recipe, backbone, seed)] if objective else runs(recipe)
     images = open_corpus(corpus, recipe, data=data)
     if tune:
         tune_all([objective] if objective else None, recipe, images, threads=threads, say=click.echo)
-    elif track:
-        jobs = runs(recipe) if job is None else [job]
-        run_track(jobs, images, out or Path("submissions"), threads=threads, say=click.echo, wandb_mode=wandb_mode)
     else:
-        folder = out or Path("pretrained") / encoder_name(job, images)
-        command = _command(job, corpus, data, recipe_name, threads, device)
-        card = run_job(
-            job, images, folder, folder / "run", threads=threads, device=device, command=command, wandb_mode=wandb_mode
-        )
-        click.echo(f"Wrote {card}\nNext: medssl check {quote(str(card.parent))}")
+        run_track(jobs, images, out or Path("submissions"), threads=threads, say=click.echo, wandb_mode=wandb_mode)
 
 
-def _command(job, corpus: str, data: Path | None, recipe: str, threads: int, device: str) -> str:
+def _one(
+    objective, recipe, corpus, data, backbone, seed, out, threads, device, compiled, wandb_mode, command: str
+) -> None:
+    from bench.pretrain.corpus import open_corpus
+    from bench.pretrain.job import Job
+    from bench.pretrain.ship import encoder_name
+    from bench.pretrain.track import run_job
+
+    job = Job(objective, recipe, backbone, seed)
+    images = open_corpus(corpus, recipe, data=data)
+    folder = out or Path("pretrained") / encoder_name(job, images)
+    card = run_job(
+        job, images, folder, folder / "run", threads=threads, device=device, command=command,
+        wandb_mode=wandb_mode, compiled=compiled,
+    )  # fmt: skip
+    click.echo(f"Wrote {card}\nNext: medssl check {quote(str(card.parent))}")
+
+
+def _compare(track, out, done, data, room: int, device: str, threads: int, workers, minutes, compiled: bool) -> None:
+    from bench.pretrain.comparison import Settings, compare, comparison_recipe
+    from bench.pretrain.corpus import open_corpus
+    from bench.pretrain.ledger import Ledger, read_ledger
+    from bench.pretrain.results import Results
+
+    recipe = comparison_recipe(track)
+    settings = Settings(
+        recipe.corpus, data, device, threads, workers or (1 if device == "cpu" else 8), minutes, compiled
+    )
+    images = open_corpus(recipe.corpus, recipe, data=data)
+    results = Results(out or Path("pretrained") / track, Ledger.of(recipe, images), room=room)
+    for path in done:
+        results.know(read_ledger(path), where=path)
+    left = compare(recipe, results, settings, say=click.echo)
+    click.echo(f"In {results.folder}. " + ("The same command goes on." if left else "The track is complete."))
+
+
+def _merge(folders: tuple[Path, ...], out: Path | None) -> None:
+    from bench.pretrain.merge import merge
+    from bench.pretrain.report import choice_table
+
+    if out is None:
+        raise click.UsageError("--merge needs --out FOLDER")
+    merged = merge(folders, out)
+    click.echo(f"{len(merged.encoders)} encoders of {merged.track} in {out}")
+    if merged.trials:
+        click.echo(choice_table(merged.trials))
+
+
+def _pack(name: str, path: Path) -> None:
+    from bench.pretrain.collection import gathered
+    from bench.pretrain.pack import contents, read_collection, read_pack, write_pack
+
+    collection = read_collection(name)
+    write_pack(collection, gathered(collection), path)
+    for source, counts in contents(read_pack(path)).items():
+        click.echo(f"{source}: {counts['images']:,} images, {counts['groups']:,} groups, {counts['held']:,} held out")
+    click.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB, SHA-256 {sha256_file(path)}")
+
+
+def _command(objective, corpus, data, recipe, backbone, seed, rate, threads, device, compiled: bool) -> str:
     """The command as it would be given again. A path of one's own is named, not spelt out."""
     images = f"--data {data.name}" if data else f"--corpus {corpus}"
-    text = f"medssl pretrain --objective {job.objective} {images} --recipe {recipe} --backbone {job.backbone}"
-    return f"{text} --seed {job.seed} --threads {threads}" + ("" if device == "cpu" else f" --device {device}")
+    text = f"medssl pretrain --objective {objective} {images} --recipe {recipe} --backbone {backbone}"
+    text += f" --seed {seed}" + (f" --rate {rate:g}" if rate else "") + f" --threads {threads}"
+    return text + ("" if device == "cpu" else f" --device {device}") + (" --compile" if compiled else "")
 
 
 COMMAND = pretrain

@@ -13,6 +13,7 @@ from bench.leaderboard import Board, boards
 from bench.leaderboard.collect import collect
 from bench.markers import table
 from bench.pretrain import standings
+from bench.pretrain.choice import Outcomes, choose
 from bench.pretrain.job import objectives
 from bench.pretrain.recipe import Recipe
 from bench.pretrain.tuning import best_rates, read_trials
@@ -106,6 +107,22 @@ def tuning_table(recipe: Recipe) -> str:
         for name, found in sorted(trials.items())
     ]
     head = ["objective", *(f"kNN at {rate}" for rate in rates), "taken"]
+    return table(head, rows, right=range(1, len(head)))
+
+
+def choice_table(outcomes: Outcomes) -> str:
+    """Probe of each trial (mean over its seeds), the best rate with its margin over the common one, and the rate taken;
+    the last row is the noise."""
+    chosen = choose(outcomes)
+    rates = sorted({rate for found in outcomes.values() for rate in found}, key=float)
+    rows = [
+        [name, *(_shown(fmean(found[r].values()), 4) for r in rates), f"{chosen.best[name]:g}",
+         f"{chosen.margins[name]:.4f}", f"{chosen.rates[name]:g}"]
+        for name, found in sorted(outcomes.items())
+    ]  # fmt: skip
+    noise = "not measured" if chosen.noise is None else f"{chosen.noise:.4f}"
+    rows.append(["standard deviation between seeds", *("" for _ in rates), "", noise, ""])
+    head = ["objective", *(f"probe at {rate}" for rate in rates), "best", f"over {chosen.common:g} by", "taken"]
     return table(head, rows, right=range(1, len(head)))
 
 

@@ -17,7 +17,7 @@ from bench.encoders.card import read_card
 from bench.files import canonical_json, write_atomic
 from bench.pretrain.backbone import MEAN, STD, Backbone
 from bench.pretrain.compute import compute_of
-from bench.pretrain.corpus import Corpus
+from bench.pretrain.corpus import PHANTOM, Corpus
 from bench.pretrain.diagnostics import collapsed
 from bench.pretrain.job import Job
 from bench.pretrain.trainer import Trained
@@ -33,14 +33,23 @@ POINTS = 120
 """At most this many points of the loss curve are kept; the full log stays in the run's folder."""
 
 
-def ship(job: Job, corpus: Corpus, trained: Trained, folder: Path, *, command: str, track: str | None = None) -> Path:
-    """Write the encoder folder of a finished run and return the card's path.
+def ship(
+    job: Job,
+    corpus: Corpus,
+    trained: Trained,
+    folder: Path,
+    *,
+    command: str,
+    track: str | None = None,
+    device: str = "cpu",
+) -> Path:
+    """Write the encoder folder of a finished run and return the card's path; `device` is where it was trained.
 
     The folder is complete or absent: the card, which is what makes it an encoder, comes last. Raises RunError.
     """
     weights = weights_of(trained.backbone)
     write_atomic(folder / "weights.safetensors", weights)
-    story = training_of(job, corpus, trained, command, sha256=_sha256(weights))
+    story = training_of(job, corpus, trained, command, sha256=_sha256(weights), device=device)
     write_atomic(folder / "training.json", canonical_json(story) + "\n")
     card = folder / "encoder.toml"
     write_atomic(
@@ -51,8 +60,8 @@ def ship(job: Job, corpus: Corpus, trained: Trained, folder: Path, *, command: s
 
 
 def encoder_name(job: Job, corpus: Corpus) -> str:
-    """The card's name: the job's, with the corpus before it unless it is the procedural one."""
-    if corpus.name == PHANTOM_CORPUS:
+    """The card's name: the job's, with the corpus before it unless it is that of the recipe's own comparison."""
+    if corpus.name == (PHANTOM_CORPUS if job.recipe.corpus == PHANTOM else job.recipe.corpus):
         return job.name
     return f"{re.sub(r'[^a-z0-9]+', '-', corpus.name.lower()).strip('-')[:24] or 'own'}-{job.name}"[:64]
 
@@ -106,7 +115,9 @@ def card_of(
     }  # fmt: skip
 
 
-def training_of(job: Job, corpus: Corpus, trained: Trained, command: str, *, sha256: str) -> dict[str, Any]:
+def training_of(
+    job: Job, corpus: Corpus, trained: Trained, command: str, *, sha256: str, device: str = "cpu"
+) -> dict[str, Any]:
     """How the encoder came to be: command, compute, loss curve, diagnostics on the way, and whether it collapsed."""
     checks = [row for row in trained.rows if "rankme" in row or "finite" in row]
     names = ("rankme", "centred_rank", "feature_std", "finite", "knn", "linear")
@@ -125,7 +136,7 @@ def training_of(job: Job, corpus: Corpus, trained: Trained, command: str, *, sha
         "learning_rate": job.recipe.rate(job.objective),
         "corpus": {"name": corpus.name, "images": len(corpus.trained), "sha256": corpus.sha256},
         "compute": {
-            **compute_of(job, corpus),
+            **compute_of(job, corpus, device),
             "parameters": sum(p.numel() for p in trained.backbone.network.parameters()),
             "seconds": sum(row["seconds"] for row in losses),
         },
@@ -137,6 +148,7 @@ def training_of(job: Job, corpus: Corpus, trained: Trained, command: str, *, sha
         "made_by": {
             "medssl": __version__, "torch": torch.__version__, "timm": timm.__version__,
             "python": platform.python_version(), "machine": platform.machine(),
+            **({} if device == "cpu" else {"device": torch.cuda.get_device_name(device)}),
         },
     }  # fmt: skip
 

@@ -26,11 +26,6 @@ SEEDED = ("simclr", "dino", "mae", "ibot")
 SEEDS = (1, 2)
 
 
-def track_name(recipe: Recipe) -> str:
-    """Name of the controlled comparison of a recipe, as it stands in the cards."""
-    return f"phantom-{recipe.name}-v1"
-
-
 def runs(recipe: Recipe) -> list[Job]:
     """All runs of the track: every objective with the transformer, then further seeds, then the CNN."""
     order = sorted(objectives().values(), key=lambda o: (o.trains, o.paradigm, o.name))
@@ -54,7 +49,7 @@ def run_track(
                 if done(job, corpus, folder):
                     say(f"{job.name}: done")
                     continue
-                run_job(job, corpus, folder, work, threads=threads, track=track_name(job.recipe), **watch)
+                run_job(job, corpus, folder, work, threads=threads, track=job.recipe.comparison, **watch)
                 say(f"{job.name}: finished")
         except Timeout:
             say(f"{job.name}: under way in another process")
@@ -78,11 +73,12 @@ def run_job(
     command: str | None = None,
     track: str | None = None,
     wandb_mode: WandbMode | None = None,
+    compiled: bool = False,
 ) -> Path:
     """Train one job (log and checkpoint in `work`) and ship it to `folder`; returns the card's path."""
     with watching(job, work, wandb_mode=wandb_mode) as listen:
-        trained = pretrain(job, corpus, work, device=device, threads=threads, listen=listen)
-    return ship(job, corpus, trained, folder, command=command or command_of(job, threads), track=track)
+        trained = pretrain(job, corpus, work, device=device, threads=threads, listen=listen, compiled=compiled)
+    return ship(job, corpus, trained, folder, command=command or command_of(job, threads), track=track, device=device)
 
 
 def command_of(job: Job, threads: int) -> str:

@@ -38,11 +38,11 @@ def best_rates(trials: Trials) -> dict[str, float]:
     return {name: float(min(found, key=lambda r: (-found[r], float(r)))) for name, found in sorted(trials.items())}
 
 
-def trial_of(objective: str, rate: float, recipe: Recipe) -> Job:
+def trial_of(objective: str, rate: float, recipe: Recipe, seed: int = 0) -> Job:
     """A short run: the whole schedule, warm-up and decay, in a fraction of the steps."""
     steps = max(1, round(recipe.tuning.fraction * recipe.steps))
     changed = {"steps": steps, "learning_rate": rate, "learning_rates": {}, "evaluations": 1, "checkpoints": 1}
-    return Job(objective, recipe.model_copy(update=changed))
+    return Job(objective, recipe.model_copy(update=changed), seed=seed)
 
 
 def tune_all(
