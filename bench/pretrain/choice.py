@@ -58,4 +58,4 @@ def seed_noise(outcomes: Outcomes) -> float | None:
 
 
 def _control(objective: str) -> str:
-    return getattr(objectives()[objective], "control", "") if objective in objectives() else ""
+    return objectives()[objective].control if objective in objectives() else ""

@@ -66,7 +66,7 @@ def encoders(recipe: Recipe) -> list[Job]:
     """Every encoder of the comparison, in the order of worth."""
     kinds = objectives()
     cnn = balanced(recipe.cnn_objectives)
-    aware = [n for name, kind in sorted(kinds.items()) if (c := getattr(kind, "control", "")) for n in (name, c)]
+    aware = [n for name, kind in sorted(kinds.items()) if kind.control for n in (name, kind.control)]
     seeded = balanced({*recipe.seeded, *aware})
     return [
         *(Job(name, recipe) for name in balanced(kinds)),

@@ -67,7 +67,7 @@ def test_it_promises_a_cnn_for_three_of_each_paradigm_and_three_seeds_for_eight(
     recipe = comparison_recipe("open-small-v1")
     jobs = encoders(recipe)
     cnn = Counter(job.kind.paradigm for job in jobs if job.backbone == "cnn")
-    assert min(cnn[p] for p in ("contrastive", "predictive", "generative", "hybrid")) >= 2
+    assert min(cnn[p] for p in ("contrastive", "predictive", "generative", "hybrid")) >= 3
     seeds = Counter(job.objective for job in jobs if job.backbone == "vit")
     assert sum(n == 3 for n in seeds.values()) >= 8
     aware = [n for n, kind in objectives().items() if kind.kind == "pathology-aware"]
