@@ -56,6 +56,7 @@ def main() -> None:
         rows = []
         for name in (HONEST, *CASES):
             options = ["--rescore", *(["--rerun"] if name in NEEDS_RERUN else []), "--tasks", str(tasks)]
+            options += ["--against", str(other.parent)]
             spoilt = [_spoilt(name, honest, other, work / place) for place in ("cases", "earlier")]
             rows.append(_row(name, spoilt, options, earlier))
             print(rows[-1], flush=True)

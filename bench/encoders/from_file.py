@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from bench.encoders.card import EncoderCard
-from bench.encoders.normalisations import NORMALISATIONS
+from bench.encoders.normalisations import of_imagenet
 from bench.encoders.open_card import NOT_STATED
 from bench.encoders.recognise import Recognised, recognise
 from bench.errors import EncoderError
@@ -36,7 +36,7 @@ def card_of(path: Path, model: str | None = None) -> EncoderCard:
         "licence": NOT_STATED, "paradigm": "unknown", "objective": "unknown", "method": NOT_STATED,
         "architecture": found.architecture, "source": found.source, "features": {"pooling": found.pooling},
         "description": f"Made from the file alone. Assumed: {'; '.join(assumed(found))}.",
-        "preprocessing": dict(zip(("mean", "std"), NORMALISATIONS["imagenet"], strict=True)) | {"size": found.size},
+        "preprocessing": of_imagenet(found.channels) | {"size": found.size},
     }  # fmt: skip
     return EncoderCard.parse(values, where=path)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.encoders.card import EncoderCard
 from bench.encoders.from_file import assumed as what_is_assumed
 from bench.encoders.load import source_of
-from bench.encoders.normalisations import NORMALISATIONS
+from bench.encoders.normalisations import NORMALISATIONS, of_imagenet
 from bench.encoders.recognise import recognise
 from bench.encoders.write_card import toml_value
 from bench.errors import CardError
@@ -109,6 +109,7 @@ FOUND = """
 
 [preprocessing]
 size = {size}
+channels = {channels}
 mean = {mean}  # for values in [0, 1]
 std = {std}
 
@@ -181,10 +182,9 @@ def write_found(path: Path, said: dict[str, str], folder: Path) -> tuple[Path, t
     card = _not_there(folder / "encoder.toml")
     found = recognise(path, said.get("model"))
     assumed = what_is_assumed(found)
-    mean, std = NORMALISATIONS["imagenet"]
     origin = "".join(f"# {line}\n" for line in (f"Written from {path.name}. Assumed, please check:", *assumed))
     source = "\n".join(f"{key} = {toml_value(value)}" for key, value in found.source.items())
-    rest = FOUND.format(source=source, size=found.size, mean=mean, std=std, pooling=_toml(found.pooling))
+    rest = FOUND.format(source=source, size=found.size, pooling=_toml(found.pooling), **of_imagenet(found.channels))
     _write(card, _head(said | {"architecture": found.architecture}, folder, origin) + rest, found.files)
     return card, assumed
 

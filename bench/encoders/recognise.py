@@ -23,6 +23,7 @@ class Recognised:
     size: int = 224
     pooling: str = "native"
     assumed: tuple[str, ...] = field(default=())
+    channels: int = 3
 
 
 def recognise(path: Path, model: str | None = None) -> Recognised:
@@ -47,7 +48,7 @@ def recognise(path: Path, model: str | None = None) -> Recognised:
         return _onnx(path)
     found = describe(path, model)
     source = {"adapter": "timm", "weights": path.name, "sha256": sha256_file(path), **found.source}
-    return Recognised(source, (path,), found.architecture, found.size, found.pooling, found.assumed)
+    return Recognised(source, (path,), found.architecture, found.size, found.pooling, found.assumed, found.channels)
 
 
 def _folder(path: Path) -> Recognised:

@@ -68,6 +68,7 @@ def read_torch(path: Path, *, where: str) -> Any:
     """What a file of `torch.save` holds: tensors in plain containers. Raises EncoderError; nothing in it runs."""
     from pickle import UnpicklingError
 
+    _refuse_cut(path, where)
     _refuse_compressed(path, where)
     try:
         names = foreign_names(path)
@@ -155,6 +156,14 @@ def _spoken(text: str) -> str:
         text = found.group(1)
     text = re.sub(r"Please use `torch.*", "", text.split("\n")[0])
     return text.strip()[:200] or "it is damaged"
+
+
+def _refuse_cut(path: Path, where: str) -> None:
+    with open(path, "rb") as file:
+        begin = file.read(2)
+    if not begin or (begin == b"PK" and not zipfile.is_zipfile(path)):
+        what = "is cut short: its end is missing" if begin else "is empty"
+        raise EncoderError(f"{path.name} {what}", where=where, fix="copy or download it again")
 
 
 def _refuse_compressed(path: Path, where: str) -> None:

@@ -40,6 +40,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 FAMILIES["stages.0.0.dwconv.weight"] = FAMILIES["stages.0.blocks.0.conv_dw.weight"]
 """A tensor only this family has -> its members in timm."""
+FIRST = (VIT, "conv1.weight", "stem.0.weight", "downsample_layers.0.0.weight", "features.conv0.weight")
+"""The first convolution of each family."""
+OUTSIDE = ("head", "fc", "classifier", "norm", "mask_token", "last_layer", "predictor", "projector", "decoder")
+"""How names of tensors begin that stand behind or beside the network, wherever they are nested."""
 BETTER = ("teacher", "ema", "target", "base_encoder", "backbone", "encoder")
 WORSE = ("student", "momentum", "optimizer", "decoder", "predictor", "online_head")
 
@@ -53,6 +57,7 @@ class Described:
     size: int
     pooling: str
     assumed: tuple[str, ...]
+    channels: int = 3
 
 
 def describe(path: Path, model: str | None = None) -> Described:
@@ -60,21 +65,24 @@ def describe(path: Path, model: str | None = None) -> Described:
     held = read_state(path, where=str(path))
     problem: EncoderError | None = None
     given = [(model, {}, ())] if model else None
-    for entry, prefix, anchor in _candidates(held):
+    candidates = _candidates(held)
+    for entry, prefix, anchor in candidates:
         state = select(state_at(held, entry, where=str(path)), prefix)
         for name, options, assumed in given or _models(anchor, state, prefix):
+            channels = _channels(state)
             try:
-                drop = _fitting(name, options, state)
+                drop = _fitting(name, options, state, channels)
             except EncoderError as error:
                 problem = problem or error
                 continue
-            return _described(entry, prefix, drop, name, options, state, assumed)
+            chosen = _chosen(_place(entry, prefix), [_place(*c[:2]) for c in candidates])
+            return _described(entry, prefix, drop, name, options, state, channels, (*chosen, *assumed))
     if problem is not None:
         raise problem
     raise EncoderError("holds weights of no architecture known by its names", where=path, fix="give --model")
 
 
-def _candidates(held: object) -> Iterator[tuple[str | None, str, str]]:
+def _candidates(held: object) -> list[tuple[str | None, str, str]]:
     """(entry, prefix, the tensor that tells the family), what is meant to be used first."""
     found = []
     for entry, _ in places(held):
@@ -82,7 +90,28 @@ def _candidates(held: object) -> Iterator[tuple[str | None, str, str]]:
             for anchor in (VIT, *FAMILIES):
                 if name == anchor or name.endswith(f".{anchor}"):
                     found.append((entry or None, name[: -len(anchor)], anchor))
-    return iter(sorted(found, key=lambda place: _rank(f"{place[0] or ''}.{place[1]}")))
+    return sorted(found, key=lambda place: _rank(_place(*place[:2])))
+
+
+def _place(entry: str | None, prefix: str) -> str:
+    """Where weights lie inside a file: entry and prefix as one dotted path, "" at the top."""
+    return f"{entry or ''}.{prefix}".strip(".")
+
+
+def _chosen(place: str, places: list[str]) -> tuple[str, ...]:
+    """What is to be said where a file holds several networks, or one under a name that no encoder has."""
+    others = sorted(set(places) - {place})
+    if others:
+        return (f"the weights under {place or 'the top level'!r}; there are others under {', '.join(others)[:200]}",)
+    if any(word in place for word in WORSE):
+        return (f"the weights under {place!r} are the encoder: the file holds no others",)
+    return ()
+
+
+def _channels(state: Mapping[str, Tensor]) -> int:
+    """Input channels of the first convolution, by the names of the families; 3 where they do not tell."""
+    first = next((state[name] for name in FIRST if name in state and state[name].ndim == 4), None)
+    return 1 if first is not None and first.shape[1] == 1 else 3
 
 
 def _rank(path: str) -> int:
@@ -136,9 +165,9 @@ def _mlp(state: Mapping[str, Tensor], width: int) -> dict[str, Any]:
     return ratio | ({"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"} if swiglu else {})
 
 
-def _fitting(model: str, options: dict[str, Any], state: Mapping[str, Tensor]) -> list[str]:
-    """What to drop so that `state` fits `model`. Raises EncoderError."""
-    bones = _bones(model, {**options, **({"num_heads": 1} if options.get("num_heads") == 0 else {})})
+def _fitting(model: str, options: dict[str, Any], state: Mapping[str, Tensor], channels: int) -> list[str]:
+    """What to drop so that `state` fits `model`. Raises EncoderError, also where what is dropped belongs inside it."""
+    bones = _bones(model, {**options, **({"num_heads": 1} if options.get("num_heads") == 0 else {})}, channels)
     wanted = bones.state_dict()
     foreign = {_branch(n, wanted) for n in state if n not in wanted and n != "register_tokens"}
     for drop in ([], sorted(foreign)):
@@ -147,8 +176,22 @@ def _fitting(model: str, options: dict[str, Any], state: Mapping[str, Tensor]) -
         except EncoderError as error:
             problem = error
         else:
+            _refuse_inside(model, state, drop)
             return drop
     raise problem
+
+
+def _refuse_inside(model: str, state: Mapping[str, Tensor], drop: list[str]) -> None:
+    """Adapters or further layers within the blocks change every feature: without them it is another network."""
+    inside = [
+        name for name, value in state.items()
+        if name.startswith(tuple(drop)) and value.is_floating_point() and not name.startswith(OUTSIDE)
+        and name.split(".")[0] in {kept.split(".")[0] for kept in state if not kept.startswith(tuple(drop))}
+    ]  # fmt: skip
+    if inside:
+        what = f"{model} has no place for what the file holds inside its blocks: {', '.join(inside[:3])[:200]}"
+        fix = "merge adapters into the weights before saving (peft: merge_and_unload), or give --model"
+        raise EncoderError(what, where=model, fix=fix)
 
 
 def _branch(name: str, wanted: Mapping[str, Tensor]) -> str:
@@ -158,16 +201,16 @@ def _branch(name: str, wanted: Mapping[str, Tensor]) -> str:
     return next((s for s in starts if not any(w.startswith(s) for w in wanted)), name)
 
 
-def _bones(model: str, options: dict[str, Any]) -> nn.Module:
+def _bones(model: str, options: dict[str, Any], channels: int) -> nn.Module:
     values = {"schema": 1, "name": "x", "version": "1", "title": "x", "authors": ["x"], "licence": "x", "method": "x",
               "paradigm": "reference", "objective": "other", "architecture": "other", "source": {},
-              "preprocessing": {"size": 224, "mean": [0.5], "std": [0.5]}}  # fmt: skip
+              "preprocessing": {"size": 224, "channels": channels, "mean": [0.5], "std": [0.5]}}  # fmt: skip
     return build(EncoderCard.parse(values, where=model), model, options=options, skeleton=True)
 
 
 def _described(
     entry: str | None, prefix: str, drop: list[str], model: str, options: dict[str, Any],
-    state: Mapping[str, Tensor], assumed: tuple[str, ...],
+    state: Mapping[str, Tensor], channels: int, assumed: tuple[str, ...],
 ) -> Described:  # fmt: skip
     source: dict[str, Any] = {"model": model}
     for key, value in (("entry", entry), ("prefix", prefix), ("drop", drop), ("options", options)):
@@ -176,4 +219,6 @@ def _described(
     pooling = "native" if not vit else "cls" if "cls_token" in state else "mean"
     size = options.get("img_size", 384 if "384" in model else 224)
     sized = () if "img_size" in options else (f"size {size}: the file does not say it",)
-    return Described(source, "vit" if vit else "other" if "swin" in model else "cnn", size, pooling, assumed + sized)
+    return Described(
+        source, "vit" if vit else "other" if "swin" in model else "cnn", size, pooling, assumed + sized, channels
+    )

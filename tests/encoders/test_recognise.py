@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from bench.cli import main
 from bench.encoders.architectures import build
+from bench.encoders.from_file import card_of
 from bench.encoders.load import load_encoder
 from bench.encoders.preprocess import prepare
 from bench.encoders.recognise import recognise
@@ -195,3 +196,38 @@ def _made(path: Path, monkeypatch):
     monkeypatch.chdir(path.parent)
     assert _run("new", "made", "--from", path.name, *KNOWN) == 0
     return load_encoder(path.parent / "made")
+
+
+def test_of_several_networks_the_chosen_one_and_the_others_are_named(nets, tmp_path):
+    path, _ = dino(nets, tmp_path)
+    assert "the weights under 'teacher.backbone'; there are others under student.module.backbone" in (
+        recognise(path).assumed
+    )
+    alone = tmp_path / "alone.pth"
+    torch.save(under("decoder.", nets["vit"].state_dict()), alone)
+    assert "the weights under 'decoder' are the encoder: the file holds no others" in recognise(alone).assumed
+
+
+def test_adapters_inside_the_blocks_are_not_left_out_in_silence(nets, tmp_path):
+    adapted = {"blocks.0.attn.qkv.lora_A.weight": torch.zeros(4, 192)}
+    torch.save(nets["vit"].state_dict() | adapted, tmp_path / "lora.pth")
+    with pytest.raises(EncoderError, match=r"no place for .* inside its blocks: blocks\.0\.attn\.qkv\.lora_A.*merge"):
+        recognise(tmp_path / "lora.pth")
+
+
+@pytest.mark.parametrize("model", ["convnext_atto", "resnet18"])
+def test_a_network_of_grey_images(make_card, tmp_path, model):
+    card = make_card({}, preprocessing={"size": 32, "channels": 1, "mean": [0.5], "std": [0.5]})
+    torch.save(build(card, model).state_dict(), tmp_path / "grey.pth")
+    found = card_of(tmp_path / "grey.pth")
+    assert (found.preprocessing.channels, found.preprocessing.mean) == (1, [0.449])
+
+
+@pytest.mark.parametrize(("kept", "message"), [(0, "is empty"), (0.5, "is cut short")])
+def test_a_file_that_is_not_all_there(nets, tmp_path, kept, message):
+    path = tmp_path / "last.pth"
+    torch.save(nets["vit"].state_dict(), path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data))])
+    with pytest.raises(EncoderError, match=f"{message}.*copy or download it again"):
+        recognise(path)
