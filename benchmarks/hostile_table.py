@@ -56,7 +56,6 @@ def main() -> None:
         rows = []
         for name in (HONEST, *CASES):
             options = ["--rescore", *(["--rerun"] if name in NEEDS_RERUN else []), "--tasks", str(tasks)]
-            options += ["--against", str(other.parent)]
             spoilt = [_spoilt(name, honest, other, work / place) for place in ("cases", "earlier")]
             rows.append(_row(name, spoilt, options, earlier))
             print(rows[-1], flush=True)
@@ -67,6 +66,7 @@ def _spoilt(name: str, honest: Path, other: Path, where: Path) -> Path:
     place = where / (name if name in CASES else "honest").replace(" ", "-")
     place.mkdir(parents=True)
     folder, here = copy(honest, place), Path.cwd()
+    copy(other, place / "submissions")  # the one that stands already where it is verified
     os.chdir(place)
     if name in CASES:
         CASES[name](folder, other)
