@@ -101,3 +101,11 @@ def test_two_bytes_keep_classes_and_sides_and_nearly_every_metric(target):
 def test_codes_of_another_type_are_refused():
     with pytest.raises(DataError, match="int16"):
         probabilities(np.zeros((3, 2), np.float64))
+
+
+def test_equal_labels_of_one_case_stay_equal():
+    """Where one class is decided a tie is broken; several labels are decided each for itself."""
+    output = np.array([[0.5, 0.5, 0.25]])
+    one, several = (task_of(t, list("abc"), "auroc") for t in ("multi-class", "multi-label"))
+    assert np.diff(log_odds(several, output)[0, :2]) == 0
+    assert np.diff(log_odds(one, output)[0, :2]) == -1

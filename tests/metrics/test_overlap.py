@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monai.metrics import compute_dice, compute_iou
 
-from bench.metrics.overlap import class_areas, dice_per_image, mean_over_images_then_classes
+from bench.metrics.overlap import Areas, class_areas, dice_per_image, image_quality, mean_over_images_then_classes
 
 
 @given(st.integers(1, 6), st.integers(2, 4), st.integers(0, 10**6))
@@ -35,3 +35,12 @@ def test_mean_over_images_then_classes_by_hand():
     # Replicate 2 holds no image of class 2, so class 1 stands alone.
     expected = [(0.75 + 0.3) / 2, (2.5 / 3 + 0.2) / 2, 0.5]
     assert mean_over_images_then_classes(values, weights) == pytest.approx(expected)
+
+
+def test_the_quality_of_an_image_by_hand():
+    ours, theirs = np.array([[4, 2], [3, 0], [0, 0], [0, 5]]), np.array([[4, 6], [3, 0], [0, 0], [0, 0]])
+    shared = np.array([[2, 2], [3, 0], [0, 0], [0, 0]])
+    # Two classes shown: 4 / 8 and 4 / 8; one shown: 6 / 6; none and none called; none and a false alarm.
+    assert image_quality(Areas(shared, ours, theirs)).tolist() == [0.5, 1.0, 1.0, 0.0]
+    # A class that is called and not shown does not count where another is shown.
+    assert image_quality(Areas(np.array([[3, 0]]), np.array([[3, 7]]), np.array([[3, 0]]))).tolist() == [1.0]

@@ -52,6 +52,7 @@ def test_scores_have_intervals_and_wrong_outputs_are_refused():
     output = (y + RNG.normal(0, 0.3, 30))[:, None].astype(np.float32)
     found = score(TASK, output, split, resamples=resample_counts("t", "test", ids))
     assert found["r2"].low < found["r2"].value < found["r2"].high < 1
-    for wrong in (output[:, 0], output * np.nan, output.astype(int)):
+    one_missing = np.where(np.arange(30)[:, None] == 3, np.nan, output)
+    for wrong in (output[:, 0], output * np.nan, one_missing, output.astype(int)):
         with pytest.raises(DataError, match="predict"):
             score(TASK, wrong, split, resamples=None)

@@ -6,6 +6,7 @@ import pytest
 from bench.data.task import Task
 from bench.metrics.base import Comparison
 from bench.metrics.set import primaries
+from bench.metrics.set.auroc import macro_auroc
 
 GLOBAL = [
     (target, k, name)
@@ -28,3 +29,11 @@ def test_candidates_equal_one_after_the_other(target, k, name, ties):
     metric, ones = primaries(target)[name], np.ones((1, 80), np.uint8)
     alone = [metric.value(Comparison(task, p, labels, ones, 2))[0] for p in probability]
     assert metric.of_candidates(task, probability, labels) == pytest.approx(alone, abs=1e-12)
+
+
+def test_columns_of_one_side_are_left_out():
+    """Labels that every case carries, or none, have no order to judge."""
+    scores = np.array([[[0.1, 0.9, 0.2], [0.4, 0.1, 0.3], [0.35, 0.4, 0.9], [0.8, 0.3, 0.1]]])
+    positive = np.array([[0, 1, 0], [0, 1, 0], [1, 1, 0], [1, 1, 0]], bool)
+    assert macro_auroc(scores, positive) == [0.75]
+    assert np.isnan(macro_auroc(scores, positive[:, 1:])).all()
