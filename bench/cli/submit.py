@@ -23,13 +23,32 @@ if TYPE_CHECKING:
 )
 @click.option("--with-weights", is_flag=True, help="Also copy the weights, so that anyone can rerun the encoder.")
 @click.option("--compact", is_flag=True, help="Keep predictions of the boards at all labels only; needs the weights.")
-def COMMAND(encoder: Path, runs: Path, out: Path, suites: tuple[str, ...], with_weights: bool, compact: bool) -> None:
+@click.option(
+    "--store", type=click.Path(path_type=Path), help="Put the weights there; the submission keeps their hash alone."
+)
+def COMMAND(
+    encoder: Path,
+    runs: Path,
+    out: Path,
+    suites: tuple[str, ...],
+    with_weights: bool,
+    compact: bool,
+    store: Path | None,
+) -> None:
     """Gather the finished runs of ENCODER (a folder with encoder.toml) into a submission."""
     from bench.submissions.bundle import bundle
+    from bench.submissions.stored import move_out
 
+    with_weights |= store is not None
     made = bundle(encoder, runs, out, suites, with_weights=with_weights, compact=compact)
     click.echo(f"{made.folder}: {made.n_records} records, {made.size / 1e6:.1f} MB, suites {', '.join(made.suites)}")
-    click.echo(f"Weights: {_weights(made)}")
+    if made.weights and store:
+        moved = move_out(made.folder, store)
+        count = f"{len(moved.files)} file{'s' if len(moved.files) > 1 else ''}"
+        said = f"{count} in {store}, under their hashes; publish that folder, 'verify --store' reads it"
+    else:
+        said = _weights(made)
+    click.echo(f"Weights: {said}")
     for name, tasks in made.own.items():
         click.echo(
             f"{name} is a suite of your own: this publishes the names of its tasks ({', '.join(tasks)}), every score,\n"
@@ -39,7 +58,8 @@ def COMMAND(encoder: Path, runs: Path, out: Path, suites: tuple[str, ...], with_
         click.echo(f"Not sent: your runs on {', '.join(made.kept_back)}")
     folder = quote(str(made.folder))
     click.echo("Next:")
-    click.echo(f"  medssl verify {folder} --rescore{' --sample' if made.weights else ''}")
+    here = f" --store {quote(str(store))}" if store and made.weights else ""
+    click.echo(f"  medssl verify {folder} --rescore{' --sample' if made.weights else ''}{here}")
     click.echo(f"  git switch -c submit-{made.card.name} && git add {folder}")
     click.echo(f"  git commit -m 'Submit {made.card.name}' && git push, then open a pull request")
 

@@ -28,6 +28,7 @@ import click
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Suite file of your own (may be repeated).",
 )
+@click.option("--store", help="Folder or address that holds weights kept beside the repository (stored.json).")
 @click.option("--trust-code", is_flag=True, help="Allow an encoder that is a Python file.")
 @click.option("--minutes", default=240.0, show_default=True, help="What takes longer is stopped.")
 @click.option("--memory", default=32.0, show_default=True, help="GB of memory it may take.")
@@ -40,6 +41,7 @@ def COMMAND(
     nonce: str,
     tasks: Path | None,
     suites: tuple[Path, ...],
+    store: str | None,
     trust_code: bool,
     minutes: float,
     memory: float,
@@ -54,7 +56,7 @@ def COMMAND(
 
     if is_apart():
         bound_memory()
-    elif rerun or sample is not None or trust_code or is_at_hand(submission):
+    elif rerun or sample is not None or trust_code or store or is_at_hand(submission):
         raise click.exceptions.Exit(apart([*SELF, *_arguments()], minutes=minutes, gigabytes=memory))
     from bench.leaderboard.collect import default_roots
     from bench.submissions.verify import SHOWN, verify
@@ -69,6 +71,7 @@ def COMMAND(
         suites=suites,
         against=default_roots()[0],
         trust_code=trust_code,
+        store=store,
     )
     if as_json:
         click.echo(

@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field
 
 from bench.errors import UserError
-from bench.files import canonical_json, write_atomic
+from bench.files import canonical_json, sha256_file, write_atomic
 from bench.runs.journal import records_file
 from bench.strict import Line, Name, Sha256, Strict, parse_json
+from bench.submissions import stored as stored_files
 from bench.submissions.sampling import enough
 from bench.words import Badge
 
@@ -91,12 +92,18 @@ class Verification(Strict):
 
 
 def contents_sha256(folder: Path, suite: str) -> str:
-    """Hash over the relative paths and bytes of a submission's files: its results on `suite`, its card, its weights."""
+    """Hash over the relative paths and bytes of a submission's files: its results on `suite`, its card, its weights.
+
+    It is the same whether weights lie in the folder or in a store. Raises SubmissionError for an unreadable list of
+    stored files.
+    """
+    stored = stored_files.read_stored(folder)
+    known = {folder / name: file.sha256 for name, file in stored.files.items()} if stored else {}
+    here = (p for p in folder.rglob("*") if p.is_file() and p != folder / stored_files.FILE)
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not _is_of_another(p, folder, suite)):
+    for path in sorted(p for p in (*here, *known) if not _is_of_another(p, folder, suite)):
         digest.update(f"{path.relative_to(folder).as_posix()}\0".encode(errors="surrogateescape"))
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(known.get(path) or sha256_file(path)))
     return digest.hexdigest()
 
 

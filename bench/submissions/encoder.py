@@ -9,6 +9,7 @@ from bench.encoders.card import EncoderCard, read_card
 from bench.encoders.load import load_encoder
 from bench.errors import UserError
 from bench.features.device import place
+from bench.submissions import stored
 from bench.submissions.report import Report
 
 CODE = ("python", "torch-export", "torchscript")
@@ -32,7 +33,10 @@ def why_not_run(folder: Path, card: EncoderCard, *, trust_code: bool = False, fe
         return "features alone"
     if adapter in CODE and not trust_code:
         return "it is code"
+    left_out = isinstance(file, str) and not (folder / file).exists() and (folder / stored.FILE).is_file()
     here = adapter == "reference" or (isinstance(file, str) and (folder / file).exists())
+    if left_out:
+        return "its weights lie in a store (--store)"
     return None if here or fetch else "no weights"
 
 

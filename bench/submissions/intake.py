@@ -27,7 +27,7 @@ DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.")
 _NAME = r"[a-z0-9][a-z0-9._-]{0,127}"
 _WEIGHTS = re.compile(r"(?i)[a-z0-9][a-z0-9._/-]{0,200}\.(safetensors|pth|pt|bin|ckpt|onnx|parquet|npz|pt2|json)")
 _KNOWN = (
-    re.compile(r"encoder\.toml|training\.json|README\.md"),
+    re.compile(r"encoder\.toml|training\.json|README\.md|stored\.json"),
     re.compile(rf"{_NAME}/records\.jsonl(\.bz2)?"),
     re.compile(rf"{_NAME}/(predictions|cases|condensed)/{_NAME}\.npz"),
     re.compile(rf"{_NAME}/probes/[0-9a-f]{{16}}\.npz"),
@@ -64,6 +64,11 @@ def inspect(folder: Path) -> None:
         raise SubmissionError(f"holds {total / 1e6:.1f} MB without weights, over the limit of 20 MB", where=folder)
     if weights > MAX_WEIGHT_BYTES:
         raise SubmissionError(f"holds {weights / 1e9:.1f} GB of weights, over the limit of 4 GB", where=folder)
+
+
+def is_weights(name: str) -> bool:
+    """Whether a path inside a submission is one of weights or features: what is neither card nor results."""
+    return not any(pattern.fullmatch(name) for pattern in _KNOWN) and bool(_WEIGHTS.fullmatch(name))
 
 
 def bytes_sha256(folder: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from bench.submissions.plans import plan_for
 from bench.submissions.report import Report
 from bench.submissions.rescore import check_predictions
 from bench.submissions.sampling import draw, enough
+from bench.submissions.stored import read_stored, whole
 from bench.submissions.structure import check_copies, check_structure
 from bench.version import __version__
 
@@ -62,15 +63,33 @@ def verify(
     suites: Sequence[Path] = (),
     against: Sequence[Path] = (),
     trust_code: bool = False,
+    store: str | None = None,
 ) -> Report:
     """Check a submission; write what was found into `badges.jsonl` beside it.
 
     rescore, rerun, sample, nonce, trust_code: as in `Asked`; the nonce is drawn here by default, which an author cannot
     know. tasks, suites: the maintainer's own task cards and suite files, for results on what is not shipped.
     against: folders of accepted submissions, whose predictions must not come back under another name.
+    store: folder or web address that holds the weights which the submission left out (bench.submissions.stored).
     Problems are gathered in the report; only a folder that cannot be read at all raises SubmissionError, CardError.
     """
     asked = Asked(rescore or rerun or sample is not None, rerun, sample, nonce or secrets.token_hex(16), trust_code)
+    inspect(folder)
+    if asked.reruns and store is None and (stored := read_stored(folder)):
+        fix = f"--store names the folder or address that holds them (its author says: {stored.address or 'nothing'})"
+        raise SubmissionError("its weights lie in a store", where=folder, fix=fix)
+    with nullcontext(folder) if store is None else whole(folder, store) as place:
+        report, verdicts = _verified(place, asked, tasks, suites, against)
+    report.folder = folder
+    if asked.rescore or not report.accepted:
+        write_verdicts(folder.parent, [_standing(v, folder, report) for v in verdicts])
+    return report
+
+
+def _verified(
+    folder: Path, asked: Asked, tasks: Path | None, suites: Sequence[Path], against: Sequence[Path]
+) -> tuple[Report, list[Verification]]:
+    """What is found in a submission, and what of each suite was established."""
     report = Report(folder)
     inspect(folder)
     results = list(read_results(folder))
@@ -86,13 +105,11 @@ def verify(
         folder, [f for root in against for f in encoder_folders(root) if f.name != folder.name]
     )
     report.alarms += withdrawn_before(results[0].card, against)
-    held = check_contract(folder, results[0].card, report, trust_code=trust_code, fetch=asked.reruns)
+    held = check_contract(folder, results[0].card, report, trust_code=asked.trust_code, fetch=asked.reruns)
     own = {read_suite(path).name: path for path in suites}
     verdicts = [_verify_suite(folder, result, plan_for(result, tasks, own), asked, held, report) for result in results]
     report.badge = min((v.badge for v in verdicts), key=RANK.index) if report.accepted else "declared"
-    if asked.rescore or not report.accepted:
-        write_verdicts(folder.parent, [_standing(v, folder, report) for v in verdicts])
-    return report
+    return report, verdicts
 
 
 def _verify_suite(folder: Path, result: Results, plan: Plan, asked: Asked, held: str, report: Report) -> Verification:
