@@ -1,4 +1,4 @@
-"""Bytes of a submission, part by part, and of so many encoders; writes the table of docs/decisions/6-weights-in-a-store.md.
+"""Bytes of a submission, part by part, and of so many encoders: docs/decisions/6-weights-in-a-store.md.
 
 python benchmarks/storage.py [--suite open-v1] [--submissions FOLDER]
 """
