@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 
 _folder = click.option(
-    "--runs", "root", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of your runs."
+    "--records",
+    "--runs",
+    "root",
+    default="runs",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of your runs.",
 )
 
 

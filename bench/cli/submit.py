@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @click.command("submit")
 @click.argument("encoder", type=click.Path(path_type=Path))
-@click.option("--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of your runs.")
+@click.option(
+    "--records", "--runs", "runs", default="runs", show_default=True, type=click.Path(path_type=Path),
+    help="Folder of your runs.",
+)  # fmt: skip
 @click.option(
     "--out", default="submissions", show_default=True, type=click.Path(path_type=Path), help="Folder of submissions."
 )

@@ -17,6 +17,11 @@ CONVERT = (
 )
 
 
+def is_hidden(relative: Path) -> bool:
+    """Whether a file or a folder on its way is hidden, or what macOS leaves in archives."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in relative.parts)
+
+
 def kind_of(source: Path | bytes) -> str | None:
     """The kind of a file by its name and first bytes ("a DICOM file"), or None when it is nothing known."""
     name = "" if isinstance(source, bytes) else _suffix(source)
@@ -30,8 +35,12 @@ def unread_files(folder: Path, is_read: Callable[[Path], bool]) -> str:
     """Which files below `folder` are neither images nor tables: ".mha: 18 files (MetaImage)"; "" for none."""
     found: Counter[tuple[str, str]] = Counter()
     for path in folder.rglob("*"):
-        hidden = any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
-        if hidden or not path.is_file() or path.suffix.lower() in SIDECARS or is_read(path):
+        if (
+            is_hidden(path.relative_to(folder))
+            or not path.is_file()
+            or path.suffix.lower() in SIDECARS
+            or is_read(path)
+        ):
             continue
         kind = (kind_of(path) or "").removeprefix("a ").removesuffix(" file")
         found[_suffix(path) or "no ending", kind] += 1

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.data import dicom, nifti
-from bench.data.foreign import unread_files
+from bench.data.foreign import is_hidden, unread_files
 from bench.data.guard import guarded
 from bench.data.images import SUFFIXES, Header, is_clinical, is_image, opened, read_header, read_stack
 from bench.data.masks import read_mask
@@ -69,7 +69,7 @@ def survey(folder: Path) -> Survey:
     """Look at every file below `folder`, and at the pixels of a few. Raises DataError where there is nothing to see."""
     if not folder.is_dir():
         raise DataError("no such folder", where=folder)
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not _hidden(p.relative_to(folder)))
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not is_hidden(p.relative_to(folder)))
     arrays = [p for p in files if p.suffix.lower() == ".npz"]
     images = [p for p in files if is_image(p)]
     if not images and not arrays:
@@ -119,10 +119,6 @@ def mask_values(masks: Sequence[Path]) -> list[int]:
         values = read_stack(path).frames if is_clinical(path) else read_mask(path, "index", 256).values
         found |= {int(v) for v in np.unique(values)[:256]}
     return sorted(found)
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def _header(path: Path) -> Header | str:

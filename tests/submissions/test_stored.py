@@ -101,7 +101,7 @@ def test_a_list_that_names_something_else_is_refused(made, tmp_path, files):
 
 def test_submit_as_typed(made, tmp_path, capsys):
     work, store = made[1].parents[1], tmp_path / "store"
-    typed = ["submit", str(work / "honest"), "--runs", str(work / "runs"), "--suite", "tasks", "--store", str(store)]
+    typed = ["submit", str(work / "honest"), "--records", str(work / "runs"), "--suite", "tasks", "--store", str(store)]
     with pytest.raises(SystemExit) as ended:
         main([*typed, "--out", str(tmp_path / "out")])
     said = capsys.readouterr().out

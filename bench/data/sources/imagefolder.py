@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, StringConstraints
 
 from bench.data import series
-from bench.data.foreign import CONVERT, unread_files
+from bench.data.foreign import CONVERT, is_hidden, unread_files
 from bench.data.images import is_clinical, is_image, stem
 from bench.data.listed import ListedSource
 from bench.data.mask_files import is_mask_of, masks_of
@@ -116,7 +116,7 @@ def _splits(root: Path) -> dict[Path, str | None]:
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(p for p in root.iterdir() if p.is_dir() and not _is_hidden(p.name))
+    return sorted(p for p in root.iterdir() if p.is_dir() and not is_hidden(Path(p.name)))
 
 
 def _images(folder: Path, stacked: bool) -> list[Path]:
@@ -124,7 +124,7 @@ def _images(folder: Path, stacked: bool) -> list[Path]:
 
     stacked: the DICOM files of a folder are one series where there are several, and the folder stands for them.
     """
-    found = (p for p in folder.rglob("*") if p.is_file() and not any(map(_is_hidden, p.relative_to(folder).parts)))
+    found = (p for p in folder.rglob("*") if p.is_file() and not is_hidden(p.relative_to(folder)))
     images = [path for path in found if is_image(path)]
     if not stacked:
         return sorted(images)
@@ -135,10 +135,6 @@ def _images(folder: Path, stacked: bool) -> list[Path]:
 
 def _first(part: Path, names: Iterable[str]) -> Path | None:
     return next((part / name for name in names if (part / name).is_dir()), None)
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _layout(task: Task) -> str:
