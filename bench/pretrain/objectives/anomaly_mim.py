@@ -3,7 +3,7 @@
 Masked modelling smooths over what is rare, small lesions first. Here
 1. a small anomaly is implanted into each image, as in `anomaly_contrast`, and the crop is drawn so that it keeps it;
 2. besides SimMIM's reconstruction, the tokens that are not hidden must say which of their pixels the anomaly covers.
-Masks, crops and reconstruction are SimMIM's, so SimMIM is its control.
+Masks and reconstruction are SimMIM's, so SimMIM is its control.
 """
 
 from __future__ import annotations
