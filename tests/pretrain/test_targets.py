@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from lightly.loss.swav_loss import sinkhorn
 from skimage.feature import hog as reference_hog
 from sklearn.neighbors import NearestNeighbors
 
 from bench.pretrain.backbone import VitBackbone, patches_of
+from bench.pretrain.corpus import as_floats
+from bench.pretrain.job import Job
+from bench.pretrain.losses import pair_nce
+from bench.pretrain.objective import Batch
+from bench.pretrain.objectives import dinov2, nnclr
 from bench.pretrain.objectives.beit import Words
 from bench.pretrain.objectives.data2vec import upper_half
 from bench.pretrain.objectives.densecl import most_similar
@@ -152,3 +158,32 @@ def test_a_queue_forgets_the_oldest() -> None:
     assert torch.equal(queue.nearest(torch.tensor([[9.0, 0.1, 0.0], [0.0, 3.0, 0.2]])), new / 2)
     queue.push(torch.rand(7, 3))
     assert len(queue.kept) == 5
+
+
+def test_the_views_of_dinov2_and_nnclr_cross(recipe, corpus, monkeypatch) -> None:
+    """Each view is predicted from the other one, never from itself; by hand from the networks' outputs."""
+    x, y = (as_floats(corpus.images[k : k + 8])[..., :32, :32] for k in (0, 8))
+    mask = (torch.arange(16) % 3 == 0).expand(16, 16)
+    for module in (dinov2, nnclr):
+        monkeypatch.setattr(module, "two_views", lambda *args: (x, y))
+    monkeypatch.setattr(dinov2, "random_mask", lambda *args, **kwargs: mask)
+
+    model = Job("dinov2", recipe).build(corpus)
+    found = model.losses(Batch(x))["distil"].item()
+    with torch.no_grad():
+        student = model.heads[0](model.backbone.tokens(torch.cat([x, y]), mask).mean(1)).chunk(2)
+        teacher = model.teacher_heads[0](model.teacher(torch.cat([x, y]))).chunk(2)
+    cross = [
+        -(sinkhorn(teacher[i], epsilon=0.05) * (student[1 - i] / 0.1).log_softmax(1)).sum(1).mean() for i in (0, 1)
+    ]
+    assert found == pytest.approx(np.mean(cross), rel=1e-5)
+
+    model = Job("nnclr", recipe).build(corpus)
+    found, support = model.losses(Batch(x))["contrast"].item(), Job("nnclr", recipe).build(corpus).support
+    with torch.no_grad():
+        first, second = (model.project(v) for v in model.backbone(torch.cat([x, y])).chunk(2))
+        forth = pair_nce(support.nearest(first), model.predict(second), 0.1)
+        back = pair_nce(support.nearest(second), model.predict(first), 0.1)
+    assert found == pytest.approx((forth + back).item() / 2, rel=1e-5)
+    pushed = torch.nn.functional.normalize(first, dim=1)
+    torch.testing.assert_close(model.support.kept[-8:], pushed)
