@@ -38,12 +38,20 @@ def transfer_bar(quiet: bool = False) -> Iterator[Callable[[str, int, int | None
 
 
 @contextmanager
-def counting_bar(what: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A bar that moves on with each task that is done, on standard error; nothing when that is no terminal."""
+def counting_bar(what: str, total: int) -> Iterator[Callable[[str, int | None], None]]:
+    """A bar that moves on with each task that is done, on standard error; nothing when that is no terminal.
+
+    It is called with a task and the images of it that are done, None for all.
+    """
+
+    def moved(name: str, images: int | None = None) -> None:
+        state = "done" if images is None else f"{images:,} images"
+        bars.update(bar, advance=images is None, description=f"{what}: {escape(name)} {state}")
+
     with progress_bar() as bars:
         bars.disable = not err.is_terminal
         bar = bars.add_task(what, total=total)
-        yield lambda name: bars.update(bar, advance=1, description=f"{what}: {escape(name)} done")
+        yield moved
 
 
 def show_fetched(done: Sequence[Fetched]) -> None:

@@ -116,7 +116,7 @@ def check(names: tuple[str, ...], folder: Path | None, accept_checksum: bool, as
     with counting_bar("checking", len(chosen)) as finished:
         for task, own in chosen:
             reports.append(check_task(task, folder=folder or own, accept_checksum=accept_checksum))
-            finished(task.name)
+            finished(task.name, None)
     if as_json:
         click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
     else:

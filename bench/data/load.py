@@ -25,17 +25,21 @@ def sources() -> dict[str, type[TaskSource]]:
     return members("bench.data.sources", "SOURCE")
 
 
-def load_task(task: Task, *, folder: Path | None = None, accept_checksum: bool = False) -> TaskData:
+def load_task(
+    task: Task, *, folder: Path | None = None, accept_checksum: bool = False, seen: store.Seen = lambda images: None
+) -> TaskData:
     """The task's splits as memory maps of its prepared copy, which is made on the first call.
 
     folder: where relative paths of the card start; default: the working folder. accept_checksum: go on with a file
     whose checksum is not the card's; the result then says `checksum_override`.
+    seen: called while the copy is made, with the images that are written.
     Raises CardError for a wrong `[source]`, DataError when files are missing or are not what the card says, RunError
     when the prepared copy cannot be written.
     """
     source, folder = read_source(task), Path(folder or ".")
     identity, key = store_key(task, folder=folder, accept_checksum=accept_checksum)
-    entry = store.open_entry(key) or store.prepare(key, task, lambda remarks: source.stream(task, folder, remarks))
+    entry = store.open_entry(key)
+    entry = entry or store.prepare(key, task, lambda remarks: source.stream(task, folder, remarks), seen)
     tests = {name: split for name, split in entry.splits.items() if name.startswith("test")}
     return TaskData(
         task,

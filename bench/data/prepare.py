@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from bench.data.choose import Chosen
 from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import UserError
+
+Told = Callable[[str, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -28,22 +31,35 @@ def prepare_all(
     folder: Path | None,
     accept_checksum: bool,
     jobs: int = 4,
-    finished: Callable[[str], None] = lambda task: None,
+    told: Told = lambda task, images: None,
 ) -> list[Prepared]:
     """Write each task's prepared copy, some at a time; one failure does not stop the others.
 
-    finished: called with the name of each task that is done, well or badly.
+    told: called with a task's name and the images of it that are written, None once it is done, well or badly.
+    Interrupted, the copies that are being written end at their next block and leave nothing behind.
     """
+    stop = Event()
 
     def outcome(pair: tuple[Task, Path | None]) -> Prepared:
         task, own = pair
+
+        def seen(images: int) -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            told(task.name, images)
+
         try:
-            data = load_task(task, folder=folder or own, accept_checksum=accept_checksum)
+            data = load_task(task, folder=folder or own, accept_checksum=accept_checksum, seen=seen)
         except UserError as error:
             return Prepared(task.name, problem=str(error))
         finally:
-            finished(task.name)
+            told(task.name, None)
         return Prepared(task.name, {name: len(split) for name, split in data.splits.items()}, data.notes)
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        return list(pool.map(outcome, chosen))
+        try:
+            return list(pool.map(outcome, chosen))
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

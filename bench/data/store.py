@@ -36,6 +36,7 @@ from bench.locate import home
 
 FORMAT = 2
 Streams = Callable[[Counter[str]], Mapping[str, Iterable[Split]]]
+Seen = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,10 @@ def is_intact(entry: Entry) -> bool:
     return sha256_arrays(arrays_of(entry.splits)) == entry.sha256
 
 
-def prepare(key: str, task: Task, streams: Streams) -> Entry:
+def prepare(key: str, task: Task, streams: Streams, seen: Seen = lambda images: None) -> Entry:
     """Write the entry called `key` from `streams`, unless another process has done so meanwhile.
+
+    seen: called after each block of images with how many are written; what it raises ends the writing without a trace.
 
     Raises DataError when the data are not what the card says, RunError when the disk is full or unwritable.
     """
@@ -99,7 +102,7 @@ def prepare(key: str, task: Task, streams: Streams) -> Entry:
             shutil.rmtree(leftover, ignore_errors=True)
         hidden = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}."))
         try:
-            _write(hidden, task, streams)
+            _write(hidden, task, streams, seen)
             hidden.chmod(0o755)
             os.replace(hidden, root / key)
             _flush_folder(root)
@@ -152,13 +155,14 @@ def lock(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
-def _write(folder: Path, task: Task, streams: Streams) -> None:
-    conformity, remarks = Conformity(task), Counter[str]()
+def _write(folder: Path, task: Task, streams: Streams, seen: Seen) -> None:
+    conformity, remarks, images = Conformity(task), Counter[str](), 0
     for name, blocks in streams(remarks).items():
         with _SplitWriter(folder, name) as writer:
             for block in blocks:
                 conformity.check(name, block)
                 writer.append(block)
+                seen(images := images + len(block))
     conformity.finish()
     names = sorted(p.name for p in folder.iterdir())
     splits = {name: _open_split(folder, name, names) for name in conformity.splits}
