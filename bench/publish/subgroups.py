@@ -12,16 +12,27 @@ from bench.words import TRAITS
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """The score of one subgroup with its ends."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
-    """One encoder x task x trait: the worst and the best served group, their scores, and the gap with its ends."""
+    """One encoder x task x trait: its groups, the worst served first, and the gap between worst and best with its ends.
+
+    overall: the score on all of the images, NaN where it is not known.
+    """
 
     encoder: str
     task: str
     trait: str
-    worst: str
-    worst_value: float
-    best: str
-    best_value: float
+    groups: tuple[Group, ...]
+    overall: float
     gap: float
     low: float | None
     high: float | None
@@ -43,7 +54,9 @@ def served(numbers: pd.DataFrame, main: Mapping[str, str]) -> list[Served]:
     numbers: rows of `bench.publish.results.mean_over_seeds`. main: kind of task -> its main protocol.
     """
     rows = numbers[(numbers["split"] == "test") & (numbers["budget"] == "100%")]
-    rows = rows[rows["protocol"].isin(main.values()) & rows["metric"].str.contains("[", regex=False)]
+    rows = rows[rows["protocol"].isin(main.values())]
+    told = rows.loc[rows["metric"].str.endswith(" gap]"), ["encoder", "task"]].drop_duplicates()
+    rows = rows.merge(told, on=["encoder", "task"])
     found = [s for (e, t), part in rows.groupby(["encoder", "task"], sort=True) for s in _of(e, t, part)]
     return sorted(found, key=lambda s: -s.gap)
 
@@ -60,10 +73,11 @@ def _of(encoder: str, task: str, rows: pd.DataFrame) -> Iterator[Served]:
         if (name := next((m for m in ends if m.endswith(f"[{trait} gap]")), None)) is None:
             continue
         start = f"{name.partition('[')[0]}[{trait}="
-        values = {m[len(start) : -1]: v for m, (v, _, _) in ends.items() if m.startswith(start)}
-        worst, best = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+        groups = [Group(m[len(start) : -1], v, *_ends(*e)) for m, (v, *e) in ends.items() if m.startswith(start)]
+        worst_first = tuple(sorted(groups, key=lambda g: (g.value, g.name)))
         value, low, high = ends[name]
-        yield Served(encoder, task, trait, worst, values[worst], best, values[best], value, *_ends(low, high))
+        overall = ends.get(name.partition("[")[0], (float("nan"),))[0]
+        yield Served(encoder, task, trait, worst_first, overall, value, *_ends(low, high))
 
 
 def _ends(low: float, high: float) -> tuple[float | None, float | None]:
