@@ -37,7 +37,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("Dense", {"dense": FROZEN["dense"]}, (FULL,), "Linear probe on the frozen patch grid, all labels."),
     Recipe(
         "Low-label", FROZEN, LOW_BUDGETS,
-        "The probes of Overall with 1, 5 and 10 % of the labels: a task's score is the mean over the budgets.",
+        "As Overall, with 1, 5 and 10 % of the labels: a task's score is the mean over the three.",
     ),
     Recipe("Numbers", {"global": "ridge"}, (FULL,), "Ridge probe on the frozen global vector, all labels: R²."),
     Recipe("Fine-tune", {"global": "fine-tune"}, (FULL,), "The whole encoder is trained, all labels."),

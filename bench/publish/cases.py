@@ -10,8 +10,8 @@ from PIL import Image
 from bench.data.task import Task
 
 SHOWABLE = ("cc0", "cc-by-4", "cc-by-3", "cc-by-2", "cc-by-sa", "public domain", "mit", "apache", "pddl")
-QUALITY = 90
-"""Of 100: pictures are a third of what they are without loss."""
+QUALITY = 85
+"""Of 100: pictures are a quarter of what they are without loss."""
 SIDE = 256
 """Pixels of an outline: finer than the image, so that it covers little of it."""
 WIDTH = 2

@@ -121,6 +121,26 @@ def quoted(words: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))
 
 
+_PAPER = re.compile(r"arXiv[: ](\d{4}\.\d{4,5})|\b(10\.\d{4,9}/[^\s,;()<>]+)", re.IGNORECASE)
+
+
+def cited(words: str) -> Markup:
+    """A citation whose papers are links, where it names them by arXiv number or DOI.
+
+    >>> cited("He et al. 2022, arXiv 2111.06377")
+    Markup('He et al. 2022, <a href="https://arxiv.org/abs/2111.06377" rel="noopener">arXiv 2111.06377</a>')
+    """
+    parts, end = [], 0
+    for found in _PAPER.finditer(words):
+        address = f"https://arxiv.org/abs/{found[1]}" if found[1] else f"https://doi.org/{found[2]}"
+        parts += [
+            escape(words[end : found.start()]),
+            Markup('<a href="{}" rel="noopener">{}</a>').format(address, found[0]),
+        ]
+        end = found.end()
+    return Markup("").join([*parts, escape(words[end:])])
+
+
 def listing(items: Iterable[str]) -> str:
     """Names joined by commas."""
     return ", ".join(items)

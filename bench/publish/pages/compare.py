@@ -15,7 +15,7 @@ from bench.publish.results import size_of
 from bench.publish.text import metric, modality
 from bench.publish.writer import Page, Site
 
-BUDGET = 40_000
+BUDGET = 24_000
 """Replicate values shipped for each encoder."""
 FEWEST, MOST, TOP = 200, 2000, 8
 
