@@ -4,7 +4,7 @@
     python benchmarks/site_quality.py --site public --tools /tmp/site-tools
 
 Needs Chromium, Playwright and Node. Accessibility: axe-core in both themes on every kind of page. Lighthouse: the front
-page, an encoder, a task. Speed: a made-up board of 1,000 encoders x 200 tasks, built and then used in Chromium.
+page, an encoder, a task. Speed: made-up boards of up to 1,000 encoders x 200 tasks, built and then used in Chromium.
 """
 
 from __future__ import annotations
@@ -44,8 +44,12 @@ SEARCH = """const q = document.querySelector('[name=q]'); q.value = q.value ? ''
   q.dispatchEvent(new Event('input', { bubbles: true }));"""
 SHOWN = ("index", "boards/", "encoders/", "tasks/", "claims", "compare", "advisor")
 """Kinds of page that Lighthouse looks at."""
+MADE_UP = ((60, 40), (1000, 200))
+"""Boards of made-up numbers: encoders, tasks."""
 DEBOUNCE = 40
 """Milliseconds the page waits for the next key or movement of a slider before it acts."""
+VIEWS = {"light": (1440, "light"), "dark": (1440, "dark"), "360 px": (360, "light")}
+"""Views that axe sees: width and theme."""
 EACH = {"cases": 1, "numbers": 2, "archive": 2}
 """Pages looked at in each folder of these kinds, which hold many alike; of every other kind all are looked at."""
 
@@ -99,10 +103,11 @@ def chosen_pages(site: Path) -> list[str]:
 
 
 def axe(browser: Browser, base: str, pages: list[str], source: str) -> dict[str, dict[str, int]]:
-    """Page -> theme -> number of violations (nodes), every rule axe runs by default."""
+    """Page -> view -> number of violations (nodes), every rule axe runs by default."""
     found: dict[str, dict[str, int]] = {}
-    for theme in ("light", "dark"):
-        context = browser.new_context(color_scheme=theme, bypass_csp=True, viewport={"width": 1440, "height": 900})
+    for view, (width, theme) in VIEWS.items():
+        size = {"width": width, "height": 900}
+        context = browser.new_context(color_scheme=theme, bypass_csp=True, viewport=size)
         page = context.new_page()
         for address in pages:
             page.goto(base + address)
@@ -110,9 +115,9 @@ def axe(browser: Browser, base: str, pages: list[str], source: str) -> dict[str,
             page.evaluate(source)
             result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
             for v in result["violations"]:
-                print(f"  axe {address} {theme}: {v['id']} x{len(v['nodes'])}: {v['nodes'][0]['html'][:140]}")
+                print(f"  axe {address} {view}: {v['id']} x{len(v['nodes'])}: {v['nodes'][0]['html'][:140]}")
                 print(f"      {v['nodes'][0].get('failureSummary', '')[:300]}")
-            found.setdefault(address, {})[theme] = sum(len(v["nodes"]) for v in result["violations"])
+            found.setdefault(address, {})[view] = sum(len(v["nodes"]) for v in result["violations"])
         context.close()
     return found
 
@@ -167,30 +172,69 @@ def milliseconds(page: Page, action: str, repeat: int = 9) -> float:
     return statistics.median(page.evaluate(script) for _ in range(repeat))
 
 
-def large_board(browser: Browser) -> dict[str, float]:
-    """Seconds to build 1,000 x 200, and milliseconds to filter, weigh and sort it."""
+def made_up(browser: Browser, encoders: int, tasks: int) -> dict[str, float]:
+    """Seconds to build a board of made-up numbers, MB of it, and milliseconds to filter, weigh, sort and compare."""
     scratch = Path(tempfile.mkdtemp())
     try:
-        view = synthetic_site(1000, 200)
+        view, site = synthetic_site(encoders, tasks), scratch / "site"
         start, cpu = time.perf_counter(), time.process_time()
-        pages = write_site(view, scratch / "site")
-        found = {"pages": pages, "build": time.perf_counter() - start, "build_cpu": time.process_time() - cpu}
-        with served(scratch / "site") as base:
-            found["first_gzip"], found["first_raw"] = first_view(browser, base, "index.html")
-            page = browser.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
-            page.goto(base + "boards/synthetic-v0/overall.html")
-            page.wait_for_selector("#board[data-view]")
-            tick = "document.querySelector('[name=p][value={}]').click()"
-            page.evaluate(tick.format("hybrid"))
-            page.wait_for_selector('#board[data-view="filtered"]')
-            found["filter"] = milliseconds(page, tick.format("generative"))
-            found["sort"] = milliseconds(page, "document.querySelectorAll('#board thead button')[3].click()")
-            page.evaluate("document.getElementById('reset').click()")
-            found["weigh"] = milliseconds(page, SLIDE) - DEBOUNCE
-            found["search"] = milliseconds(page, SEARCH) - DEBOUNCE
+        pages = write_site(view, site)
+        found = {"pages": pages, "build": time.perf_counter() - start, "cpu": time.process_time() - cpu}
+        found["megabytes"] = sum(p.stat().st_size for p in site.rglob("*") if p.is_file()) / 1e6
+        with served(site) as base:
+            found["first"] = first_view(browser, base, "index.html")[0] / 1000
+            found["task"] = (
+                first_view(browser, base, f"tasks/synthetic-v0/{next(iter(view.suites[0].tasks))}.html")[0] / 1000
+            )
+            found["cost"] = first_view(browser, base, "boards/synthetic-v0/cost.html")[0] / 1000
+            found |= clicked(browser, base)
         return found
     finally:
         shutil.rmtree(scratch)
+
+
+def clicked(browser: Browser, base: str) -> dict[str, float]:
+    """Milliseconds of what a reader does on a board, and of comparing two encoders found by their names."""
+    page, found = browser.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True), {}
+    page.goto(base + "boards/synthetic-v0/overall.html")
+    page.wait_for_selector("#board[data-view]")
+    tick = "document.querySelector('[name=p][value={}]').click()"
+    page.evaluate(tick.format("hybrid"))
+    page.wait_for_selector('#board[data-view="filtered"]')
+    found["filter"] = milliseconds(page, tick.format("generative"))
+    found["sort"] = milliseconds(page, "document.querySelectorAll('#board thead button')[3].click()")
+    page.evaluate("document.getElementById('reset').click()")
+    found["weigh"] = milliseconds(page, SLIDE) - DEBOUNCE
+    found["search"] = milliseconds(page, SEARCH) - DEBOUNCE
+    page.goto(base + "compare.html")
+    page.fill("[name=e0]", "Synthetic encoder 7")
+    start = time.perf_counter()
+    page.fill("[name=e1]", "Synthetic encoder 12")
+    page.wait_for_selector("#result table")
+    found["compare"] = 1000 * (time.perf_counter() - start)
+    page.close()
+    return found
+
+
+MEASURES = (
+    ("Build, one process", "s", 60, "build"), ("Processor time of it", "s", None, "cpu"), ("Pages", "", None, "pages"),
+    ("Size", "MB", None, "megabytes"), ("First view, gzip", "KB", 300, "first"), ("A task, gzip", "KB", 300, "task"),
+    ("Cost, gzip", "KB", 300, "cost"), ("Filter, ranks and tiers redone", "ms", 100, "filter"),
+    ("Sort", "ms", 100, "sort"), ("Search", "ms", 100, "search"),
+    ("Weigh a modality: means, intervals, ranks, tiers", "ms", 100, "weigh"),
+    ("Compare two encoders by name, data loaded", "ms", 1000, "compare"),
+)  # fmt: skip
+"""Measure, its unit, its aim, and how it is called in `made_up`."""
+
+
+def made_up_rows(found: dict[tuple[int, int], dict[str, float]]) -> list[str]:
+    """The table of made-up boards, one column a size."""
+    heads = " | ".join(f"{encoders:,} x {tasks}" for encoders, tasks in found)
+    rows = [f"| Measure | {heads} | Aim |", "|---|" + "---|" * (len(found) + 1)]
+    for words, unit, aim, key in MEASURES:
+        values = " | ".join(f"{board[key]:,.0f} {unit}".strip() for board in found.values())
+        rows.append(f"| {words} | {values} | {f'{aim} {unit}' if aim else '–'} |")
+    return rows
 
 
 def report(site: Path, tools: Path) -> str:
@@ -204,36 +248,29 @@ def report(site: Path, tools: Path) -> str:
         shown = [next(p for p in pages if p.startswith(k)) for k in SHOWN]
         scores = {p: lighthouse(tools, base + p) for p in shown}
         transfer = {p: first_view(browser, base, p) for p in shown}
-        large = large_board(browser)
+        boards = {size: made_up(browser, *size) for size in MADE_UP}
         version = browser.version
         browser.close()
     axe_version = json.loads((tools / "node_modules/axe-core/package.json").read_text())["version"]
     lighthouse_version = json.loads((tools / "node_modules/lighthouse/package.json").read_text())["version"]
     total = sum(1 for _ in site.rglob("*.html"))
-    build = f"Build, {large['pages']:,} pages, one process"
     lines = [
         "# Quality of the site, measured", "",
         "Written by `python benchmarks/site_quality.py`; nothing here is typed in by hand.", "",
         f"medssl-bench {__version__}, Chromium {version}, axe-core {axe_version}, Lighthouse {lighthouse_version} "
         "(its default phone on a simulated slow network), a server with gzip on the same machine.", "",
         "## Accessibility and small screens", "",
-        f"axe-core, all its default rules, details opened, in both themes, on {len(pages)} of the {total} pages of the "
-        "site: every one of each kind, but of cases the first of each task, and of other metrics two.", "",
-        "| Kind of page | Pages | Violations, light | Violations, dark | Wider than 360 px |", "|---|---|---|---|---|",
+        f"axe-core, all its default rules, details opened, both themes and 360 px, on {len(pages)} of the {total} "
+        "pages of the site: every one of each kind, but of cases the first of each task, and of other metrics two.", "",
+        "| Kind of page | Pages | Violations, light | Violations, dark | Violations, 360 px | Wider than 360 px |",
+        "|---|---|---|---|---|---|",
         *_kind_rows(violations, wide), "",
         "## Lighthouse and first view", "",
         "| Page | Performance | Accessibility | Best practices | First view, gzip | Unpacked |",
         "|---|---|---|---|---|---|",
         *[_lighthouse_row(p, s, transfer[p]) for p, s in scores.items()], "",
-        "## 1,000 encoders x 200 tasks (made-up numbers)", "",
-        "| Measure | Value | Aim |", "|---|---|---|",
-        f"| {build} | {large['build']:.0f} s ({large['build_cpu']:.0f} s of CPU) | 60 s |",
-        f"| First view, gzip | {large['first_gzip'] / 1000:.0f} KB ({large['first_raw'] / 1000:.0f} KB unpacked) "
-        "| 300 KB |",
-        f"| Filter, ranks and tiers redone | {large['filter']:.0f} ms | 100 ms |",
-        f"| Sort | {large['sort']:.0f} ms | 100 ms |",
-        f"| Search | {large['search']:.0f} ms | 100 ms |",
-        f"| Weigh a modality: means, intervals, ranks, tiers | {large['weigh']:.0f} ms | 100 ms |", "",
+        "## Made-up boards, encoders x tasks", "",
+        *made_up_rows(boards), "",
         "Times are medians of nine, until the table is laid out again; the first filter also loads the replicates. "
         "Keyboard, print, no JavaScript, file:// and hostile texts are tests in `tests/publish`.", "",
     ]  # fmt: skip
@@ -244,8 +281,8 @@ def _kind_rows(violations: dict[str, dict[str, int]], wide: dict[str, int]) -> l
     rows = []
     for name in sorted({kind(p) for p in violations}):
         mine = [p for p in violations if kind(p) == name]
-        light, dark = (sum(violations[p][theme] for p in mine) for theme in ("light", "dark"))
-        rows.append(f"| {name} | {len(mine)} | {light} | {dark} | {sum(wide[p] > 0 for p in mine)} |")
+        counts = " | ".join(str(sum(violations[p][view] for p in mine)) for view in VIEWS)
+        rows.append(f"| {name} | {len(mine)} | {counts} | {sum(wide[p] > 0 for p in mine)} |")
     return rows
 
 

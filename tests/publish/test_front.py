@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bench.analysis.advisor import TINY
 from bench.analysis.verdict import Verdict
 from bench.publish.pages.board import front_page
 from bench.publish.pages.claims import headline
@@ -65,3 +66,12 @@ def test_a_badge_says_what_was_recomputed(view):
     whole = found.model_copy(update={"covers": covers.model_copy(update={"rescored": 592})})
     assert "stand as sent" not in trust(replace(encoder, verdicts=(whole,)))
     assert "nobody has recomputed" in trust(replace(encoder, badge="declared"))
+
+
+def test_the_front_page_says_whether_these_encoders_are_any_to_use(view):
+    suite, board = view.suites[0], view.suites[0].boards[0]
+    assert front_page(view, suite, board)["use"] == ""
+    own = {
+        n: replace(e, card=e.card.model_copy(update={"controlled_track": "own-v1"})) for n, e in view.encoders.items()
+    }
+    assert front_page(replace(view, encoders=own), suite, board)["use"] == TINY

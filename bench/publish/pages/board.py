@@ -88,8 +88,9 @@ def front_page(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
     apart = [a for a in advice if 2 * a.together <= len(a.encoders)]
     return {
         "status": _status(view, suite, board), "result": _result(view, board), "who": _who(view, board),
+        "use": _use(view, board),
         "advice": [(a, headline(view, a)) for a in apart], "even": [a for a in advice if a not in apart],
-        "overall": bool(advice) and all(a.overall for a in advice),
+        "overall": advice[0] if advice and all(a.overall for a in advice) else None,
         "verdicts": claims_headline(judged) if judged else "",
     }  # fmt: skip
 
@@ -118,14 +119,13 @@ def _result(view: SiteView, board: BoardView) -> str:
     else:
         others = f"{len(tier) - 1} other{'s' * (len(tier) > 2)}"
         sure = f"{lead}, but {others} cannot be told apart from it on these test images."
-    return f"{sure}{_above(view, board, first)}{_made_here(view, ranked)}"
+    return f"{sure}{_above(view, board, first)}"
 
 
-def _made_here(view: SiteView, ranked: Sequence[Row]) -> str:
+def _use(view: SiteView, board: BoardView) -> str:
     """What a reader who looks for an encoder must know first: whether these are any that one would use."""
-    if not all(view.encoders[r.encoder].card.controlled_track for r in ranked):
-        return ""
-    return f" {TINY}"
+    ranked = [view.encoders[r.encoder].card for r in board.rows if r.rank is not None]
+    return TINY if ranked and all(card.controlled_track for card in ranked) else ""
 
 
 def _above(view: SiteView, board: BoardView, first: Row) -> str:

@@ -155,7 +155,11 @@ def _strengths(found: list[Field], name: str) -> list[dict]:
 
 def _corpora(encoder: EncoderView) -> list[dict]:
     return [
-        {"corpus": c.corpus, "images": c.images, "in_domain": {True: "medical", False: "natural"}.get(c.in_domain, "")}
+        {
+            "corpus": c.corpus,
+            "images": c.images,
+            "in_domain": {True: "in domain", False: "natural images"}.get(c.in_domain, ""),
+        }
         for c in encoder.card.pretraining or []
     ]
 
