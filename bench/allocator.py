@@ -38,6 +38,12 @@ def freed_memory_kept() -> Iterator[None]:
         libc.malloc_trim(0)
 
 
+def freed_memory_returned() -> None:
+    """Give freed memory back to the system now. Nothing happens without glibc."""
+    if (libc := _glibc()) is not None:
+        libc.malloc_trim(0)
+
+
 @cache
 def _glibc() -> Any:
     """The C library, when it is glibc; else None (macOS, Windows, musl)."""

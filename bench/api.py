@@ -104,6 +104,8 @@ def wrap(
     mean: tuple[float, ...] = (0.0, 0.0, 0.0),
     std: tuple[float, ...] = (1.0, 1.0, 1.0),
     features: Read | Pooling | None = None,
+    depth: int | None = None,
+    spacing: tuple[float, float, float] | None = None,
     **card: Any,
 ) -> Encoder:
     """An encoder around any torch module.
@@ -113,6 +115,8 @@ def wrap(
     `pooler_output` is the global vector. `features(module, x)` replaces the plain call; features="cls", "mean",
     "cls+mean" or "max" pools the tokens or the map. The module stays in the mode it is in: features are computed in
     evaluation mode, after which each part is as it was.
+    depth: the module takes volumes, x (n, channels, depth, size, size), and its map has a depth too; spacing: mm
+    between planes, rows and columns they are brought to, instead of being resized.
     mean, std: for images scaled to [0, 1]; their length is the number of channels. card: further keys of
     `encoder.toml` ("paradigm", "objective", "method", "authors", ...). Raises CardError for a wrong one.
     """
@@ -130,6 +134,8 @@ def wrap(
         "source": {"adapter": "module", "class": f"{type(module).__module__}.{type(module).__qualname__}"},
         "preprocessing": {"size": size, "channels": len(mean), "mean": [*map(float, mean)], "std": [*map(float, std)]},
     }
+    if depth is not None:
+        values["preprocessing"] |= {"depth": depth} | ({} if spacing is None else {"spacing": [*map(float, spacing)]})
     if isinstance(features, str):
         values["features"] = {"pooling": features}
     read = features if callable(features) else lambda network, x: network(x)

@@ -129,7 +129,7 @@ def card_parts(card: EncoderCard, dense: bool) -> dict[str, str]:
     source = card.source if adapter is None else adapter.parse(card.source, where=card.name).model_dump(mode="json")
     places = frozenset() if adapter is None else adapter.places
     skip = {"shorter_side"} if dense else {"dense_size", "dense_layer"}
-    skip |= {"shorter_side"} if card.preprocessing.shorter_side is None else set()  # older identities stay
+    skip |= card.preprocessing.later  # older identities stay
     return {
         "source": part({key: value for key, value in source.items() if key not in places}),
         "preprocessing": part(card.preprocessing.model_dump(mode="json", exclude=skip)),
@@ -153,7 +153,8 @@ def measured(data: TaskData) -> Measured:
     """The data's part of identities."""
     columns: dict[str, dict[str, str]] = {name: {} for name in ("images", "labels", "ids", "groups", "strata")}
     for array, digest in data.digests.items():
-        columns[array.removeprefix(f"{_split_of(array)}.").split(".")[0]][array] = digest
+        column = array.removeprefix(f"{_split_of(array)}.").split(".")[0]
+        columns["images" if column == "spacing" else column][array] = digest
     columns["splits"] = columns.pop("ids")
     parts = {name: part(digests) for name, digests in columns.items()}
     return Measured(**task_parts(data.task), store=data.store[:16] or "0" * 16, **parts)

@@ -12,7 +12,7 @@ import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from bench.errors import CardError, SubmissionError
 
@@ -211,3 +211,5 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_line)]
 Prose = Annotated[str, StringConstraints(max_length=4000), AfterValidator(plain)]
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
+Millimetres = Annotated[float, Field(ge=0.01, le=100)]
+"""A distance between voxels."""

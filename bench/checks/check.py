@@ -113,6 +113,9 @@ def _alarms(
     if images == 0:
         yield Finding("alarms", "skipped", "not asked for")
         return
+    if encoder.card.volumetric:
+        yield Finding("alarms", "skipped", "they look at flat images; the score on a task of volumes tells")
+        return
     flops = costs["size"].values["flops_per_image"] if "size" in costs else None
     number = affordable(encoder, flops) if images is None else images
     brief = images is None and number == LEAST and has_batch_norm(encoder)

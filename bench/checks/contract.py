@@ -12,6 +12,7 @@ from bench.checks.finding import Finding
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.networks import TimmEncoder
 from bench.encoders.preprocess import input_size, prepare
+from bench.encoders.volumes import own_spacing
 from bench.errors import MedsslError
 
 TOLERANCE = 1e-5
@@ -25,8 +26,11 @@ Once = Callable[[], Encoded]
 def contract(encoder: Encoder) -> Iterator[Finding]:
     """One finding a check; a check that raises is a problem, the others still run."""
     images = known_images(encoder.card.preprocessing.size)
-    once = cache(lambda: encoder.encode(images, dense=True))
-    for name, check in CHECKS.items():
+    checks = CHECKS
+    if (depth := encoder.card.preprocessing.depth) is not None:
+        images, checks = known_volumes(depth, images), VOLUME_CHECKS
+    once = cache(lambda: _encode(encoder, images))
+    for name, check in checks.items():
         try:
             yield check(encoder, images, once)
         except MedsslError as error:
@@ -44,9 +48,21 @@ def known_images(size: int) -> Tensor:
     return images.to(torch.uint8)
 
 
+def known_volumes(depth: int, images: Tensor) -> Tensor:
+    """uint8 (8, planes, h, h, 1), planes = depth + 4: the known images with each plane shifted by one row more."""
+    planes = depth + 4
+    return torch.stack([images[..., :1].roll(plane, 1) for plane in range(planes)], dim=1)
+
+
+def _encode(encoder: Encoder, images: Tensor) -> Encoded:
+    """Global and dense features; volumes as if they had the spacing that is asked for."""
+    return encoder.encode(images, dense=True, spacing=own_spacing(encoder.card.preprocessing, len(images)))
+
+
 def _range(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     """Black and white must land where the card's mean and std say, and within what networks are trained on."""
-    x = prepare(images[:2], encoder.card.preprocessing)
+    made = encoder.card.preprocessing
+    x = prepare(images[:2], made, spacing=own_spacing(made, 2))
     low, high = float(x[0].min()), float(x[1].max())
     values = {"black": round(low, 3), "white": round(high, 3)}
     spoken = f"black becomes {low:.2f}, white {high:.2f}"
@@ -74,6 +90,16 @@ def _shapes(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     return Finding("shapes", "ok", message, values)
 
 
+def _volume_shapes(encoder: Encoder, images: Tensor, once: Once) -> Finding:
+    out, made = once(), encoder.card.preprocessing
+    if out.grid is None:
+        message = f"{out.pooled.shape[1]} global features, no grid: attentive probes cannot be scored"
+        return Finding("shapes", "warning", message, {"dimension": out.pooled.shape[1], "grid": None})
+    _, gd, gh, gw, c = out.grid.shape
+    message = f"{out.pooled.shape[1]} global features; grid {gd} x {gh} x {gw} of {c} of {made.depth} planes"
+    return Finding("shapes", "ok", message, {"dimension": out.pooled.shape[1], "grid": [gd, gh, gw, c]})
+
+
 def _architecture(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     word, network = encoder.card.architecture, encoder.module
     if not isinstance(encoder, TimmEncoder):
@@ -99,7 +125,7 @@ def _finite(encoder: Encoder, images: Tensor, once: Once) -> Finding:
 
 
 def _deterministic(encoder: Encoder, images: Tensor, once: Once) -> Finding:
-    a, b = once(), encoder.encode(images, dense=True)
+    a, b = once(), _encode(encoder, images)
     if all(torch.equal(x, y) for x, y in _pairs(a, b)):
         return Finding("deterministic", "ok", "the same bits twice")
     worst = _difference(a, b)
@@ -109,7 +135,7 @@ def _deterministic(encoder: Encoder, images: Tensor, once: Once) -> Finding:
 
 def _batches(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     whole = once()
-    parts = [encoder.encode(images[i:j], dense=True) for i, j in ((0, 1), (1, 4))]
+    parts = [_encode(encoder, images[i:j]) for i, j in ((0, 1), (1, 4))]
     grid = None if whole.grid is None else torch.cat([p.grid for p in parts])
     first = Encoded(whole.pooled[:4], None if whole.grid is None else whole.grid[:4])
     worst = _difference(first, Encoded(torch.cat([p.pooled for p in parts]), grid))
@@ -154,7 +180,9 @@ def _shape_of_image(encoder: Encoder, images: Tensor, once: Once) -> Finding:
 
 
 def _sees(encoder: Encoder, images: Tensor, once: Once) -> Finding:
-    pooled = encoder.encode(images[[0, 1, 2, 6, 7]]).pooled  # the ramps share a histogram, and may share features
+    spacing = own_spacing(encoder.card.preprocessing, 5)
+    some = images[[0, 1, 2, 6, 7]]  # the ramps share a histogram, and may share features
+    pooled = encoder.encode(some, spacing=spacing).pooled
     spread = float((pooled[:, None] - pooled[None]).abs().amax(-1).fill_diagonal_(torch.inf).min())
     if spread == 0:
         return Finding("input reaches the output", "problem", "different images give the very same features")
@@ -183,6 +211,27 @@ def _places(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     return Finding("places", level, f"{message}: are its tokens in rows from the top left?", {"right": right})
 
 
+def _volume_places(encoder: Encoder, images: Tensor, once: Once) -> Finding:
+    """Noise in half of a grey volume must change the grid most in that half, along each of the three axes."""
+    grey, noise = images[2:3], images[6:7]
+    grid, right = once().grid, 0
+    axes = [] if grid is None else [axis for axis in (1, 2, 3) if grid.shape[axis] >= 4]
+    if not axes:
+        return Finding("places", "ok", "no grid of at least 4 cells along an axis to look at")
+    for axis in axes:
+        changed = grey.clone()
+        half = changed.shape[axis] // 2
+        changed.narrow(axis, 0, half).copy_(noise.narrow(axis, 0, half))
+        grown = (_encode(encoder, changed).grid - grid[2:3]).norm(dim=-1)
+        cells = grown.shape[axis] // 2
+        right += bool(grown.narrow(axis, 0, cells).mean() > grown.narrow(axis, grown.shape[axis] - cells, cells).mean())
+    if right == len(axes):
+        return Finding("places", "ok", "the grid lies as the volume lies: each half answers to its own")
+    wrong = len(axes) - right
+    message = f"along {wrong} of {len(axes)} axes the grid answers to the other half: is it (depth, h, w)?"
+    return Finding("places", "problem" if wrong > 1 else "warning", message, {"right": right})
+
+
 def _pairs(a: Encoded, b: Encoded) -> list[tuple[Tensor, Tensor]]:
     return [(a.pooled, b.pooled)] + ([] if a.grid is None else [(a.grid, b.grid)])
 
@@ -205,3 +254,13 @@ CHECKS: dict[str, Callable[[Encoder, Tensor, Once], Finding]] = {
     "input reaches the output": _sees,
     "places": _places,
 }
+VOLUME_CHECKS: dict[str, Callable[[Encoder, Tensor, Once], Finding]] = {
+    "input range": _range,
+    "shapes": _volume_shapes,
+    "finite": _finite,
+    "deterministic": _deterministic,
+    "batch size": _batches,
+    "input reaches the output": _sees,
+    "places": _volume_places,
+}
+"""The same for an encoder of volumes."""

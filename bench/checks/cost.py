@@ -1,4 +1,4 @@
-"""What an encoder costs: parameters, FLOPs, speed, and what a suite will take in time and disk."""
+"""What an encoder costs: parameters, FLOPs, speed, and what a suite of flat images will take in time and disk."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from bench.checks.finding import Finding
 from bench.data.task import Suite, Task
 from bench.encoders.base import Encoder, evaluating
 from bench.encoders.preprocess import prepare
+from bench.encoders.volumes import own_spacing
 from bench.errors import MedsslError
 from bench.features.extract import BATCH, extract
+from bench.features.volume_cost import volume_cost
 
 SECONDS = 1.5
 """How long the speed is measured, each for global and dense."""
 
 
 def flops_per_image(encoder: Encoder, *, dense: bool = False) -> int | None:
-    """Forward floating-point operations of one image (multiply-adds times two), by torch's operator counter.
+    """Forward floating-point operations of one image (multiply-adds times two), by torch's operator counter; of one
+    volume for an encoder that takes volumes.
 
     None where there is nothing to count with: no torch network (ONNX, embeddings), or a program torch cannot trace.
     0 for hand-made features, which have no network.
@@ -33,9 +36,8 @@ def flops_per_image(encoder: Encoder, *, dense: bool = False) -> int | None:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    size = encoder.card.preprocessing.size
-    image = torch.zeros((1, size, size, 3), dtype=torch.uint8, device=encoder.device)
-    x = prepare(image, encoder.card.preprocessing, dense=dense)
+    image = torch.zeros(_shape(encoder, 1), dtype=torch.uint8, device=encoder.device)
+    x = prepare(image, encoder.card.preprocessing, dense=dense, spacing=own_spacing(encoder.card.preprocessing, 1))
     try:
         # No inference mode and no fused attention: the counter does not see operators under either.
         with (
@@ -112,6 +114,8 @@ def images_of(task: Task) -> int | None:
 def costs(encoder: Encoder, suite: Suite | None, tasks: Mapping[str, Task]) -> list[Finding]:
     """Findings on parameters and FLOPs, speed, and the suite."""
     try:
+        if encoder.card.volumetric:
+            return [_size(encoder), _of_volumes(encoder)]
         found, speed = [_size(encoder)], measure(encoder)
         found.append(_speed(encoder, speed))
         if suite is not None:
@@ -123,11 +127,21 @@ def costs(encoder: Encoder, suite: Suite | None, tasks: Mapping[str, Task]) -> l
 
 def _size(encoder: Encoder) -> Finding:
     flops, dense = flops_per_image(encoder), flops_per_image(encoder, dense=True)
-    counted = "FLOPs not countable" if flops is None else f"{flops / 1e9:.2f} GFLOPs an image"
+    one = "a volume" if encoder.card.volumetric else "an image"
+    counted = "FLOPs not countable" if flops is None else f"{flops / 1e9:.2f} GFLOPs {one}"
     if dense is not None and dense != flops:
         counted += f", {dense / 1e9:.2f} when dense"
     values = {"parameters": encoder.parameters, "flops_per_image": flops, "flops_per_image_dense": dense}
     return Finding("size", "ok", f"{encoder.parameters / 1e6:.2f} M parameters, {counted}", values)
+
+
+def _of_volumes(encoder: Encoder) -> Finding:
+    spacing = own_spacing(encoder.card.preprocessing, 1)
+    known = None if spacing is None else spacing.numpy()
+    found = volume_cost(encoder, _batch(encoder, 1).numpy(), spacing=known)
+    memory = "" if found.memory_mb is None else f" and {found.memory_mb:,.0f} MB"
+    spoken = f"{found.seconds:.3g} seconds{memory} a volume ({encoder.device.type})"
+    return Finding("speed", "ok", spoken, {"seconds_per_volume": found.seconds, "memory_mb": found.memory_mb})
 
 
 def _speed(encoder: Encoder, speed: Speed) -> Finding:
@@ -150,9 +164,15 @@ def _suite(need: Forecast, suite: Suite) -> Finding:
     return Finding(f"suite {suite.name}", "ok", spoken, {**values, "unknown": list(need.unknown)})
 
 
+def _shape(encoder: Encoder, n: int) -> tuple[int, ...]:
+    """Of `n` images, or volumes, of the size the network takes."""
+    made = encoder.card.preprocessing
+    return (n, made.size, made.size, 3) if made.depth is None else (n, made.depth, made.size, made.size, 1)
+
+
 def _batch(encoder: Encoder, n: int) -> torch.Tensor:
-    side = encoder.card.preprocessing.size
-    return torch.randint(0, 256, (n, side, side, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, _shape(encoder, n), generator=generator).to(torch.uint8)
 
 
 def _time(encoder: Encoder, dense: bool) -> float:

@@ -65,13 +65,16 @@ def COMMAND(
 def _print(collection: Collection, tables: Mapping[str, Board], board: str | None) -> None:
     from bench.cli._print import out, print_table
     from bench.cli._references import hint
+    from bench.leaderboard.volumes import VOLUME, volume_costs
 
     name = board or next(iter(tables), None)
     if name not in tables:
         out.print(f"{collection.suite}: no results for a board{f' {name}' if name else ''}", markup=False)
     elif (table := tables[name]).rows:
+        costs = volume_costs(collection.results)
         rows = [_row(row, table, collection) for row in sorted(table.rows, key=lambda row: bool(row.missing))]
-        right = ["rank", *(column for column in rows[0] if column == SCORE or column.startswith("over "))]
+        rows = [row | costs.get(str(row["encoder"]), dict.fromkeys(VOLUME, "")) for row in rows] if costs else rows
+        right = ["rank", *(c for c in rows[0] if c == SCORE or c in VOLUME[1:] or c.startswith("over "))]
         print_table(f"{collection.suite}: {name}", rows, right=right, cut=["paradigm"])
         for row in table.rows:
             if row.why_unranked:

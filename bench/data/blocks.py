@@ -19,4 +19,5 @@ def joined(blocks: Iterable[Split]) -> Split:
         ids=np.concatenate([p.ids for p in parts]),
         groups=None if first.groups is None else np.concatenate([p.groups for p in parts]),
         strata={name: np.concatenate([p.strata[name] for p in parts]) for name in first.strata},
+        spacing=None if first.spacing is None else np.concatenate([p.spacing for p in parts if p.spacing is not None]),
     )

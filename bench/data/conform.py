@@ -38,6 +38,7 @@ class Conformity:
         seen = self.splits.setdefault(split, _Seen(counts=np.zeros(len(self.task.classes), np.int64)))
         self._check_lengths(split, block)
         self._check_images(split, block.images, seen)
+        self._check_spacing(split, block)
         seen.counts += self._counts(split, block)
         self._check_ids(split, block.ids)
         seen.rows += len(block)
@@ -50,7 +51,8 @@ class Conformity:
         self._check_classes()
 
     def _check_lengths(self, split: str, block: Split) -> None:
-        columns = {"images": block.images, "labels": block.labels, "groups": block.groups, **block.strata}
+        columns = {"images": block.images, "labels": block.labels, "groups": block.groups, "spacing": block.spacing}
+        columns |= block.strata
         for name, column in columns.items():
             if column is not None and len(column) != len(block):
                 raise self._error(f"{split} has {len(block):,} ids but {len(column):,} rows of {name}")
@@ -68,6 +70,14 @@ class Conformity:
         seen.shape = seen.shape or images.shape[1:]
         if images.shape[1:] != seen.shape:
             raise self._error(f"{split} images have shapes {seen.shape} and {images.shape[1:]}", fix="give 'size'")
+
+    def _check_spacing(self, split: str, block: Split) -> None:
+        if (spacing := block.spacing) is None:
+            return
+        if block.images.ndim != 5 or spacing.dtype != np.float64 or spacing.shape != (len(block), 3):
+            raise self._error(f"{split} spacing is {spacing.dtype} {spacing.shape}, expected float64 (n, 3) of volumes")
+        if (spacing <= 0).any():
+            raise self._error(f"{split} has a spacing of {spacing.min():g} mm", fix="distances are above 0")
 
     def _counts(self, split: str, block: Split) -> np.ndarray:
         """Rows (masks: images) of the block in which each class occurs."""

@@ -32,6 +32,7 @@ class Split:
     ids: str (n,), unique within the task, e.g. "test/17".
     groups: str (n,) patient or case, or None when unknown. Rows of a group are resampled and split together.
     strata: name -> (n,) array describing each image (e.g. "contrast": float64), for analyses by stratum.
+    spacing: float64 (n, 3), mm between planes, rows and columns of each volume; None where it is not known.
     """
 
     images: np.ndarray
@@ -39,6 +40,7 @@ class Split:
     ids: np.ndarray
     groups: np.ndarray | None = None
     strata: Mapping[str, np.ndarray] = field(default_factory=dict)
+    spacing: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -97,6 +99,8 @@ def arrays_of(splits: Mapping[str, Split]) -> dict[str, np.ndarray]:
         found |= {f"{name}.images": split.images, f"{name}.labels": split.labels, f"{name}.ids": split.ids}
         if split.groups is not None:
             found[f"{name}.groups"] = split.groups
+        if split.spacing is not None:
+            found[f"{name}.spacing"] = split.spacing
         found |= {f"{name}.strata.{stratum}": values for stratum, values in split.strata.items()}
     return found
 

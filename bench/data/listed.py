@@ -126,6 +126,8 @@ class ListedSource(ReadSource):
         parts = {path: series.files_of(path) if path.is_dir() else [path] for path in dict.fromkeys(named)}
         files = [file for path in named for file in parts[path]]
         places = [[name, *_place(row)] for name, rs in splits.items() for row in rs]
+        if self.volume:  # their prepared copies hold the spacing too
+            places = [*places, ["spacing"]]
         listing = hashlib.sha256(json.dumps(places).encode()).hexdigest()
         return Identity(f"{listing}:{digest_files(files)}")
 
@@ -194,7 +196,12 @@ class _Reader:
                     np.array([row.id for row in part]),
                     np.array([row.unit for row in part]) if grouped else None,
                     {name: np.array([row.traits.get(name, "") for row in part]) for name in self.traits},
+                    None if self.depth is None else self._spacings(part, self.depth),
                 )
+
+    def _spacings(self, rows: list[Row], depth: int) -> np.ndarray:
+        """mm of the volumes as they are handed on; NaN where a file does not say."""
+        return np.array([self.pictures.spacing(row.image, depth) for row in rows])
 
     def _read(self, row: Row) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
         done: Counter[str] = Counter()

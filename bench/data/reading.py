@@ -98,6 +98,14 @@ class Pictures:
         remarks.update(dict.fromkeys(done, 1))  # of volumes, not of slices
         return slices
 
+    def spacing(self, source: Path, depth: int) -> tuple[float, float, float]:
+        """mm between planes, rows and columns of what `volume` gives; NaN where the file does not say."""
+        stack = self.stacks.get(source, self.plane)
+        planes, *sides = stack.frames.shape[:3]
+        between, down, across = stack.spacing or (np.nan,) * 3
+        shrunk = 1.0 if self.size is None else max(sides) / self.size
+        return between * planes / depth, down * shrunk, across * shrunk
+
     def pair(
         self,
         source: Path | bytes,

@@ -247,10 +247,11 @@ def _open_split(folder: Path, split: str, files: Iterable[str]) -> Split:
     labels = column("labels", mapped=True)
     return Split(
         images=column("images", mapped=True),
-        labels=labels if labels.ndim == 3 else np.array(labels),
+        labels=labels if labels.ndim > 2 else np.array(labels),
         ids=column("ids"),
         groups=column("groups") if f"{split}.groups.npy" in files else None,
         strata={name: column(f"strata.{name}") for name in strata},
+        spacing=column("spacing") if f"{split}.spacing.npy" in files else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The contract of an encoder: uint8 images in, a global vector and (where it has one) a patch grid out."""
+"""The contract of an encoder: uint8 images or volumes in, a global vector and (where it has one) a patch grid out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Encoded:
     """Features of one batch.
 
     pooled: float32 (n, d), the global vector.
-    grid: float32 (n, gh, gw, c), the patch grid, row-major from the top left; None when the encoder has none.
+    grid: float32 (n, gh, gw, c), the patch grid, row-major from the top left; of an encoder of volumes
+        (n, gd, gh, gw, c), from the first plane; None when the encoder has none.
     """
 
     pooled: Tensor
@@ -56,7 +57,8 @@ class Encoder(ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, dense: bool) -> Encoded:
-        """Features of `x`: float32 (n, channels, size, size), normalised. `grid` is needed only when `dense`."""
+        """Features of `x`: float32 (n, channels, size, size), normalised; for an encoder of volumes, whose card says a
+        depth, (n, channels, depth, size, size). `grid` is needed only when `dense`."""
 
     @property
     def module(self) -> torch.nn.Module | None:
@@ -78,8 +80,12 @@ class Encoder(ABC):
     def use_channels_last(self) -> None:
         """Lay images and convolution weights out as a GPU reads them best."""
         if self.module is not None:
-            self.module.to(memory_format=torch.channels_last)
+            self.module.to(memory_format=self._last)
             self._channels_last = True
+
+    @property
+    def _last(self) -> torch.memory_format:
+        return torch.channels_last_3d if self.card.volumetric else torch.channels_last
 
     def compile(self) -> None:
         """Run the forward pass of a torch network through torch.compile from now on."""
@@ -115,16 +121,23 @@ class Encoder(ABC):
         other.autocast, other._compiled = None, None
         return other
 
-    def encode(self, images: Tensor, dense: bool = False, preprocessing: Preprocessing | None = None) -> Encoded:
-        """Features of `images`: uint8 (n, h, w, c), c in {1, 3}. Raises EncoderError on NaN or a wrong shape.
+    def encode(
+        self,
+        images: Tensor,
+        dense: bool = False,
+        preprocessing: Preprocessing | None = None,
+        spacing: Tensor | None = None,
+    ) -> Encoded:
+        """Features of `images`: uint8 (n, h, w, c), c in {1, 3}; of an encoder of volumes (n, planes, h, w, c).
 
-        preprocessing: another than the card's, to see what it would do.
+        preprocessing: another than the card's, to see what it would do. spacing: (n, 3), mm between planes, rows and
+        columns of each volume, where known. Raises EncoderError on NaN or a wrong shape.
         """
         from bench.encoders.preprocess import prepare
 
-        x = prepare(images.to(self.device), preprocessing or self.card.preprocessing, dense=dense)
+        x = prepare(images.to(self.device), preprocessing or self.card.preprocessing, dense=dense, spacing=spacing)
         if self._channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
+            x = x.contiguous(memory_format=self._last)
         autocast = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.inference_mode(), evaluating(self.module), autocast:
             try:
@@ -137,7 +150,7 @@ class Encoder(ABC):
                     where=self.card.name,
                     fix="check size, dense_size and channels on the card",
                 ) from error
-        return checked(out, len(images), self.card.name)
+        return checked(out, len(images), self.card)
 
 
 @contextmanager
@@ -165,13 +178,14 @@ def state_sha256(network: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def checked(out: Encoded, n: int, name: str) -> Encoded:
+def checked(out: Encoded, n: int, card: EncoderCard) -> Encoded:
     """`out` as float32, or EncoderError when shapes are wrong or a value is not finite."""
+    name, layout = card.name, "gd, gh, gw, c" if card.volumetric else "gh, gw, c"
     pooled, grid = out.pooled.float(), None if out.grid is None else out.grid.float()
     if pooled.ndim != 2 or len(pooled) != n:
         raise EncoderError(f"global features have shape {tuple(pooled.shape)}, expected ({n}, d)", where=name)
-    if grid is not None and (grid.ndim != 4 or len(grid) != n):
-        raise EncoderError(f"patch grid has shape {tuple(grid.shape)}, expected ({n}, gh, gw, c)", where=name)
+    if grid is not None and (grid.ndim != layout.count(",") + 2 or len(grid) != n):
+        raise EncoderError(f"patch grid has shape {tuple(grid.shape)}, expected ({n}, {layout})", where=name)
     for label, value in (("global features", pooled), ("patch grid", grid)):
         if value is not None and not torch.isfinite(value).all():
             raise EncoderError(

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
-from bench.strict import Line, Name, Prose, Strict, plain_values, read_toml
+from bench.strict import Line, Millimetres, Name, Prose, Strict, plain_values, read_toml
 from bench.words import Access, Domain, Grey, Objective, Paradigm, Pooling
 
 Paper = Annotated[str, StringConstraints(pattern=r"^(arXiv:\d{4}\.\d{4,5}|doi:10\.[^\s<>\"']{1,200})$")]
@@ -24,7 +24,7 @@ class Corpus(Strict):
 
 
 class Preprocessing(Strict):
-    """From a uint8 image to what the network takes. `mean`, `std` are for values scaled to [0, 1]."""
+    """From a uint8 image, or volume, to what the network takes. `mean`, `std` are for values scaled to [0, 1]."""
 
     size: Annotated[int, Field(ge=8, le=1024)]
     dense_size: Annotated[int, Field(ge=8, le=2048)] | None = None
@@ -37,6 +37,25 @@ class Preprocessing(Strict):
     shorter_side: Annotated[int, Field(ge=8, le=2048)] | None = None
     """On global tasks: resize until the shorter side has this many pixels, then cut `size` x `size` out of the centre.
     None: nothing is cut off."""
+    depth: Annotated[int, Field(ge=1, le=512)] | None = None
+    """Planes of the volumes it takes, (n, channels, depth, size, size); None: it takes flat images."""
+    spacing: Annotated[list[Millimetres], Field(min_length=3, max_length=3)] | None = None
+    """mm between planes, rows and columns that volumes are brought to; then their centre is cut out, or filled up with
+    black. None: volumes are resized."""
+
+    @property
+    def later(self) -> set[str]:
+        """Keys that the first cards did not have and this one does not set: hashes leave them out."""
+        return {name for name in ("shorter_side", "depth", "spacing") if getattr(self, name) is None}
+
+    @model_validator(mode="after")
+    def _volume(self) -> Self:
+        flat = {"dense_size": self.dense_size, "pad_to_square": self.pad_to_square, "shorter_side": self.shorter_side}
+        if self.depth is not None and (set_ := [name for name, value in flat.items() if value]):
+            raise ValueError(f"{set_[0]} is for flat images: a volume is resized, or brought to 'spacing'")
+        if self.depth is None and self.spacing is not None:
+            raise ValueError("spacing is for volumes: say their depth too")
+        return self
 
     @model_validator(mode="after")
     def _crop(self) -> Self:
@@ -112,13 +131,18 @@ class EncoderCard(Strict):
     features: FeatureChoice = FeatureChoice()
 
     @property
+    def volumetric(self) -> bool:
+        """Whether it takes whole volumes; an encoder of flat images sees a volume slice by slice."""
+        return self.preprocessing.depth is not None
+
+    @property
     def sha256(self) -> str:
         """Hash of the card's meaning: independent of key order, comments and layout of the file.
 
         Keys added to the schema later count only where they are set, so that older cards keep their hash.
         """
         unset: dict[str, Any] = {name: True for name in LATER if getattr(self, name) is None}
-        unset |= {"preprocessing": {"shorter_side"}} if self.preprocessing.shorter_side is None else {}
+        unset |= {"preprocessing": self.preprocessing.later} if self.preprocessing.later else {}
         return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True, exclude=unset)))
 
 

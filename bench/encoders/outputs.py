@@ -16,18 +16,20 @@ def encoded(outputs: Sequence[Tensor], card: EncoderCard, *, prefix_tokens: int,
     """Features from one or two outputs, told apart by their number of dimensions.
 
     (n, d) is the global vector; (n, t, c) are tokens, the first `prefix_tokens` of them class and register tokens
-    and the rest a square grid, row-major; (n, c, gh, gw) is a feature map. Pooling "native" takes the global vector,
-    any other pools the tokens or the map. Raises EncoderError when what the card asks for is not there.
+    and the rest a square grid, row-major; (n, c, gh, gw) is a feature map. Of volumes the map is (n, c, gd, gh, gw),
+    and the tokens are a grid of the shape of the input. Pooling "native" takes the global vector, any other pools the
+    tokens or the map. Raises EncoderError when what the card asks for is not there.
     """
     by_rank = {out.ndim: out for out in outputs}
-    if len(by_rank) != len(outputs) or not by_rank.keys() <= {2, 3, 4}:
+    if len(by_rank) != len(outputs) or not by_rank.keys() <= {2, 3, map_rank(card)}:
         shapes = ", ".join(str(tuple(out.shape)) for out in outputs)
+        sides = "d, h, w" if card.volumetric else "h, w"
         raise EncoderError(
             f"outputs of shapes {shapes} are ambiguous",
             where=card.name,
-            fix="return a global vector (n, d), tokens (n, t, c) or a map (n, c, h, w), at most one of each",
+            fix=f"return a global vector (n, d), tokens (n, t, c) or a map (n, c, {sides}), at most one of each",
         )
-    prefix, grid = _spatial(by_rank, prefix_tokens, card.name)
+    prefix, grid = _spatial(by_rank, prefix_tokens, card)
     return Encoded(features(by_rank.get(2), prefix, grid, card), grid if dense else None)
 
 
@@ -58,19 +60,37 @@ def refuse_layers(card: EncoderCard) -> None:
         )
 
 
-def _spatial(by_rank: dict[int, Tensor], prefix_tokens: int, where: str) -> tuple[Tensor | None, Tensor | None]:
-    """(prefix tokens (n, p, c) or None, grid (n, gh, gw, c) or None)."""
-    if 4 in by_rank:
-        return None, by_rank[4].permute(0, 2, 3, 1)
+def map_rank(card: EncoderCard) -> int:
+    """Number of dimensions of a feature map: 4, of volumes 5."""
+    return 5 if card.volumetric else 4
+
+
+def _spatial(by_rank: dict[int, Tensor], prefix_tokens: int, card: EncoderCard) -> tuple[Tensor | None, Tensor | None]:
+    """(prefix tokens (n, p, c) or None, grid (n, gh, gw, c) or (n, gd, gh, gw, c) or None)."""
+    if map_rank(card) in by_rank:
+        return None, by_rank[map_rank(card)].movedim(1, -1)
     if 3 not in by_rank:
         return None, None
     tokens = by_rank[3]
-    patches = tokens.shape[1] - prefix_tokens
-    side = round(max(0, patches) ** 0.5)
-    if patches <= 0 or side * side != patches:
+    sides = _sides(tokens.shape[1] - prefix_tokens, card)
+    if sides is None:
+        kind = "a grid of the shape of the volume" if card.volumetric else "a square grid"
         raise EncoderError(
-            f"{tokens.shape[1]} tokens less {prefix_tokens} prefix tokens are not a square grid",
-            where=where,
+            f"{tokens.shape[1]} tokens less {prefix_tokens} prefix tokens are not {kind}",
+            where=card.name,
             fix="set 'source.prefix_tokens' to the number of class and register tokens",
         )
-    return tokens[:, :prefix_tokens], tokens[:, prefix_tokens:].reshape(len(tokens), side, side, -1)
+    return tokens[:, :prefix_tokens], tokens[:, prefix_tokens:].reshape(len(tokens), *sides, -1)
+
+
+def _sides(patches: int, card: EncoderCard) -> tuple[int, ...] | None:
+    """Sides of the grid of `patches` tokens: a square; of a volume, cubic patches of its depth x size x size."""
+    if patches <= 0:
+        return None
+    if card.preprocessing.depth is None:
+        side = round(patches**0.5)
+        return (side, side) if side * side == patches else None
+    depth, size = card.preprocessing.depth, card.preprocessing.size
+    side = round((patches * size / depth) ** (1 / 3))
+    planes = patches // max(1, side * side)
+    return (planes, side, side) if planes * side * side == patches and planes * size == side * depth else None

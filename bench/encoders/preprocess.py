@@ -14,6 +14,8 @@ The steps, in this order, all in float32 on the images' device:
 6. normalise   (x - mean) / std.
 
 s is `size`, or `dense_size` for dense tasks where the card has one.
+
+Volumes (`depth` on the card) take the same road in three dimensions (`bench.encoders.volumes`).
 """
 
 from __future__ import annotations
@@ -23,30 +25,36 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.encoders.card import Preprocessing
+from bench.encoders.volumes import fit_volumes, resize
 from bench.errors import DataError
 
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
-def prepare(images: Tensor, preprocessing: Preprocessing, *, dense: bool = False) -> Tensor:
+def prepare(
+    images: Tensor, preprocessing: Preprocessing, *, dense: bool = False, spacing: Tensor | None = None
+) -> Tensor:
     """Network input of `images`, on their device.
 
-    images: uint8 (n, h, w, c), c in {1, 3}. Returns float32 (n, channels, s, s), normalised.
-    Raises DataError for another shape or dtype.
+    images: uint8 (n, h, w, c), c in {1, 3}, or (n, planes, h, w, c) where the card says a depth. spacing: float64
+    (n, 3), mm between planes, rows and columns of each volume. Returns float32 (n, channels, s, s), or
+    (n, channels, depth, s, s), normalised. Raises DataError for another shape or dtype.
     """
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+    layout = "(n, h, w, c)" if preprocessing.depth is None else "(n, planes, h, w, c)"
+    if images.dtype != torch.uint8 or images.ndim != layout.count(",") + 1 or images.shape[-1] not in (1, 3):
         raise DataError(
             f"images are {images.dtype} {tuple(images.shape)}",
             where="preprocessing",
-            fix="expected uint8 (n, h, w, c) with c = 1 or 3",
+            fix=f"expected uint8 {layout} with c = 1 or 3",
         )
     s = input_size(preprocessing, dense=dense)
-    x = images.permute(0, 3, 1, 2).to(torch.float32)
+    x = images.movedim(-1, 1).to(torch.float32)
     if preprocessing.channels == 1 or preprocessing.grey == "luminance":
         x = _luminance(x)
-    x = _fit(x, s, preprocessing, dense)
-    x = x.expand(-1, preprocessing.channels, -1, -1) / 255.0
-    mean, std = (x.new_tensor(v).reshape(1, -1, 1, 1) for v in (preprocessing.mean, preprocessing.std))
+    x = _fit(x, s, preprocessing, dense) if preprocessing.depth is None else fit_volumes(x, preprocessing, spacing)
+    x = x.expand(-1, preprocessing.channels, *x.shape[2:]) / 255.0
+    each = (1, -1, *[1] * (x.ndim - 2))
+    mean, std = (x.new_tensor(v).reshape(each) for v in (preprocessing.mean, preprocessing.std))
     return (x - mean) / std
 
 
@@ -76,18 +84,12 @@ def placed(height: int, width: int, preprocessing: Preprocessing, *, dense: bool
 def _luminance(x: Tensor) -> Tensor:
     if x.shape[1] == 1:
         return x
-    return (x * x.new_tensor(LUMINANCE).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (x * x.new_tensor(LUMINANCE).reshape(1, 3, *[1] * (x.ndim - 2))).sum(1, keepdim=True)
 
 
 def _fit(x: Tensor, s: int, preprocessing: Preprocessing, dense: bool) -> Tensor:
     """Resize, pad and crop to (s, s); see the module's docstring."""
     top, left, h, w = placed(*x.shape[-2:], preprocessing, dense=dense)
     if (h, w) != tuple(x.shape[-2:]):
-        x = _resize(x, (h, w), preprocessing.interpolation)
+        x = resize(x, (h, w), preprocessing.interpolation)
     return F.pad(x, (left, s - w - left, top, s - h - top)) if (h, w) != (s, s) else x  # below 0 it cuts off
-
-
-def _resize(x: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
-    if interpolation == "nearest":
-        return F.interpolate(x, size=size, mode="nearest-exact")
-    return F.interpolate(x, size=size, mode=interpolation, align_corners=False, antialias=True).clamp_(0.0, 255.0)

@@ -14,7 +14,8 @@ from bench.errors import EncoderError
 
 
 class ProgramEncoder(Encoder):
-    """A module that takes (n, channels, s, s) and returns one tensor or a tuple (see `bench.encoders.outputs`).
+    """A module that takes (n, channels, s, s), or (n, channels, depth, s, s), and returns one tensor or a tuple (see
+    `bench.encoders.outputs`).
 
     batch: the only batch size the program takes, or None for any; smaller batches are filled up with zeros.
     """

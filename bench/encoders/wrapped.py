@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from bench.encoders.base import Encoded, Encoder, state_sha256
 from bench.encoders.card import EncoderCard
-from bench.encoders.outputs import encoded
+from bench.encoders.outputs import encoded, map_rank
 from bench.errors import EncoderError
 
 Read = Callable[[nn.Module, Tensor], Any]
-"""From the network and float32 (n, channels, size, size) to its outputs."""
+"""From the network and its input, float32, to its outputs: (n, channels, size, size), or with a depth before them."""
 
 
 class WrappedEncoder(Encoder):
@@ -42,8 +42,9 @@ class WrappedEncoder(Encoder):
         except (AttributeError, TypeError, LookupError) as error:
             what = f"the network failed on images of shape {tuple(x.shape)}: {type(error).__name__}: {str(error)[:300]}"
             raise EncoderError(what, where=self.card.name, fix="try it on such a tensor") from error
-        if self.card.features.pooling == "native" and [out.ndim for out in outputs] == [4]:
-            return Encoded(outputs[0].mean((2, 3)), outputs[0].permute(0, 2, 3, 1) if dense else None)
+        if self.card.features.pooling == "native" and [out.ndim for out in outputs] == [map_rank(self.card)]:
+            (only,) = outputs
+            return Encoded(only.mean(tuple(range(2, only.ndim))), only.movedim(1, -1) if dense else None)
         outputs, prefix = self._told_apart(outputs, x)
         return encoded(outputs, self.card, prefix_tokens=prefix, dense=dense)
 
@@ -56,7 +57,7 @@ class WrappedEncoder(Encoder):
         if tokens is None:
             return outputs, 0
         patch = getattr(getattr(self._network, "config", None), "patch_size", None)
-        if isinstance(patch, int):
+        if isinstance(patch, int) and not self.card.volumetric:
             return outputs, tokens.shape[1] - (x.shape[-2] // patch) * (x.shape[-1] // patch)
         rest = [out for out in outputs if out is not tokens]
         if not rest:

@@ -18,6 +18,8 @@ BATCH = 64
 """Images a batch."""
 CUDA_BATCH = 256
 """The same on a GPU: on an H200 the best of 64, 256 and 512 for four networks, or within 5 % of it (docs/gpu.md)."""
+VOLUMES = 4
+"""Volumes a batch, of an encoder that takes them whole."""
 
 
 def extract(
@@ -28,40 +30,55 @@ def extract(
     batch_size: int | None = None,
     aggregation: Literal["mean", "max"] = "mean",
     progress: Callable[[int], None] | None = None,
+    spacing: np.ndarray | None = None,
 ) -> Features:
     """Features of every image.
 
-    images: uint8 (n, h, w, c), or (n, depth, h, w, c) for volumes, whose slices are encoded one by one and
-    become one global vector by `aggregation`. May be a memory map: it is read a batch at a time.
-    dense: also the patch grid, float32 (n, gh, gw, c). batch_size: halved on its own when memory runs out.
-    Raises EncoderError when the encoder breaks its contract, NotForThisEncoderError when `dense` and it has no grid.
+    images: uint8 (n, h, w, c), or volumes (n, depth, h, w, c), taken whole by an encoder of volumes; another encodes
+    their slices, which become one global vector by `aggregation`. May be a memory map: it is read a batch at a time.
+    dense: also the patch grid, float32 (n, gh, gw, c), of volumes (n, gd, gh, gw, c): the grids of the slices are
+    stacked. batch_size: halved on its own when memory runs out. spacing: float64 (n, 3), mm of the volumes; NaN is
+    not known. Raises EncoderError when the encoder breaks its contract, NotForThisEncoderError when `dense` and it has
+    no grid, or when it takes volumes and the images are flat.
     """
-    if images.ndim == 5:
-        return _extract_volumes(encoder, images, batch_size, aggregation, progress)
-    usual = CUDA_BATCH if encoder.device.type == "cuda" else BATCH
+    if encoder.card.volumetric and images.ndim != 5:
+        raise NotForThisEncoderError("takes volumes, and these are flat images", where=encoder.card.name)
+    if images.ndim == 5 and not encoder.card.volumetric:
+        return _extract_slices(encoder, images, dense, batch_size, aggregation, progress)
+    flat = CUDA_BATCH if encoder.device.type == "cuda" else BATCH
+    usual = VOLUMES if encoder.card.volumetric else flat
     collected = _Collected(len(images), dense, encoder.card.name)
+    run = _BackOff(encoder, dense, batch_size or usual, _known(spacing))
     with freed_memory_kept():
-        for start, out in _batches(encoder, images, dense, batch_size or usual):
+        for start, out in _batches(run, images, batch_size or usual):
             collected.put(start, out)
             if progress:
                 progress(len(out.pooled))
     return collected.features()
 
 
-def _extract_volumes(
+def _known(spacing: np.ndarray | None) -> torch.Tensor | None:
+    """The spacing of volumes, where all of them have one."""
+    return None if spacing is None or np.isnan(spacing).any() else torch.from_numpy(np.asarray(spacing, np.float64))
+
+
+def _extract_slices(
     encoder: Encoder,
     volumes: np.ndarray,
+    dense: bool,
     batch_size: int | None,
     aggregation: Literal["mean", "max"],
     progress: Callable[[int], None] | None,
 ) -> Features:
-    pooled = []
+    """Volumes through an encoder of flat images."""
+    pooled, grids = [], []
     for volume in volumes:
-        slices = extract(encoder, volume, dense=False, batch_size=batch_size).pooled
-        pooled.append(slices.max(0) if aggregation == "max" else slices.mean(0, dtype=np.float64))
+        slices = extract(encoder, volume, dense=dense, batch_size=batch_size)
+        pooled.append(slices.pooled.max(0) if aggregation == "max" else slices.pooled.mean(0, dtype=np.float64))
+        grids.append(slices.grid)
         if progress:
             progress(1)
-    return Features(np.asarray(pooled, dtype=np.float32), None)
+    return Features(np.asarray(pooled, dtype=np.float32), np.stack(grids) if dense else None)
 
 
 class _Collected:
@@ -90,35 +107,37 @@ class _Collected:
         return Features(self.pooled, self.grid)
 
 
-def _batches(encoder: Encoder, images: np.ndarray, dense: bool, size: int) -> Iterator[tuple[int, Encoded]]:
+def _batches(run: _BackOff, images: np.ndarray, size: int) -> Iterator[tuple[int, Encoded]]:
     """(first row, features) of each piece; the next batch is read from disk while this one is encoded."""
-    pin = encoder.device.type == "cuda"
+    pin = run.encoder.device.type == "cuda"
 
     def read(start: int) -> torch.Tensor:
         batch = torch.from_numpy(np.array(images[start : start + size]))
         return batch.pin_memory() if pin else batch
 
-    run = _BackOff(encoder, dense, size)
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(read, 0)
         for start in range(0, len(images), size):
             batch = ahead.result()
             ahead = reader.submit(read, start + size)
-            for offset, out in run(batch):
+            for offset, out in run(start, batch):
                 yield start + offset, out
 
 
 class _BackOff:
     """Encodes batches, in halves once memory has run out; what is already encoded is kept."""
 
-    def __init__(self, encoder: Encoder, dense: bool, size: int) -> None:
-        self.encoder, self.dense, self.size = encoder, dense, size
+    def __init__(self, encoder: Encoder, dense: bool, size: int, spacing: torch.Tensor | None) -> None:
+        self.encoder, self.dense, self.size, self.spacing = encoder, dense, size, spacing
 
-    def __call__(self, batch: torch.Tensor) -> Iterator[tuple[int, Encoded]]:
+    def __call__(self, start: int, batch: torch.Tensor) -> Iterator[tuple[int, Encoded]]:
         offset = 0
         while offset < len(batch):
+            piece = batch[offset : offset + self.size]
+            first = start + offset
+            spacing = None if self.spacing is None else self.spacing[first : first + len(piece)]
             try:
-                out = self.encoder.encode(batch[offset : offset + self.size], self.dense)
+                out = self.encoder.encode(piece, self.dense, spacing=spacing)
             except (torch.OutOfMemoryError, MemoryError):
                 self._halve()
                 continue

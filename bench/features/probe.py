@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from bench.encoders.base import Encoder
+from bench.encoders.volumes import own_spacing
 from bench.errors import EncoderError, UserError
 from bench.features.extract import extract
 from bench.files import npz_bytes, read_npz, sha256_arrays, write_atomic
 
-HEIGHT, WIDTH = 96, 112
+HEIGHT, WIDTH, PLANES = 96, 112, 24
 NUMBERS = 512
 """Numbers kept of one image's features, at most."""
 TOLERANCE = 1e-4
@@ -65,9 +66,12 @@ class Probe:
 
 
 def probe(encoder: Encoder, *, dense: bool) -> Probe:
-    """Features of the probe images. Empty when the encoder refuses them, as it then refuses a task's images too."""
+    """Features of the probe images or volumes. Empty when the encoder refuses them, as it then refuses a task's too."""
+    spacing = own_spacing(encoder.card.preprocessing, 6)
+    known = None if spacing is None else spacing.numpy()
     try:
-        features = extract(encoder.plain(), images(), dense=dense)
+        looked_at = volumes() if encoder.card.volumetric else images()
+        features = extract(encoder.plain(), looked_at, dense=dense, spacing=known)
     except EncoderError:
         return Probe({})
     found = {"pooled": features.pooled, "grid": features.grid}
@@ -89,6 +93,14 @@ def images() -> np.ndarray:
         for number, (top, left, side) in enumerate(places):
             canvas[top : top + side, left : left + side] = np.eye(3)[number] * 200 + 30
     return np.stack([noise, ramps, black, white, clouds, stripes]).astype(np.uint8)
+
+
+@lru_cache(maxsize=1)
+def volumes() -> np.ndarray:
+    """uint8 (6, 24, 96, 112, 1): the red of each probe image, moved on by 4 columns and made darker plane by plane."""
+    flat = images()[..., :1].astype(np.int64)
+    planes = [np.roll(flat, 4 * plane, axis=2) * (PLANES - plane) // PLANES for plane in range(PLANES)]
+    return np.stack(planes, axis=1).astype(np.uint8)
 
 
 def _folded(features: np.ndarray) -> np.ndarray:

@@ -26,7 +26,10 @@ COLUMNS: dict[str, str] = {
     "comparable": "public set of encoders that differ in the objective alone, or None",
     "repeat_of": "the encoder this is another pretraining seed of, or None",
     "parameters": "number of parameters",
-    "flops": "forward FLOPs per image, or None",
+    "flops": "forward FLOPs per image, or per volume with all its slices, or None",
+    "takes": "image or volume: what the encoder takes at once",
+    "volume_seconds": "seconds to encode a volume, or None for flat images",
+    "volume_memory_mb": "MiB that encoding a volume takes beside the weights, or None",
     "pretrain_images": "images of all pretraining corpora, or None when not disclosed",
     "in_domain": "whether any pretraining corpus is medical: True, False, or None when not disclosed",
     "licence": "licence of the encoder's weights",
@@ -142,7 +145,9 @@ def _about_unit(record: Record, protocol: Protocol) -> dict[str, object]:
     unit = record.unit
     return {
         "parameters": record.cost.parameters,
-        "flops": record.cost.flops_per_image,
+        "flops": record.cost.flops,
+        "volume_seconds": None if record.cost.volume is None else record.cost.volume.seconds,
+        "volume_memory_mb": None if record.cost.volume is None else record.cost.volume.memory_mb,
         "protocol": protocol.name,
         "board": protocol.board,
         "budget": unit.budget,
@@ -169,6 +174,7 @@ def _about_encoder(card: EncoderCard) -> dict[str, object]:
         "licence": card.licence,
         "access": card.access,
         "size": card.preprocessing.size,
+        "takes": "volume" if card.volumetric else "image",
         "pooling": card.features.pooling,
     }
 

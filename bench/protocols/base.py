@@ -32,10 +32,12 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """Features and images of a test split. There is no field for labels: a protocol cannot read them."""
+    """Features and images of a test split, and the spacing of its volumes. There is no field for labels: a protocol
+    cannot read them."""
 
     features: Features
     images: np.ndarray
+    spacing: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

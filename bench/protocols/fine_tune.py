@@ -67,6 +67,8 @@ class FineTune(Protocol):
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         if problem.encoder is None or problem.encoder.module is None:
             raise NotForThisEncoderError("has no network to train", fix="fine-tuning needs weights, not embeddings")
+        if problem.train.images.ndim != 4:
+            raise NotForThisEncoderError("fine-tuning is for flat images")
         for subset in subsets:
             yield self._predict(problem, problem.encoder, subset)
 

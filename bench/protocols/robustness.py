@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.encoders.base import Encoder
@@ -65,15 +63,17 @@ class Robustness(Protocol):
         for name, test in problem.tests.items():
             for kind in self.params["corruptions"]:
                 for severity in self.params["severities"]:
-                    tests[f"{name}~{kind}-{severity}"] = _changed(problem.task, encoder, test.images, kind, severity)
+                    tests[f"{name}~{kind}-{severity}"] = _changed(problem.task, encoder, test, kind, severity)
         yield from LINEAR.predict(replace(problem, tests=tests), subsets)
 
 
-def _changed(task: Task, encoder: Encoder, images: np.ndarray, kind: str, severity: int) -> Unlabelled:
+def _changed(task: Task, encoder: Encoder, test: Unlabelled, kind: str, severity: int) -> Unlabelled:
+    images = test.images
     frames = images.reshape(-1, *images.shape[-3:])
     changed = _corrupt.corrupt(frames, kind, severity, task.modality).reshape(images.shape)
     # Only the features are kept: 25 copies of the pixels would not fit beside a large split.
-    features = extract(encoder, changed, dense=False)
+    how = task.source.get("aggregation") or "mean"
+    features = extract(encoder, changed, dense=False, aggregation=how, spacing=test.spacing)
     return Unlabelled(Features(features.pooled, None), images[:0])
 
 

@@ -119,7 +119,7 @@ def encoder_views(collections: Mapping[str, Collection], files: Files) -> dict[s
 def _encoder(name: str, results: list[tuple[Collection, Results]], files: Files) -> EncoderView:
     records = [r for _, result in results for r in result.records]
     card = results[0][1].card
-    flops = [r.cost.flops_per_image for r in records if r.cost.flops_per_image is not None]
+    flops = [r.cost.flops for r in records if r.cost.flops is not None]
     extraction: dict[str, float] = {}
     for r in records:
         extraction[r.unit.task] = max(extraction.get(r.unit.task, 0.0), r.cost.seconds.get("extract", 0.0))

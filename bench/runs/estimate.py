@@ -100,7 +100,9 @@ def _width(problem: Problem) -> int:
 def _small_problem(encoder: Encoder, data: TaskData, dense: bool) -> tuple[Problem, float, int]:
     """A problem of few rows, seconds to encode one image, and bytes of its features."""
     started = time.perf_counter()
-    measured = extract(encoder, data.train.images[:CALIBRATION_IMAGES], dense=dense)
+    few = slice(0, CALIBRATION_IMAGES)
+    spacing = None if data.train.spacing is None else data.train.spacing[few]
+    measured = extract(encoder, data.train.images[few], dense=dense, spacing=spacing)
     per_image = (time.perf_counter() - started) / len(measured)
 
     def labelled(split: Split) -> Labelled:

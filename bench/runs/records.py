@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
 from bench.errors import SubmissionError
+from bench.features.volume_cost import VolumeCost
 from bench.files import canonical_json
 from bench.identity import Identity
 from bench.metrics import Scoring
@@ -53,7 +54,23 @@ class Cost(Strict):
     peak_memory_mb: Annotated[float, Field(ge=0, le=1e8)] | None = None
     parameters: Annotated[int, Field(ge=0, le=10**13)] = 0
     flops_per_image: Annotated[int, Field(ge=0, le=10**18)] | None = None
-    """Forward multiply-adds times two, at the encoder's input size; None where not countable."""
+    """Forward multiply-adds times two, at the encoder's input size, of an image; of a volume where the encoder takes
+    volumes whole. None where not countable."""
+    volume: VolumeCost | None = None
+    """What one volume takes; None for flat images."""
+
+    @property
+    def flops(self) -> int | None:
+        """Of a case: an image, or a volume with all its slices."""
+        if self.flops_per_image is None or self.volume is None:
+            return self.flops_per_image
+        return self.flops_per_image * self.volume.inputs
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Costs of flat images are written as they were before there were volumes."""
+        values = write(self)
+        return values if self.volume else {key: value for key, value in values.items() if key != "volume"}
 
 
 class Provenance(Strict):
@@ -135,5 +152,6 @@ class Record(Strict):
         values = self.model_dump(mode="json", by_alias=True)
         values["cost"].pop("seconds")
         values["cost"].pop("peak_memory_mb")
+        values["cost"].pop("volume", None)
         values["made_by"].pop("created")
         return values

@@ -24,6 +24,7 @@ from bench.errors import NotForThisEncoderError, UserError
 from bench.features.cache import FeatureCache, feature_key
 from bench.features.extract import extract
 from bench.features.probe import Probe
+from bench.features.volume_cost import VolumeCost, volume_cost
 from bench.files import sha256_arrays
 from bench.identity import Identity, Measure, Measured, measured
 from bench.metrics import SCORING
@@ -165,7 +166,7 @@ class _Work:
             self.task,
             Labelled(self._features("train", dense), train.labels, train.groups, train.images),
             Labelled(self._features("val", dense), val.labels, val.groups, val.images),
-            {name: Unlabelled(self._features(name, dense), split.images) for name, split in self.data.tests.items()},
+            {n: Unlabelled(self._features(n, dense), s.images, s.spacing) for n, s in self.data.tests.items()},
             mask_size,
             self.encoder,
         )
@@ -198,6 +199,7 @@ class _Work:
                 batch_size=self.setting.batch_size,
                 aggregation=self.task.source.get("aggregation") or "mean",
                 progress=count,
+                spacing=split.spacing,
             )
 
         features = self.setting.cache.get(*self._address(name, dense), make) if self.setting.cache else make()
@@ -207,6 +209,8 @@ class _Work:
     def _address(self, name: str, dense: bool) -> tuple[str, Probe]:
         """Where the features of a split are kept."""
         computed, images = self.measure.computed(self.task.name, dense), self.data.digests[f"{name}.images"]
+        if self.encoder.card.preprocessing.spacing is not None:
+            images += self.data.digests.get(f"{name}.spacing", "")
         key = feature_key(computed, self.encoder.layout, images, self.measured.aggregation, dense)
         return key, self.measure.probe(dense)
 
@@ -262,7 +266,18 @@ class _Work:
             peak_memory_mb=rss,
             parameters=self.encoder.parameters,
             flops_per_image=self._flops,
+            volume=self._volume if seconds else None,
         )
+
+    @cached_property
+    def _volume(self) -> VolumeCost | None:
+        """What encoding one test volume takes, measured apart: features may have come from the cache."""
+        test = self.data.tests["test"]
+        if test.images.ndim != 5 or self.encoder.precomputed:
+            return None
+        spacing = None if test.spacing is None else test.spacing[:1]
+        how = self.task.source.get("aggregation") or "mean"
+        return volume_cost(self.encoder, test.images[:1], aggregation=how, spacing=spacing)
 
     @cached_property
     def _flops(self) -> int | None:

@@ -84,6 +84,7 @@ def _split(name: str, arrays: dict[str, np.ndarray]) -> Split:
         ids=ids,
         groups=arrays.get(f"{name}.groups"),
         strata={key.removeprefix(strata): array for key, array in arrays.items() if key.startswith(strata)},
+        spacing=arrays.get(f"{name}.spacing"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.checks.contract import CHECKS, contract
+from bench.checks.contract import CHECKS, VOLUME_CHECKS, contract
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.load import REFERENCE, load_card, reference_cards, reference_names
 from bench.encoders.source import Place
@@ -105,3 +105,42 @@ def test_encode_says_what_the_network_said(make_card):
 
     with pytest.raises(EncoderError, match=r"refused images of shape \(1, 3, 32, 32\): mat1 and mat2"):
         Cells(make_card({}), fail).encode(torch.zeros(1, 9, 9, 3, dtype=torch.uint8))
+
+
+class Blocks(Encoder):
+    """Brightness of 4 x 4 x 4 blocks of a volume."""
+
+    def __init__(self, card, change=lambda pooled, grid: (pooled, grid)) -> None:
+        super().__init__(card)
+        self._change = change
+
+    def forward(self, x, dense):
+        grid = torch.nn.functional.adaptive_avg_pool3d(x, 4).movedim(1, -1)
+        return Encoded(*self._change(grid.flatten(1), grid))
+
+
+def of_volumes(make_card, change=lambda pooled, grid: (pooled, grid), **more):
+    made = {"size": 16, "depth": 8, "channels": 1, "mean": [0.5], "std": [0.25]} | more
+    return {f.check: f for f in contract(Blocks(make_card({}, architecture="other", preprocessing=made), change))}
+
+
+@pytest.mark.parametrize("more", [{}, {"spacing": [2.0, 1.0, 1.0]}])
+def test_a_good_encoder_of_volumes_passes(make_card, more):
+    found = of_volumes(make_card, **more)
+    assert list(found) == list(VOLUME_CHECKS)
+    assert {f.level for f in found.values()} == {"ok"}
+
+
+BROKEN_VOLUMES = {
+    "upside down": (lambda p, g: (p, g.flip(1)), "places", "warning"),
+    "turned": (lambda p, g: (p, g.flip(1, 2, 3)), "places", "problem"),
+    "flat grid": (lambda p, g: (p, g[:, 0]), "shapes", "problem"),
+    "no grid": (lambda p, g: (p, None), "shapes", "warning"),
+    "blind": (lambda p, g: (p * 0, g), "input reaches the output", "problem"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_VOLUMES)
+def test_a_broken_encoder_of_volumes_is_found(broken, make_card):
+    change, check, level = BROKEN_VOLUMES[broken]
+    assert of_volumes(make_card, change)[check].level == level

@@ -20,6 +20,9 @@ def block(labels=(0, 1, 2), n=3, start=0, **change):
 MASKS = np.zeros((3, 4, 4), np.uint8)
 
 
+VOLUMES = np.zeros((3, 2, 4, 4, 1), np.uint8)
+
+
 @pytest.mark.parametrize(
     ("target", "bad", "message"),
     [
@@ -39,6 +42,8 @@ MASKS = np.zeros((3, 4, 4), np.uint8)
         ("mask", block(labels=MASKS[:, :2]), r"masks have shape \(3, 2, 4\), expected \(3, 4, 4\)"),
         ("mask", block(labels=MASKS, images=np.zeros((3, 2, 4, 4, 1), np.uint8)), "are volumes"),
         ("multi-class", block(ids=np.array(["x", "y", "x"])), "the id 'x' occurs twice"),
+        ("multi-class", block(spacing=np.ones((3, 3))), "spacing is float64"),
+        ("multi-class", block(images=VOLUMES, spacing=np.zeros((3, 3))), "a spacing of 0 mm"),
     ],
 )
 def test_a_bad_block_is_refused(make_task, target, bad, message):

@@ -156,6 +156,9 @@ def test_volumes_declare_their_aggregation(tiny, make_task, tmp_path):
     np.savez(tmp_path / "t.npz", **arrays)
     task = make_task(reader="npz", file="t.npz", volume=True, aggregation="mean")
     assert load_task(task, folder=tmp_path).train.images.shape == (12, 5, 8, 8, 1)
+    assert load_task(task, folder=tmp_path).train.spacing is None
+    said = make_task(reader="npz", file="t.npz", volume=True, aggregation="mean", spacing=[3.0, 1.0, 1.0])
+    assert load_task(said, folder=tmp_path).train.spacing.tolist() == [[3.0, 1.0, 1.0]] * 12
     with pytest.raises(DataError, match=r"shape \(12, 5, 8, 8\).*say volume = true"):
         load_task(make_task(reader="npz", file="t.npz"), folder=tmp_path)
     with pytest.raises(CardError, match="go together"):

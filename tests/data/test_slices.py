@@ -200,3 +200,21 @@ def test_an_older_card_keeps_its_prepared_copy(tmp_path, make_task):
 
     task = make_task(reader="csv", file="t.csv", size=64)
     assert key_of(task, read_source(task), "x").startswith("5ca5416befcdace8")
+
+
+def test_volumes_keep_their_spacing_through_resizing(tmp_path, make_task):
+    """6 planes of 3 mm taken as 3, rows and columns of 1.5 mm shrunk from 24 to 12."""
+    import nibabel
+
+    for split in ("train", "val", "test"):
+        for name in "ab":
+            (tmp_path / split / name).mkdir(parents=True)
+            voxels = np.random.default_rng(0).integers(0, 200, (24, 24, 6)).astype(np.int16)
+            image = nibabel.Nifti1Image(voxels, np.diag([-1.5, -1.5, 3.0, 1.0]))
+            nibabel.save(image, tmp_path / split / name / f"{split}{name}.nii.gz")
+    options = {"volume": True, "aggregation": "mean", "window": [0, 255]}
+    whole = load_task(make_task(classes=("a", "b"), reader="imagefolder", folder=".", **options), folder=tmp_path)
+    assert whole.train.spacing.tolist() == [[3.0, 1.5, 1.5]] * 2
+    options |= {"depth": 3, "size": 12}
+    fewer = load_task(make_task(classes=("a", "b"), reader="imagefolder", folder=".", **options), folder=tmp_path)
+    assert fewer.train.spacing.tolist() == [[6.0, 3.0, 3.0]] * 2

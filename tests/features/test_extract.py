@@ -90,3 +90,63 @@ def test_nan_is_refused_with_the_encoders_name(images: np.ndarray) -> None:
 def test_an_encoder_without_a_grid_cannot_be_dense(images: np.ndarray) -> None:
     with pytest.raises(NotForThisEncoderError):
         extract(Probe(grid=False), images, dense=True)
+
+
+class Deep(Probe):
+    """The same of whole volumes."""
+
+    def __init__(self, **changes: object) -> None:
+        super().__init__()
+        made = {"size": 8, "depth": 4, "mean": [0.0] * 3, "std": [1.0] * 3} | changes
+        values = CARD.model_dump(mode="json", by_alias=True, exclude_none=True) | {"preprocessing": made}
+        self.card = EncoderCard.parse(values, where="test")
+
+    def forward(self, x: torch.Tensor, dense: bool) -> Encoded:
+        self.seen.append(tuple(x.shape))
+        return Encoded(x.mean((2, 3, 4)), x.movedim(1, -1) if dense else None)
+
+
+@pytest.fixture
+def volumes() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (7, 4, 8, 8, 3), dtype=np.uint8)
+
+
+def test_the_grids_of_slices_are_stacked(volumes: np.ndarray) -> None:
+    features = extract(Probe(), volumes, dense=True)
+    np.testing.assert_allclose(features.grid, volumes / 255, rtol=1e-5)
+    np.testing.assert_allclose(features.pooled[:, 0], volumes.mean((1, 2, 3, 4)) / 255, rtol=1e-5)
+    with pytest.raises(NotForThisEncoderError, match="no patch grid"):
+        extract(Probe(grid=False), volumes, dense=True)
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 3])
+def test_an_encoder_of_volumes_takes_them_whole(volumes: np.ndarray, batch_size: int | None) -> None:
+    encoder = Deep()
+    features = extract(encoder, volumes, dense=True, batch_size=batch_size)
+    np.testing.assert_allclose(features.pooled, volumes.mean((1, 2, 3)) / 255, rtol=1e-5)
+    np.testing.assert_allclose(features.grid, volumes / 255, rtol=1e-5)
+    assert {shape[1:] for shape in encoder.seen} == {(3, 4, 8, 8)}
+    assert max(shape[0] for shape in encoder.seen) == (batch_size or 4)
+
+
+def test_an_encoder_of_volumes_refuses_flat_images(images: np.ndarray) -> None:
+    with pytest.raises(NotForThisEncoderError, match="takes volumes"):
+        extract(Deep(), images, dense=False)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+def test_each_volume_keeps_its_own_spacing(volumes: np.ndarray, batch_size: int) -> None:
+    """Twice the distance between rows and columns: the corners fall out; half of it: black is put around."""
+    spacing = np.ones((7, 3))
+    spacing[3:5, 1:], spacing[5:, 1:] = 2.0, 0.5
+    found = extract(Deep(spacing=[1.0, 1.0, 1.0]), volumes, dense=False, batch_size=batch_size, spacing=spacing).pooled
+    np.testing.assert_allclose(found[:3], volumes[:3].mean((1, 2, 3)) / 255, rtol=1e-5)
+    np.testing.assert_allclose(found[5:], volumes[5:].mean((1, 2, 3)) / 255 / 4, rtol=0.2)
+    assert (np.abs(found[3:5] - volumes[3:5, :, 2:6, 2:6].mean((1, 2, 3)) / 255) < 0.1).all()
+
+
+def test_a_spacing_that_is_not_known_everywhere_is_none(volumes: np.ndarray) -> None:
+    spacing = np.ones((7, 3))
+    spacing[6] = np.nan
+    with pytest.raises(NotForThisEncoderError, match="spacing"):
+        extract(Deep(spacing=[1.0, 1.0, 1.0]), volumes, dense=False, spacing=spacing)

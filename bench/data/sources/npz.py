@@ -28,7 +28,7 @@ from bench.data.task import Task
 from bench.errors import DataError
 from bench.files import UNREADABLE
 from bench.locate import home
-from bench.strict import Line, Sha256
+from bench.strict import Line, Millimetres, Sha256
 
 BLOCK_BYTES = 8 << 20
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -60,11 +60,16 @@ class NpzSource(ReadSource):
     """The images are volumes, (n, depth, h, w) or (n, depth, h, w, c)."""
     aggregation: Literal["mean", "max"] | None = None
     """How the features of a volume's slices become one vector; volumes only."""
+    spacing: Annotated[list[Millimetres], Field(min_length=3, max_length=3)] | None = None
+    """mm between planes, rows and columns of every volume, where it is known."""
+    later: ClassVar[frozenset[str]] = ReadSource.later | {"spacing"}
 
     @model_validator(mode="after")
     def _declared(self) -> Self:
         if self.volume != (self.aggregation is not None):
             raise ValueError('volume = true and aggregation ("mean" or "max") go together')
+        if self.spacing is not None and not self.volume:
+            raise ValueError("'spacing' is for volume = true")
         return self
 
     def held(self, task: Task) -> HeldFile:
@@ -126,6 +131,7 @@ class NpzSource(ReadSource):
                     found[keep],
                     np.array([f"{split}/{i}" for i in range(start, stop)])[keep],
                     None if groups is None else groups[start:stop][keep],
+                    spacing=None if self.spacing is None else np.tile(np.array(self.spacing), (int(keep.sum()), 1)),
                 )
 
     def _labels(self, member: _Member, task: Task, remarks: Counter[str], where: str) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -49,27 +50,36 @@ class PhantomSource(TaskSource):
         splits = {name: Split(**vars(split_of(plan, name, n))) for name, n in counts.items() if n}
         if self.null is not None:
             splits = {name: shuffled(split, self.null, name) for name, split in splits.items()}
-        self._check_sum(task, splits)
+        check_sum(task, arrays_of(splits), self.sha256)
         return splits
 
     def _check_card(self, task: Task) -> None:
         where = f"task {task.name!r}"
         if task.modality not in modalities():
             raise CardError(f"no phantom of modality {task.modality!r}", where=where, fix=", ".join(modalities()))
-        expected = list(modalities()[task.modality].classes(self.aim))
-        if task.classes != expected:
-            raise CardError(f"'classes' are not those of the {self.aim} phantom", where=where, fix=f"use {expected}")
-        if not task.synthetic:
-            raise CardError("'synthetic' must be true for a phantom", where=where)
+        check_synthetic(task, modalities()[task.modality].classes(self.aim), task.modality)
 
-    def _check_sum(self, task: Task, splits: dict[str, Split]) -> None:
-        found = sha256_arrays(arrays_of(splits))
-        if self.sha256 not in (None, found):
-            raise DataError(
-                f"the phantom images have checksum {found[:12]}…, the card says {self.sha256[:12]}…",
-                where=f"task {task.name!r}",
-                fix="scores would not be comparable; use the pinned versions of constraints.txt, and report this",
-            )
+
+def check_synthetic(task: Task, classes: Sequence[str], modality: str) -> None:
+    """Raise CardError when a card is not that of a phantom with these classes."""
+    where = f"task {task.name!r}"
+    if task.classes != list(classes):
+        raise CardError("'classes' are not those of the phantom", where=where, fix=f"use {list(classes)}")
+    if task.modality != modality:
+        raise CardError(f"the phantom is of modality {modality!r}", where=where)
+    if not task.synthetic:
+        raise CardError("'synthetic' must be true for a phantom", where=where)
+
+
+def check_sum(task: Task, arrays: Mapping[str, np.ndarray], sha256: str | None) -> None:
+    """Raise DataError when the arrays of a phantom are not those of its card; None is not checked."""
+    found = sha256_arrays(arrays)
+    if sha256 not in (None, found):
+        raise DataError(
+            f"the phantom images have checksum {found[:12]}…, the card says {sha256[:12]}…",
+            where=f"task {task.name!r}",
+            fix="scores would not be comparable; use the pinned versions of constraints.txt, and report this",
+        )
 
 
 def shuffled(split: Split, seed: int, name: str) -> Split:

@@ -15,7 +15,7 @@ from torch import Tensor
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard
 from bench.encoders.onnx_model import parameters, read_checked
-from bench.encoders.outputs import encoded, refuse_layers
+from bench.encoders.outputs import encoded, map_rank, refuse_layers
 from bench.encoders.programs import by_batch
 from bench.encoders.source import EncoderSource, Place
 from bench.encoders.weights import inside, verify
@@ -117,9 +117,11 @@ class OnnxEncoder(Encoder):
     def _open(self) -> None:
         self._session = _need("onnxruntime", self._make_session, self.card.name)
         inputs = self._session.get_inputs()
-        if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in INPUT_TYPES:
+        if len(inputs) != 1 or len(inputs[0].shape) != map_rank(self.card) or inputs[0].type not in INPUT_TYPES:
             found = ", ".join(f"{i.name[:40]} {i.type} {i.shape}" for i in inputs[:4])
-            raise EncoderError(f"takes {found}; expected one float input (n, c, h, w)", where=self.card.name)
+            layout = "(n, c, depth, h, w)" if self.card.volumetric else "(n, c, h, w)"
+            fix = "a network of volumes says preprocessing.depth on its card" if not self.card.volumetric else None
+            raise EncoderError(f"takes {found}; expected one float input {layout}", where=self.card.name, fix=fix)
         self._input, self._dtype = inputs[0].name, INPUT_TYPES[inputs[0].type]
         self._batch = inputs[0].shape[0] if isinstance(inputs[0].shape[0], int) else None
 

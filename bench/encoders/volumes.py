@@ -1,0 +1,71 @@
+"""Volumes as a network takes them: resized, or brought to one spacing in millimetres and cut out in the centre."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.encoders.card import Preprocessing
+from bench.errors import DataError, NotForThisEncoderError
+
+MAX_SIDE = 4096
+"""Voxels along an axis after resampling; more is a spacing in the wrong unit."""
+
+
+def fit_volumes(x: Tensor, preprocessing: Preprocessing, spacing: Tensor | None) -> Tensor:
+    """float32 (n, c, planes, h, w) made (n, c, depth, size, size).
+
+    Without a spacing on the card volumes are resized, each axis on its own. With one, they are brought to it, and the
+    centre is cut out or filled up with black. spacing: (n, 3), mm of each volume. Raises NotForThisEncoderError where
+    it is needed and not known, DataError where it cannot be meant.
+    """
+    assert preprocessing.depth is not None, "flat images take another road"
+    target = (preprocessing.depth, preprocessing.size, preprocessing.size)
+    if preprocessing.spacing is None:
+        return resize_volumes(x, target, preprocessing.interpolation)
+    if spacing is None:
+        raise NotForThisEncoderError("asks for volumes of a known spacing, and the task does not say any")
+    wanted = torch.tensor(preprocessing.spacing, dtype=torch.float64)
+    sides = (torch.tensor(x.shape[2:]) * spacing.cpu().double() / wanted).round().clamp_min(1).long()
+    if int(sides.max()) > MAX_SIDE:
+        what = f"a volume of {[*x.shape[2:]]} voxels would become {sides.max(0).values.tolist()}"
+        raise DataError(what, where="preprocessing", fix="is 'spacing' of card and task in mm?")
+    parts = [
+        _centred(resize_volumes(volume[None], (a, b, c), preprocessing.interpolation), target)
+        for volume, (a, b, c) in zip(x, sides.tolist(), strict=True)
+    ]
+    return torch.cat(parts)
+
+
+def resize_volumes(x: Tensor, size: tuple[int, int, int], interpolation: str) -> Tensor:
+    """(n, c, planes, h, w) resized within each plane, then across the planes, with antialiasing, as flat images are."""
+    n, c, planes, h, w = x.shape
+    if (h, w) != size[1:]:
+        x = resize(x.reshape(n, c * planes, h, w), size[1:], interpolation).reshape(n, c, planes, *size[1:])
+    if planes != size[0]:
+        lines = x.reshape(n, c, planes, size[1] * size[2])
+        x = resize(lines, (size[0], lines.shape[-1]), interpolation).reshape(n, c, *size)
+    return x
+
+
+def resize(x: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
+    """(n, c, h, w) resized with antialiasing; bicubic overshoot is cut at 0 and 255."""
+    if interpolation == "nearest":
+        return F.interpolate(x, size=size, mode="nearest-exact")
+    return F.interpolate(x, size=size, mode=interpolation, align_corners=False, antialias=True).clamp_(0.0, 255.0)
+
+
+def own_spacing(preprocessing: Preprocessing, n: int) -> Tensor | None:
+    """(n, 3): the spacing an encoder asks for, as if `n` volumes had it; None where it asks for none."""
+    wanted = preprocessing.spacing
+    return None if wanted is None else torch.tensor([wanted] * n, dtype=torch.float64)
+
+
+def _centred(x: Tensor, size: tuple[int, int, int]) -> Tensor:
+    """The centre of (n, c, planes, h, w), filled up with 0; the odd voxel goes after it."""
+    pads: list[int] = []
+    for have, want in zip(x.shape[:1:-1], size[::-1], strict=True):
+        before = (want - have) // 2
+        pads += [before, want - have - before]
+    return F.pad(x, pads)  # below 0 it cuts off

@@ -1,0 +1,83 @@
+"""What encoding one volume takes: seconds, and memory beyond what the process holds before."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from bench.allocator import freed_memory_returned
+from bench.encoders.base import Encoder
+from bench.features.extract import extract
+from bench.strict import Strict
+
+REPEATS = 2
+"""Timed passes, after the one whose memory is looked at; the fastest counts."""
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+class VolumeCost(Strict):
+    """Of one volume, alone in its batch; slices of a volume are encoded together, in batches of 64 (256 on a GPU)."""
+
+    inputs: Annotated[int, Field(ge=1, le=100_000)]
+    """Inputs of the network a volume makes: 1 where it is taken whole, else its slices."""
+    seconds: Annotated[float, Field(ge=0, le=1e8)]
+    """Reading excluded, resizing included."""
+    memory_mb: Annotated[float, Field(ge=0, le=1e8)] | None = None
+    """MiB at the highest point above the start, weights not counted: of the GPU where it computes there, else of the
+    process; None where the system does not tell."""
+
+
+def volume_cost(
+    encoder: Encoder,
+    volume: np.ndarray,
+    *,
+    aggregation: Literal["mean", "max"] = "mean",
+    spacing: np.ndarray | None = None,
+) -> VolumeCost:
+    """Encode one volume, uint8 (1, depth, h, w, c), three times. spacing: float64 (1, 3), mm. Raises as `extract`."""
+
+    def once() -> None:
+        extract(encoder, volume, dense=False, aggregation=aggregation, spacing=spacing)
+
+    before = _start(encoder.device)
+    once()
+    most = _highest(encoder.device)
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        once()  # features come back to the CPU, so that a GPU has finished
+        seconds.append(time.perf_counter() - started)
+    memory = None if before is None or most is None else max(0, most - before) / (1 << 20)
+    inputs = 1 if encoder.card.volumetric else volume.shape[1]
+    return VolumeCost(inputs=inputs, seconds=min(seconds), memory_mb=memory)
+
+
+def _start(device: torch.device) -> int | None:
+    """Bytes in use now, from which on the highest is kept; None where that is not to be had."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    freed_memory_returned()
+    try:
+        RESET.write_text("5")  # proc(5): the highest resident size starts again from the present one
+    except OSError:
+        return None
+    return _status("VmRSS") if device.type == "cpu" else None
+
+
+def _highest(device: torch.device) -> int | None:
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status("VmHWM")
+
+
+def _status(key: str) -> int | None:
+    """Bytes of one line of /proc/self/status."""
+    try:
+        line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
+        return int(line.split()[1]) << 10
+    except (OSError, StopIteration, ValueError):
+        return None
