@@ -52,7 +52,7 @@ class Conformity:
 
     def _check_lengths(self, split: str, block: Split) -> None:
         columns = {"images": block.images, "labels": block.labels, "groups": block.groups, "spacing": block.spacing}
-        columns |= block.strata
+        columns |= {"sizes": block.sizes, **block.strata}
         for name, column in columns.items():
             if column is not None and len(column) != len(block):
                 raise self._error(f"{split} has {len(block):,} ids but {len(column):,} rows of {name}")

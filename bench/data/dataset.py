@@ -33,6 +33,7 @@ class Split:
     groups: str (n,) patient or case, or None when unknown. Rows of a group are resampled and split together.
     strata: name -> (n,) array describing each image (e.g. "contrast": float64), for analyses by stratum.
     spacing: float64 (n, 3), mm between planes, rows and columns of each volume; None where it is not known.
+    sizes: int64 (n,), of a task of bags, whose images are (n, m, h, w, c): how many of the m are images, the rest black.
     """
 
     images: np.ndarray
@@ -41,6 +42,7 @@ class Split:
     groups: np.ndarray | None = None
     strata: Mapping[str, np.ndarray] = field(default_factory=dict)
     spacing: np.ndarray | None = None
+    sizes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -101,6 +103,8 @@ def arrays_of(splits: Mapping[str, Split]) -> dict[str, np.ndarray]:
             found[f"{name}.groups"] = split.groups
         if split.spacing is not None:
             found[f"{name}.spacing"] = split.spacing
+        if split.sizes is not None:
+            found[f"{name}.sizes"] = split.sizes
         found |= {f"{name}.strata.{stratum}": values for stratum, values in split.strata.items()}
     return found
 

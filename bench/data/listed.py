@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.data import series
+from bench.data.bags import bagged, bags_of, largest
 from bench.data.blocks import joined
 from bench.data.dataset import Identity, Split
 from bench.data.held import digest_files
@@ -53,17 +54,22 @@ class ListedSource(ReadSource):
     """How the features of a volume's slices become one vector; volumes only."""
     depth: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Slices taken of each volume, evenly; needed where volumes have different numbers of them."""
+    bags: bool = False
+    """The images of a patient (or of a bag that the list names) are one case, with one label."""
     groups: Literal["dicom", "folder"] | None = None
     """Where patients come from that the list does not name: PatientID, as a hash; the folder an image lies in."""
     leave_out: dict[Trait, Line] | None = None
     """One site, or another subgroup, whose images are all "test-shift": { site = "Jena" }."""
     unread: ClassVar[frozenset[str]] = frozenset({"aggregation"})
-    later: ClassVar[frozenset[str]] = frozenset({"plane", "slices", "volume", "depth", "groups", "leave_out"})
+    later: ClassVar[frozenset[str]] = frozenset({"plane", "slices", "volume", "depth", "groups", "leave_out", "bags"})
 
     @model_validator(mode="after")
     def _whole_or_sliced(self) -> Self:
-        if self.volume != (self.aggregation is not None):
-            raise ValueError('volume = true and aggregation ("mean" or "max") go together')
+        if self.bags and self.volume:
+            raise ValueError("a bag holds flat images: leave out volume = true")
+        if (self.volume or self.bags) != (self.aggregation is not None):
+            said = "bags = true" if self.bags else "volume = true"
+            raise ValueError(f'{said} and aggregation ("mean" or "max") go together')
         if self.volume and self.slices:
             raise ValueError("'slices' takes volumes apart, volume = true keeps them whole: leave one")
         if self.depth is not None and not self.volume:
@@ -126,6 +132,8 @@ class ListedSource(ReadSource):
         parts = {path: series.files_of(path) if path.is_dir() else [path] for path in dict.fromkeys(named)}
         files = [file for path in named for file in parts[path]]
         places = [[name, *_place(row)] for name, rs in splits.items() for row in rs]
+        if self.bags:
+            places = [*places, ["bags", [row.bag for row in rows]]]
         if self.volume:  # their prepared copies hold the spacing too
             places = [*places, ["spacing"]]
         listing = hashlib.sha256(json.dumps(places).encode()).hexdigest()
@@ -143,7 +151,14 @@ class ListedSource(ReadSource):
         depth = self._depth(headers, task) if self.volume else None
         pictures = self.pictures(task, self.size)
         reader = _Reader(pictures, channels, depth, self.trait_names)
-        return {name: reader.blocks(rows, remarks) for name, rows in splits.items()}
+        if not self.bags:
+            return {name: reader.blocks(rows, remarks) for name, rows in splits.items()}
+        where = f"task {task.name!r}"
+        if task.kind == "dense":
+            raise DataError("has masks, and bags = true is for one label a bag", where=where)
+        bags = {name: bags_of(rows, where) for name, rows in splits.items()}
+        room = largest((bag for found in bags.values() for bag in found), where)
+        return {name: reader.bags(found, room, remarks) for name, found in bags.items()}
 
     def _headers(self, rows: Sequence[Row], task: Task) -> list[Header]:
         """Of every file; refuses images of different sizes when the card names none."""
@@ -179,6 +194,11 @@ class _Reader:
     channels: int
     depth: int | None
     traits: tuple[str, ...]
+
+    def bags(self, bags: list[list[Row]], room: int, remarks: Counter[str]) -> Iterator[Split]:
+        """Blocks of one bag."""
+        for bag in bags:
+            yield bagged(joined(self.blocks(bag, remarks)), room, bag[0].bag or bag[0].unit)
 
     def blocks(self, rows: list[Row], remarks: Counter[str]) -> Iterator[Split]:
         """Blocks of 64 images."""

@@ -41,6 +41,8 @@ class Row:
     group: str | None = None
     number: int | None = None
     traits: Mapping[str, str] = field(default_factory=dict)
+    bag: str | None = None
+    """The images it shares its label with, where these are not all of its patient."""
 
     @property
     def mask_files(self) -> tuple[Path, ...]:
@@ -49,8 +51,8 @@ class Row:
 
     @property
     def unit(self) -> str:
-        """What stays together: the patient, or the image alone."""
-        return self.group or self.id
+        """What stays together: the patient, the bag, or the image alone."""
+        return self.group or self.bag or self.id
 
 
 def split_name(text: str, where: object) -> str:

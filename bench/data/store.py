@@ -252,6 +252,7 @@ def _open_split(folder: Path, split: str, files: Iterable[str]) -> Split:
         groups=column("groups") if f"{split}.groups.npy" in files else None,
         strata={name: column(f"strata.{name}") for name in strata},
         spacing=column("spacing") if f"{split}.spacing.npy" in files else None,
+        sizes=column("sizes") if f"{split}.sizes.npy" in files else None,
     )
 
 

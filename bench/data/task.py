@@ -74,6 +74,11 @@ class Task(Strict):
         return self
 
     @property
+    def bags(self) -> bool:
+        """Whether a case is a bag: several images with one label."""
+        return bool(self.source.get("bags"))
+
+    @property
     def chance(self) -> float:
         """Expected primary metric of a guess: AUROC 0.5, balanced accuracy 1/K, QWK and Dice 0."""
         return primaries(self.target)[self.metric].chance(len(self.classes))

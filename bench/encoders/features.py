@@ -13,10 +13,17 @@ class Features:
 
     pooled: float32 (n, d), or None when only a grid was extracted.
     grid: float32 or float16 (n, gh, gw, c), or None.
+    members: float32 (n, m, d), of bags: the vector of each image, 0 where a bag has fewer than m; else None.
     """
 
     pooled: np.ndarray | None
     grid: np.ndarray | None
+    members: np.ndarray | None = None
+
+    def rows(self, chosen: slice | np.ndarray) -> Features:
+        """Of some of the images."""
+        found = (array if array is None else array[chosen] for array in (self.pooled, self.grid, self.members))
+        return Features(*found)
 
     def __len__(self) -> int:
         return len(self.pooled if self.pooled is not None else self.grid)

@@ -2,7 +2,7 @@
 
 What has no exact hash, the features of the probe images, is kept with an entry and compared when it is read.
 
-    <home>/features/<2 digits>/<key>/<probe>/    meta.json, pooled.npy, grid.npy, <probe>.npz
+    <home>/features/<2 digits>/<key>/<probe>/    meta.json, pooled.npy, grid.npy, members.npy, <probe>.npz
 """
 
 from __future__ import annotations
@@ -96,14 +96,14 @@ class FeatureCache:
         except (OSError, ValueError):
             shutil.rmtree(entry, ignore_errors=True)
             return None
-        return Features(arrays.get("pooled"), arrays.get("grid"))
+        return Features(arrays.get("pooled"), arrays.get("grid"), arrays.get("members"))
 
     def _write(self, entry: Path, features: Features, probe: Probe) -> None:
         """Arrays first, `meta.json` last: an entry without it is not an entry."""
         entry.mkdir(parents=True, exist_ok=True)
         probe.write(entry)
         meta = {}
-        for name in ("pooled", "grid"):
+        for name in ("pooled", "grid", "members"):
             array = getattr(features, name)
             if array is None:
                 continue

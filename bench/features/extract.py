@@ -31,6 +31,7 @@ def extract(
     aggregation: Literal["mean", "max"] = "mean",
     progress: Callable[[int], None] | None = None,
     spacing: np.ndarray | None = None,
+    sizes: np.ndarray | None = None,
 ) -> Features:
     """Features of every image.
 
@@ -38,11 +39,14 @@ def extract(
     their slices, which become one global vector by `aggregation`. May be a memory map: it is read a batch at a time.
     dense: also the patch grid, float32 (n, gh, gw, c), of volumes (n, gd, gh, gw, c): the grids of the slices are
     stacked. batch_size: halved on its own when memory runs out. spacing: float64 (n, 3), mm of the volumes; NaN is
-    not known. Raises EncoderError when the encoder breaks its contract, NotForThisEncoderError when `dense` and it has
-    no grid, or when it takes volumes and the images are flat.
+    not known. sizes: int (n,), of bags (n, m, h, w, c): the images of each, encoded one by one, kept as `members` and
+    joined by `aggregation`. Raises EncoderError when the encoder breaks its contract, NotForThisEncoderError when
+    `dense` and it has no grid, or when it takes volumes and the images are flat.
     """
-    if encoder.card.volumetric and images.ndim != 5:
+    if encoder.card.volumetric and (images.ndim != 5 or sizes is not None):
         raise NotForThisEncoderError("takes volumes, and these are flat images", where=encoder.card.name)
+    if sizes is not None:
+        return _extract_bags(encoder, images, sizes, batch_size, aggregation, progress)
     if images.ndim == 5 and not encoder.card.volumetric:
         return _extract_slices(encoder, images, dense, batch_size, aggregation, progress)
     flat = CUDA_BATCH if encoder.device.type == "cuda" else BATCH
@@ -79,6 +83,32 @@ def _extract_slices(
         if progress:
             progress(1)
     return Features(np.asarray(pooled, dtype=np.float32), np.stack(grids) if dense else None)
+
+
+def _extract_bags(
+    encoder: Encoder,
+    bags: np.ndarray,
+    sizes: np.ndarray,
+    batch_size: int | None,
+    aggregation: Literal["mean", "max"],
+    progress: Callable[[int], None] | None,
+) -> Features:
+    """Bags through an encoder of flat images, some bags at a time, so that batches are full."""
+    usual = batch_size or (CUDA_BATCH if encoder.device.type == "cuda" else BATCH)
+    found, start = [], 0
+    while start < len(bags):
+        stop = start + max(1, int(np.searchsorted(np.cumsum(sizes[start:]), usual, side="right")))
+        flat = np.concatenate([bags[i, : sizes[i]] for i in range(start, stop)])
+        vectors = extract(encoder, flat, dense=False, batch_size=batch_size).pooled
+        found += np.split(vectors, np.cumsum(sizes[start:stop])[:-1])
+        if progress:
+            progress(stop - start)
+        start = stop
+    members = np.zeros((*bags.shape[:2], found[0].shape[1]), np.float32)
+    for bag, vectors in zip(members, found, strict=True):
+        bag[: len(vectors)] = vectors
+    joined = [v.max(0) if aggregation == "max" else v.mean(0, dtype=np.float64) for v in found]
+    return Features(np.asarray(joined, np.float32), None, members)
 
 
 class _Collected:

@@ -77,13 +77,15 @@ def make_problem(target: str, *, k: int = 3, sizes: tuple[int, int, int] = (60, 
     ends = np.cumsum((0, *sizes))
     part = [slice(a, b) for a, b in pairwise(ends)]
 
-    def features(rows: slice) -> Features:
-        return Features(pooled[rows], out.grid.numpy()[rows])
+    grid = out.grid.numpy()
+    bags = rng.integers(4, 17, n)  # the places of the grid as images of a bag, for protocols of bags
+    members = np.where((np.arange(16) < bags[:, None])[..., None], grid.reshape(n, 16, -1), 0)
+    whole = Features(pooled, grid, members.astype(np.float32))
 
     return Problem(
         task,
-        *(Labelled(features(rows), labels[rows], None, images[rows]) for rows in part[:2]),
-        {"test": Unlabelled(features(part[2]), images[part[2]])},
+        *(Labelled(whole.rows(rows), labels[rows], None, images[rows], bags[rows]) for rows in part[:2]),
+        {"test": Unlabelled(whole.rows(part[2]), images[part[2]], None, bags[part[2]])},
         (16, 16) if target == "mask" else None,
         encoder,
     )

@@ -82,7 +82,7 @@ def test_order_and_company_of_test_images_do_not_matter(protocol, problem_of):
     problem, chosen = usual(protocol, problem_of)
     test = problem.tests["test"]
     turned = np.random.default_rng(1).permutation(len(test.images))[:9]
-    part = Unlabelled(Features(test.features.pooled[turned], test.features.grid[turned]), test.images[turned])
+    part = replace(test, features=test.features.rows(turned), images=test.images[turned], sizes=test.sizes[turned])
     whole = next(iter(protocol.predict(problem, chosen)))
     alone = next(iter(protocol.predict(replace(problem, tests={"test": part}), chosen)))
     for name, output in alone.outputs.items():
@@ -96,9 +96,10 @@ def test_row_order_of_training_does_not_matter(seeing_all_rows, problem_of):
     train = problem.train
     moved = replace(
         train,
-        features=Features(train.features.pooled[order], train.features.grid[order]),
+        features=train.features.rows(order),
         labels=train.labels[order],
         images=train.images[order],
+        sizes=train.sizes[order],
     )
     rows = np.sort(np.argsort(order)[chosen[0].rows])
     a = next(iter(protocol.predict(problem, chosen)))
@@ -122,12 +123,15 @@ def test_only_the_rows_of_the_subset_are_learnt_from(protocol, problem_of):
 
 
 def test_a_protocol_cannot_read_test_labels():
-    assert [f.name for f in fields(Unlabelled)] == ["features", "images"]
+    assert [f.name for f in fields(Unlabelled)] == ["features", "images", "spacing", "sizes"]
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_at_every_budget_works_or_is_refused_with_a_reason(protocol, target, problem_of):
     problem = problem_of(target)
+    if protocol.bags == "only":
+        bags = problem.task.model_copy(update={"source": {"reader": "none", "bags": True}})
+        problem = replace(problem, task=bags)
     if reason := protocol.refuses(problem.task):
         assert len(reason) > 10
         return
@@ -181,8 +185,8 @@ def test_a_constant_encoder_gives_finite_predictions(protocol, problem_of):
     problem, chosen = usual(protocol, problem_of)
 
     def flat(part):
-        features = Features(np.ones_like(part.features.pooled), np.ones_like(part.features.grid))
-        return replace(part, features=features)
+        found = (np.ones_like(getattr(part.features, name)) for name in ("pooled", "grid", "members"))
+        return replace(part, features=Features(*found))
 
     tests = {name: flat(test) for name, test in problem.tests.items()}
     constant = replace(problem, train=flat(problem.train), val=flat(problem.val), tests=tests)

@@ -28,6 +28,8 @@ class Labelled:
     labels: np.ndarray
     groups: np.ndarray | None
     images: np.ndarray
+    sizes: np.ndarray | None = None
+    """Images of each bag, of a task of bags."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Unlabelled:
     features: Features
     images: np.ndarray
     spacing: np.ndarray | None = None
+    sizes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Protocol(ABC):
     title: ClassVar[str]
     kind: ClassVar[Kind]
     board: ClassVar[Literal["frozen", "fine-tune", "robustness", "diagnostic"]] = "frozen"
-    params: ClassVar[Mapping[str, Any]]
+    params: Mapping[str, Any]
     """Every number of the protocol; part of the fingerprint."""
     targets: ClassVar[tuple[Target, ...]] = ("binary", "multi-class", "multi-label", "ordinal", "mask")
     """Kinds of label it is defined for."""
@@ -112,6 +115,9 @@ class Protocol(ABC):
     seeded: ClassVar[bool] = False
     """Whether the result still depends on the seed at budget 100% (SGD heads, sampled memories)."""
 
+    bags: ClassVar[Literal["too", "only", "never"]] = "too"
+    """Whether it is defined for tasks of bags, by the vector of the whole bag: too; by its images: only; or never."""
+
     @property
     def reads_grid(self) -> bool:
         """Whether its units are computed on dense features."""
@@ -121,6 +127,10 @@ class Protocol(ABC):
         """Why this protocol does not apply to `task`, or None."""
         if task.target not in self.targets:
             return f"{self.name} is not for the target {task.target!r}"
+        if task.bags and (self.bags == "never" or self.reads_grid):
+            return f"{self.name} is not for bags of images"
+        if not task.bags and self.bags == "only":
+            return f"{self.name} is for bags of images"
         return None if task.kind == self.kind else f"{self.name} is for {self.kind} tasks"
 
     def refuses_budget(self, budget: str) -> str | None:

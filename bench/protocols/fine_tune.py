@@ -43,6 +43,7 @@ class FineTune(Protocol):
     title = "Fine-tuning"
     kind = "global"
     board = "fine-tune"
+    bags = "never"
     seeded = True
 
     def __init__(self, *, rates: Sequence[float] = (2e-5, 1e-4, 5e-4), epochs: int = 50,

@@ -29,6 +29,7 @@ class Robustness(Protocol):
     title = "Robustness to corruptions"
     kind = "global"
     board = "robustness"
+    bags = "never"
     takes = ("%",)
 
     def __init__(

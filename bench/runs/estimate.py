@@ -102,18 +102,21 @@ def _small_problem(encoder: Encoder, data: TaskData, dense: bool) -> tuple[Probl
     started = time.perf_counter()
     few = slice(0, CALIBRATION_IMAGES)
     spacing = None if data.train.spacing is None else data.train.spacing[few]
-    measured = extract(encoder, data.train.images[few], dense=dense, spacing=spacing)
+    sizes = None if data.train.sizes is None else data.train.sizes[few]
+    measured = extract(encoder, data.train.images[few], dense=dense and sizes is None, spacing=spacing, sizes=sizes)
     per_image = (time.perf_counter() - started) / len(measured)
 
     def labelled(split: Split) -> Labelled:
         rows = slice(0, CALIBRATION_ROWS)
         features = _repeated(measured, len(split.ids[rows]))
         groups = None if split.groups is None else split.groups[rows]
-        return Labelled(features, split.labels[rows], groups, split.images[rows])
+        own = None if split.sizes is None else split.sizes[rows]
+        return Labelled(features, split.labels[rows], groups, split.images[rows], own)
 
     train, val, test = labelled(data.train), labelled(data.val), labelled(data.tests["test"])
     mask_size = data.train.labels.shape[1:] if data.task.kind == "dense" else None
-    problem = Problem(data.task, train, val, {"test": Unlabelled(test.features, test.images)}, mask_size, encoder)
+    tests = {"test": Unlabelled(test.features, test.images, None, test.sizes)}
+    problem = Problem(data.task, train, val, tests, mask_size, encoder)
     size = sum(a.nbytes for a in (measured.pooled, measured.grid) if a is not None) // len(measured)
     return problem, per_image, size
 
@@ -128,7 +131,7 @@ def _repeated(features: Features, n: int) -> Features:
         rows = array[np.arange(n) % len(array)]
         return rows + 0.1 * (array.std() + 1e-6) * rng.standard_normal(rows.shape, dtype=np.float32)
 
-    return Features(grown(features.pooled), grown(features.grid))
+    return Features(grown(features.pooled), grown(features.grid), grown(features.members))
 
 
 def _solve_seconds(protocol: Protocol, problem: Problem, n_train: int, budgets: list[str]) -> float:

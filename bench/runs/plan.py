@@ -39,6 +39,8 @@ class Plan:
         protocol = self.protocols[use.name]
         if protocol.kind != task.kind or (task.target == "number") != ("number" in protocol.targets):
             return []
+        if protocol.bags == "only" and not task.bags:
+            return []
         return [
             Unit(task=task.name, protocol=use.name, budget=budget, seed=seed)
             for budget in use.budgets
@@ -71,6 +73,9 @@ LOCAL_PROTOCOLS = {
 
 NUMBERS = {"ridge-v1": (["10%", "100%"], 5)}
 """Protocols of folders in which a task predicts a number."""
+
+BAGS = {"bag-max-v1": (["10%", "100%"], 5), "bag-attention-v1": (["100%"], 3)}
+"""Protocols of folders in which the cases of a task are bags."""
 
 
 def make_plan(
@@ -169,7 +174,8 @@ def _is_taken(name: str, others: Mapping[str, Path]) -> bool:
 def _own_suite(own: Mapping[str, Task]) -> Suite:
     """A suite of one's own tasks under the common frozen protocols; it is named after their folder."""
     numbers = any(task.target == "number" for task in own.values())
-    wanted = LOCAL_PROTOCOLS | (NUMBERS if numbers else {})
+    bags = any(task.bags for task in own.values())
+    wanted = LOCAL_PROTOCOLS | (NUMBERS if numbers else {}) | (BAGS if bags else {})
     uses = [ProtocolUse(name=n, budgets=budgets, seeds=seeds) for n, (budgets, seeds) in wanted.items()]
     return Suite.parse(
         {

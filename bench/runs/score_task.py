@@ -164,9 +164,9 @@ class _Work:
         mask_size = train.labels.shape[1:] if self.task.kind == "dense" else None
         return Problem(
             self.task,
-            Labelled(self._features("train", dense), train.labels, train.groups, train.images),
-            Labelled(self._features("val", dense), val.labels, val.groups, val.images),
-            {n: Unlabelled(self._features(n, dense), s.images, s.spacing) for n, s in self.data.tests.items()},
+            Labelled(self._features("train", dense), train.labels, train.groups, train.images, train.sizes),
+            Labelled(self._features("val", dense), val.labels, val.groups, val.images, val.sizes),
+            {n: Unlabelled(self._features(n, dense), s.images, s.spacing, s.sizes) for n, s in self.data.tests.items()},
             mask_size,
             self.encoder,
         )
@@ -200,6 +200,7 @@ class _Work:
                 aggregation=self.task.source.get("aggregation") or "mean",
                 progress=count,
                 spacing=split.spacing,
+                sizes=split.sizes,
             )
 
         features = self.setting.cache.get(*self._address(name, dense), make) if self.setting.cache else make()
@@ -211,6 +212,7 @@ class _Work:
         computed, images = self.measure.computed(self.task.name, dense), self.data.digests[f"{name}.images"]
         if self.encoder.card.preprocessing.spacing is not None:
             images += self.data.digests.get(f"{name}.spacing", "")
+        images += self.data.digests.get(f"{name}.sizes", "")
         key = feature_key(computed, self.encoder.layout, images, self.measured.aggregation, dense)
         return key, self.measure.probe(dense)
 
@@ -273,7 +275,7 @@ class _Work:
     def _volume(self) -> VolumeCost | None:
         """What encoding one test volume takes, measured apart: features may have come from the cache."""
         test = self.data.tests["test"]
-        if test.images.ndim != 5 or self.encoder.precomputed:
+        if test.images.ndim != 5 or test.sizes is not None or self.encoder.precomputed:
             return None
         spacing = None if test.spacing is None else test.spacing[:1]
         how = self.task.source.get("aggregation") or "mean"

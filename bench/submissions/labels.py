@@ -85,6 +85,7 @@ def _split(name: str, arrays: dict[str, np.ndarray]) -> Split:
         groups=arrays.get(f"{name}.groups"),
         strata={key.removeprefix(strata): array for key, array in arrays.items() if key.startswith(strata)},
         spacing=arrays.get(f"{name}.spacing"),
+        sizes=arrays.get(f"{name}.sizes"),
     )
 
 

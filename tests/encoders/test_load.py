@@ -49,5 +49,5 @@ def test_broken_cards(text, message, tmp_path):
 def test_card_without_adapter(tmp_path):
     card = (REFERENCE / "raw-pixels.toml").read_text().replace('adapter = "reference"', "")
     (tmp_path / "encoder.toml").write_text(card)
-    with pytest.raises(CardError, match=r"missing key 'source.adapter' \(one of: embeddings, huggingface, onnx"):
+    with pytest.raises(CardError, match=r"missing key 'source.adapter' \(one of: embeddings, huggingface, monai, onnx"):
         load_encoder(tmp_path)

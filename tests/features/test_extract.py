@@ -150,3 +150,18 @@ def test_a_spacing_that_is_not_known_everywhere_is_none(volumes: np.ndarray) -> 
     spacing[6] = np.nan
     with pytest.raises(NotForThisEncoderError, match="spacing"):
         extract(Deep(spacing=[1.0, 1.0, 1.0]), volumes, dense=False, spacing=spacing)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+@pytest.mark.parametrize("how", ["mean", "max"])
+def test_the_images_of_bags_are_encoded_once_and_joined(volumes: np.ndarray, batch_size: int, how: str) -> None:
+    sizes, encoder = np.array([4, 1, 2, 4, 3, 1, 4]), Probe()
+    found = extract(encoder, volumes, dense=False, batch_size=batch_size, aggregation=how, sizes=sizes)
+    assert sum(encoder.seen) == sizes.sum()
+    alone = volumes.mean((2, 3, 4)) / 255
+    for i, n in enumerate(sizes):
+        np.testing.assert_allclose(found.members[i, :n, 0], alone[i, :n], rtol=1e-5)
+        assert not found.members[i, n:].any()
+        np.testing.assert_allclose(found.pooled[i, 0], getattr(alone[i, :n], how)(), rtol=1e-5)
+    with pytest.raises(NotForThisEncoderError):
+        extract(Deep(), volumes, dense=False, sizes=sizes)

@@ -35,6 +35,8 @@ class Columns(Strict):
     """Default: "split", where there is one."""
     patient: Line | None = None
     """Default: the first of PATIENT that there is."""
+    bag: Line | None = None
+    """With bags = true; default: "bag", where there is one, else the patient."""
 
 
 class CsvSource(ListedSource):
@@ -51,6 +53,12 @@ class CsvSource(ListedSource):
     columns: Columns = Columns()
     subgroups: dict[Trait, Line] = {}
     """What is known of the patient and the device -> the column that says it: { site = "hospital", age = "years" }."""
+
+    @model_validator(mode="after")
+    def _bag_named(self) -> Self:
+        if self.columns.bag is not None and not self.bags:
+            raise ValueError("a column of bags is for bags = true")
+        return self
 
     @model_validator(mode="after")
     def _known_apart(self) -> Self:
@@ -104,12 +112,15 @@ class CsvSource(ListedSource):
     def _about(self, table: Table, line: int, cells: list[str]) -> dict[str, str | None]:
         split, patient = (self._known(table, name) for name in ("split", "patient"))
         text = "" if split is None else cells[split]
-        return {
+        found = {
             "split": split_name(text, table.where(line)) if text else None,
             "group": None if patient is None else group_name(cells[patient]),
         }
+        if not self.bags or (bag := self._known(table, "bag")) is None:
+            return found
+        return found | {"bag": group_name(cells[bag])}
 
-    def _known(self, table: Table, name: Literal["split", "patient"]) -> int | None:
+    def _known(self, table: Table, name: Literal["split", "patient", "bag"]) -> int | None:
         if (named := getattr(self.columns, name)) is not None:
             return table.column(named, name)
         places = map(table.find, PATIENT if name == "patient" else (name,))

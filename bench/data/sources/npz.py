@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
+from bench.data.bags import bags_of_splits
 from bench.data.blocks import joined
 from bench.data.conform import REQUIRED
 from bench.data.dataset import Identity, Split
@@ -62,12 +63,17 @@ class NpzSource(ReadSource):
     """How the features of a volume's slices become one vector; volumes only."""
     spacing: Annotated[list[Millimetres], Field(min_length=3, max_length=3)] | None = None
     """mm between planes, rows and columns of every volume, where it is known."""
-    later: ClassVar[frozenset[str]] = ReadSource.later | {"spacing"}
+    bags: bool = False
+    """The images of a patient are one case, with one label; `groups` names the patients."""
+    later: ClassVar[frozenset[str]] = ReadSource.later | {"spacing", "bags"}
 
     @model_validator(mode="after")
     def _declared(self) -> Self:
-        if self.volume != (self.aggregation is not None):
-            raise ValueError('volume = true and aggregation ("mean" or "max") go together')
+        if self.bags and (self.volume or self.groups is None):
+            raise ValueError("bags = true is for flat images of patients that 'groups' names")
+        if (self.volume or self.bags) != (self.aggregation is not None):
+            said = "bags = true" if self.bags else "volume = true"
+            raise ValueError(f'{said} and aggregation ("mean" or "max") go together')
         if self.spacing is not None and not self.volume:
             raise ValueError("'spacing' is for volume = true")
         return self
@@ -91,7 +97,8 @@ class NpzSource(ReadSource):
             keys = {info.filename.removesuffix(".npy") for info in archive.infolist()}
             require_space(home(), sum(info.file_size for info in archive.infolist()))
         splits = [*REQUIRED, *(["test-shift"] if self._keys("test-shift", task)[0][0] in keys else [])]
-        return {split: self._blocks(path, keys, split, task, remarks) for split in splits}
+        blocks = {split: self._blocks(path, keys, split, task, remarks) for split in splits}
+        return bags_of_splits({name: joined(found) for name, found in blocks.items()}, path) if self.bags else blocks
 
     def _keys(self, split: str, task: Task) -> tuple[list[str], list[str]]:
         """Possible keys of images and of labels, the likeliest first."""
