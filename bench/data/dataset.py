@@ -33,7 +33,7 @@ class Split:
     groups: str (n,) patient or case, or None when unknown. Rows of a group are resampled and split together.
     strata: name -> (n,) array describing each image (e.g. "contrast": float64), for analyses by stratum.
     spacing: float64 (n, 3), mm between planes, rows and columns of each volume; None where it is not known.
-    sizes: int64 (n,), of a task of bags, whose images are (n, m, h, w, c): how many of the m are images, the rest black.
+    sizes: int64 (n,), of bags, whose images are (n, m, h, w, c): how many of the m are images; the others are black.
     """
 
     images: np.ndarray

@@ -2,9 +2,9 @@
 
 The images of a bag have weights softmax(w . (tanh(V h) * sigmoid(U h))) over the bag, h their standardised features;
 the weighted mean is classified linearly (Ilse et al. 2018, arXiv 1802.04712, equations 7 to 9). V and U have 128 rows,
-as there. Features are z-scored by the images of the training bags and clipped at 10, as in linear-v2. AdamW 5e-4, weight
-decay 1e-4, batches of 16 bags where the paper takes one, 50 epochs but at least 1,000 steps, cosine to zero; nothing is
-tuned. It trains on one thread, because gradient descent in float32 drifts apart with the order of sums.
+as there. Features are z-scored by the images of the training bags and clipped at 10, as in linear-v2. AdamW 5e-4,
+weight decay 1e-4, batches of 16 bags where the paper takes one, 50 epochs but at least 1,000 steps, cosine to zero;
+nothing is tuned. It trains on one thread, because gradient descent in float32 drifts apart with the order of sums.
 """
 
 from __future__ import annotations
