@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from _thread import interrupt_main
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def test_an_interruption_ends_at_the_next_block_and_leaves_nothing(chosen, cache
     def told(name: str, images: int | None) -> None:
         begun.append((name, images))
         if len(begun) == 1:
-            interrupt_main()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
             time.sleep(0.5)  # this is a thread: the main one is told meanwhile
 
     with pytest.raises(KeyboardInterrupt):
