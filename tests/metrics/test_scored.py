@@ -250,3 +250,36 @@ def test_the_package_offers_it_under_its_name():
     import bench.metrics
 
     assert bench.metrics.score is score
+
+
+def test_masks_by_hand():
+    """A lesion of 16 of 400 pixels found but for 4, a false alarm, and an image that is rightly left empty."""
+    truth, output = np.zeros((2, 3, 20, 20), np.uint8)
+    truth[0, 2:6, 2:6] = 1
+    output[0, 2:6, 2:5] = output[1, 10:12, 10:12] = 1
+    found = score(task("mask", ["background", "lesion"], "dice", "dense"), output, split(truth), resamples=None)
+    values = {name: interval.value for name, interval in found.items()}
+    one = 2 * 12 / (12 + 16)
+    assert values["dice"] == pytest.approx((one + 0) / 2)
+    assert values["dice_foreground"] == pytest.approx(one)
+    assert values["iou"] == pytest.approx((12 / 16 + 0) / 2)
+    assert values["specificity"] == pytest.approx(1 / 2)
+    assert values["lesion_recall"] == 1.0
+    assert values["lesion_f1"] == pytest.approx(2 * 1 / (2 * 1 + 1))
+    assert {name: v for name, v in values.items() if name.startswith("dice[")} == {"dice[2-10%]": pytest.approx(one)}
+
+
+def test_the_centreline_of_the_vessel_alone_is_judged():
+    truth = np.zeros((2, 24, 24), np.uint8)
+    vessels = task("mask", ["background", "disc", "vessel"], "dice", "dense")
+    truth[:, 4, 2:22] = 2
+    truth[:, 12:20, 12:20] = 1
+    output = truth.copy()
+    output[:, 12:20, 12:20] = 0  # the disc is missed
+    found = score(vessels, output, split(truth), resamples=None)
+    assert found["cldice"].value == 1.0
+    swapped = np.where(truth == 1, 1, 0).astype(np.uint8)  # the vessel is missed
+    found = score(
+        task("mask", ["background", "disc", "vessel"], "dice", "dense"), swapped, split(truth), resamples=None
+    )
+    assert found["cldice"].value == 0.0
