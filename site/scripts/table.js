@@ -1,5 +1,6 @@
 // Sorting: every table of class "sortable", and the cell values the board sorts by.
 medssl.table = (() => {
+  const LONG = 200, FIRST = 100;
   const LETTERS = { k: 1e3, M: 1e6, G: 1e9, T: 1e12 };
 
   // A number from a cell as shown ("0.812", "85.8 M", "3–7", "−0.2"), or its text; null where there is no value.
@@ -44,12 +45,41 @@ medssl.table = (() => {
     });
   }
 
+  // A long table shows its first rows until it is asked for all, or an address leads to one of the others.
+  function paged(table) {
+    const rows = table.tBodies[0].rows, count = rows.length;
+    if (count <= LONG) return () => {};
+    const more = document.createElement("p"), button = document.createElement("button");
+    let all = false;
+    more.className = "more";
+    button.type = "button";
+    button.textContent = `Show all ${count} rows`;
+    more.append(button);
+    (table.closest(".scroll") ?? table).after(more);
+    const show = (wanted = all) => {
+      all = wanted;
+      [...rows].forEach((row, i) => { row.hidden = !all && i >= FIRST; });
+      more.hidden = all;
+    };
+    const lead = () => {
+      const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      show(all || target?.closest("table") === table);
+      target?.scrollIntoView();
+    };
+    button.addEventListener("click", () => show(true));
+    addEventListener("hashchange", lead);
+    addEventListener("beforeprint", () => show(true));
+    lead();
+    return () => show();
+  }
+
   function sortable(table) {
-    const body = table.tBodies[0];
+    const body = table.tBodies[0], show = paged(table);
     headings(table, (column, sign) => {
       const rows = [...body.rows].map((row, i) => ({ row, i, key: value(row.cells[column]) }));
       rows.sort((a, b) => compare(a.key, b.key, sign) || a.i - b.i);
       body.append(...rows.map((r) => r.row));
+      show();
       mark(table, column, sign);
     });
   }
