@@ -96,7 +96,7 @@ class Gap(Estimand):
 
     @property
     def _called(self) -> str:
-        return DIAGNOSTICS.get(self.diagnostic, self.diagnostic)
+        return DIAGNOSTICS.get(self.diagnostic or "", self.diagnostic or "")
 
 
 def _varies(x: np.ndarray, blocks: np.ndarray) -> np.ndarray:
