@@ -2,11 +2,11 @@
 
     python benchmarks/gpu.py [--device cuda] [--small] [--out docs/gpu.md] [part ...]
 
-Parts: extraction, phantoms, standin, trainer; all of them without a name. Each line stands beside the bare forward (or
-training) pass of the same run: the network alone, on images that lie on the device already, at the best of three batch
-sizes. The stand-in has the shapes of official sets (TissueMNIST, ChestMNIST, one dense set of 256 pixels) and random
-images, since cost does not depend on what is in them; phantoms are drawn before the clock starts. --small shrinks
-everything, to rehearse the script on a CPU in two minutes; its numbers say nothing. --out writes the page.
+Parts: extraction, phantoms, standin, trainer, track; all of them without a name. Each line stands beside the bare
+forward (or training) pass of the same run: the network alone, on images that lie on the device already, at the best of
+three batch sizes. The stand-in has the shapes of official sets (TissueMNIST, ChestMNIST, one dense set of 256 pixels)
+and random images, since cost does not depend on what is in them; phantoms are drawn before the clock starts. --small
+shrinks everything, to rehearse the script on a CPU in two minutes; its numbers say nothing. --out writes the page.
 """
 
 from __future__ import annotations
@@ -28,11 +28,15 @@ import bench
 from bench.encoders.base import Encoder
 from bench.features.device import place
 from bench.features.extract import extract
-from bench.pretrain.corpus import Corpus
+from bench.pretrain.comparison import Settings, compare
+from bench.pretrain.corpus import Corpus, open_corpus
 from bench.pretrain.feed import batch_of
 from bench.pretrain.job import Job
+from bench.pretrain.ledger import Ledger
 from bench.pretrain.recipe import read_recipe
-from bench.pretrain.trainer import pretrain
+from bench.pretrain.results import Results
+from bench.pretrain.schedule import encoders
+from bench.pretrain.trainer import FETCH, pretrain
 from bench.runs.run import RunSpec, run_plan, session
 from bench.runs.timing import timing
 
@@ -226,7 +230,7 @@ def trainer(sizes: Sizes, folder: Path) -> Iterator[Line]:
     """Views a second of the trainer, and of its network alone on the same batches."""
     for recipe, aim in (("tiny", ">= 60,000"), ("base", ">= .85")):
         known = read_recipe(recipe)
-        changed = {"steps": sizes.steps, "evaluations": 1, "checkpoints": 1}
+        changed = {"steps": max(3, round(sizes.scale * 4 * FETCH)), "evaluations": 1, "checkpoints": 1}
         if sizes.scale < 1:
             changed |= {"views_per_step": 8}
         job = Job("simclr", known.model_copy(update=changed))
@@ -235,11 +239,31 @@ def trainer(sizes: Sizes, folder: Path) -> Iterator[Line]:
         images = rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8)
         corpus = Corpus("noise", images, {"label": rng.integers(0, 3, n)}, "0" * 64)
         rows = pretrain(job, corpus, folder / f"trained-{recipe}", device=sizes.device).rows
-        step = median(row["seconds"] for row in rows if "seconds" in row)
+        step = median(row["seconds"] for row in rows[len(rows) // 2 :])
         alone = _bare_step(job, corpus, sizes)
         views = job.recipe.views_per_step
         rate, best = views / step, views / alone
         yield Line(f"trainer, {recipe} recipe", f"{rate:,.0f} views/s ({rate / best:.2f})", f"{best:,.0f}", aim)
+
+
+def track(sizes: Sizes, folder: Path) -> Iterator[Line]:
+    """Views a second of the controlled track's own command, several networks at once, and what a seed would take."""
+    recipe, side = read_recipe("open-small"), 128
+    workers, minutes = (8, 1.5) if sizes.device.startswith("cuda") else (1, 0.5)
+    if sizes.scale < 1:
+        heads = recipe.heads.model_copy(update={"hidden": 32, "prototypes": 32})
+        vit = recipe.vit.model_copy(update={"dim": 32, "depth": 1})
+        recipe = recipe.model_copy(update={"steps": 8, "views_per_step": 8, "heads": heads, "vit": vit})
+    rng, n = np.random.default_rng(0), max(64, round(15_000 * sizes.scale))
+    images = rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8)
+    np.savez(folder / "noise.npz", images=images, labels=rng.integers(0, 3, n))
+    settings = Settings("noise", folder / "noise.npz", sizes.device, workers=workers, minutes=minutes)
+    corpus = open_corpus("noise", recipe, data=settings.data)
+    found = compare(recipe, Results(folder / "track", Ledger.of(recipe, corpus)), settings, say=lambda line: None)
+    rate, seed = found.views / found.seconds, [job for job in encoders(recipe) if not job.seed and job.kind.trains]
+    whole = len(seed) * recipe.views / rate / 60
+    value = f"{rate:,.0f} views/s; {len(seed)} encoders of one seed: {whole:.1f} minutes"
+    yield Line(f"track, {workers} networks at once, {found.trials} trials, starts included", value, "", "<= 9 minutes")
 
 
 def _bare_step(job: Job, corpus: Corpus, sizes: Sizes) -> float:
@@ -261,7 +285,7 @@ def _bare_step(job: Job, corpus: Corpus, sizes: Sizes) -> float:
     return median(seconds(step, sizes.device) for _ in range(min(10, sizes.steps)))
 
 
-PARTS = {"extraction": extraction, "phantoms": phantoms, "standin": standin, "trainer": trainer}
+PARTS = {"extraction": extraction, "phantoms": phantoms, "standin": standin, "trainer": trainer, "track": track}
 
 PAGE = """# GPU
 

@@ -192,8 +192,9 @@ def _compare(track, out, done, data, room: int, device: str, threads: int, worke
     results = Results(out or Path("pretrained") / track, Ledger.of(recipe, images), room=room)
     for path in done:
         results.know(read_ledger(path), where=path)
-    left = compare(recipe, results, settings, say=click.echo)
-    click.echo(f"In {results.folder}. " + ("The same command goes on." if left else "The track is complete."))
+    summary = compare(recipe, results, settings, say=click.echo)
+    further = "The same command goes on." if summary.left else "The track is complete."
+    click.echo(f"{summary}\nIn {results.folder}. {further}")
 
 
 def _merge(folders: tuple[Path, ...], out: Path | None) -> None:

@@ -48,8 +48,23 @@ def comparison_recipe(name: str) -> Recipe:
     return known[name]
 
 
-def compare(recipe: Recipe, results: Results, settings: Settings, *, say: Callable[[str], None]) -> int:
-    """Work through the recipe's comparison until it is done or the minutes are over; returns how much is left.
+@dataclass(frozen=True)
+class Summary:
+    """What was finished, in gradient `views` and `seconds` of the clock; left: trials and encoders to go."""
+
+    trials: int
+    encoders: int
+    views: int
+    seconds: float
+    left: int
+
+    def __str__(self) -> str:
+        done = f"{self.trials} trials and {self.encoders} encoders in {self.seconds / 60:.1f} minutes"
+        return f"{done}, {self.views / self.seconds:,.0f} gradient views/s; {self.left} to go"
+
+
+def compare(recipe: Recipe, results: Results, settings: Settings, *, say: Callable[[str], None]) -> Summary:
+    """Work through the recipe's comparison until it is done or the minutes are over.
 
     Finished work is in `results` at once. At an interrupt the workers save their state first.
     """
@@ -64,11 +79,7 @@ def compare(recipe: Recipe, results: Results, settings: Settings, *, say: Callab
             say("Stopping: what is under way is saved first.")
             flag.set()
             raise
-    left = run.left()
-    minutes = (time.time() - started) / 60
-    say(f"{run.trials} trials and {run.encoders} encoders in {minutes:.1f} minutes, "
-        f"{run.views / (60 * minutes):,.0f} gradient views/s; {left} to go")  # fmt: skip
-    return left
+    return Summary(run.trials, run.encoders, run.views, time.time() - started, run.left())
 
 
 @dataclass

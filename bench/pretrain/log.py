@@ -41,10 +41,10 @@ class Log:
         """Keep the numbers of a step, scalars on some device, until they are fetched."""
         self._waiting.append((step, values))
 
-    def fetch(self, further: Row) -> None:
-        """Write the rows that wait, with one transfer; `further` belongs to the last. "seconds" is their mean.
+    def fetch(self, further: Callable[[], Row]) -> None:
+        """Write the rows that wait, with one transfer; `further`, asked after it, belongs to the last.
 
-        Raises RunError for a loss that is not finite.
+        "seconds" is their mean, `further` apart. Raises RunError for a loss that is not finite.
         """
         flat = torch.stack([value.float() for _, values in self._waiting for value in values.values()]).tolist()
         numbers = iter(flat)
@@ -54,7 +54,7 @@ class Log:
             if not math.isfinite(row["loss"]):
                 what = f"the loss of {self.objective!r} is {row['loss']} at step {step - 1}"
                 raise RunError(what, fix="lower the learning rate")
-            last = further if step == self._waiting[-1][0] else {}
+            last = further() if step == self._waiting[-1][0] else {}
             self.write({"step": step, **row, "rate": self.rate_at(step - 1), "seconds": seconds, **last})
         self._waiting.clear()
         self._since = time.perf_counter()

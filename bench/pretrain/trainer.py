@@ -76,7 +76,7 @@ def pretrain(
             evaluate, save = (_due(step, job.steps, n) for n in (job.recipe.evaluations, job.recipe.checkpoints))
             if on_gpu(device) and not (evaluate or save or step % FETCH == 0):
                 continue
-            log.fetch(_diagnose(model, corpus, device) if evaluate else {})
+            log.fetch(lambda due=evaluate: _diagnose(model, corpus, device) if due else {})  # type: ignore[misc]
             ends = stop is not None and step < job.steps and stop()
             if save or ends:
                 log.flush()

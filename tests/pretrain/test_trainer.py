@@ -136,7 +136,8 @@ def test_numbers_are_fetched_together_and_told_apart(tmp_path):
     for step in (1, 2, 3):
         parts = {} if step == 2 else {"loss/a": torch.tensor(step + 0.5)}
         log.later(step, {"loss": torch.tensor(float(step)), "norm": torch.tensor(2.0 * step), **parts})
-    log.fetch({"knn": 1.0})
+    log.fetch(lambda: time.sleep(0.2) or {"knn": 1.0})
+    assert all(row["seconds"] < 0.05 for row in log.rows)
     assert [row["loss"] for row in log.rows] == [1, 2, 3]
     assert [row["norm"] for row in log.rows] == [2, 4, 6]
     assert [row.get("loss/a") for row in log.rows] == [1.5, None, 3.5]
@@ -144,7 +145,7 @@ def test_numbers_are_fetched_together_and_told_apart(tmp_path):
     assert [row.get("knn") for row in log.rows] == [None, None, 1.0]
     log.later(4, {"loss": torch.tensor(float("nan"))})
     with pytest.raises(RunError, match="the loss of 'x' is nan at step 3"):
-        log.fetch({})
+        log.fetch(dict)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -201,7 +202,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(recipe, corpus, tmp_path):
     log = Log(tmp_path / "log.jsonl", 0, None, rate_at=job.rate_at, objective="simmim")
     log.later(1, trainer._step(job, model, optimiser, batch_of(job, corpus, 0), 0, "cpu"))
     with pytest.raises(RunError, match="at step 0"):
-        log.fetch({})
+        log.fetch(dict)
 
 
 def test_the_untrained_reference_is_diagnosed_and_not_trained(recipe, corpus, tmp_path):
