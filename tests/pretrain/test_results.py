@@ -108,6 +108,8 @@ def test_the_same_encoders_give_the_same_bytes(tmp_path):
         run = Results(tmp_path / name, ledger())
         for which in "ab":
             run.add_encoder(which, "1" * 64, encoder(tmp_path / f"{name}-{which}", which.encode()))
+    with zipfile.ZipFile(tmp_path / "x" / "encoders-1.zip") as archive:
+        assert {info.date_time[0] for info in archive.infolist()} == {1980}  # not the clock's
     assert [p.read_bytes() for p in sorted((tmp_path / "x").iterdir())] == [
         p.read_bytes() for p in sorted((tmp_path / "y").iterdir())
     ]
