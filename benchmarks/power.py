@@ -1,6 +1,6 @@
 """How often the ledger's tests find an effect that is there, and one that is not.
 
-    python benchmarks/power.py [--replications 1000] [--out docs/power.md]
+    python benchmarks/power.py [--replications 500] [--write]
 
 Each replication draws outcomes of encoders x data sets with a known effect, from crossed random effects, and asks the
 tests of the claims (`bench.analysis.crossed`) whether p < 0.05 and whether the 95 % interval holds the effect.
@@ -15,17 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from power_needed import interaction, section, units
 
 from bench.analysis.crossed import Contrast, Spread, contrast, spread_of_means, spread_of_parts
-from bench.analysis.units import Units
 from bench.files import write_atomic
 from bench.markers import table
 
 ENCODER, ENCODER_TASK, NETWORK = 4.0, 3.0, 5.0
 """Standard deviations between encoders and of encoder x data set, and the lead of one network, in score points."""
 SETS = 16
-ABOUT = pd.DataFrame({"side": "more", "origin": np.arange(SETS)})
+PAGE = Path(__file__).parents[1] / "docs" / "power.md"
 LEAD = np.array([1.0, 0.0, -1.0, 0.0])
 """Of the paradigms, in units of half the planted difference of the first and the third."""
 
@@ -80,18 +79,8 @@ def one(case: Case, rng: np.random.Generator) -> Contrast | Spread:
     if case.test.endswith("paradigms"):
         y += case.effect * (LEAD / LEAD.std(ddof=1))[group, None]
         return spread_of_means(units(y, network), whole, network)
-    lead = rng.normal(size=(4, SETS // 2))
-    lead = lead - lead.mean(0) - lead.mean(1, keepdims=True) + lead.mean()
-    lead *= case.effect / np.sqrt((lead**2).sum() / (3 * (SETS // 2 - 1)))
+    lead = case.effect * interaction(4, SETS // 2, rng)
     return spread_of_parts(units(y + lead[group][:, modality], network), whole, network, modality, np.zeros(SETS))
-
-
-def units(values: np.ndarray, network: np.ndarray) -> Units:
-    """Outcomes (E, T), centred within networks, every data set alike."""
-    centred = np.array(values)
-    for name in np.unique(network):
-        centred[network == name] -= centred[network == name].mean(axis=0)
-    return Units(centred, ABOUT, np.full(SETS, 1 / SETS))
 
 
 def measured(case: Case, replications: int) -> list:
@@ -110,7 +99,7 @@ def measured(case: Case, replications: int) -> list:
 
 HEAD = """# Power and false positives of the ledger's tests
 
-Made by `python benchmarks/power.py --replications {replications} --out docs/power.md`.
+Made by `python benchmarks/power.py --replications {replications} --write`.
 Outcomes of encoders on {sets} data sets (8 modalities of two) are drawn from crossed random effects and measured with
 the tests that judge the board (`bench/analysis/crossed.py`): four paradigms in equal numbers, two networks as strata,
 one {network:g} points above the other. Standard deviations: {encoder:g} points between encoders, {task:g} of encoder x
@@ -143,16 +132,16 @@ def page(rows: list[list], replications: int) -> str:
 def main() -> None:
     """Print rows as they come; write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--replications", type=int, default=1000)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--replications", type=int, default=500)
+    parser.add_argument("--write", action="store_true", help=f"to {PAGE.name}")
     options = parser.parse_args()
     start, rows = time.perf_counter(), []
     for case in cases():
         rows.append(measured(case, options.replications))
         print(*rows[-1], sep=" | ", flush=True)
-    text = page(rows, options.replications)
-    if options.out:
-        write_atomic(options.out, text)
+    text = f"{page(rows, options.replications)}\n{section(options.replications)}"
+    if options.write:
+        write_atomic(PAGE, text)
     print(f"{text}\n{time.perf_counter() - start:.0f} s")
 
 
