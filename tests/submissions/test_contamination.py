@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bench.submissions.contamination as module
-from bench.data.task import shipped_tasks
+from bench.data.task import shipped_tasks, suite_names
 from bench.encoders.card import Corpus
 from bench.encoders.catalogue import cards
 from bench.encoders.load import reference_cards
@@ -53,6 +53,9 @@ def state(names: list[str] | None, task: str) -> str:
         ("CT-3M", "organamnist-224", "unknown"),
         ("BRAX", "chestmnist-224", "no"),
         ("SA-1B", "breastmnist-224", "no"),
+        ("open-v1-training", "kvasirseg", "no"),
+        ("open-v1-training", "chestmnist-224", "no"),
+        ("open-v1-training", "pneumoniamnist-224", "yes"),
     ],
 )
 def test_known_cases(corpus: str, task: str, expected: str) -> None:
@@ -72,7 +75,8 @@ def test_the_vocabulary_is_sound() -> None:
     assert {inner for entry in TABLE.values() for inner in entry.get("contains", [])} <= set(TABLE)
     assert all(name in sources_of(name) for name in TABLE)
     assert {word for entry in TABLE.values() for word in entry.get("gathers", [])} <= {"any", *MODALITIES}
-    assert {key for entry in TABLE.values() for key in entry} == {"aliases", "contains", "gathers"}
+    assert {key for entry in TABLE.values() for key in entry} == {"aliases", "contains", "gathers", "apart_from"}
+    assert {entry["apart_from"] for entry in TABLE.values() if "apart_from" in entry} <= set(suite_names())
 
 
 def test_what_gathers_public_sets_has_not_gathered_made_up_images() -> None:
@@ -97,3 +101,8 @@ def test_telling_more_never_makes_a_cell_clean(names: list[str], more: str, task
 @given(st.sampled_from(sorted(TASKS)))
 def test_silence_is_unknown_never_clean(task: str) -> None:
     assert state(None, task) == "unknown"
+
+
+def test_training_images_alone_are_said():
+    found = contamination(CARD.model_copy(update={"pretraining": [Corpus(corpus="open-v1-training")]}), TASKS["ph2"])
+    assert found.reason == "open-v1-training holds training images of it, and none of its validation or test patients"
