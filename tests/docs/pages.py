@@ -16,6 +16,7 @@ SKETCH = re.compile(r"\.\.\.|…|\||\b[A-Z]{4,}\b")
 
 EXEMPT = {
     "medssl run mine --tasks tiny": "typed by benchmarks/layouts.py",
+    "medssl run mine --tasks tiny --trust-code": "typed by benchmarks/layouts.py",
     "make demo": "installs packages; its command `medssl demo` runs here",
     "make test": "is what runs this",
     "python3 -m venv .venv && . .venv/bin/activate": "installs packages",
