@@ -148,6 +148,14 @@ def test_upsampling_is_half_pixel_bilinear():
     np.testing.assert_allclose(got.permute(1, 2, 0).numpy(), bilinear(scores, 9, 11), atol=1e-12)
 
 
+def test_upsampling_leaves_the_padding_out():
+    """A ramp over 8 rows of 4 pixels, seen through a window of 20 of 32 rows: each row has the value of its place."""
+    ramp = torch.arange(8, dtype=torch.float64)[None, None, :, None].expand(1, 1, 8, 8)
+    got = _dense.upsample(ramp, _dense.Frame((20, 32), (6, 0, 20, 32), 32))[0, 0]
+    assert got.shape == (20, 32)
+    np.testing.assert_allclose(got[:, 5], (np.arange(6, 26) + 0.5) / 4 - 0.5, atol=1e-12)
+
+
 def test_ties_of_the_operating_point_go_to_the_one_nearest_zero():
     values = np.zeros(65)
     values[[10, 30, 40]] = 0.5

@@ -178,6 +178,18 @@ def test_noise_is_that_of_the_modality():
     assert noisy(bright, "histology").std() == pytest.approx(0.07, rel=0.05)
 
 
+def test_a_bias_field_by_hand():
+    """Quadratic, centred on 1, at most as strong as its severity says, and the same whatever the image holds."""
+    field = _corrupt.bias_field(np.ones((33, 33, 1)), 2, "mri", np.random.default_rng(0))[..., 0] - 1
+    v, u = np.meshgrid(np.linspace(-1, 1, 33), np.linspace(-1, 1, 33), indexing="ij")
+    terms = np.stack([u, v, u * v, u**2 - 1 / 3, v**2 - 1 / 3])
+    drawn = np.random.default_rng(0).standard_normal(5)
+    assert np.abs(field).max() == pytest.approx(_corrupt.BIAS[1])
+    assert np.corrcoef(field.ravel(), np.tensordot(drawn, terms, 1).ravel())[0, 1] == pytest.approx(1)
+    half = _corrupt.bias_field(np.full((33, 33, 1), 0.5), 2, "mri", np.random.default_rng(0))[..., 0]
+    np.testing.assert_allclose(half, 0.5 * (1 + field))
+
+
 def test_robustness_tests_changed_copies_beside_the_clean_split(problem_of):
     problem = problem_of("binary")
     got = next(iter(Robustness(["noise", "contrast"], [1, 5]).predict(problem, [whole(problem)])))
