@@ -50,7 +50,7 @@ class Objective(nn.Module, ABC):
     """Whether it needs the labels of the corpus."""
     trains: ClassVar[bool] = True
     control: ClassVar[str] = ""
-    """Of a pathology-aware objective: the objective that differs from it in nothing else."""
+    """Of a pathology-aware objective: the objective whose loss it adds to, trained at the same rate beside it."""
 
     def __init__(self, backbone: Backbone, recipe: Recipe, classes: Mapping[str, int]) -> None:
         """`classes`: number of classes of each label of the corpus (empty when it has none)."""
