@@ -74,7 +74,7 @@ def move_out(folder: Path, store: Path, address: str | None = None) -> Stored:
                 partial = store / f".{file.sha256}.partial"
                 shutil.copyfile(folder / name, partial)
                 partial.replace(store / file.sha256)
-        found = Stored(schema=1, address=address, files=(before.files if before else {}) | files)
+        found = Stored(address=address, files=(before.files if before else {}) | files)
         write_atomic(
             folder / FILE, canonical_json(found.model_dump(mode="json", by_alias=True, exclude_none=True)) + "\n"
         )
@@ -113,4 +113,4 @@ def fetched(files: Sequence[StoredFile], store: str) -> list[Path]:
     web = store.startswith(("https://", "http://"))
     fetcher = Fetcher(mirror=store if web else None, folders=() if web else (Path(store),))
     held = [HeldFile(file=file.sha256, task="", sha256=file.sha256) for file in files]
-    return [fetcher.fetch(file).path for file in held]
+    return [path for path in (fetcher.fetch(file).path for file in held) if path is not None]
