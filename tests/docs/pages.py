@@ -16,6 +16,8 @@ SKETCH = re.compile(r"\.\.\.|…|\||\b[A-Z]{4,}\b")
 
 EXEMPT = {
     "medssl run mine --tasks tiny": "typed by benchmarks/layouts.py",
+    "medssl submit my-encoder --store weights/": "typed by tests/submissions/test_stored.py",
+    "medssl verify submissions/my-encoder --sample --store https://example.org/weights": "no such host",
     "medssl run mine --tasks tiny --trust-code": "typed by benchmarks/layouts.py",
     "make demo": "installs packages; its command `medssl demo` runs here",
     "make test": "is what runs this",

@@ -204,7 +204,7 @@ def test_truncated_archive(weights, load, tmp_path):
     source = weights("w.pth")
     data = (tmp_path / "w.pth").read_bytes()
     (tmp_path / "w.pth").write_bytes(data[: len(data) // 2])
-    with pytest.raises(EncoderError, match=r"cannot be read as tensors only|damaged"):
+    with pytest.raises(EncoderError, match=r"w\.pth is cut short.*copy or download it again"):
         load({**source, "sha256": sha256_file(tmp_path / "w.pth")}, tmp_path)
 
 

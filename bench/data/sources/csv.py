@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from bench.data.labels import read_all
 from bench.data.listed import ListedSource
@@ -37,6 +37,11 @@ class Columns(Strict):
     """Default: the first of PATIENT that there is."""
     bag: Line | None = None
     """With bags = true; default: "bag", where there is one, else the patient."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, str | None]:
+        """A key that came later counts only where it is set, so that older cards keep their prepared copy."""
+        return {key: value for key, value in dump(self).items() if key != "bag" or value is not None}
 
 
 class CsvSource(ListedSource):
