@@ -35,6 +35,8 @@ class EncoderSource(Strict, ABC):
     name: ClassVar[str]
     places: ClassVar[frozenset[str]] = frozenset()
     """Keys that say where the weights are or what their hash should be, not what is computed with them."""
+    runs_code: ClassVar[bool] = False
+    """Whether loading it runs what its author wrote; `load` then asks `bench.encoders.trust.refuse_code` first."""
     adapter: str
     """Which module of `bench/encoders/sources` reads this table."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.checks.contract import contract
+from bench.discover import members
 from bench.encoders.card import EncoderCard, read_card
 from bench.encoders.load import load_encoder
 from bench.errors import UserError
@@ -12,8 +13,6 @@ from bench.features.device import place
 from bench.submissions import stored
 from bench.submissions.report import Report
 
-CODE = ("python", "torch-export", "torchscript")
-"""Adapters that run what a submission brings: only where the reviewer says so."""
 HOLDS = "contract holds"
 
 
@@ -31,7 +30,8 @@ def why_not_run(folder: Path, card: EncoderCard, *, trust_code: bool = False, fe
     adapter, file = source.get("adapter"), source.get("weights") or source.get("file") or source.get("folder")
     if adapter == "embeddings":
         return "features alone"
-    if adapter in CODE and not trust_code:
+    kind = members("bench.encoders.sources", "SOURCE").get(str(adapter))
+    if kind is not None and kind.runs_code and not trust_code:
         return "it is code"
     left_out = isinstance(file, str) and not (folder / file).exists() and (folder / stored.FILE).is_file()
     here = adapter == "reference" or (isinstance(file, str) and (folder / file).exists())

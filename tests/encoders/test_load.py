@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from inspect import getsource
+
 import pytest
 
+from bench.discover import members
 from bench.encoders.load import REFERENCE, card_path, load_encoder
 from bench.errors import CardError
 
@@ -51,3 +54,8 @@ def test_card_without_adapter(tmp_path):
     (tmp_path / "encoder.toml").write_text(card)
     with pytest.raises(CardError, match=r"missing key 'source.adapter' \(one of: embeddings, huggingface, monai, onnx"):
         load_encoder(tmp_path)
+
+
+def test_every_adapter_that_asks_for_trust_says_that_it_runs_code():
+    for name, source in members("bench.encoders.sources", "SOURCE").items():
+        assert source.runs_code == ("refuse_code(" in getsource(source.load)), name

@@ -20,6 +20,7 @@ class PythonSource(EncoderSource):
     """`file` defines `function(card, folder) -> Encoder`, a child of `bench.encoders.base.Encoder`."""
 
     name = "python"
+    runs_code = True
     places = frozenset({"file", "sha256"})
     adapter: Literal["python"]
     file: Annotated[str, StringConstraints(pattern=r"\.py$", max_length=500)]

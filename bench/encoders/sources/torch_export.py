@@ -25,6 +25,7 @@ class TorchExportSource(EncoderSource):
     """Keys of the `[source]` table."""
 
     name = "torch-export"
+    runs_code = True
     places = frozenset({"weights", "sha256"})
     adapter: Literal["torch-export"]
     weights: Annotated[str, Field(min_length=1, max_length=500)]

@@ -27,6 +27,7 @@ class TorchScriptSource(EncoderSource):
     """Keys of the `[source]` table."""
 
     name = "torchscript"
+    runs_code = True
     places = frozenset({"weights", "sha256"})
     adapter: Literal["torchscript"]
     weights: Annotated[str, Field(min_length=1, max_length=500)]
