@@ -139,6 +139,8 @@ def run_modules(names: list[str], sample: int | None, jobs: int) -> dict[str, Ou
 
 def _with(reached: Reach, mutant: Mutant) -> tuple[list[str], float]:
     tests = reached.tests(mutant.module, mutant.function)
+    if not mutant.function:  # a constant is read without a call that could be traced
+        tests = [*table("hand.toml")["constants"].get("/".join(Path(mutant.module).parts[:2]), []), *tests]
     return tests, sum(reached.seconds.get(t, 0.0) for t in tests)
 
 
