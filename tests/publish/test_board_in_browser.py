@@ -38,7 +38,7 @@ def column(page, name: str) -> list[str]:
 
 def tick(page, panel: str, name: str, value: str) -> None:
     if panel != "Filter":
-        page.locator("summary", has_text=panel).click()
+        page.get_by_text(panel, exact=True).click()
     elif page.locator("#facets").is_hidden():
         page.locator("#filter").click()
     page.locator(f'[name="{name}"][value="{value}"]').check()
