@@ -32,6 +32,7 @@ def test_says_how_many_images_are_written_and_when_a_task_is_done(chosen):
 
 def test_an_interruption_ends_at_the_next_block_and_leaves_nothing(chosen, cache_home):
     begun = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a worker of pytest may ignore it
 
     def told(name: str, images: int | None) -> None:
         begun.append((name, images))
@@ -39,8 +40,11 @@ def test_an_interruption_ends_at_the_next_block_and_leaves_nothing(chosen, cache
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
             time.sleep(0.5)  # this is a thread: the main one is told meanwhile
 
-    with pytest.raises(KeyboardInterrupt):
-        prepare_all(chosen, None, False, 1, told)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            prepare_all(chosen, None, False, 1, told)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert {name for name, _ in begun} == {"task0"}, "the others were not begun"
     assert len(begun) == 2, "the second block was not written"
     assert [p for p in (cache_home / "store").iterdir() if p.is_dir()] == []
