@@ -85,6 +85,7 @@ def test_a_filter_ranks_again_but_moves_no_score(board, view):
 
 def test_each_choice_says_how_many_rows_it_would_show(board, view):
     board.locator("#filter").click()
+    board.wait_for_function("document.querySelector('[name=p] ~ output')?.textContent")  # the data have come
     cards = [view.encoders[r.encoder].card for r in view.suites[0].boards[0].rows]
     said = {
         p: board.inner_text(f'[name="p"][value="{p}"] ~ output') for p in ("contrastive", "predictive", "reference")
