@@ -130,7 +130,7 @@ def pretrain(
         elif objective is None:
             raise click.UsageError("give --objective NAME, or --track, or --tune")
         else:
-            again = _command(objective, images, data, recipe_name, backbone, seed, rate, threads, device, compiled)
+            again = {"rate": rate, "recipe": recipe_name}
             _one(objective, recipe, images, data, backbone, seed, out, threads, device, compiled, wandb_mode, again)
 
 
@@ -160,9 +160,7 @@ def _several(objective, recipe, corpus, data, backbone, seed, out, threads, tune
         run_track(jobs, images, out or Path("submissions"), threads=threads, say=click.echo, wandb_mode=wandb_mode)
 
 
-def _one(
-    objective, recipe, corpus, data, backbone, seed, out, threads, device, compiled, wandb_mode, command: str
-) -> None:
+def _one(objective, recipe, corpus, data, backbone, seed, out, threads, device, compiled, wandb_mode, again) -> None:
     from bench.pretrain.corpus import open_corpus
     from bench.pretrain.job import Job
     from bench.pretrain.ship import encoder_name
@@ -171,6 +169,8 @@ def _one(
     job = Job(objective, recipe, backbone, seed)
     images = open_corpus(corpus, recipe, data=data)
     folder = out or Path("pretrained") / encoder_name(job, images)
+    named = f"--data {data.name}" if data else f"--corpus {corpus}"  # a path of one's own is named, not spelt out
+    command = job.command(named, threads=threads, device=device, compiled=compiled, **again)
     card = run_job(
         job, images, folder, folder / "run", threads=threads, device=device, command=command,
         wandb_mode=wandb_mode, compiled=compiled,
@@ -218,14 +218,6 @@ def _pack(name: str, path: Path) -> None:
     for source, counts in contents(read_pack(path)).items():
         click.echo(f"{source}: {counts['images']:,} images, {counts['groups']:,} groups, {counts['held']:,} held out")
     click.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB, SHA-256 {sha256_file(path)}")
-
-
-def _command(objective, corpus, data, recipe, backbone, seed, rate, threads, device, compiled: bool) -> str:
-    """The command as it would be given again. A path of one's own is named, not spelt out."""
-    images = f"--data {data.name}" if data else f"--corpus {corpus}"
-    text = f"medssl pretrain --objective {objective} {images} --recipe {recipe} --backbone {backbone}"
-    text += f" --seed {seed}" + (f" --rate {rate:g}" if rate else "") + f" --threads {threads}"
-    return text + ("" if device == "cpu" else f" --device {device}") + (" --compile" if compiled else "")
 
 
 COMMAND = pretrain

@@ -68,8 +68,8 @@ def describe(path: Path, model: str | None = None) -> Described:
     candidates = _candidates(held)
     for entry, prefix, anchor in candidates:
         state = select(state_at(held, entry, where=str(path)), prefix)
+        channels = _channels(state)
         for name, options, assumed in given or _models(anchor, state, prefix):
-            channels = _channels(state)
             try:
                 drop = _fitting(name, options, state, channels)
             except EncoderError as error:

@@ -78,7 +78,7 @@ def _extract_slices(
     pooled, grids = [], []
     for volume in volumes:
         slices = extract(encoder, volume, dense=dense, batch_size=batch_size)
-        pooled.append(slices.pooled.max(0) if aggregation == "max" else slices.pooled.mean(0, dtype=np.float64))
+        pooled.append(_joined(slices.pooled, aggregation))
         grids.append(slices.grid)
         if progress:
             progress(1)
@@ -95,9 +95,10 @@ def _extract_bags(
 ) -> Features:
     """Bags through an encoder of flat images, some bags at a time, so that batches are full."""
     usual = batch_size or (CUDA_BATCH if encoder.device.type == "cuda" else BATCH)
-    found, start = [], 0
+    found, start, ends = [], 0, np.cumsum(sizes)
     while start < len(bags):
-        stop = start + max(1, int(np.searchsorted(np.cumsum(sizes[start:]), usual, side="right")))
+        full = usual + (ends[start - 1] if start else 0)
+        stop = max(start + 1, int(np.searchsorted(ends, full, side="right")))
         flat = np.concatenate([bags[i, : sizes[i]] for i in range(start, stop)])
         vectors = extract(encoder, flat, dense=False, batch_size=batch_size).pooled
         found += np.split(vectors, np.cumsum(sizes[start:stop])[:-1])
@@ -107,8 +108,13 @@ def _extract_bags(
     members = np.zeros((*bags.shape[:2], found[0].shape[1]), np.float32)
     for bag, vectors in zip(members, found, strict=True):
         bag[: len(vectors)] = vectors
-    joined = [v.max(0) if aggregation == "max" else v.mean(0, dtype=np.float64) for v in found]
+    joined = [_joined(vectors, aggregation) for vectors in found]
     return Features(np.asarray(joined, np.float32), None, members)
+
+
+def _joined(vectors: np.ndarray, aggregation: Literal["mean", "max"]) -> np.ndarray:
+    """One vector of those (m, d) of a volume's slices or a bag's images."""
+    return vectors.max(0) if aggregation == "max" else vectors.mean(0, dtype=np.float64)
 
 
 class _Collected:

@@ -171,17 +171,14 @@ class _Run:
 
 def command_of(job: Job, settings: Settings) -> str:
     """The command that makes this encoder again."""
-    rate = f" --rate {job.recipe.rate(job.objective):g}" if job.kind.trains else ""
-    device = "" if settings.device == "cpu" else f" --device {settings.device.partition(':')[0]}"
-    return (
-        f"medssl pretrain --objective {job.objective} --corpus {settings.corpus} --recipe {job.recipe.name} "
-        f"--backbone {job.backbone} --seed {job.seed}{rate} --threads {settings.threads}{device}"
-        + (" --compile" if settings.compiled else "")
-    )
+    return job.command(
+        f"--corpus {settings.corpus}", threads=settings.threads, rate=job.rate if job.kind.trains else None,
+        device=settings.device.partition(":")[0], compiled=settings.compiled,
+    )  # fmt: skip
 
 
 def _rate(job: Job) -> str:
-    return f"{job.recipe.rate(job.objective):g}"
+    return f"{job.rate:g}"
 
 
 def _kind(item: Item) -> tuple[bool, str, bool]:

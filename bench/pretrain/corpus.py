@@ -181,7 +181,12 @@ def resize(images: np.ndarray, side: int) -> np.ndarray:
 
 def as_floats(images: np.ndarray, device: str = "cpu") -> Tensor:
     """uint8 (n, h, w, 3) to float32 (n, 3, h, w) in [0, 1]."""
-    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).contiguous().float() / 255
+    return floats(torch.from_numpy(images).to(device))
+
+
+def floats(images: Tensor) -> Tensor:
+    """uint8 (n, h, w, 3) to float32 (n, 3, h, w) in [0, 1], where they lie."""
+    return images.permute(0, 3, 1, 2).contiguous().float() / 255
 
 
 def _phantom(recipe: Recipe) -> Iterator[Chunk]:

@@ -1,4 +1,4 @@
-"""A shallow transformer that fills in hidden tokens: the decoder of MAE and the predictor of I-JEPA."""
+"""Decoders: a linear one of pixels, and a shallow transformer that fills in hidden tokens (MAE, I-JEPA's predictor)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from torch import Tensor, nn
 
 from bench.pretrain.backbone import Backbone
 from bench.pretrain.recipe import Heads
+
+
+def pixel_decoder(backbone: Backbone) -> nn.Linear:
+    """From a token (n, t, dim) to the pixels of its patch, (n, t, 3 * patch^2)."""
+    return nn.Linear(backbone.dim, 3 * backbone.patch**2)
 
 
 class TokenDecoder(nn.Module):

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.pretrain.corpus import Corpus
+from bench.pretrain.corpus import Corpus, floats
 from bench.pretrain.job import Job
 from bench.pretrain.objective import Batch
 
@@ -86,7 +86,7 @@ def _picker(corpus: Corpus, device: str) -> Pick:
 def _from_host(corpus: Corpus, device: str) -> Pick:
     """Bytes go over, a quarter of the floats; on a CPU nothing is copied."""
     return lambda index: (
-        _floats(_sent(corpus.images[index], device)),
+        floats(_sent(corpus.images[index], device)),
         {name: _sent(values[index], device) for name, values in corpus.labels.items()},
     )
 
@@ -97,7 +97,7 @@ def _from_device(corpus: Corpus, device: str) -> Pick:
 
     def pick(index: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
         rows = _sent(index, device)
-        return _floats(images[rows]), {name: values[rows] for name, values in labels.items()}
+        return floats(images[rows]), {name: values[rows] for name, values in labels.items()}
 
     return pick
 
@@ -106,8 +106,3 @@ def _sent(array: np.ndarray, device: str) -> Tensor:
     """The array on the device; the host does not wait for the copy."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if on_gpu(device) else tensor
-
-
-def _floats(images: Tensor) -> Tensor:
-    """uint8 (n, h, w, 3) to float32 (n, 3, h, w) in [0, 1], where they lie."""
-    return images.permute(0, 3, 1, 2).contiguous().float() / 255

@@ -59,9 +59,27 @@ class Job:
         """Images of a batch, so that gradient views a step are the same for every objective."""
         return self.recipe.views_per_step // self.kind.views
 
+    @property
+    def rate(self) -> float:
+        """Peak learning rate."""
+        return self.recipe.rate(self.objective)
+
+    def command(
+        self, images: str, *, threads: int, rate: float | None = None, device: str = "cpu", compiled: bool = False,
+        recipe: str | None = None,
+    ) -> str:  # fmt: skip
+        """The command that makes this encoder again. images: "--corpus NAME" or "--data FILE".
+
+        rate: where it is not the recipe's own. recipe: how the recipe is called, where not by its name.
+        """
+        text = f"medssl pretrain --objective {self.objective} {images} --recipe {recipe or self.recipe.name}"
+        text += f" --backbone {self.backbone} --seed {self.seed}" + (f" --rate {rate:g}" if rate else "")
+        text += f" --threads {threads}" + ("" if device == "cpu" else f" --device {device}")
+        return text + (" --compile" if compiled else "")
+
     def identity(self, corpus_sha256: str) -> str:
         """Hash of all that decides the weights (the tuning section does not; code and thread count are not in it)."""
-        values = [self.objective, self.backbone, self.seed, self.recipe.rate(self.objective)]
+        values = [self.objective, self.backbone, self.seed, self.rate]
         return sha256_text(canonical_json([*values, self.recipe.deciding(), corpus_sha256]))
 
     def build(self, corpus: Corpus) -> Objective:
@@ -75,10 +93,9 @@ class Job:
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then a cosine to 0 (arXiv 1608.03983, one cycle)."""
         warm = max(1, round(self.recipe.warmup * self.steps))
-        peak = self.recipe.rate(self.objective)
         if step < warm:
-            return peak * (step + 1) / warm
-        return peak * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm))) / 2
+            return self.rate * (step + 1) / warm
+        return self.rate * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm))) / 2
 
 
 def stream(seed: int, *keys: str | int) -> int:

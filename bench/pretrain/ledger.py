@@ -11,18 +11,17 @@ from bench.errors import RunError
 from bench.files import canonical_json, sha256_text
 from bench.pretrain.corpus import Corpus
 from bench.pretrain.recipe import Recipe
-from bench.strict import SHA256, Line, Name, Strict
+from bench.strict import Line, Name, Sha256, Strict
 
 FILE = r"^(encoders-[1-7]\.zip)?$"
-Digest = Annotated[str, StringConstraints(pattern=SHA256)]
 
 
 class Finished(Strict):
     """An encoder: its run (`Job.identity`), the hash of its weights, and the file it is in; "" for one of an earlier
     run that is elsewhere."""
 
-    run: Digest
-    weights: Digest
+    run: Sha256
+    weights: Sha256
     file: Annotated[str, StringConstraints(pattern=FILE)] = ""
 
 
@@ -31,8 +30,8 @@ class Ledger(Strict):
 
     schema_: Annotated[Literal[1], Field(alias="schema")] = 1
     track: Name
-    recipe: Digest
-    corpus: Digest
+    recipe: Sha256
+    corpus: Sha256
     trials: dict[Name, dict[str, dict[str, float]]] = {}
     """Objective -> learning rate -> seed -> score of the probe."""
     encoders: dict[Name, Finished] = {}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
+from lightly.models.utils import update_momentum
 from torch import Tensor, nn
 
 from bench import words
@@ -32,8 +33,9 @@ class Batch:
 class Objective(nn.Module, ABC):
     """One way to train a backbone. A child is one module of `bench/pretrain/objectives` with `OBJECTIVE = Child`.
 
-    A whole child sets the class constants, builds its heads in `__init__`, and writes `losses`; one with a teacher
-    also writes `after_step`. Augmentations draw from torch's global generator, which the trainer seeds at each step.
+    A whole child sets the class constants, builds its heads in `__init__`, and writes `losses`; one with teachers says
+    whom they follow in `teachers`. Augmentations draw from torch's global generator, which the trainer seeds at each
+    step.
     """
 
     name: ClassVar[str]
@@ -45,6 +47,8 @@ class Objective(nn.Module, ABC):
     """Gradient views of each image (forward and backward through the backbone)."""
     teacher_views: ClassVar[int] = 0
     """Views of each image that go through a teacher, forward only."""
+    teachers: ClassVar[Mapping[str, str]] = {}
+    """Attribute that holds a teacher -> that of the module whose moving average it is."""
     backbones: ClassVar[tuple[str, ...]] = ("vit", "cnn")
     supervised: ClassVar[bool] = False
     """Whether it needs the labels of the corpus."""
@@ -62,7 +66,9 @@ class Objective(nn.Module, ABC):
         """Parts of the loss by name, each a weighted scalar; their sum is minimised."""
 
     def after_step(self, progress: float) -> None:
-        """Called after each optimiser step, for teachers."""
+        """Called after each optimiser step: teachers take a step towards whom they follow."""
+        for teacher, student in self.teachers.items():
+            update_momentum(getattr(self, student), getattr(self, teacher), self.momentum(progress))
 
     def momentum(self, progress: float) -> float:
         """Teacher momentum: from `recipe.ema` to 1 along a half cosine (BYOL, arXiv 2006.07733, section 3.3)."""

@@ -31,9 +31,7 @@ class Item:
     def name(self) -> str:
         """What it is called where it is shown."""
         job = self.job
-        return (
-            f"trial {job.objective} at {job.recipe.rate(job.objective):g}, seed {job.seed}" if self.trial else job.name
-        )
+        return f"trial {job.objective} at {job.rate:g}, seed {job.seed}" if self.trial else job.name
 
 
 def schedule(recipe: Recipe, outcomes: Outcomes) -> list[Item]:
@@ -87,5 +85,5 @@ def balanced(names: Iterable[str]) -> list[str]:
 
 
 def _known(job: Job, outcomes: Outcomes) -> bool:
-    rate = f"{job.recipe.rate(job.objective):g}"
+    rate = f"{job.rate:g}"
     return str(job.seed) in outcomes.get(job.objective, {}).get(rate, {})

@@ -78,12 +78,5 @@ def run_job(
     """Train one job (log and checkpoint in `work`) and ship it to `folder`; returns the card's path."""
     with watching(job, work, wandb_mode=wandb_mode) as listen:
         trained = pretrain(job, corpus, work, device=device, threads=threads, listen=listen, compiled=compiled)
-    return ship(job, corpus, trained, folder, command=command or command_of(job, threads), track=track, device=device)
-
-
-def command_of(job: Job, threads: int) -> str:
-    """The command that makes this encoder of the track again."""
-    return (
-        f"medssl pretrain --objective {job.objective} --corpus phantom-v1 --recipe {job.recipe.name} "
-        f"--backbone {job.backbone} --seed {job.seed} --threads {threads}"
-    )
+    command = command or job.command("--corpus phantom-v1", threads=threads)
+    return ship(job, corpus, trained, folder, command=command, track=track, device=device)

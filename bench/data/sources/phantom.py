@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -46,8 +46,7 @@ class PhantomSource(TaskSource):
         """Draw every split. Raises CardError when card and phantom disagree, DataError on another checksum."""
         self._check_card(task)
         plan = Plan(task.modality, self.aim, self.seed)
-        counts = {"train": self.train, "val": self.val, "test": self.test, "test-shift": self.shift}
-        splits = {name: Split(**vars(split_of(plan, name, n))) for name, n in counts.items() if n}
+        splits = {name: Split(**vars(split_of(plan, name, n))) for name, n in counts_of(self).items()}
         if self.null is not None:
             splits = {name: shuffled(split, self.null, name) for name, split in splits.items()}
         check_sum(task, arrays_of(splits), self.sha256)
@@ -58,6 +57,21 @@ class PhantomSource(TaskSource):
         if task.modality not in modalities():
             raise CardError(f"no phantom of modality {task.modality!r}", where=where, fix=", ".join(modalities()))
         check_synthetic(task, modalities()[task.modality].classes(self.aim), task.modality)
+
+
+class Counted(Protocol):
+    """A source of images made by procedure: how many of each split."""
+
+    train: int
+    val: int
+    test: int
+    shift: int
+
+
+def counts_of(source: Counted) -> dict[str, int]:
+    """Split -> how many; `shift` of a second site are "test-shift", where there are any."""
+    counts = {"train": source.train, "val": source.val, "test": source.test, "test-shift": source.shift}
+    return {name: n for name, n in counts.items() if n}
 
 
 def check_synthetic(task: Task, classes: Sequence[str], modality: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from bench.data.dataset import Split, TaskSource, arrays_of
-from bench.data.sources.phantom import check_sum, check_synthetic
+from bench.data.sources.phantom import check_sum, check_synthetic, counts_of
 from bench.data.task import Task
 from bench.phantoms.generate import mapped
 from bench.phantoms.volumes import CLASSES, SPACING, volume
@@ -40,8 +40,7 @@ class PhantomVolumeSource(TaskSource):
     def load(self, task: Task, folder: Path) -> dict[str, Split]:
         """Draw every split. Raises CardError when the card is not the phantom's, DataError on another checksum."""
         check_synthetic(task, CLASSES, "ct")
-        counts = {"train": self.train, "val": self.val, "test": self.test, "test-shift": self.shift}
-        splits = {name: self._split(name, n) for name, n in counts.items() if n}
+        splits = {name: self._split(name, n) for name, n in counts_of(self).items()}
         check_sum(task, arrays_of(splits), self.sha256)
         return splits
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from bench.pretrain.augment import crop
 from bench.pretrain.backbone import patches_of
+from bench.pretrain.decoder import pixel_decoder
 from bench.pretrain.losses import masked_patch_error
 from bench.pretrain.masks import random_mask
 from bench.pretrain.objective import Batch, Objective
@@ -33,7 +34,7 @@ class AnomalyMim(Objective):
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
-        self.decode = nn.Linear(backbone.dim, 3 * backbone.patch**2)
+        self.decode = pixel_decoder(backbone)
         self.outline = nn.Linear(backbone.dim, backbone.patch**2)
 
     def losses(self, batch: Batch):

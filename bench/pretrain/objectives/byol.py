@@ -7,7 +7,6 @@ from copy import deepcopy
 import torch
 from lightly.loss import NegativeCosineSimilarity
 from lightly.models.modules.heads import BYOLPredictionHead, BYOLProjectionHead
-from lightly.models.utils import update_momentum
 from torch import nn
 
 from bench.pretrain.augment import two_views
@@ -21,6 +20,7 @@ class Byol(Objective):
     method = "BYOL"
     citation = "Grill et al. 2020, arXiv 2006.07733"
     teacher_views = 2
+    teachers = {"teacher": "student"}
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
@@ -38,9 +38,6 @@ class Byol(Objective):
         forth = self.similarity(self.predict(first), target_second)
         back = self.similarity(self.predict(second), target_first)
         return {"predict": (forth + back) / 2}
-
-    def after_step(self, progress: float) -> None:
-        update_momentum(self.student, self.teacher, self.momentum(progress))
 
 
 OBJECTIVE = Byol

@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from lightly.loss import NTXentLoss
 from lightly.models.modules.heads import SimCLRProjectionHead
-from torch import nn
 
 from bench.pretrain.augment import two_views
+from bench.pretrain.decoder import pixel_decoder
 from bench.pretrain.losses import masked_patch_error
 from bench.pretrain.masks import random_mask
 from bench.pretrain.objective import Batch, Objective
@@ -26,7 +26,7 @@ class ContrastiveMim(Objective):
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
         self.project = SimCLRProjectionHead(backbone.dim, recipe.heads.hidden, recipe.heads.out)
-        self.decode = nn.Linear(backbone.dim, 3 * backbone.patch**2)
+        self.decode = pixel_decoder(backbone)
         self.contrast = NTXentLoss(temperature=0.2)
 
     def losses(self, batch: Batch):

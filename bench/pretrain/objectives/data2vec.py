@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lightly.models.utils import update_momentum
 from torch import Tensor, nn
 
 from bench.pretrain.augment import crop
@@ -29,6 +28,7 @@ class Data2Vec(Objective):
     citation = "Baevski et al. 2022, arXiv 2202.03555"
     views = 1
     teacher_views = 1
+    teachers = {"teacher": "backbone"}
     backbones = ("vit",)
 
     def __init__(self, backbone, recipe, classes):
@@ -43,9 +43,6 @@ class Data2Vec(Objective):
         mask = random_mask(len(images), self.backbone.side**2, 0.6, device=images.device)
         predicted = self.predict(self.backbone.tokens(images, mask))
         return {"predict": F.smooth_l1_loss(predicted[mask], target[mask], beta=2.0)}
-
-    def after_step(self, progress: float) -> None:
-        update_momentum(self.backbone, self.teacher, self.momentum(progress))
 
 
 def upper_half(network: Any, images: Tensor) -> Tensor:

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.pretrain.augment import crop, rectangles, uniform
-from bench.pretrain.losses import restoration_error
-from bench.pretrain.objective import Batch, Objective
+from bench.pretrain.augment import rectangles, uniform
+from bench.pretrain.restoration import Restoration
 
 BLOCK = 4
 """Side, in pixels, of the blocks whose pixels are shuffled."""
 
 
-class Denoising(Objective):
+class Denoising(Restoration):
     name = "denoising"
-    paradigm = "generative"
     kind = "denoising"
     method = "Models Genesis style restoration"
     citation = "Zhou et al. 2021, arXiv 2004.07882"
-    views = 1
 
-    def __init__(self, backbone, recipe, classes):
-        super().__init__(backbone, recipe, classes)
-        self.decode = nn.Linear(backbone.dim, 3 * backbone.patch**2)
-
-    def losses(self, batch: Batch):
-        images = crop(batch.images, self.recipe)
-        restored = self.decode(self.backbone.tokens(spoiled(images)))
-        return {"restore": restoration_error(restored, images, self.backbone.patch)}
+    def spoil(self, images: Tensor) -> Tensor:
+        return spoiled(images)
 
 
 def spoiled(images: Tensor) -> Tensor:

@@ -6,13 +6,12 @@ from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
-from lightly.models.utils import update_momentum
 from torch import Tensor, nn
 
 from bench.pretrain.augment import two_views
 from bench.pretrain.losses import queue_nce
 from bench.pretrain.objective import Batch, Objective, frozen
-from bench.pretrain.objectives.moco_v2 import QUEUE
+from bench.pretrain.objectives.moco_v2 import QUEUE, head_of
 from bench.pretrain.queue import Queue
 
 
@@ -29,17 +28,15 @@ class DenseCl(Objective):
     citation = "Wang et al. 2021, arXiv 2011.09157"
     views = 1
     teacher_views = 1
+    teachers = {"teacher": "backbone", "teacher_heads": "heads"}
     backbones = ("vit",)
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
-        hidden, out = recipe.heads.hidden, recipe.heads.out
-        self.heads = nn.ModuleList(
-            nn.Sequential(nn.Linear(backbone.dim, hidden), nn.ReLU(), nn.Linear(hidden, out)) for _ in range(2)
-        )
+        self.heads = nn.ModuleList(head_of(backbone, recipe.heads) for _ in range(2))
         self.teacher = frozen(deepcopy(backbone))
         self.teacher_heads = frozen(deepcopy(self.heads))
-        self.queues = nn.ModuleList(Queue(QUEUE * recipe.views_per_step, out) for _ in range(2))
+        self.queues = nn.ModuleList(Queue(QUEUE * recipe.views_per_step, recipe.heads.out) for _ in range(2))
 
     def losses(self, batch: Batch):
         query, view = two_views(batch.images, self.recipe)
@@ -56,11 +53,6 @@ class DenseCl(Objective):
         whole.push(key)
         dense.push(dense_key.mean(1))
         return found
-
-    def after_step(self, progress: float) -> None:
-        m = self.momentum(progress)
-        update_momentum(self.backbone, self.teacher, m)
-        update_momentum(self.heads, self.teacher_heads, m)
 
 
 def most_similar(tokens: Tensor, others: Tensor) -> Tensor:

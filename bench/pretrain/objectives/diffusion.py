@@ -5,36 +5,25 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.pretrain.augment import crop
 from bench.pretrain.backbone import MEAN, STD
-from bench.pretrain.losses import restoration_error
-from bench.pretrain.objective import Batch, Objective
+from bench.pretrain.restoration import Restoration
 
 
-class Diffusion(Objective):
+class Diffusion(Restoration):
     """The forward process of DDPM (arXiv 2006.11239, eq. 4) with a cosine schedule; the clean image is the target.
 
     Simplified from l-DAE: noise on the pixels, a linear decoder, and the network is not told the level.
     """
 
     name = "diffusion"
-    paradigm = "generative"
     kind = "diffusion"
     method = "Denoising diffusion autoencoder"
     citation = "Chen et al. 2024, arXiv 2401.14404"
-    views = 1
 
-    def __init__(self, backbone, recipe, classes):
-        super().__init__(backbone, recipe, classes)
-        self.decode = nn.Linear(backbone.dim, 3 * backbone.patch**2)
-
-    def losses(self, batch: Batch):
-        images = crop(batch.images, self.recipe)
-        level = torch.rand(len(images), 1, 1, 1, device=images.device)
-        restored = self.decode(self.backbone.tokens(noised(images, level)))
-        return {"restore": restoration_error(restored, images, self.backbone.patch)}
+    def spoil(self, images: Tensor) -> Tensor:
+        return noised(images, torch.rand(len(images), 1, 1, 1, device=images.device))
 
 
 def noised(images: Tensor, level: Tensor) -> Tensor:

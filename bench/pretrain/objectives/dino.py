@@ -7,7 +7,6 @@ from copy import deepcopy
 import torch
 from lightly.loss import DINOLoss
 from lightly.models.modules.heads import DINOProjectionHead
-from lightly.models.utils import update_momentum
 from torch import nn
 
 from bench.pretrain.augment import two_views
@@ -23,6 +22,7 @@ class Dino(Objective):
     method = "DINO"
     citation = "Caron et al. 2021, arXiv 2104.14294"
     teacher_views = 2
+    teachers = {"teacher": "student"}
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
@@ -37,9 +37,6 @@ class Dino(Objective):
         with torch.no_grad():
             teacher = both(self.teacher, *views)
         return {"distil": self.distil([t.float() for t in teacher], [s.float() for s in student])}
-
-    def after_step(self, progress: float) -> None:
-        update_momentum(self.student, self.teacher, self.momentum(progress))
 
 
 def dino_head_pair(backbone: Backbone, heads: Heads) -> tuple[nn.Module, nn.Module]:

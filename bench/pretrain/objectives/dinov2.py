@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from lightly.loss import KoLeoLoss
 from lightly.loss.swav_loss import sinkhorn
-from lightly.models.utils import update_momentum
 from torch import nn
 
 from bench.pretrain.augment import two_views
@@ -32,6 +31,7 @@ class DinoV2(Objective):
     method = "DINOv2 style"
     citation = "Oquab et al. 2024, arXiv 2304.07193"
     teacher_views = 2
+    teachers = {"teacher": "backbone", "teacher_heads": "heads"}
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
@@ -54,11 +54,6 @@ class DinoV2(Objective):
             "match": F.cross_entropy(self.heads[1](tokens[mask]) / STUDENT, words),
             "spread": 0.1 * sum(self.spread(v) for v in vectors.float().chunk(2)),
         }
-
-    def after_step(self, progress: float) -> None:
-        m = self.momentum(progress)
-        update_momentum(self.backbone, self.teacher, m)
-        update_momentum(self.heads, self.teacher_heads, m)
 
 
 OBJECTIVE = DinoV2

@@ -9,7 +9,6 @@ from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
-from lightly.models.utils import update_momentum
 
 from bench.pretrain.augment import crop
 from bench.pretrain.backbone import VitBackbone
@@ -26,6 +25,7 @@ class IJepa(Objective):
     citation = "Assran et al. 2023, arXiv 2301.08243"
     views = 1
     teacher_views = 1
+    teachers = {"teacher": "backbone"}
     backbones = ("vit",)
     backbone: VitBackbone
 
@@ -43,9 +43,6 @@ class IJepa(Objective):
         keep = visible(hidden)
         predicted = self.predict(self.backbone.visible_tokens(images, keep), keep)
         return {"predict": F.smooth_l1_loss(predicted[hidden], target[hidden])}
-
-    def after_step(self, progress: float) -> None:
-        update_momentum(self.backbone, self.teacher, self.momentum(progress))
 
 
 OBJECTIVE = IJepa

@@ -6,7 +6,6 @@ from copy import deepcopy
 
 import torch
 from lightly.loss import DINOLoss, IBOTPatchLoss
-from lightly.models.utils import update_momentum
 from torch import Tensor
 
 from bench.pretrain.augment import two_views
@@ -22,6 +21,7 @@ class IBot(Objective):
     method = "iBOT"
     citation = "Zhou et al. 2022, arXiv 2111.07832"
     teacher_views = 2
+    teachers = {"teacher": "backbone", "teacher_head": "head"}
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
@@ -48,11 +48,6 @@ class IBot(Objective):
     def _logits(head: torch.nn.Module, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs for each view (2n, k) and for each hidden token (m, k), row-major."""
         return head(tokens.mean(1)).float(), head(tokens[mask]).float()
-
-    def after_step(self, progress: float) -> None:
-        m = self.momentum(progress)
-        update_momentum(self.backbone, self.teacher, m)
-        update_momentum(self.head, self.teacher_head, m)
 
 
 OBJECTIVE = IBot

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.pretrain.augment import crop
+from bench.pretrain.decoder import pixel_decoder
 from bench.pretrain.losses import spectrum_error
 from bench.pretrain.objective import Batch, Objective
 
@@ -25,7 +26,7 @@ class MaskedFrequency(Objective):
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
-        self.decode = nn.Linear(backbone.dim, 3 * backbone.patch**2)
+        self.decode = pixel_decoder(backbone)
 
     def losses(self, batch: Batch):
         images = crop(batch.images, self.recipe)

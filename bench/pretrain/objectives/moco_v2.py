@@ -5,13 +5,14 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from lightly.models.utils import update_momentum
 from torch import nn
 
 from bench.pretrain.augment import two_views
+from bench.pretrain.backbone import Backbone
 from bench.pretrain.losses import queue_nce
 from bench.pretrain.objective import Batch, Objective, frozen
 from bench.pretrain.queue import Queue
+from bench.pretrain.recipe import Heads
 
 QUEUE = 32
 """Batches of keys in the queue; the paper keeps 65,536 of 1.3 million images."""
@@ -31,15 +32,14 @@ class MoCoV2(Objective):
     citation = "Chen et al. 2020, arXiv 2003.04297"
     views = 1
     teacher_views = 1
+    teachers = {"teacher": "student"}
     backbones = ("vit",)
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
-        hidden, out = recipe.heads.hidden, recipe.heads.out
-        head = nn.Sequential(nn.Linear(backbone.dim, hidden), nn.ReLU(), nn.Linear(hidden, out))
-        self.student = nn.Sequential(backbone, head)
+        self.student = nn.Sequential(backbone, head_of(backbone, recipe.heads))
         self.teacher = frozen(deepcopy(self.student))
-        self.queue = Queue(QUEUE * recipe.views_per_step, out)
+        self.queue = Queue(QUEUE * recipe.views_per_step, recipe.heads.out)
 
     def losses(self, batch: Batch):
         query, view = two_views(batch.images, self.recipe)
@@ -49,8 +49,10 @@ class MoCoV2(Objective):
         self.queue.push(key)
         return {"contrast": loss}
 
-    def after_step(self, progress: float) -> None:
-        update_momentum(self.student, self.teacher, self.momentum(progress))
+
+def head_of(backbone: Backbone, heads: Heads) -> nn.Module:
+    """The projection head of MoCo v2, without batch normalisation."""
+    return nn.Sequential(nn.Linear(backbone.dim, heads.hidden), nn.ReLU(), nn.Linear(heads.hidden, heads.out))
 
 
 OBJECTIVE = MoCoV2

@@ -6,7 +6,6 @@ from copy import deepcopy
 
 import torch
 from lightly.models.modules.heads import ProjectionHead, SimCLRProjectionHead
-from lightly.models.utils import update_momentum
 from torch import nn
 
 from bench.pretrain.augment import two_views
@@ -21,6 +20,7 @@ class MoCoV3(Objective):
     method = "MoCo v3"
     citation = "Chen, Xie and He 2021, arXiv 2104.02057"
     teacher_views = 2
+    teachers = {"teacher": "student"}
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
@@ -37,9 +37,6 @@ class MoCoV3(Objective):
         forth = info_nce(self.predict(first), key_second, temperature=0.2)
         back = info_nce(self.predict(second), key_first, temperature=0.2)
         return {"contrast": forth + back}
-
-    def after_step(self, progress: float) -> None:
-        update_momentum(self.student, self.teacher, self.momentum(progress))
 
 
 OBJECTIVE = MoCoV3

@@ -7,7 +7,6 @@ from copy import deepcopy
 import torch
 from lightly.loss import MSNLoss
 from lightly.models.modules.heads import MSNProjectionHead
-from lightly.models.utils import update_momentum
 from torch import nn
 
 from bench.pretrain.augment import two_views
@@ -29,6 +28,7 @@ class Msn(Objective):
     citation = "Assran et al. 2022, arXiv 2204.07141"
     views = 1
     teacher_views = 1
+    teachers = {"teacher": "student"}
     backbones = ("vit",)
     backbone: VitBackbone
 
@@ -48,9 +48,6 @@ class Msn(Objective):
         with torch.no_grad():
             target = self.teacher(whole)
         return {"match": self.match(predicted.float(), target.float(), self.prototypes)}
-
-    def after_step(self, progress: float) -> None:
-        update_momentum(self.student, self.teacher, self.momentum(progress))
 
 
 OBJECTIVE = Msn

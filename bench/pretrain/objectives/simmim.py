@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from bench.pretrain.augment import crop
+from bench.pretrain.decoder import pixel_decoder
 from bench.pretrain.losses import masked_patch_error
 from bench.pretrain.masks import random_mask
 from bench.pretrain.objective import Batch, Objective
@@ -20,7 +19,7 @@ class SimMim(Objective):
 
     def __init__(self, backbone, recipe, classes):
         super().__init__(backbone, recipe, classes)
-        self.decode = nn.Linear(backbone.dim, 3 * backbone.patch**2)
+        self.decode = pixel_decoder(backbone)
 
     def losses(self, batch: Batch):
         images = crop(batch.images, self.recipe)

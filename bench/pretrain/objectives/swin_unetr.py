@@ -10,6 +10,7 @@ from torch import nn
 
 from bench.pretrain.augment import two_views
 from bench.pretrain.backbone import patches_of
+from bench.pretrain.decoder import pixel_decoder
 from bench.pretrain.objective import Batch, Objective
 from bench.pretrain.objectives.denoising import in_paint
 from bench.pretrain.objectives.rotation import turned
@@ -26,7 +27,7 @@ class SwinUnetr(Objective):
         super().__init__(backbone, recipe, classes)
         self.project = SimCLRProjectionHead(backbone.dim, recipe.heads.hidden, recipe.heads.out)
         self.classify = nn.Linear(backbone.dim, 4)
-        self.decode = nn.Linear(backbone.dim, 3 * backbone.patch**2)
+        self.decode = pixel_decoder(backbone)
         self.contrast = NTXentLoss(temperature=0.5)
 
     def losses(self, batch: Batch):
