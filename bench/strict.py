@@ -10,9 +10,18 @@ import json
 import tomllib
 import unicodedata
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+)  # fmt: skip
 
 from bench.errors import CardError, SubmissionError
 
@@ -96,6 +105,16 @@ class Strict(BaseModel):
             if error.error_count() > MAX_PROBLEMS:
                 found.append(f"and {error.error_count() - MAX_PROBLEMS:,} more")
             raise CardError("; ".join(found), where=where) from None
+
+
+class Grown(Strict):
+    """A schema whose keys of `later` are written only where they are set: what is older keeps its bytes and hashes."""
+
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in write(self).items() if key not in self.later or getattr(self, key)}
 
 
 def read_toml(path: Path) -> dict[str, Any]:

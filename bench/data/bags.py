@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -13,6 +14,19 @@ from bench.errors import DataError
 
 LARGEST = 512
 """Images of a bag, at most: every bag is given the room of the largest."""
+
+
+def refuse_masks(where: object) -> NoReturn:
+    """Raise DataError: a bag has one label, and the task has masks."""
+    raise DataError("has masks, and bags = true is for one label a bag", where=where)
+
+
+def check_joined(*, volume: bool, bags: bool, aggregation: str | None) -> None:
+    """Raise ValueError unless the card says how several images become one vector where there are several, and only
+    there."""
+    if (volume or bags) != (aggregation is not None):
+        said = "bags = true" if bags else "volume = true"
+        raise ValueError(f'{said} and aggregation ("mean" or "max") go together')
 
 
 def bags_of(rows: Sequence[Row], where: object) -> list[list[Row]]:
@@ -55,7 +69,7 @@ def bagged(images: Split, room: int, name: str) -> Split:
 def bags_of_splits(splits: Mapping[str, Split], where: object) -> dict[str, list[Split]]:
     """Split name -> one split of one row for each patient of flat images in memory. Raises DataError."""
     if next(iter(splits.values())).labels.ndim > 2:
-        raise DataError("has masks, and bags = true is for one label a bag", where=where)
+        refuse_masks(where)
     rows = {
         name: [Row(str(i), Path(), label, split=name, group=str(group), number=at)
                for at, (i, label, group) in enumerate(zip(split.ids, split.labels, split.groups, strict=True))]

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.data import series
-from bench.data.bags import bagged, bags_of, largest
+from bench.data.bags import bagged, bags_of, check_joined, largest, refuse_masks
 from bench.data.blocks import joined
 from bench.data.dataset import Identity, Split
 from bench.data.held import digest_files
@@ -67,9 +67,7 @@ class ListedSource(ReadSource):
     def _whole_or_sliced(self) -> Self:
         if self.bags and self.volume:
             raise ValueError("a bag holds flat images: leave out volume = true")
-        if (self.volume or self.bags) != (self.aggregation is not None):
-            said = "bags = true" if self.bags else "volume = true"
-            raise ValueError(f'{said} and aggregation ("mean" or "max") go together')
+        check_joined(volume=self.volume, bags=self.bags, aggregation=self.aggregation)
         if self.volume and self.slices:
             raise ValueError("'slices' takes volumes apart, volume = true keeps them whole: leave one")
         if self.depth is not None and not self.volume:
@@ -155,7 +153,7 @@ class ListedSource(ReadSource):
             return {name: reader.blocks(rows, remarks) for name, rows in splits.items()}
         where = f"task {task.name!r}"
         if task.kind == "dense":
-            raise DataError("has masks, and bags = true is for one label a bag", where=where)
+            refuse_masks(where)
         bags = {name: bags_of(rows, where) for name, rows in splits.items()}
         room = largest((bag for found in bags.values() for bag in found), where)
         return {name: reader.bags(found, room, remarks) for name, found in bags.items()}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
+from pydantic import AfterValidator, Field, StringConstraints
 
 from bench.errors import SubmissionError
 from bench.features.volume_cost import VolumeCost
@@ -13,7 +13,7 @@ from bench.files import canonical_json
 from bench.identity import Identity
 from bench.metrics import Scoring
 from bench.metrics.interval import Interval
-from bench.strict import Line, Name, Sha256, Strict, made_plain, parse_json
+from bench.strict import Grown, Line, Name, Sha256, Strict, made_plain, parse_json
 
 MAX_RECORD_BYTES = 256 * 1024
 EARLIEST, LATEST = 2000, 2100
@@ -46,8 +46,10 @@ class Unit(Strict):
         return f"{self.task}.{self.protocol}.{budget}.{self.seed}"
 
 
-class Cost(Strict):
+class Cost(Grown):
     """What the unit cost. Seconds and memory are the only parts of a record that differ between equal runs."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"volume"})
 
     seconds: Annotated[dict[Line, Annotated[float, Field(ge=0, le=1e8)]], Field(max_length=20)] = {}
     """By stage: "extract", "solve", "score". Extraction is shared by the units of one encoder x task."""
@@ -65,12 +67,6 @@ class Cost(Strict):
         if self.flops_per_image is None or self.volume is None:
             return self.flops_per_image
         return self.flops_per_image * self.volume.inputs
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Costs of flat images are written as they were before there were volumes."""
-        values = write(self)
-        return values if self.volume else {key: value for key, value in values.items() if key != "volume"}
 
 
 class Provenance(Strict):
@@ -92,8 +88,10 @@ class Provenance(Strict):
     """True when data with another checksum than the card's was accepted by an explicit flag."""
 
 
-class Record(Strict):
+class Record(Grown):
     """The outcome of a unit. A missing value is None, never NaN; a refused or failed unit is a record too."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"leakage"})
 
     schema_: Annotated[Literal[1], Field(alias="schema")] = 1
     status: Literal["done", "refused", "failed"]
@@ -124,12 +122,6 @@ class Record(Strict):
     leakage: dict[Line, Interval] = {}
     """What the features know of the site (`bench.runs.leakage`), where the task names sites."""
     made_by: Provenance
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A record without leakage is written as records were before there was any."""
-        values = write(self)
-        return values if self.leakage else {key: value for key, value in values.items() if key != "leakage"}
 
     @property
     def primary(self) -> Interval | None:

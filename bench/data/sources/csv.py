@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import model_validator
 
 from bench.data.labels import read_all
 from bench.data.listed import ListedSource
@@ -16,7 +16,7 @@ from bench.data.table import Table, path_of, read_table
 from bench.data.task import Task
 from bench.data.traits import traits_of
 from bench.errors import DataError
-from bench.strict import Line, Strict
+from bench.strict import Grown, Line
 from bench.words import Trait
 
 SLICE = re.compile(r"(.+)#slice=(\d{1,5})")
@@ -24,8 +24,10 @@ PATIENT = ("patient", "patient id", "patientid", "subject", "subject id", "subje
 """What a column of patients is usually called; overlooked, the same patient would be in train and in test."""
 
 
-class Columns(Strict):
+class Columns(Grown):
     """What the columns of a table are called."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"bag"})
 
     image: Line = "image"
     label: Line | None = None
@@ -37,11 +39,6 @@ class Columns(Strict):
     """Default: the first of PATIENT that there is."""
     bag: Line | None = None
     """With bags = true; default: "bag", where there is one, else the patient."""
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, str | None]:
-        """A key that came later counts only where it is set, so that older cards keep their prepared copy."""
-        return {key: value for key, value in dump(self).items() if key != "bag" or value is not None}
 
 
 class CsvSource(ListedSource):

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
-from bench.data.bags import bags_of_splits
+from bench.data.bags import bags_of_splits, check_joined
 from bench.data.blocks import joined
 from bench.data.conform import REQUIRED
 from bench.data.dataset import Identity, Split
@@ -71,9 +71,7 @@ class NpzSource(ReadSource):
     def _declared(self) -> Self:
         if self.bags and (self.volume or self.groups is None):
             raise ValueError("bags = true is for flat images of patients that 'groups' names")
-        if (self.volume or self.bags) != (self.aggregation is not None):
-            said = "bags = true" if self.bags else "volume = true"
-            raise ValueError(f'{said} and aggregation ("mean" or "max") go together')
+        check_joined(volume=self.volume, bags=self.bags, aggregation=self.aggregation)
         if self.spacing is not None and not self.volume:
             raise ValueError("'spacing' is for volume = true")
         return self
