@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.budget import FULL, Budget
 from bench.words import Kind, family
 
 AGGREGATION = 2
@@ -20,7 +21,7 @@ class Recipe:
 
     name: str
     protocols: Mapping[Kind, str]
-    budgets: tuple[str, ...]
+    budgets: tuple[Budget, ...]
     definition: str
     every_kind: bool = False
     """Whether it is made only for suites that have tasks of every kind."""
@@ -28,8 +29,7 @@ class Recipe:
 
 # One protocol a kind, so that a score answers one question; kNN and retrieval stand beside it on the pages.
 FROZEN: dict[Kind, str] = {"global": "linear", "dense": "dense-linear"}
-FULL = "100%"
-LOW_BUDGETS = ("1%", "5%", "10%")
+LOW_BUDGETS = Budget("1%"), Budget("5%"), Budget("10%")
 
 RECIPES: tuple[Recipe, ...] = (
     Recipe("Overall", FROZEN, (FULL,), "Mean of Global and Dense.", every_kind=True),
@@ -44,11 +44,11 @@ RECIPES: tuple[Recipe, ...] = (
 )  # fmt: skip
 
 
-def feeds_board(protocol: str, budget: str) -> bool:
+def feeds_board(protocol: str, budget: Budget) -> bool:
     """Whether a unit counts on any board: of these a compact submission keeps what the primary metric reads."""
     return any(family(protocol) in r.protocols.values() and budget in r.budgets for r in RECIPES)
 
 
-def feeds_full_board(protocol: str, budget: str) -> bool:
+def feeds_full_board(protocol: str, budget: Budget) -> bool:
     """Whether a unit counts on a board that uses all labels: what a compact submission keeps predictions of."""
     return budget == FULL and any(family(protocol) in r.protocols.values() for r in RECIPES if FULL in r.budgets)

@@ -12,6 +12,7 @@ import pandas as pd
 from bench.analysis.kriging import Foretold, Spread, foretell, left_out_error, spread_of
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import Table, counted, pick, tabulate
+from bench.budget import Budget
 from bench.strict import Prose, Strict
 
 PROBES = {"global": "linear", "dense": "dense-linear"}
@@ -261,7 +262,7 @@ def _choices(evidence: Evidence, found: Foretold, able: np.ndarray, level: float
 
 
 def _budgets(evidence: Evidence, alike: np.ndarray) -> list[str]:
-    return sorted(set(evidence.table.columns.loc[alike, "budget"]), key=lambda b: float(b.rstrip("%")))
+    return sorted(set(evidence.table.columns.loc[alike, "budget"]), key=lambda text: Budget(text).number)
 
 
 def _used_labels(evidence: Evidence, alike: np.ndarray) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from scipy.stats import friedmanchisquare, kendalltau, rankdata
 
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import pick, tabulate
+from bench.budget import FULL, Budget
 
 
 def kendall_w(scores: np.ndarray) -> float:
@@ -52,7 +53,7 @@ def bootstrap_rows(n: int, resamples: int, rng: np.random.Generator) -> np.ndarr
     return rng.integers(n, size=(resamples, n))
 
 
-def tau_matrix(frame: pd.DataFrame, by: str, protocols: list[str], budget: str = "100%") -> pd.DataFrame:
+def tau_matrix(frame: pd.DataFrame, by: str, protocols: list[str], budget: Budget = FULL) -> pd.DataFrame:
     """Kendall tau between the encoder orders of each pair of modalities, tasks or protocols (`by`).
 
     Returns a square table; raises NotEnough with fewer than two parts.
@@ -70,7 +71,7 @@ def tau_matrix(frame: pd.DataFrame, by: str, protocols: list[str], budget: str =
     return taus
 
 
-def concordance(frame: pd.DataFrame, protocols: list[str], budget: str = "100%") -> dict[str, float]:
+def concordance(frame: pd.DataFrame, protocols: list[str], budget: Budget = FULL) -> dict[str, float]:
     """Kendall's W over all tasks and within each modality (tasks as judges), encoders with every task only."""
     table = tabulate(pick(frame, protocols, budget=budget))
     scores = np.nanmean(table.values, axis=2)

@@ -12,6 +12,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import pick
+from bench.budget import FULL, Budget
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class MixedFit:
 
 def fit_paradigm_by_kind(
     frame: pd.DataFrame, *, first: str = "contrastive", second: str = "generative",
-    protocols: tuple[str, ...] = ("linear", "dense-linear"), budget: str = "100%",
+    protocols: tuple[str, ...] = ("linear", "dense-linear"), budget: Budget = FULL,
 ) -> MixedFit:  # fmt: skip
     """score ~ paradigm * kind + log10(parameters) + (1|encoder) + (1|task) + (1|encoder:kind), by REML.
 

@@ -13,12 +13,13 @@ from bench.analysis.sides import CONTRASTS, SIZES, strata_rows
 from bench.analysis.style import colour, shape, styled, titled
 from bench.analysis.table import counted, pick, tabulate, weights
 from bench.analysis.verdict import Verdict
+from bench.budget import FULL, Budget
 
 PROBES = ("linear", "dense-linear")
 SIZE = {"width": 460, "height": 340}
 
 
-def board_means(frame: pd.DataFrame, budget: str = "100%") -> pd.DataFrame:
+def board_means(frame: pd.DataFrame, budget: Budget = FULL) -> pd.DataFrame:
     """Mean Global and Dense score (points) of every encoder with results on all tasks of both: index encoder."""
     rows = pick(counted(frame), PROBES, budget=budget, ssl=False)
     parts = {}
@@ -165,7 +166,7 @@ def ranks(rows: pd.DataFrame) -> alt.LayerChart:
     return styled((span + dots).properties(width=460, height=alt.Step(20)))
 
 
-def critical_difference(frame: pd.DataFrame, protocol: str, budget: str = "100%") -> alt.LayerChart:
+def critical_difference(frame: pd.DataFrame, protocol: str, budget: Budget = FULL) -> alt.LayerChart:
     """Mean ranks over tasks; a bar joins encoders that Nemenyi's test does not tell apart (p > 0.05).
 
     A picture, not a verdict: its comparisons depend on which encoders are in it.

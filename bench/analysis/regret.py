@@ -12,6 +12,7 @@ from bench.analysis.advisor import PROBES, Evidence, Question, advise_from, evid
 from bench.analysis.bootstrap import cluster_counts
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import counted, pick
+from bench.budget import FULL, Budget
 
 GUIDELINE = {"global": "contrastive", "dense": "generative"}
 """Paradigm by task kind as the review's guideline has it (arXiv 2605.23995)."""
@@ -28,7 +29,7 @@ class Regret:
     n_tasks: int
 
 
-def regret_table(frame: pd.DataFrame, *, budget: str = "100%", resamples: int = 2000) -> list[Regret]:
+def regret_table(frame: pd.DataFrame, *, budget: Budget = FULL, resamples: int = 2000) -> list[Regret]:
     """Regret of the advisor and of three simpler policies on every task, each judged without its own source data set.
 
     Policies: the advisor; always the encoder best over all other tasks; a random encoder (expected value); the encoder

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.claim import Claim
+from bench.budget import FULL, Budget
 from bench.words import PARADIGMS, family
 
 Change = tuple[str, pd.DataFrame, dict[str, Any]]
@@ -78,5 +79,5 @@ def _settings(claim: Claim, main: pd.DataFrame) -> Iterator[Change]:
     attentive = ["attentive" if name == "linear" else name for name in asked]
     if not by_protocol and "attentive" in attentive and set(attentive) <= there:
         yield "attentive instead of linear probe", main, {"protocols": attentive}
-    if settings.get("budget") == "100%" and (main["budget"] == "10%").any():
-        yield "10 % of the labels", main, {"budget": "10%"}
+    if settings.get("budget") == FULL and (main["budget"] == (few := Budget("10%"))).any():
+        yield few.words, main, {"budget": few}

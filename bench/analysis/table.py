@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from bench.budget import FULL, Budget
 from bench.errors import UserError
 from bench.words import SSL_PARADIGMS, family, size_class
 
@@ -68,7 +69,7 @@ def pick(
     frame: pd.DataFrame,
     protocols: Sequence[str],
     *,
-    budget: str | None = "100%",
+    budget: Budget | None = FULL,
     split: str = "test",
     primary: bool = True,
     ssl: bool = True,

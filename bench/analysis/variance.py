@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import pick, tabulate
+from bench.budget import FULL, Budget
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Shares:
         return asdict(self)
 
 
-def variance_shares(frame: pd.DataFrame, protocols: tuple[str, ...], budget: str = "100%") -> Shares:
+def variance_shares(frame: pd.DataFrame, protocols: tuple[str, ...], budget: Budget = FULL) -> Shares:
     """Two-way variance components (method of moments) over the encoders that have every task. Raises NotEnough."""
     rows = pick(frame, list(protocols), budget=budget)
     if rows.empty:

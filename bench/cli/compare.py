@@ -13,7 +13,7 @@ import click
 @click.argument("first")
 @click.argument("second")
 @click.option("--suite", default=None, help="Suite [default: every suite both have results on].")
-@click.option("--budget", default="100%", show_default=True, help="Label budget, e.g. 10% or k=4.")
+@click.option("--budget", "text", default="100%", show_default=True, help="Label budget, e.g. 10% or k=4.")
 @click.option(
     "--records",
     multiple=True,
@@ -26,18 +26,23 @@ def COMMAND(
     first: str,
     second: str,
     suite: str | None,
-    budget: str,
+    text: str,
     records: tuple[Path, ...],
     tasks: Path | None,
     as_json: bool,
 ) -> None:
     """Compare encoders FIRST and SECOND: the difference on each task, with its 95 % interval."""
+    from bench.budget import Budget
     from bench.cli._print import say_left_out
     from bench.errors import UserError
     from bench.leaderboard.collect import collect, default_roots
     from bench.leaderboard.compare import compare
     from bench.submissions.folder import result_folders
 
+    try:
+        budget = Budget(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: {error}", param_hint="--budget") from None
     roots, local = (records, ()) if records else default_roots()
     folders = [folder for root in (*roots, *local) for folder in result_folders(root)]
     both = {f.name for f in folders if f.parent.name == first} & {f.name for f in folders if f.parent.name == second}

@@ -179,13 +179,14 @@ def _with_progress(loaded, plan, spec, folder: Path):
 
 
 def _summary(records, folder: Path, spent, plan) -> None:
+    from bench.budget import FULL
     from bench.cli._print import interval_text, out, print_table
     from bench.cli._references import hint, on_tasks
     from bench.runs.score_task import DATA
 
     beside = _collected(folder) if plan.origin else None
     over = on_tasks(beside, folder.parent.name) if beside else {}
-    full = [r for r in records if r.status == "done" and r.unit.budget == "100%" and r.unit.seed == 0]
+    full = [r for r in records if r.status == "done" and r.unit.budget == FULL and r.unit.seed == 0]
     rows = [
         {
             "task": r.unit.task,

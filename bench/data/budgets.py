@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.budget import FULL, Budget
 from bench.data.task import Task
 from bench.errors import DataError
 
@@ -29,14 +30,14 @@ class Subset:
     At budget "100%" the validation split is also known; below it everything is chosen inside the subset.
     """
 
-    budget: str
+    budget: Budget
     seed: int
     rows: np.ndarray
 
     @property
     def full(self) -> bool:
         """Whether this is the whole training split, with the validation split beside it."""
-        return self.budget == "100%"
+        return self.budget == FULL
 
 
 def subsets(
@@ -44,11 +45,11 @@ def subsets(
 ) -> list[Subset]:
     """One subset for each seed, the same for every encoder; "100%" is the whole split whatever the seed.
 
-    train_labels, groups: as in `bench.data.dataset.Split`. budget: "10%", "k=4" (images of each class) or
-    "n=16" (images). Whether a subset holds enough of each class is for `why_invalid` to say.
-    Raises DataError when the budget asks for more than there is.
+    train_labels, groups: as in `bench.data.dataset.Split`. Whether a subset holds enough of each class is for
+    `why_invalid` to say. Raises DataError when the budget asks for more than there is.
     """
-    return [Subset(budget, seed, _rows(task, train_labels, groups, budget, seed)) for seed in seeds]
+    asked = Budget(budget)
+    return [Subset(asked, seed, _rows(task, train_labels, groups, asked, seed)) for seed in seeds]
 
 
 def why_invalid(task: Task, train_labels: np.ndarray, subset: Subset) -> str | None:
@@ -57,12 +58,12 @@ def why_invalid(task: Task, train_labels: np.ndarray, subset: Subset) -> str | N
     Whole patients can make it more than twice as large as asked, or less than half; a class can have too few images.
     """
     n, got = len(train_labels), len(subset.rows)
-    wanted = _images(subset.budget, n)
-    if wanted is not None and not wanted <= MAX_FACTOR * got <= MAX_FACTOR**2 * wanted:
+    wanted = subset.budget.images(n, len(task.classes))
+    if not wanted <= MAX_FACTOR * got <= MAX_FACTOR**2 * wanted:
         return f"{subset.budget} of {n:,} training images are {wanted:,}; whole patients make it {got:,}"
     # Shots and few-image segmentation say their own number; one example of each class is enough for them.
-    few_images = subset.budget.startswith("n=") and task.kind == "dense"
-    needed = 1 if few_images or subset.budget.startswith("k=") else MIN_PER_CLASS
+    few_images = subset.budget.kind == "n=" and task.kind == "dense"
+    needed = 1 if few_images or subset.budget.kind == "k=" else MIN_PER_CLASS
     present = _presence(task, train_labels)
     available, counts = present.sum(0), present[subset.rows].sum(0)
     if task.target == "mask":
@@ -89,27 +90,20 @@ def indices_sha256(subsets: Sequence[Subset]) -> str:
     return digest.hexdigest()
 
 
-def _rows(task: Task, labels: np.ndarray, groups: np.ndarray | None, budget: str, seed: int) -> np.ndarray:
+def _rows(task: Task, labels: np.ndarray, groups: np.ndarray | None, budget: Budget, seed: int) -> np.ndarray:
     n = len(labels)
-    if budget == "100%":
+    if budget == FULL:
         return np.arange(n, dtype=np.int64)
     rng = np.random.default_rng(_entropy(task.name, seed))
-    if budget.startswith("k="):
-        return _shots(task, labels, groups, int(budget[2:]), rng)
-    wanted = _images(budget, n)
+    if budget.kind == "k=":
+        return _shots(task, labels, groups, budget.number, rng)
+    wanted = budget.images(n, len(task.classes))
     if wanted > n:
         raise DataError(f"budget {budget!r} asks for {wanted} images, the training split has {n}", where=task.name)
     order, ends = _stratified_order(task, labels, groups, rng)
     # The prefix of whole groups nearest to the wanted size; without groups that is the size itself.
     take = ends[np.argmin(np.abs(ends - wanted))]
     return np.sort(order[:take])
-
-
-def _images(budget: str, n: int) -> int | None:
-    """How many of `n` images a budget asks for; None where it counts shots of each class."""
-    if budget.startswith("k="):
-        return None
-    return int(budget[2:]) if budget.startswith("n=") else max(1, round(n * int(budget[:-1]) / 100))
 
 
 def _entropy(name: str, seed: int) -> list[int]:

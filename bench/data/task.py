@@ -8,8 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
+from bench.budget import Budget
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
 from bench.locate import shipped
@@ -98,9 +99,7 @@ class ProtocolUse(Strict):
     """A protocol of a suite with the budgets and seeds at which it is run."""
 
     name: Name
-    budgets: Annotated[
-        list[Annotated[str, StringConstraints(pattern=r"^(\d{1,3}%|k=\d{1,4}|n=\d{1,5})$")]], Field(min_length=1)
-    ]
+    budgets: Annotated[list[Budget], Field(min_length=1)]
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1
     """Seeds 0 .. seeds-1 at every budget below 100 %; a deterministic protocol runs one seed at 100 %."""
 

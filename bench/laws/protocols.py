@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 import torch
 
+from bench.budget import FULL, Budget
 from bench.data.budgets import Subset, subsets, why_invalid
 from bench.encoders.features import Features
 from bench.errors import DataError
 from bench.laws.problems import make_problem
 from bench.protocols.base import Unlabelled, base_split
 
-BUDGETS = ["1%", "10%", "25%", "100%", "k=2", "k=8", "n=1", "n=16"]
+BUDGETS = [Budget(text) for text in ("1%", "10%", "25%", "100%", "k=2", "k=8", "n=1", "n=16")]
 TARGETS = ["binary", "multi-class", "multi-label", "ordinal", "mask", "number"]
 TOLERANCE = 1e-4
 
@@ -55,7 +56,7 @@ def usual_target(protocol):
 def usual(protocol, problem_of, **sizes):
     """A problem the protocol is for, and a subset it takes."""
     problem = problem_of(usual_target(protocol), **sizes)
-    budget = "100%" if "%" in protocol.takes else "k=4"
+    budget = FULL if "%" in protocol.takes else "k=4"
     return problem, subsets(problem.task, problem.train.labels, None, budget, [0])
 
 
@@ -142,7 +143,7 @@ def test_every_target_at_every_budget_works_or_is_refused_with_a_reason(protocol
         try:
             chosen = subsets(problem.task, problem.train.labels, None, budget, [0])
         except DataError:
-            assert budget[:2] in ("k=", "n=")  # asks for more than there is, or for shots where there are none
+            assert budget.kind != "%"  # asks for more than there is, or for shots where there are none
             continue
         if reason := why_invalid(problem.task, problem.train.labels, chosen[0]):
             assert "needed" in reason or "no label" in reason
@@ -178,7 +179,7 @@ def test_a_class_without_training_images_does_not_break_it(protocol, problem_of)
     if protocol.kind == "dense":
         labels = np.where(problem.train.labels == 3, 0, problem.train.labels)
         problem, kept = replace(problem, train=replace(problem.train, labels=labels)), np.arange(len(labels))
-    check_output(problem, next(iter(protocol.predict(problem, [Subset("100%", 0, kept)]))))
+    check_output(problem, next(iter(protocol.predict(problem, [Subset(FULL, 0, kept)]))))
 
 
 def test_a_constant_encoder_gives_finite_predictions(protocol, problem_of):

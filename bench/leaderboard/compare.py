@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bench.budget import FULL, Budget
 from bench.discover import pick
 from bench.leaderboard.collect import Collection
 from bench.leaderboard.replicates import all_replicates
@@ -33,7 +34,7 @@ class Row:
     seeds: int
 
 
-def compare(collection: Collection, first: str, second: str, *, budget: str = "100%") -> list[Row]:
+def compare(collection: Collection, first: str, second: str, *, budget: Budget = FULL) -> list[Row]:
     """Every task both encoders have done at `budget`, on the seeds both have, in the order of tasks and protocols.
 
     A seed is a label subset: the difference is between the same ones. The test images are resampled alike for both;
@@ -67,7 +68,7 @@ def _p(differences: np.ndarray) -> float:
 
 
 def _cells(
-    collection: Collection, name: str, budget: str
+    collection: Collection, name: str, budget: Budget
 ) -> dict[tuple[str, str], dict[int, tuple[float, np.ndarray]]]:
     """(task, protocol) -> seed -> value and replicates (B,) of one encoder at one budget."""
     results = pick(dict(collection.results), name, what="encoder with results", where=collection.suite)

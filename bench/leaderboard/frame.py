@@ -151,7 +151,7 @@ def _about_unit(record: Record, protocol: Protocol) -> dict[str, object]:
         "protocol": protocol.name,
         "board": protocol.board,
         "budget": unit.budget,
-        "fraction": _fraction(unit.budget),
+        "fraction": unit.budget.share,
         "seed": unit.seed,
         "n_labels": record.n_labels,
         "scoring": record.scoring,
@@ -191,7 +191,3 @@ def _about_task(task: Task) -> dict[str, object]:
         "synthetic": task.synthetic,
         "left_out": task.left_out,
     }
-
-
-def _fraction(budget: str) -> float:
-    return int(budget[:-1]) / 100 if budget.endswith("%") else float("nan")

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 
+from bench.budget import Budget
 from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.encoders.base import Encoder
@@ -135,7 +136,7 @@ class Protocol(ABC):
 
     def refuses_budget(self, budget: str) -> str | None:
         """Why this protocol is not defined at `budget`, or None."""
-        if any(kind in budget for kind in self.takes):
+        if Budget(budget).kind in self.takes:
             return None
         return f"{self.name} is defined for budgets with {' or '.join(repr(kind) for kind in self.takes)}"
 

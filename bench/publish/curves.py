@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pandas as pd
 
+from bench.budget import Budget
 from bench.leaderboard.evidence import Evidence, ReplicatesOf, gather
 from bench.leaderboard.weights import Tasks, task_weights
 from bench.metrics.resample import REPLICATES, percentile_interval
@@ -30,11 +31,9 @@ def label_curves(
     the mean over tasks, from paired replicates. A share that some tasks lack has no point, and an encoder has one only
     where it has every task: all points of a curve are over the same tasks.
     """
-    shares = sorted({float(f) for f in frame["fraction"].dropna().unique()})
-    recipes = [Recipe("Labels", FROZEN, (f"{100 * share:g}%",), "") for share in shares]
-    found = {
-        share: gather(frame, r, replicates_of, unfinished, replicates) for share, r in zip(shares, recipes, strict=True)
-    }
+    budgets = [b for b in map(Budget, frame["budget"].unique()) if b.kind == "%"]
+    recipes = {b.share: Recipe("Labels", FROZEN, (b,), "") for b in sorted(budgets, key=lambda b: b.share)}
+    found = {share: gather(frame, r, replicates_of, unfinished, replicates) for share, r in recipes.items()}
     curves: dict[tuple[str, ...], dict[str, list]] = {kinds: {} for kinds in KINDS}
     for kinds in KINDS:
         every = set().union(*(_tasks(evidence, kinds) for evidence in found.values()))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.budget import FULL
 from bench.data.dataset import TaskData
 from bench.data.task import Task
 from bench.errors import UserError
@@ -114,7 +115,7 @@ def _read(result: Results, data: TaskData, key: str) -> Given | None:
 
 def _is_main(record: Record, task: Task, protocol: str | None) -> bool:
     unit = record.unit
-    return record.status == "done" and (unit.task, unit.protocol, unit.budget) == (task.name, protocol, "100%")
+    return record.status == "done" and (unit.task, unit.protocol, unit.budget) == (task.name, protocol, FULL)
 
 
 def _cases(folder: str, data: TaskData, given: dict[str, Given], files: dict[str, bytes]) -> Cases:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bench.budget import Budget
 from bench.leaderboard.frame import normalised
 
 KEYS = ["encoder", "task", "protocol", "budget", "split", "metric"]
@@ -32,9 +33,8 @@ def mean_over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 def anchors(suite: str, frame: pd.DataFrame) -> pd.Series:
     """The id of each number on its page: "suite.task.protocol.100pct.test.auroc"; one that is not of a primary metric
     has that of its unit, "suite.task.protocol.100pct.test"."""
-    budget = frame["budget"].str.replace("%", "pct").str.replace("=", "")
     found = pd.Series(suite, index=frame.index)
-    for part in (frame["task"], frame["protocol"], budget, frame["split"]):
+    for part in (frame["task"], frame["protocol"], frame["budget"].map(lambda text: Budget(text).slug), frame["split"]):
         found = found + "." + part
     return (found + "." + frame["metric"]).where(frame["primary"].astype(bool), found)
 
@@ -45,12 +45,3 @@ def addresses(suite: str, frame: pd.DataFrame) -> pd.Series:
     primary = "encoders/" + frame["encoder"] + ".html#"
     other = f"numbers/{suite}/" + frame["encoder"] + ".html#"
     return primary.where(frame["primary"].astype(bool), other) + anchors(suite, frame)
-
-
-def size_of(budget: str) -> float:
-    """The number in a label budget, to sort by.
-
-    >>> size_of("10%"), size_of("k=16")
-    (10.0, 16.0)
-    """
-    return float(budget.rstrip("%").split("=")[-1])

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
+from bench.budget import FULL
 from bench.words import TRAITS
 
 
@@ -53,7 +54,7 @@ def served(numbers: pd.DataFrame, main: Mapping[str, str]) -> list[Served]:
 
     numbers: rows of `bench.publish.results.mean_over_seeds`. main: kind of task -> its main protocol.
     """
-    rows = numbers[(numbers["split"] == "test") & (numbers["budget"] == "100%")]
+    rows = numbers[(numbers["split"] == "test") & (numbers["budget"] == FULL)]
     rows = rows[rows["protocol"].isin(main.values())]
     told = rows.loc[rows["metric"].str.endswith(" gap]"), ["encoder", "task"]].drop_duplicates()
     rows = rows.merge(told, on=["encoder", "task"])

@@ -29,7 +29,6 @@ KINDS = (
     ("generative", "masked-image-modelling"),
     ("hybrid", "self-distillation+masked-tokens"),
 )
-BUDGETS = ("1%", "5%", "10%", "25%", "100%")
 DATE = "2026-01-01T00:00:00Z"
 LICENCES = ("Apache-2.0", "MIT", "CC-BY-NC-4.0", "CC-BY-4.0")
 

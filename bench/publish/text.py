@@ -8,6 +8,7 @@ from math import isfinite
 
 from markupsafe import Markup, escape
 
+from bench.budget import Budget
 from bench.discover import members
 from bench.publish.model import Estimate
 from bench.words import PARADIGM_TITLES
@@ -91,15 +92,8 @@ def metric(word: str) -> str:
 
 
 def labels(budget: str) -> str:
-    """A label budget in words.
-
-    >>> labels("100%"), labels("5%"), labels("k=4"), labels("n=16")
-    ('all labels', '5 % of the labels', '4 labels a class', '16 labelled images')
-    """
-    kind, _, number = budget.partition("=")
-    if number:
-        return f"{number} labels a class" if kind == "k" else f"{number} labelled images"
-    return "all labels" if budget == "100%" else f"{budget.replace('%', ' %')} of the labels"
+    """A label budget in words."""
+    return Budget(budget).words
 
 
 def paradigm(word: str) -> str:

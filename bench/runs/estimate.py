@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
+from bench.budget import FULL, Budget
 from bench.data.budgets import subsets, why_invalid
 from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
@@ -134,20 +135,14 @@ def _repeated(features: Features, n: int) -> Features:
     return Features(grown(features.pooled), grown(features.grid), grown(features.members))
 
 
-def _solve_seconds(protocol: Protocol, problem: Problem, n_train: int, budgets: list[str]) -> float:
+def _solve_seconds(protocol: Protocol, problem: Problem, n_train: int, budgets: list[Budget]) -> float:
     """Seconds of all units of one protocol, from one unit on the small problem."""
     if protocol.refuses(problem.task):
         return 0.0
-    drawn = subsets(problem.task, problem.train.labels, problem.train.groups, "100%", [0])
+    drawn = subsets(problem.task, problem.train.labels, problem.train.groups, FULL, [0])
     if why_invalid(problem.task, problem.train.labels, drawn[0]):
         return 0.0
     started = time.perf_counter()
     list(protocol.predict(problem, drawn))
     seconds = (time.perf_counter() - started) / len(drawn[0].rows)
-    return sum(seconds * _rows(budget, n_train, len(problem.task.classes)) for budget in budgets)
-
-
-def _rows(budget: str, n: int, classes: int) -> float:
-    if budget.endswith("%"):
-        return n * int(budget[:-1]) / 100
-    return int(budget[2:]) * (classes if budget.startswith("k=") else 1)
+    return sum(seconds * budget.images(n_train, len(problem.task.classes)) for budget in budgets)

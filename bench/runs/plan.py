@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.budget import FULL
 from bench.data.task import ProtocolUse, Suite, Task, cards_in, read_suite, read_task, shipped_tasks, suite_names
 from bench.discover import members, pick
 from bench.errors import CardError
@@ -44,7 +45,7 @@ class Plan:
         return [
             Unit(task=task.name, protocol=use.name, budget=budget, seed=seed)
             for budget in use.budgets
-            for seed in range(use.seeds if budget != "100%" or protocol.seeded else 1)
+            for seed in range(use.seeds if budget != FULL or protocol.seeded else 1)
         ]
 
     @property
@@ -176,14 +177,13 @@ def _own_suite(own: Mapping[str, Task]) -> Suite:
     numbers = any(task.target == "number" for task in own.values())
     bags = any(task.bags for task in own.values())
     wanted = LOCAL_PROTOCOLS | (NUMBERS if numbers else {}) | (BAGS if bags else {})
-    uses = [ProtocolUse(name=n, budgets=budgets, seeds=seeds) for n, (budgets, seeds) in wanted.items()]
     return Suite.parse(
         {
             "schema": 1,
             "name": "own",
             "title": "Own tasks",
             "tasks": sorted(own),
-            "protocols": [use.model_dump() for use in uses],
+            "protocols": [{"name": n, "budgets": b, "seeds": seeds} for n, (b, seeds) in wanted.items()],
         },
         where="own tasks",
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from bench.budget import Budget
 from bench.errors import SubmissionError
 from bench.features.volume_cost import VolumeCost
 from bench.files import canonical_json
@@ -36,14 +37,13 @@ class Unit(Strict):
 
     task: Name
     protocol: Name
-    budget: Annotated[str, StringConstraints(pattern=r"^(\d{1,3}%|k=\d{1,4}|n=\d{1,5})$")]
+    budget: Budget
     seed: Annotated[int, Field(ge=0, le=10**6)]
 
     @property
     def key(self) -> str:
         """Unique within a run and safe as a file name, e.g. "breastus.linear-v1.10pct.3"."""
-        budget = self.budget.replace("%", "pct").replace("=", "")
-        return f"{self.task}.{self.protocol}.{budget}.{self.seed}"
+        return f"{self.task}.{self.protocol}.{self.budget.slug}.{self.seed}"
 
 
 class Cost(Grown):

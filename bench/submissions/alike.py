@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.budget import FULL
 from bench.encoders.card import EncoderCard
 from bench.errors import UserError
 from bench.files import readable
@@ -30,7 +31,7 @@ def claims(card: EncoderCard, results: Sequence[Results]) -> Iterator[str]:
     """What the card claims against what it states."""
     if card.paradigm in TRAINED and card.pretraining is not None and not card.pretraining:
         yield f"claims the paradigm {card.paradigm!r} and names nothing it was pretrained on: each task counts as clean"
-    done = [r for result in results for r in result.records if r.status == "done" and r.unit.budget == "100%"]
+    done = [r for result in results for r in result.records if r.status == "done" and r.unit.budget == FULL]
     high = [r for r in done if r.primary and r.primary.value >= PERFECT]
     if high:
         yield f"{len(high)} of {len(done)} units at all labels score {PERFECT} or more, e.g. {high[0].unit.key}"
@@ -75,7 +76,7 @@ def near_weights(folder: Path, others: Sequence[Path]) -> Iterator[str]:
 
 def _outputs(result: Results) -> Iterator[tuple[str, np.ndarray]]:
     """(unit key, predictions on "test") of the done units at all labels that carry them."""
-    full: list[Record] = [r for r in result.records if r.status == "done" and r.unit.budget == "100%"]
+    full: list[Record] = [r for r in result.records if r.status == "done" and r.unit.budget == FULL]
     try:
         for record, outputs in read_outputs(result.folder, full, partial=True):
             if "test" in outputs:

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from bench.budget import FULL
 from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
 from bench.errors import UserError
@@ -83,7 +84,7 @@ def _check_unit(
         }
         compare(record, fresh, TOLERANCE, report)
         report.units += 1
-    if record.unit.budget == "100%" and _is_truth(data, outputs["test"]):
+    if record.unit.budget == FULL and _is_truth(data, outputs["test"]):
         report.alarms.append(f"{record.unit.key}: predicts every test image perfectly; rerun it")
 
 

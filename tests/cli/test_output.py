@@ -57,6 +57,13 @@ def test_comparing_with_an_unknown_encoder_names_those_with_results(medssl: Call
     assert "there are results of: no encoder" in done.err
 
 
+def test_comparing_at_what_is_no_label_budget_is_refused(medssl: Callable, tmp_path: Path) -> None:
+    done = medssl("compare", "a", "b", "--budget", "10", "--records", tmp_path)
+    assert done.code == 2
+    assert "--budget" in done.err
+    assert "'10': a label budget is a share '10%'" in done.err
+
+
 def test_encoders_are_found_by_what_their_cards_say(medssl: Callable) -> None:
     def names(*options: str) -> list[str]:
         return [row["name"] for row in json.loads(medssl("list", "encoders", "--json", *options).out)]

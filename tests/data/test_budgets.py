@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.budget import Budget
 from bench.data.budgets import Subset, indices_sha256, subsets, why_invalid
 from bench.data.task import Task
 from bench.errors import DataError
@@ -105,7 +106,7 @@ def test_the_nearest_number_of_whole_patients_is_taken():
 def test_shots_and_few_masks_need_one_example_and_others_two(budget, kind, few):
     labels = np.array([0, 0, 0, 1, 1, 1])
     train = labels.reshape(-1, 1, 1).astype(np.uint8) if kind == "mask" else labels
-    one, none, two = (Subset(budget, 0, np.array(rows)) for rows in ([0, 1, 3], [0, 1, 2], [0, 1, 3, 4]))
+    one, none, two = (Subset(Budget(budget), 0, np.array(rows)) for rows in ([0, 1, 3], [0, 1, 2], [0, 1, 3, 4]))
     assert (why_invalid(task(kind, 2), train, one) is None) == (few == 1)
     assert f"holds 0 of 'c1'; {few} are needed" in why_invalid(task(kind, 2), train, none)
     assert why_invalid(task(kind, 2), train, two) is None
@@ -113,7 +114,7 @@ def test_shots_and_few_masks_need_one_example_and_others_two(budget, kind, few):
 
 def test_a_class_that_the_split_lacks_is_not_asked_for():
     labels = np.array([0, 0, 1, 1])
-    assert why_invalid(task(k=3), labels, Subset("50%", 0, np.arange(4))) is None
+    assert why_invalid(task(k=3), labels, Subset(Budget("50%"), 0, np.arange(4))) is None
 
 
 def test_places_of_unequal_classes_by_hand():
@@ -147,7 +148,7 @@ def test_as_many_shots_as_there_are():
 def test_one_label_of_several_with_two_positives_is_enough(positives):
     labels = np.zeros((9, 3), np.uint8)
     labels[:positives, 1] = 1
-    found = why_invalid(task("multi-label"), labels, Subset("50%", 0, np.arange(4)))
+    found = why_invalid(task("multi-label"), labels, Subset(Budget("50%"), 0, np.arange(4)))
     assert found == (None if positives > 1 else "no label has 2 positive images in 50% of the training images")
 
 

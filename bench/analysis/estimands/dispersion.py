@@ -12,6 +12,7 @@ from bench.analysis.estimands.label_slope import label_slopes
 from bench.analysis.measurement import Estimand, Measurement, NotEnough
 from bench.analysis.table import Table, covered, pick, strata, tabulate
 from bench.analysis.units import Units, units_of
+from bench.budget import FULL, Budget
 
 
 class Dispersion(Estimand):
@@ -20,7 +21,7 @@ class Dispersion(Estimand):
     name = "dispersion"
     of: Literal["modality", "label slope", "shift"]
     protocols: list[str]
-    budget: str = "100%"
+    budget: Budget = FULL
 
     def measure(self, frame: pd.DataFrame, diagnostics: pd.DataFrame | None = None) -> Measurement:
         """See Estimand.measure. The effect is a standard deviation, in score points (per tenfold labels for slopes)."""

@@ -13,6 +13,7 @@ from bench.analysis.measurement import Estimand, Measurement, NotEnough
 from bench.analysis.sides import split_sides, subtlety
 from bench.analysis.table import Table, covered, pick, strata, tabulate
 from bench.analysis.units import Units, units_of
+from bench.budget import FULL, Budget
 from bench.words import DIAGNOSTICS, stratum_title
 
 WITHIN = "no stratum of network and size holds encoders of both groups"
@@ -29,7 +30,7 @@ class Gap(Estimand):
     more: str
     less: str | None = None
     protocols: list[str]
-    budget: str = "100%"
+    budget: Budget = FULL
     by: Literal["paradigm", "in_domain"] = "paradigm"
     group: list[str] = []
     against: list[str] = []

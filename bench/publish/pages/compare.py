@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bench.budget import FULL, Budget
 from bench.publish.model import BoardView, Estimate, Pairs, SuiteView
 from bench.publish.rerank import LEVEL, base64_shorts, totals
-from bench.publish.results import size_of
 from bench.publish.text import metric, modality
 from bench.publish.writer import Page, Site
 
@@ -117,7 +117,7 @@ def _tasks(suite: SuiteView, pairs: Pairs) -> list[Line]:
 def _strata(suite: SuiteView, pairs: Pairs) -> list[Line]:
     """The metrics by size and contrast of the lesion on each dense task, with all labels."""
     rows = suite.results
-    rows = rows[(rows["budget"] == "100%") & (rows["split"] == "test") & (rows["protocol"] == suite.main.get("dense"))]
+    rows = rows[(rows["budget"] == FULL) & (rows["split"] == "test") & (rows["protocol"] == suite.main.get("dense"))]
     rows = rows[rows["metric"].str.contains("[", regex=False)]
     heading = "By lesion: mean over tasks, interval over tasks"
     return [
@@ -127,16 +127,15 @@ def _strata(suite: SuiteView, pairs: Pairs) -> list[Line]:
 
 
 def _budgets(suite: SuiteView, pairs: Pairs) -> list[Line]:
-    """The score on each task at each share of the labels, by kind of task."""
+    """The score on each task with fewer labels, by kind of task."""
     rows = suite.results
-    rows = rows[rows["primary"].astype(bool) & (rows["split"] == "test") & rows["budget"].str.endswith("%")]
+    rows = rows[rows["primary"].astype(bool) & (rows["split"] == "test") & (rows["budget"] != FULL)]
     found, heading = [], "By labels: mean over tasks, interval over tasks"
     for kind, protocol in suite.main.items():
-        mine = rows[(rows["protocol"] == protocol) & (rows["budget"] != "100%")]
-        for budget in sorted(mine["budget"].unique(), key=size_of):
-            words = f"{budget.replace('%', ' %')} of the labels, {kind}"
+        mine = rows[rows["protocol"] == protocol]
+        for budget in sorted(map(Budget, mine["budget"].unique()), key=lambda budget: budget.number):
             values = _by_task(mine[mine["budget"] == budget], pairs, "score")
-            found.append(Line("Few labels", heading, words, values))
+            found.append(Line("Few labels", heading, f"{budget.words}, {kind}", values))
     return found
 
 

@@ -10,9 +10,10 @@ from operator import attrgetter
 import numpy as np
 from markupsafe import Markup
 
+from bench.budget import FULL, Budget
 from bench.leaderboard.board import Row
 from bench.publish.model import BoardView, EncoderView, SiteView, SuiteView
-from bench.publish.results import anchors, size_of
+from bench.publish.results import anchors
 from bench.publish.subgroups import Served, leaks, served
 from bench.publish.svg import ticks
 from bench.publish.writer import Page, Site
@@ -97,12 +98,13 @@ def _numbers(suite: SuiteView) -> Iterator[tuple[str, tuple[list[tuple], list[tu
     boards use (`main`), and whether it has cases to show."""
     frame = suite.results
     shown = {(e, t) for t, task in suite.tasks.items() for e in (task.cases.answers if task.cases else ())}
-    main = frame["primary"] & (frame["budget"] == "100%") & (frame["split"] == "test")
+    main = frame["primary"] & (frame["budget"] == FULL) & (frame["split"] == "test")
     main &= frame["protocol"].isin(suite.main.values())
     pairs = zip(frame["encoder"], frame["task"], main, strict=True)
     cases = [m and (e, t) in shown for e, t, m in pairs]
     frame = frame.assign(anchor=anchors(suite.name, frame), main=main, cases=cases)
-    frame = frame.assign(share=frame["budget"].map(size_of)).sort_values(["task", "protocol", "share"], kind="stable")
+    number = frame["budget"].map(lambda text: Budget(text).number)
+    frame = frame.assign(number=number).sort_values(["task", "protocol", "number"], kind="stable")
     for name, rows in frame.groupby("encoder", sort=False):
         primary = rows["primary"].astype(bool)
         yield name, tuple(list(part.itertuples(index=False)) for part in (rows[primary], rows[~primary]))

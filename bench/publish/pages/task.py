@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bench.budget import FULL, Budget
 from bench.publish.model import SiteView, SuiteView, TaskView
 from bench.publish.pages.board import axis
-from bench.publish.results import size_of
 from bench.publish.subgroups import leaks, served
 from bench.publish.writer import Page, Site
 
@@ -29,7 +29,7 @@ def write(site: Site) -> None:
 def _context(view: SiteView, suite: SuiteView, task: TaskView, numbers: pd.DataFrame) -> dict:
     main = numbers[
         (numbers["protocol"] == suite.main.get(task.task.kind))
-        & (numbers["budget"] == "100%")
+        & (numbers["budget"] == FULL)
         & (numbers["split"] == "test")
         & numbers["primary"]
     ]
@@ -55,12 +55,13 @@ def _others(suite: SuiteView, task: TaskView, numbers: pd.DataFrame) -> dict[str
     """Heading -> encoder -> value, for what is not the main number: its other shares of labels first."""
     rest = numbers[(numbers["split"] == "test") & numbers["primary"]]
     main = suite.main.get(task.task.kind)
-    rest = rest[~((rest["protocol"] == main) & (rest["budget"] == "100%"))]
+    rest = rest[~((rest["protocol"] == main) & (rest["budget"] == FULL))]
     found: dict[tuple, dict[str, float]] = {}
-    for protocol, budget, encoder, value in rest[["protocol", "budget", "encoder", "value"]].itertuples(index=False):
-        found.setdefault((protocol != main, protocol, size_of(budget), budget), {})[encoder] = value
+    for protocol, text, encoder, value in rest[["protocol", "budget", "encoder", "value"]].itertuples(index=False):
+        budget = Budget(text)
+        found.setdefault((protocol != main, protocol, budget.number, budget), {})[encoder] = value
     return {
-        f"{budget.replace('%', ' %')} of labels" if not other else f"{protocol} {budget.replace('%', ' %')}": column
+        f"{protocol}, {budget.words}" if other else budget.words: column
         for (other, protocol, _, budget), column in sorted(found.items(), key=lambda item: item[0])
     }
 

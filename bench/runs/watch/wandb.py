@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench.budget import FULL
 from bench.encoders.card import EncoderCard
 from bench.errors import RunError
 from bench.runs.records import Record
@@ -44,7 +45,7 @@ class _Board(Watcher):
             table = wandb.Table(columns=["labels", "value"], data=points)
             self._run.log({f"label curve/{key}": wandb.plot.line(table, "labels", "value", title=key)})
         for r in records:
-            if r.primary and r.unit.budget == "100%":
+            if r.primary and r.unit.budget == FULL:
                 self._run.summary[f"{r.unit.task}/{r.unit.protocol}"] = r.primary.value
         self._run.finish()
 
