@@ -9,11 +9,12 @@ import scikit_posthocs
 
 from bench.analysis.efficiency import learning_curves
 from bench.analysis.measurement import NotEnough
-from bench.analysis.sides import CONTRASTS, SIZES, strata_rows
+from bench.analysis.sides import CONTRASTS, strata_rows
 from bench.analysis.style import colour, shape, styled, titled
 from bench.analysis.table import counted, pick, tabulate, weights
 from bench.analysis.verdict import Verdict
 from bench.budget import FULL, Budget
+from bench.metrics.lesions import SIZES
 
 PROBES = ("linear", "dense-linear")
 SIZE = {"width": 460, "height": 340}
@@ -81,7 +82,7 @@ def by_stratum(frame: pd.DataFrame) -> alt.TopLevelMixin:
         raise NotEnough("no metric by lesion size or contrast")
     per = rows.groupby(["facet", "level", "paradigm", "encoder"], observed=True)["value"].mean().reset_index()
     data = per.groupby(["facet", "level", "paradigm"], observed=True)["value"].agg(["mean", "min", "max"]).reset_index()
-    words = {"size": SIZES, "contrast": [c.removeprefix("contrast=") for c in CONTRASTS]}
+    words = {"size": list(SIZES), "contrast": [c.removeprefix("contrast=") for c in CONTRASTS]}
     titles = {"size": "Recall by lesion size, % of the image", "contrast": "Dice by lesion contrast"}
     parts = []
     for facet in [f for f in ("size", "contrast") if (data["facet"] == f).any()]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 import pandas as pd
 
 from bench.analysis.measurement import NotEnough
+from bench.metrics.lesions import SIZES
+from bench.metrics.names import MetricName
 from bench.words import family
 
-SIZES = ["<0.5%", "0.5-2%", "2-10%", ">10%"]
-"""Lesion area as a share of the image, from small to large."""
 CONTRASTS = ["contrast=low", "contrast=middle", "contrast=high"]
-_STRATUM = re.compile(r"^(?P<base>[a-z_0-9@]+)\[(?P<stratum>[^\]]+)\]$")
 _BASES = {"size": "lesion_recall", "contrast": "dice"}
 
 
@@ -31,12 +28,10 @@ def strata_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _parse(name: str) -> tuple[str, int] | None:
-    match = _STRATUM.match(name)
-    if match is None:
-        return None
-    for facet, levels in (("size", SIZES), ("contrast", CONTRASTS)):
-        if match["stratum"] in levels and match["base"] == _BASES[facet]:
-            return facet, levels.index(match["stratum"])
+    metric, stratum = MetricName.read(name)
+    for facet, levels in (("size", list(SIZES)), ("contrast", CONTRASTS)):
+        if stratum in levels and metric == _BASES[facet]:
+            return facet, levels.index(stratum)
     return None
 
 

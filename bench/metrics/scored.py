@@ -14,6 +14,7 @@ from bench.metrics import SCORING
 from bench.metrics.base import Comparison
 from bench.metrics.cases import check_cases, of_cases
 from bench.metrics.interval import Interval
+from bench.metrics.names import MetricName
 from bench.metrics.overlap import Areas, areas
 from bench.metrics.products import Weights
 from bench.metrics.resample import are_informative, interval, with_point
@@ -108,14 +109,15 @@ def _compared(
 
 @freed_memory_kept()
 def _all(given: Comparison) -> dict[str, Interval]:
-    task, found = given.task, dict[str, np.ndarray]()
+    task, found = given.task, dict[MetricName, np.ndarray]()
     for metric in metrics_of(task.target, given.scoring):
-        found[metric.name] = metric.value(given)
-        found |= {f"{metric.name}[{part}]": values for part, values in metric.parts(given).items()}
+        found[MetricName(metric.name)] = metric.value(given)
+        found |= {MetricName(metric.name, part): values for part, values in metric.parts(given).items()}
     if task.kind == "global":
         primary = primaries(task.target)[task.metric]
-        found |= {f"{primary.name}[{name}]": primary.value(given.part(keep)) for name, keep in given.strata.items()}
-    intervals = {name: interval(estimates) for name, estimates in found.items()}
+        parts = {name: primary.value(given.part(keep)) for name, keep in given.strata.items()}
+        found |= {MetricName(primary.name, name): values for name, values in parts.items()}
+    intervals = {str(name): interval(estimates) for name, estimates in found.items()}
     known = {name: value for name, value in intervals.items() if value is not None}
     return known | gaps(task.metric, found)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.metrics.interval import Interval
+from bench.metrics.names import MetricName
 from bench.metrics.resample import LEVEL, MIN_DEFINED
 from bench.words import TRAITS
 
@@ -38,13 +39,14 @@ def subgroups(split: Split) -> dict[str, np.ndarray]:
     return found
 
 
-def gaps(metric: str, found: Mapping[str, np.ndarray]) -> dict[str, Interval]:
+def gaps(metric: str, found: Mapping[MetricName, np.ndarray]) -> dict[str, Interval]:
     """ "auroc[site gap]" and so on, of estimates (1 + B,) by name, the first of each being the point estimate."""
     result = {}
+    defined = [(name.stratum, v) for name, v in found.items() if name.metric == metric and not np.isnan(v[0])]
     for trait in TRAITS:
-        values = [v for name, v in found.items() if name.startswith(f"{metric}[{trait}=") and not np.isnan(v[0])]
+        values = [v for stratum, v in defined if stratum.startswith(f"{trait}=")]
         if len(values) > 1:
-            result[f"{metric}[{trait} gap]"] = gap(np.stack(values))
+            result[str(MetricName(metric, f"{trait} gap"))] = gap(np.stack(values))
     return result
 
 

@@ -16,7 +16,6 @@ Aim = Literal["diffuse", "focal", "dense"]
 
 SIZE_BINS: tuple[tuple[float, float], ...] = ((0.0015, 0.0049), (0.0055, 0.0195), (0.021, 0.098), (0.102, 0.16))
 """Lesion areas as fractions of the image, in the strata <0.5, 0.5-2, 2-10 and >10 %."""
-SIZE_NAMES: tuple[str, ...] = ("<0.5%", "0.5-2%", "2-10%", ">10%")
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ import numpy as np
 
 from bench.data.dataset import Split
 from bench.data.task import Task
+from bench.metrics.lesions import size_bin
 
 SHOWN = 12
-SIZES = (0.005, 0.02, 0.1)
-"""Ends of the size classes of masks, as shares of the image."""
 SIZE_WORDS = ("under 0.5 % of the image", "0.5–2 % of the image", "2–10 % of the image", "over 10 % of the image")
 
 
@@ -39,7 +38,7 @@ def groups(task: Task, test: Split) -> list[tuple[str, np.ndarray]]:
     labels = test.labels
     if task.kind == "dense":
         area = (np.asarray(labels) > 0).reshape(len(labels), -1).mean(axis=1)
-        parts = [(SIZE_WORDS[k], np.flatnonzero((area > 0) & (np.digitize(area, SIZES) == k))) for k in range(4)]
+        parts = [(SIZE_WORDS[k], np.flatnonzero((area > 0) & (size_bin(area) == k))) for k in range(4)]
         parts.append(("no lesion", np.flatnonzero(area == 0)))
     elif labels.ndim == 1:
         parts = [(name, np.flatnonzero(labels == k)) for k, name in enumerate(task.classes)]

@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from bench.budget import FULL
+from bench.metrics.names import MetricName
 from bench.words import TRAITS
 
 
@@ -69,15 +70,15 @@ def leaks(numbers: pd.DataFrame, by: Literal["encoder", "task"]) -> list[Leak]:
 
 
 def _of(encoder: str, task: str, rows: pd.DataFrame) -> Iterator[Served]:
-    ends = {r.metric: (r.value, r.low, r.high) for r in rows.itertuples(index=False)}
+    ends = {MetricName.read(r.metric): (r.value, r.low, r.high) for r in rows.itertuples(index=False)}
     for trait in TRAITS:
-        if (name := next((m for m in ends if m.endswith(f"[{trait} gap]")), None)) is None:
+        if (name := next((m for m in ends if m.stratum == f"{trait} gap"), None)) is None:
             continue
-        start = f"{name.partition('[')[0]}[{trait}="
-        groups = [Group(m[len(start) : -1], v, *_ends(*e)) for m, (v, *e) in ends.items() if m.startswith(start)]
+        mine = {m.stratum: e for m, e in ends.items() if m.metric == name.metric and m.stratum.startswith(f"{trait}=")}
+        groups = [Group(stratum.partition("=")[2], v, *_ends(*e)) for stratum, (v, *e) in mine.items()]
         worst_first = tuple(sorted(groups, key=lambda g: (g.value, g.name)))
         value, low, high = ends[name]
-        overall = ends.get(name.partition("[")[0], (float("nan"),))[0]
+        overall = ends.get(MetricName(name.metric), (float("nan"),))[0]
         yield Served(encoder, task, trait, worst_first, overall, value, *_ends(low, high))
 
 

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from bench.budget import Budget
 from bench.discover import members
+from bench.metrics.names import MetricName
 from bench.publish.model import Estimate
 from bench.words import PARADIGM_TITLES
 
@@ -84,11 +85,11 @@ def metric(word: str) -> str:
     >>> metric("auroc"), metric("lesion_f1"), metric("dice[0.5-2%]"), metric("dice[contrast=low]")
     ('AUROC', 'Lesion F1', 'Dice (0.5–2 %)', 'Dice (contrast low)')
     """
-    name, bracket, stratum = word.partition("[")
+    name, stratum = MetricName.read(word)
     known = members("bench.metrics.set", "METRIC").get(name)
     title = known.title if known else name[:1].upper() + name[1:].replace("_", " ")
     stratum = re.sub(r"(?<=\d)-(?=\d)", DASH, stratum).replace("%", " %").replace("=", " ")
-    return f"{title} ({stratum[:-1]})" if bracket else title
+    return f"{title} ({stratum})" if stratum else title
 
 
 def labels(budget: str) -> str:

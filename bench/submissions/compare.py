@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.metrics.interval import Interval
+from bench.metrics.names import MetricName
 from bench.runs.records import Record
 from bench.submissions.report import Report
 
@@ -28,7 +29,7 @@ def compare(
         if primary_only and name != record.metric:
             continue
         if again is not None and name != record.metric:
-            report.metrics.setdefault(name.partition("[")[0], set()).add(sent is not None)
+            report.metrics.setdefault(MetricName.read(name).metric, set()).add(sent is not None)
             if sent is None:
                 continue
         if again is None or sent is None or (difference := _distance(again, sent)) is None:

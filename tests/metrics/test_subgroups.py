@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench.data.dataset import Split
+from bench.metrics.names import MetricName
 from bench.metrics.subgroups import gap, gaps, subgroups
 
 
@@ -53,8 +54,10 @@ def test_a_gap_that_is_there_is_found_with_its_size():
 
 def test_groups_without_a_value_and_traits_of_one_group_have_no_gap():
     nothing, something = np.full(11, np.nan), np.linspace(0, 1, 11)
-    assert gaps("auroc", {"auroc[site=A]": something, "auroc[site=B]": nothing}) == {}
-    found = gaps("auroc", {"auroc[sex=a]": something, "auroc[sex=b]": something + 0.5, "brier[sex=a]": something})
+    sites = {"auroc[site=A]": something, "auroc[site=B]": nothing}
+    sexes = {"auroc[sex=a]": something, "auroc[sex=b]": something + 0.5, "brier[sex=a]": something}
+    assert gaps("auroc", {MetricName.read(name): values for name, values in sites.items()}) == {}
+    found = gaps("auroc", {MetricName.read(name): values for name, values in sexes.items()})
     assert list(found) == ["auroc[sex gap]"]
     assert found["auroc[sex gap]"].value == 0.5
     often_undefined = np.r_[0.5, np.where(np.arange(10) < 3, np.nan, 0.5)]

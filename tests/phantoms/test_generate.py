@@ -13,7 +13,7 @@ from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
 import bench.phantoms
 from bench.files import sha256_arrays
-from bench.phantoms.base import SIZE_BINS, SIZE_NAMES
+from bench.phantoms.base import SIZE_BINS
 from bench.phantoms.corpus import attribute_classes, pretraining_corpus
 from bench.phantoms.generate import Plan, mapped, modalities, one, split_of
 
@@ -99,7 +99,7 @@ def test_lesion_sizes_fall_in_their_strata(name):
     areas = (split.labels > 0).mean((1, 2))
     assert np.array_equal(areas, split.strata["lesion_area"])
     assert np.histogram(areas, edges)[0].tolist() == [2, 2, 2, 2]
-    assert len(SIZE_BINS) == len(SIZE_NAMES) == 4
+    assert len(SIZE_BINS) == 4
     assert ((split.strata["contrast"] >= 0) & (split.strata["contrast"] <= 1)).all()
     assert split.labels.max() < len(modalities()[name].dense)
 

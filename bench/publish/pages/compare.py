@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from bench.budget import FULL, Budget
+from bench.metrics.names import MetricName
 from bench.publish.model import BoardView, Estimate, Pairs, SuiteView
 from bench.publish.rerank import LEVEL, base64_shorts, totals
 from bench.publish.text import metric, modality
@@ -118,7 +119,7 @@ def _strata(suite: SuiteView, pairs: Pairs) -> list[Line]:
     """The metrics by size and contrast of the lesion on each dense task, with all labels."""
     rows = suite.results
     rows = rows[(rows["budget"] == FULL) & (rows["split"] == "test") & (rows["protocol"] == suite.main.get("dense"))]
-    rows = rows[rows["metric"].str.contains("[", regex=False)]
+    rows = rows[rows["metric"].map(lambda text: MetricName.read(text).stratum != "").astype(bool)]
     heading = "By lesion: mean over tasks, interval over tasks"
     return [
         Line("Lesions", heading, metric(name), _by_task(part, pairs, "value"))
