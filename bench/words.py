@@ -95,6 +95,10 @@ Grey = Literal["repeat", "luminance"]
 Pooling = Literal["native", "cls", "mean", "cls+mean", "max"]
 """How tokens or the feature map become the global vector; `native` leaves it to the model."""
 
+REQUIRED_SPLITS = ("train", "val", "test")
+TESTS = ("test", "test-shift")
+"""Splits whose labels no protocol sees; "test-shift" is of a second site."""
+SPLITS = ("train", "val", *TESTS)
 TRAITS: tuple[str, ...] = get_args(Trait)
 MODALITIES: tuple[str, ...] = get_args(Modality)
 PARADIGMS: tuple[str, ...] = get_args(Paradigm)[:5]

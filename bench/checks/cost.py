@@ -86,8 +86,8 @@ def forecast(encoder: Encoder, speed: Speed, suite: Suite, tasks: Mapping[str, T
     images, seconds, disk, unknown = 0, 0.0, 0, []
     for name in suite.tasks:
         task = tasks.get(name)
-        n = images_of(task) if task is not None else None
-        if n is None:
+        n = 0 if task is None else sum(task.stated_counts.values())
+        if not n or task is None:
             unknown.append(name)
         elif task.kind == "global" or speed.seconds_dense is not None:
             dense = task.kind == "dense"
@@ -95,20 +95,6 @@ def forecast(encoder: Encoder, speed: Speed, suite: Suite, tasks: Mapping[str, T
             seconds += n * (speed.seconds_dense if dense else speed.seconds)
             disk += n * (pooled + grid * dense)
     return Forecast(images, seconds, disk, tuple(unknown))
-
-
-def images_of(task: Task) -> int | None:
-    """Number of images of all splits as the card states them, or None.
-
-    Slices of a volume count one by one where the card gives the depth.
-    """
-    source = task.source
-    rows = source.get("rows") if isinstance(source.get("rows"), dict) else source
-    counts = [rows.get(split) for split in ("train", "val", "test")]
-    if not all(isinstance(n, int) for n in counts):
-        return None
-    shift = rows.get("test-shift", rows.get("test_shift", 0))
-    return sum(counts) + (shift if isinstance(shift, int) else 0)
 
 
 def costs(encoder: Encoder, suite: Suite | None, tasks: Mapping[str, Task]) -> list[Finding]:

@@ -9,9 +9,7 @@ import numpy as np
 from bench.data.dataset import Split
 from bench.data.task import Task
 from bench.errors import DataError
-
-REQUIRED = ("train", "val", "test")
-SPLITS = (*REQUIRED, "test-shift")
+from bench.words import REQUIRED_SPLITS, SPLITS
 
 
 @dataclass
@@ -45,7 +43,7 @@ class Conformity:
 
     def finish(self) -> None:
         """Check what only the whole shows. Raises DataError."""
-        for split in REQUIRED:
+        for split in REQUIRED_SPLITS:
             if not self.splits.get(split, _Seen()).rows:
                 raise self._error(f"the {split} split is empty", fix="every task needs train, val and test images")
         self._check_classes()

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from bench.data.task import Task
 from bench.files import sha256_arrays
 from bench.strict import Strict
+from bench.words import TESTS
 
 if TYPE_CHECKING:
     from bench.data.findings import Finding
@@ -66,6 +67,12 @@ class TaskData:
     """Name of the prepared copy: equal names, equal arrays."""
     known: Mapping[str, str] = field(default_factory=dict)
     """Hash of each array where the prepared copy holds them."""
+
+    @classmethod
+    def of(cls, task: Task, splits: Mapping[str, Split], sha256: str, **more: Any) -> Self:
+        """The task with its splits by name."""
+        tests = {name: splits[name] for name in TESTS if name in splits}
+        return cls(task, splits["train"], splits["val"], tests, sha256, **more)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from bench.data.dataset import Split
 from bench.data.duplicates import look_at, pairs_across
 from bench.data.task import Task
+from bench.words import TESTS
 
 EXAMPLES = 10
 MOSTLY = 0.5
@@ -65,13 +66,13 @@ def _shared_patients(splits: Mapping[str, Split]) -> Iterator[Finding]:
             shared = sorted(set(splits[first].groups.tolist()) & set(splits[second].groups.tolist()))
             if shared:
                 message = f"{len(shared):,} patients are in {first} and {second}"
-                message += ": scores are too high" if second.startswith("test") else ""
+                message += ": scores are too high" if second in TESTS else ""
                 yield Finding("problem", "shared-patient", message, shared[:EXAMPLES])
 
 
 def _lone_patients(splits: Mapping[str, Split]) -> Iterator[Finding]:
     for name, split in splits.items():
-        if name.startswith("test") and split.groups is not None and len(set(split.groups.tolist())) == 1:
+        if name in TESTS and split.groups is not None and len(set(split.groups.tolist())) == 1:
             yield Finding("problem", "one-patient", f"every {name} image is of one patient: scores have no interval")
 
 

@@ -40,13 +40,10 @@ def load_task(
     identity, key = store_key(task, folder=folder, accept_checksum=accept_checksum)
     entry = store.open_entry(key)
     entry = entry or store.prepare(key, task, lambda remarks: source.stream(task, folder, remarks), seen)
-    tests = {name: split for name, split in entry.splits.items() if name.startswith("test")}
-    return TaskData(
+    return TaskData.of(
         task,
-        entry.splits["train"],
-        entry.splits["val"],
-        tests,
-        sha256=entry.sha256,
+        entry.splits,
+        entry.sha256,
         checksum_override=identity.override,
         findings=entry.findings,
         store=key,

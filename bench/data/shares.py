@@ -15,6 +15,7 @@ from pydantic import Field
 from bench.data.masks import Drawn
 from bench.data.task import Task
 from bench.errors import DataError
+from bench.words import SPLITS
 
 Share = Annotated[float, Field(gt=0, lt=0.9)]
 VAL, TEST = 0.15, 0.2
@@ -103,7 +104,7 @@ def with_shares(
     if "val" not in given:
         rows = _moved(rows, "val", val or 0.0)
     rows = [replace(row, split=row.split or "train") for row in rows]
-    return {s: part for s in ("train", "val", "test", "test-shift") if (part := [r for r in rows if r.split == s])}
+    return {s: part for s in SPLITS if (part := [r for r in rows if r.split == s])}
 
 
 def _moved(rows: list[Row], name: str, share: float) -> list[Row]:

@@ -17,7 +17,7 @@ from bench.locate import shipped
 from bench.metrics import SCORING, Scoring
 from bench.metrics.set import primaries
 from bench.strict import Line, Name, Prose, Strict, nearest, read_toml
-from bench.words import Extent, Kind, Modality, Target, family
+from bench.words import REQUIRED_SPLITS, SPLITS, Extent, Kind, Modality, Target, family
 
 
 class Task(Strict):
@@ -78,6 +78,14 @@ class Task(Strict):
     def bags(self) -> bool:
         """Whether a case is a bag: several images with one label."""
         return bool(self.source.get("bags"))
+
+    @property
+    def stated_counts(self) -> dict[str, int]:
+        """Cases of each split as the card states them; {} where it does not state every one."""
+        rows = self.source.get("rows")
+        stated = rows if isinstance(rows, dict) else self.source | {"test-shift": self.source.get("shift")}
+        known = {name: n for name in SPLITS if isinstance(n := stated.get(name), int) and n}
+        return known if known.keys() >= {*REQUIRED_SPLITS} else {}
 
     @property
     def chance(self) -> float:

@@ -11,11 +11,11 @@ import numpy as np
 from bench.encoders.features import Features
 from bench.errors import EncoderError, UserError
 from bench.files import npz_bytes, read_npz, sha256_file, write_atomic
+from bench.words import SPLITS
 
 Splits = dict[str, tuple[np.ndarray, Features]]
 """Split name -> (ids (n,), features)."""
 MAX_BYTES = 16 << 30
-SPLITS = ("train", "val", "test", "test-shift")
 
 
 def write_embeddings(path: Path | str, splits: Mapping[str, tuple[Sequence[str] | np.ndarray, Features]]) -> str:

@@ -70,7 +70,7 @@ class Problem:
 class Prediction:
     """What one unit predicts for each test split.
 
-    outputs: split name, or "split~variant" for a changed copy of it (see `base_split`) ->
+    outputs: split name, or that of a changed copy of it (see `copy_of`) ->
         global tasks: float32 (n, k) probabilities (binary: k = 2; multi-label: one column a
         label, rows need not sum to 1), or (n, 1) numbers; dense tasks: uint8 (n, h, w) class index of each pixel.
     chosen: hyper-parameters that were selected, e.g. {"C": 0.01}; "temperature" is what probabilities are divided
@@ -84,12 +84,17 @@ class Prediction:
     warnings: tuple[str, ...] = ()
 
 
-def base_split(output: str) -> str:
-    """The test split whose labels belong to an output.
+def copy_of(split: str, change: str) -> str:
+    """The output on a changed copy of a test split.
 
-    >>> base_split("test~noise-3"), base_split("test-shift")
-    ('test', 'test-shift')
+    >>> copy_of("test", "noise-3"), base_split("test~noise-3"), base_split("test-shift")
+    ('test~noise-3', 'test', 'test-shift')
     """
+    return f"{split}~{change}"
+
+
+def base_split(output: str) -> str:
+    """The test split whose labels belong to an output."""
     return output.partition("~")[0]
 
 
@@ -141,7 +146,7 @@ class Protocol(ABC):
         return f"{self.name} is defined for budgets with {' or '.join(repr(kind) for kind in self.takes)}"
 
     def outputs(self, tests: Sequence[str]) -> list[str]:
-        """Names of the outputs of a unit, given a task's test splits; a changed copy is "split~variant"."""
+        """Names of the outputs of a unit, given a task's test splits; changed copies are named by `copy_of`."""
         return list(tests)
 
     def memory_bytes(self, rows: int, width: int, classes: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from bench.data.budgets import Subset
@@ -18,7 +19,7 @@ from bench.encoders.features import Features
 from bench.errors import NotForThisEncoderError
 from bench.features.extract import extract
 from bench.protocols import _corrupt
-from bench.protocols.base import Prediction, Problem, Protocol, Unlabelled
+from bench.protocols.base import Prediction, Problem, Protocol, Unlabelled, copy_of
 from bench.protocols.linear import PROTOCOL as LINEAR
 
 
@@ -53,18 +54,20 @@ class Robustness(Protocol):
         return super().refuses(task)
 
     def outputs(self, tests: Sequence[str]) -> list[str]:
-        copies = [f"{kind}-{severity}" for kind in self.params["corruptions"] for severity in self.params["severities"]]
-        return [*tests, *(f"{name}~{copy}" for name in tests for copy in copies)]
+        return [*tests, *(name for split in tests for name, _, _ in self._copies(split))]
+
+    def _copies(self, split: str) -> Iterator[tuple[str, str, int]]:
+        for kind, severity in product(self.params["corruptions"], self.params["severities"]):
+            yield copy_of(split, f"{kind}-{severity}"), kind, severity
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         encoder = problem.encoder
         if encoder is None or encoder.precomputed:
             raise NotForThisEncoderError("cannot encode changed images", fix="robustness needs weights, not embeddings")
         tests = dict(problem.tests)
-        for name, test in problem.tests.items():
-            for kind in self.params["corruptions"]:
-                for severity in self.params["severities"]:
-                    tests[f"{name}~{kind}-{severity}"] = _changed(problem.task, encoder, test, kind, severity)
+        for split, test in problem.tests.items():
+            for name, kind, severity in self._copies(split):
+                tests[name] = _changed(problem.task, encoder, test, kind, severity)
         yield from LINEAR.predict(replace(problem, tests=tests), subsets)
 
 

@@ -23,19 +23,11 @@ def data_of(plan: Plan, task: Task, *, accept_checksum: bool = False) -> tuple[T
 
     Data that are not prepared are made up when the card says how many images there are; else they are prepared now.
     """
-    folder, counts = plan.folders[task.name], stated_counts(task)
+    folder, counts = plan.folders[task.name], task.stated_counts
     if counts and not is_prepared(plan, task, accept_checksum=accept_checksum):
         return stand_in(task, counts), counts, False
     data = load_task(task, folder=folder, accept_checksum=accept_checksum)
     return data, {name: len(split) for name, split in data.splits.items()}, True
-
-
-def stated_counts(task: Task) -> dict[str, int]:
-    """Images of each split as far as the card says; {} when it does not."""
-    counts = task.source.get("rows") or {name: task.source.get(name) for name in ("train", "val", "test")}
-    counts = dict(counts) | {"test-shift": task.source.get("shift") or 0}
-    whole = all(isinstance(counts.get(name), int) for name in ("train", "val", "test"))
-    return {name: n for name, n in counts.items() if n} if whole else {}
 
 
 def is_prepared(plan: Plan, task: Task, *, accept_checksum: bool = False) -> bool:
@@ -55,8 +47,7 @@ def stand_in(task: Task, counts: dict[str, int]) -> TaskData:
     side = re.search(r"-(\d{2,3})$", task.name)
     rng = np.random.default_rng(0)
     splits = {name: _split(task, name, min(n, ROWS), int(side[1]) if side else SIDE, rng) for name, n in counts.items()}
-    tests = {name: split for name, split in splits.items() if name.startswith("test")}
-    return TaskData(task, splits["train"], splits["val"], tests, sha256="0" * 64)
+    return TaskData.of(task, splits, sha256="0" * 64)
 
 
 def _split(task: Task, name: str, n: int, side: int, rng: np.random.Generator) -> Split:

@@ -68,8 +68,7 @@ def read_labels(task: Task, path: Path) -> TaskData:
     if any(about.get(name) != digest for name, digest in digests_of(arrays).items()):
         raise DataError("does not hold the labels that were written", where=path, fix="write it anew")
     splits = {name.removesuffix(".ids"): _split(name.removesuffix(".ids"), arrays) for name in arrays if _is_ids(name)}
-    tests = {name: split for name, split in splits.items() if name.startswith("test")}
-    return TaskData(task, splits["train"], splits["val"], tests, sha256=sha256, store=prepared, known=about)
+    return TaskData.of(task, splits, sha256, store=prepared, known=about)
 
 
 def _is_ids(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.checks.cost import Speed, flops_per_image, forecast, images_of, measure
+from bench.checks.cost import Speed, flops_per_image, forecast, measure
 from bench.data.task import Suite, Task
 from bench.encoders.architectures import build
 from bench.encoders.load import load_encoder
@@ -64,10 +64,13 @@ def test_forecast_by_hand():
     assert need.disk_bytes in (150 * 4 * 2352 + 50 * 4 * (12288 + 12288), 200 * 4 * 12288 + 50 * 4 * 12288)
 
 
-def test_images_of_counts_every_split():
+def test_a_card_states_the_images_of_every_split():
     shifted = task("a", "global", reader="npz", rows={"train": 1, "val": 2, "test": 3, "test-shift": 4})
-    assert images_of(shifted) == 10
-    assert images_of(task("a", "global", reader="npz", rows={"train": 1})) is None
+    assert sum(shifted.stated_counts.values()) == 10
+    made = task("a", "global", reader="phantom", train=1, val=2, test=3, shift=4)
+    assert made.stated_counts == {"train": 1, "val": 2, "test": 3, "test-shift": 4}
+    assert task("a", "global", reader="npz", rows={"train": 1}).stated_counts == {}
+    assert task("a", "global", reader="csv", train="a.csv", val=0.1, test=0.2).stated_counts == {}
 
 
 def test_measured_speed_is_positive():

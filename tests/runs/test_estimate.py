@@ -12,7 +12,7 @@ from bench.encoders.load import load_encoder
 from bench.runs.estimate import estimate
 from bench.runs.plan import make_plan
 from bench.runs.run import RunSpec, run
-from bench.runs.stand_in import stand_in, stated_counts
+from bench.runs.stand_in import stand_in
 
 
 def test_before_the_data_are_there_the_card_gives_the_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_a_dry_run_knows_data_whose_checksum_was_accepted(tmp_path: Path, monkey
 )
 def test_what_stands_in_has_the_shape_of_its_target(name: str) -> None:
     task = shipped_tasks()[name]
-    data = stand_in(task, stated_counts(task))
+    data = stand_in(task, task.stated_counts)
     labels = data.train.labels
     expected = {"mask": 3, "multi-label": 2}.get(task.target, 1)
     assert labels.ndim == expected

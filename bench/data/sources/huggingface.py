@@ -25,6 +25,7 @@ from bench.data.shares import Share, group_name, split_name
 from bench.data.task import Task
 from bench.errors import DataError
 from bench.strict import Line
+from bench.words import SPLITS
 
 BLOCK_ROWS = 64
 GROUP = "__patient__"
@@ -91,7 +92,7 @@ class HuggingFaceSource(ReadSource):
             ours: self._blocks(theirs[found[name]], name, ours, task, labels.get(name), remarks)
             for ours, name in parts.items()
         }
-        return {name: kept[name] for name in ("train", "val", "test", "test-shift") if name in kept}
+        return {name: kept[name] for name in SPLITS if name in kept}
 
     def _open(self, folder: Path, task: Task) -> Mapping[str, Any]:
         # Imported here: the library takes seconds to import, and most tasks do without it.

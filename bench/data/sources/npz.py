@@ -17,7 +17,6 @@ from pydantic import Field, StringConstraints, model_validator
 
 from bench.data.bags import bags_of_splits, check_joined
 from bench.data.blocks import joined
-from bench.data.conform import REQUIRED
 from bench.data.dataset import Identity, Split
 from bench.data.held import HeldFile
 from bench.data.masks import to_mask
@@ -30,6 +29,7 @@ from bench.errors import DataError
 from bench.files import UNREADABLE
 from bench.locate import home
 from bench.strict import Line, Millimetres, Sha256
+from bench.words import REQUIRED_SPLITS
 
 BLOCK_BYTES = 8 << 20
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -94,7 +94,7 @@ class NpzSource(ReadSource):
         with _opened(path) as archive:
             keys = {info.filename.removesuffix(".npy") for info in archive.infolist()}
             require_space(home(), sum(info.file_size for info in archive.infolist()))
-        splits = [*REQUIRED, *(["test-shift"] if self._keys("test-shift", task)[0][0] in keys else [])]
+        splits = [*REQUIRED_SPLITS, *(["test-shift"] if self._keys("test-shift", task)[0][0] in keys else [])]
         blocks = {split: self._blocks(path, keys, split, task, remarks) for split in splits}
         return bags_of_splits({name: joined(found) for name, found in blocks.items()}, path) if self.bags else blocks
 
