@@ -7,13 +7,13 @@ from typing import Any, Self
 
 from pydantic_core import CoreSchema, core_schema
 
-_WRITTEN = re.compile(r"(100|[1-9]\d?)%|k=[1-9]\d{0,3}|n=[1-9]\d{0,4}", re.ASCII)
+_WRITTEN = re.compile(r"(100|[1-9]\d?)%|k=0|k=[1-9]\d{0,3}|n=[1-9]\d{0,4}", re.ASCII)
 
 
 class Budget(str):
     """A label budget, which is its text: a share of the labels "10%", images of each class "k=4", images "n=16".
 
-    Files, tables and keys hold it as it stands. Raises ValueError for any other text.
+    "k=0" is of what reads no labels. Files, tables and keys hold it as it stands. Raises ValueError for other text.
     """
 
     __slots__ = ()
@@ -26,8 +26,8 @@ class Budget(str):
 
     @property
     def kind(self) -> str:
-        """ "%", "k=" or "n="."""
-        return self[:2] if "=" in self else "%"
+        """ "%", "k=", "n=", or "k=0", which no protocol that learns from labels takes."""
+        return str(self) if self == NONE else self[:2] if "=" in self else "%"
 
     @property
     def number(self) -> int:
@@ -40,7 +40,7 @@ class Budget(str):
         return self.number / 100 if self.kind == "%" else float("nan")
 
     def images(self, n: int, classes: int) -> int:
-        """How many of `n` images it asks for, at least one."""
+        """How many of `n` images it asks for; at least one unless it asks for none."""
         if self.kind == "%":
             return max(1, round(n * self.number / 100))
         return self.number * classes if self.kind == "k=" else self.number
@@ -54,9 +54,11 @@ class Budget(str):
     def words(self) -> str:
         """As people read it.
 
-        >>> [Budget(text).words for text in ("100%", "5%", "k=4", "n=1")]
-        ['all labels', '5 % of the labels', '4 labels a class', '1 labelled image']
+        >>> [Budget(text).words for text in ("100%", "5%", "k=4", "n=1", "k=0")]
+        ['all labels', '5 % of the labels', '4 labels a class', '1 labelled image', 'no labels']
         """
+        if self == NONE:
+            return "no labels"
         if self.kind == "%":
             return "all labels" if self == FULL else f"{self.number} % of the labels"
         many = "s" * (self.number > 1)
@@ -68,4 +70,4 @@ class Budget(str):
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
 
 
-FULL = Budget("100%")
+FULL, NONE = Budget("100%"), Budget("k=0")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import StringConstraints
 
@@ -18,13 +18,15 @@ from bench.data.task import Task
 from bench.discover import members
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard
+from bench.errors import NotForThisEncoderError
 from bench.features.probe import Probe, probe
 from bench.files import canonical_json, sha256_text
-from bench.strict import Line, Strict
+from bench.strict import Grown, Line, Strict
 
 Adopt = Callable[[Probe], Probe]
 """Gives, for a probe, the equal one that is kept already, or else the probe itself."""
 Part = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+TOWER = "the text tower or its tokenizer changed"
 DECIDES = {"kind", "target", "classes", "metric", "modality"}
 """Keys of a task card that decide a score beside the arrays: the metric, and what protocols read."""
 
@@ -79,11 +81,29 @@ class Measured(Strict):
         return [*card, *_differing(self, now, words)]
 
 
-class Identity(Strict):
+class Texts(Strict):
+    """What zero-shot classification reads beside the features of the images."""
+
+    tower: Part | None
+    """Of the text tower and its tokenizer; None where the encoder has none."""
+    prompts: Part | None
+    """Of the sentences of each class; None where the task has none."""
+
+
+class Identity(Grown):
     """The identity of one unit, but for the scoring: the record itself names protocol and version of the metrics."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"text"})
 
     encoder: Computed
     data: Measured
+    text: Texts | None = None
+    """None for a unit that reads no text."""
+
+    def encoder_changes(self, measure: Measure, task: str, dense: bool, *, executed: bool = True) -> list[str]:
+        """What differs of the encoder, in words. dense, executed: as for `Measure.computed` and `Computed.changes`."""
+        found = self.encoder.changes(measure.computed(task, dense), executed=executed)
+        return found + ([TOWER] if self.text is not None and self.text.tower != measure.tower else [])
 
 
 class Measure:
@@ -119,6 +139,18 @@ class Measure:
         )
 
     @cached_property
+    def tower(self) -> str | None:
+        """Of the text tower and its tokenizer; None where there is none."""
+        try:
+            return self.encoder.text_tower().sha256[:16]
+        except NotForThisEncoderError:
+            return None
+
+    def texts(self, task: Task) -> Texts:
+        """What zero-shot classification of a task reads."""
+        return Texts(tower=self.tower, prompts=prompts_part(task))
+
+    @cached_property
     def _weights(self) -> str | None:
         return self.encoder.weights_for("")
 
@@ -147,6 +179,11 @@ def task_parts(task: Task) -> dict[str, str]:
     """The parts that a task's card alone decides."""
     decides = task.model_dump(mode="json", include=DECIDES)
     return {"task": part(decides), "aggregation": task.source.get("aggregation") or "-"}
+
+
+def prompts_part(task: Task) -> str | None:
+    """Of the sentences of each class; None where the card has no prompts."""
+    return None if task.sentences is None else part(task.sentences)
 
 
 def measured(data: TaskData) -> Measured:

@@ -15,7 +15,7 @@ from bench.errors import CardError
 @pytest.mark.parametrize(
     ("text", "kind", "number", "slug", "images"),
     [("100%", "%", 100, "100pct", 40), ("5%", "%", 5, "5pct", 2), ("1%", "%", 1, "1pct", 1),
-     ("k=4", "k=", 4, "k4", 12), ("n=16", "n=", 16, "n16", 16)],
+     ("k=4", "k=", 4, "k4", 12), ("n=16", "n=", 16, "n16", 16), ("k=0", "k=0", 0, "k0", 0)],
 )  # fmt: skip
 def test_what_a_budget_says(text, kind, number, slug, images):
     found = Budget(text)
@@ -27,7 +27,7 @@ def test_what_a_budget_says(text, kind, number, slug, images):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10", "10 %", "0%", "101%", "010%", "1.5%", "k=0", "n=", "k=10000", "１%", "5%\n"]
+    "text", ["", "10", "10 %", "0%", "101%", "010%", "1.5%", "k=00", "n=0", "n=", "k=10000", "１%", "5%\n"]
 )
 def test_any_other_text_is_refused_also_in_a_card(text):
     with pytest.raises(ValueError, match="label budget"):

@@ -179,27 +179,28 @@ def _with_progress(loaded, plan, spec, folder: Path):
 
 
 def _summary(records, folder: Path, spent, plan) -> None:
-    from bench.budget import FULL
+    from bench.budget import FULL, NONE
     from bench.cli._print import interval_text, out, print_table
     from bench.cli._references import hint, on_tasks
     from bench.runs.score_task import DATA
 
     beside = _collected(folder) if plan.origin else None
     over = on_tasks(beside, folder.parent.name) if beside else {}
-    full = [r for r in records if r.status == "done" and r.unit.budget == FULL and r.unit.seed == 0]
-    rows = [
-        {
-            "task": r.unit.task,
-            "protocol": r.unit.protocol,
-            "metric": r.metric,
-            "score [95 % interval]": interval_text(r.primary.value, r.primary.low, r.primary.high),
-            "chance": f"{plan.tasks[r.unit.task].chance:.3f}",
-            **{h: over.get((r.unit.task, r.unit.protocol, h)) for _, _, h in over},
-        }
-        for r in full
-    ]
-    if rows:
-        print_table("All labels", rows, right=["score [95 % interval]", "chance", *{h for _, _, h in over}])
+    for title, budget in (("All labels", FULL), ("No labels", NONE)):
+        rows = [
+            {
+                "task": r.unit.task,
+                "protocol": r.unit.protocol,
+                "metric": r.metric,
+                "score [95 % interval]": interval_text(r.primary.value, r.primary.low, r.primary.high),
+                "chance": f"{plan.tasks[r.unit.task].chance:.3f}",
+                **{h: over.get((r.unit.task, r.unit.protocol, h)) for _, _, h in over},
+            }
+            for r in records
+            if r.status == "done" and r.unit.budget == budget and r.unit.seed == 0
+        ]
+        if rows:
+            print_table(title, rows, right=["score [95 % interval]", "chance", *{h for _, _, h in over}])
     for status in ("refused", "failed"):
         reasons = sorted({f"{r.unit.task}, {r.unit.protocol}: {r.reason}" for r in records if r.status == status})
         if reasons:

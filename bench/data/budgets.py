@@ -1,8 +1,8 @@
 """Label budgets: which training rows a unit may learn from, fixed by task and seed alone.
 
 One stratified order of the training rows is drawn for each (task, seed); "1%", "5%", ... and "n=16" are prefixes
-of it, so that they are nested, and "k=4" takes the first four of each class. The order is stratified in each
-prefix: a row at place j of the m rows of its class stands at (j + 1/2) / m. Rows of a patient move together.
+of it, so that they are nested, "k=4" takes the first four of each class, and "k=0" none. The order is stratified in
+each prefix: a row at place j of the m rows of its class stands at (j + 1/2) / m. Rows of a patient move together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.budget import FULL, Budget
+from bench.budget import FULL, NONE, Budget
 from bench.data.task import Task
 from bench.errors import DataError
 
@@ -57,6 +57,8 @@ def why_invalid(task: Task, train_labels: np.ndarray, subset: Subset) -> str | N
 
     Whole patients can make it more than twice as large as asked, or less than half; a class can have too few images.
     """
+    if subset.budget == NONE:
+        return None
     n, got = len(train_labels), len(subset.rows)
     wanted = subset.budget.images(n, len(task.classes))
     if not wanted <= MAX_FACTOR * got <= MAX_FACTOR**2 * wanted:
@@ -94,6 +96,8 @@ def _rows(task: Task, labels: np.ndarray, groups: np.ndarray | None, budget: Bud
     n = len(labels)
     if budget == FULL:
         return np.arange(n, dtype=np.int64)
+    if budget == NONE:
+        return np.zeros(0, np.int64)
     rng = np.random.default_rng(_entropy(task.name, seed))
     if budget.kind == "k=":
         return _shots(task, labels, groups, budget.number, rng)

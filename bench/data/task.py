@@ -6,22 +6,25 @@ import re
 import unicodedata
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from bench.budget import Budget
+from bench.data.prompts import Prompts
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
 from bench.locate import shipped
 from bench.metrics import SCORING, Scoring
 from bench.metrics.set import primaries
-from bench.strict import Line, Name, Prose, Strict, nearest, read_toml
+from bench.strict import Grown, Line, Name, Prose, Strict, nearest, read_toml
 from bench.words import REQUIRED_SPLITS, SPLITS, Extent, Kind, Modality, Target, family
 
 
-class Task(Strict):
+class Task(Grown):
     """The whole of a task card. `source` is checked by the module of `bench/data/sources` its `reader` names."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"prompts"})
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
     name: Name
@@ -48,6 +51,8 @@ class Task(Strict):
     """Why the task stays out of the averages (degenerate, saturated); None when it counts."""
     superseded_by: Name | None = None
     source: dict[str, Any]
+    prompts: Prompts | None = None
+    """What stands for each class in zero-shot classification."""
 
     @model_validator(mode="before")
     @classmethod
@@ -74,6 +79,23 @@ class Task(Strict):
             raise ValueError("two of 'classes' have the same name (case, blanks, '_' and '-' do not count)")
         return self
 
+    @model_validator(mode="after")
+    def _prompted(self) -> Self:
+        if self.prompts is None:
+            return self
+        if self.target in ("mask", "number"):
+            raise ValueError(f"prompts are for classes, not for target {self.target!r}")
+        lacking, strange = set(self.classes) - set(self.prompts.classes), set(self.prompts.classes) - set(self.classes)
+        if lacking or strange:
+            what = f"have none for {sorted(lacking)[0]!r}" if lacking else f"name {sorted(strange)[0]!r}"
+            raise ValueError(f"prompts {what}; they need words for each of 'classes', and for nothing else")
+        return self
+
+    @property
+    def sentences(self) -> list[list[str]] | None:
+        """The prompts of each class, in the order of `classes`; None where the card has none."""
+        return None if self.prompts is None else self.prompts.sentences(self.classes)
+
     @property
     def bags(self) -> bool:
         """Whether a case is a bag: several images with one label."""
@@ -94,8 +116,8 @@ class Task(Strict):
 
     @property
     def sha256(self) -> str:
-        """Hash of the card's meaning, independent of key order and layout."""
-        return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True)))
+        """Hash of the card's meaning, independent of key order and layout. Prompts are no part of what the data are."""
+        return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True, exclude={"prompts"})))
 
 
 def folded(name: str) -> str:

@@ -8,13 +8,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
 from bench.encoders.card import EncoderCard, Preprocessing
-from bench.errors import EncoderError
+from bench.errors import EncoderError, NotForThisEncoderError
+
+if TYPE_CHECKING:
+    from bench.encoders.text import TextTower
+
+
+NO_TEXT = "CLIP and SigLIP as transformers keeps them have one: adapter = 'huggingface', part = 'vision_model'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,10 @@ class Encoder(ABC):
     def parameters(self) -> int:
         """Number of parameters of the network; 0 when there is none."""
         return sum(p.numel() for p in self.module.parameters()) if self.module is not None else 0
+
+    def text_tower(self) -> TextTower:
+        """The text half of an image-text encoder. Raises NotForThisEncoderError where there is none."""
+        raise NotForThisEncoderError("has no text tower", where=self.card.name, fix=NO_TEXT)
 
     def to(self, device: torch.device | str) -> Encoder:
         """Move the network to a device; returns self."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from bench.encoders.card import Preprocessing
@@ -17,15 +18,19 @@ RESAMPLE = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 
 def read_json(repository: str, name: str, revision: str, *, where: str) -> dict[str, Any]:
     """One JSON object of a repository. Raises EncoderError."""
-    path = fetch(repository, name, revision, where=where)
+    return read_object(fetch(repository, name, revision, where=where), f"{name} of {repository}", where=where)
+
+
+def read_object(path: Path, name: str, *, where: str) -> dict[str, Any]:
+    """The JSON object in a file, which messages call `name`. Raises EncoderError."""
     if path.stat().st_size > MAX_BYTES:
-        raise EncoderError(f"{name} of {repository} is over the limit of {MAX_BYTES:,} bytes", where=where)
+        raise EncoderError(f"{name} is over the limit of {MAX_BYTES:,} bytes", where=where)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise EncoderError(f"{name} of {repository} is not valid JSON: {str(error)[:100]}", where=where) from None
+        raise EncoderError(f"{name} is not valid JSON: {str(error)[:100]}", where=where) from None
     if not isinstance(values, dict):
-        raise EncoderError(f"{name} of {repository} is not an object", where=where)
+        raise EncoderError(f"{name} is not an object", where=where)
     return values
 
 

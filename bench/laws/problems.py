@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from bench.data.task import Task
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard
 from bench.encoders.features import Features
+from bench.encoders.text import TextTower
 from bench.protocols.base import Labelled, Problem, Unlabelled
 
 METRICS = {"binary": "auroc", "multi-class": "auroc", "multi-label": "auroc", "ordinal": "qwk", "mask": "dice",
@@ -33,9 +36,25 @@ class TinyEncoder(Encoder):
     def module(self) -> torch.nn.Module:
         return self.net
 
+    def text_tower(self) -> TextTower:
+        return TinyText()
+
     def forward(self, x, dense):
         grid = torch.relu(self.net(x))
         return Encoded(grid.mean((2, 3)), grid.permute(0, 2, 3, 1) if dense else None)
+
+
+class TinyText(TextTower):
+    """A sentence is a direction drawn by its letters."""
+
+    sha256, sigmoid = "0" * 64, True
+
+    def embed(self, sentences: Sequence[str]) -> torch.Tensor:
+        drawn = [np.random.default_rng(list(sentence.encode())).normal(size=6) for sentence in sentences]
+        return torch.nn.functional.normalize(torch.tensor(np.stack(drawn), dtype=torch.float32))
+
+    def logits(self, pooled: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        return 10 * torch.nn.functional.normalize(pooled) @ texts.t() - 1
 
 
 def make_task(target: str, k: int = 3, name: str | None = None) -> Task:
@@ -45,8 +64,15 @@ def make_task(target: str, k: int = 3, name: str | None = None) -> Task:
         "schema": 1, "name": name or f"made-up-{target}", "title": "Made up",
         "kind": "dense" if target == "mask" else "global", "modality": "mri", "target": target,
         "classes": [f"c{i}" for i in range(k)], "metric": METRICS[target],
-        "licence": "CC0", "corpus": "none", "source": {"reader": "none"},
+        "licence": "CC0", "corpus": "none", "source": {"reader": "none"}, **_prompts(target, k),
     }, where="test")  # fmt: skip
+
+
+def _prompts(target: str, k: int) -> dict[str, Any]:
+    """Of tasks of classes."""
+    if target in ("mask", "number"):
+        return {}
+    return {"prompts": {"templates": ["{}", "a scan of {}"], "classes": {f"c{i}": [f"class {i}"] for i in range(k)}}}
 
 
 def make_problem(target: str, *, k: int = 3, sizes: tuple[int, int, int] = (60, 24, 20), seed: int = 0) -> Problem:

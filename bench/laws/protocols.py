@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 import torch
 
-from bench.budget import FULL, Budget
+from bench.budget import FULL, NONE, Budget
 from bench.data.budgets import Subset, subsets, why_invalid
 from bench.encoders.features import Features
 from bench.errors import DataError
 from bench.laws.problems import make_problem
 from bench.protocols.base import Unlabelled, base_split
 
-BUDGETS = [Budget(text) for text in ("1%", "10%", "25%", "100%", "k=2", "k=8", "n=1", "n=16")]
+BUDGETS = [Budget(text) for text in ("1%", "10%", "25%", "100%", "k=0", "k=2", "k=8", "n=1", "n=16")]
 TARGETS = ["binary", "multi-class", "multi-label", "ordinal", "mask", "number"]
 TOLERANCE = 1e-4
 
@@ -56,8 +56,12 @@ def usual_target(protocol):
 def usual(protocol, problem_of, **sizes):
     """A problem the protocol is for, and a subset it takes."""
     problem = problem_of(usual_target(protocol), **sizes)
-    budget = FULL if "%" in protocol.takes else "k=4"
-    return problem, subsets(problem.task, problem.train.labels, None, budget, [0])
+    return problem, subsets(problem.task, problem.train.labels, None, usual_budget(protocol, FULL), [0])
+
+
+def usual_budget(protocol, share):
+    """`share` of the labels where the protocol takes a share, else four labels a class, else none."""
+    return share if "%" in protocol.takes else "k=4" if "k=" in protocol.takes else NONE
 
 
 def test_same_seed_same_bytes(protocol, problem_of):
@@ -110,8 +114,7 @@ def test_row_order_of_training_does_not_matter(seeing_all_rows, problem_of):
 
 def test_only_the_rows_of_the_subset_are_learnt_from(protocol, problem_of):
     problem, _ = usual(protocol, problem_of)
-    budget = "25%" if "%" in protocol.takes else "k=4"
-    chosen = subsets(problem.task, problem.train.labels, None, budget, [3])
+    chosen = subsets(problem.task, problem.train.labels, None, usual_budget(protocol, "25%"), [3])
     labels = problem.train.labels.copy()
     others = np.setdiff1d(np.arange(len(labels)), chosen[0].rows)
     labels[others] = np.roll(labels[others], 1, axis=0)

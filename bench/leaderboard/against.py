@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from bench.data.task import Task
+from bench.identity import prompts_part
 from bench.protocols.base import Protocol
 from bench.runs.fingerprint import meaning_of_task
 from bench.runs.plan import Plan
@@ -40,7 +41,11 @@ def other_plan(plan: Plan, results: Mapping[str, Results]) -> Why:
             return f"another version of {unit.protocol}, {again(record)}"
         if record.scoring != plan.suite.scoring:
             return f"metrics of version {record.scoring}, not {plan.suite.scoring}, {again(record)}"
-        return None if then[result.folder].get(unit.task) == now[unit.task] else f"another card, {again(record)}"
+        if then[result.folder].get(unit.task) != now[unit.task]:
+            return f"another card, {again(record)}"
+        text = record.identity and record.identity.text
+        other = text and text.prompts != prompts_part(plan.tasks[unit.task])
+        return f"other prompts, {again(record)}" if other else None
 
     return why
 

@@ -48,7 +48,7 @@ COLUMNS: dict[str, str] = {
     "left_out": "why the task stays out of the averages, or None",
     "contaminated": "yes, no, unknown: encoder's corpora against the task's corpus",
     "protocol": "name with version",
-    "board": "frozen, fine-tune, robustness, diagnostic",
+    "board": "frozen, fine-tune, robustness, zero-shot, diagnostic",
     "budget": "'10%', 'k=4', 'n=16'",
     "fraction": "label fraction in (0, 1], NaN for shots and image counts",
     "seed": "seed of the label subset or head",

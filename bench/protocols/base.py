@@ -109,15 +109,17 @@ class Protocol(ABC):
     """With its version, e.g. "linear-v1"; a changed number is a new version."""
     title: ClassVar[str]
     kind: ClassVar[Kind]
-    board: ClassVar[Literal["frozen", "fine-tune", "robustness", "diagnostic"]] = "frozen"
+    board: ClassVar[Literal["frozen", "fine-tune", "robustness", "zero-shot", "diagnostic"]] = "frozen"
     params: Mapping[str, Any]
     """Every number of the protocol; part of the fingerprint."""
     targets: ClassVar[tuple[Target, ...]] = ("binary", "multi-class", "multi-label", "ordinal", "mask")
     """Kinds of label it is defined for."""
     needs_grid: ClassVar[bool] = False
     """Whether it reads the patch grid although its tasks are global (a dense protocol always has one)."""
+    reads_text: ClassVar[bool] = False
+    """Whether it reads the prompts of the task with the encoder's text tower."""
     takes: ClassVar[tuple[str, ...]] = ("%", "k=", "n=")
-    """Kinds of budget it is defined for: label fractions, shots of each class, numbers of images."""
+    """Kinds of budget it is defined for: label fractions, shots of each class, numbers of images; "k=0": no labels."""
     seeded: ClassVar[bool] = False
     """Whether the result still depends on the seed at budget 100% (SGD heads, sampled memories)."""
 

@@ -26,21 +26,22 @@ def suite_fingerprint(suite: Suite, tasks: Mapping[str, Task], protocols: Mappin
     """
     uses = [use.model_dump(mode="json") | {"budgets": sorted(use.budgets)} for use in suite.protocols]
     named = sorted({use.name for use in suite.protocols})
+    texts = any(_known(protocols, name, suite).reads_text for name in named)
     first = suite.scoring == 1
     unsaid = {"title", "description", "tasks", "protocols"} | ({"scoring"} if first else set())
     meaning = {
         "suite": suite.model_dump(mode="json", by_alias=True, exclude=unsaid),
         "uses": sorted(uses, key=canonical_json),
-        "tasks": {name: meaning_of_task(_known(tasks, name, suite)) for name in suite.tasks},
+        "tasks": {name: meaning_of_task(_known(tasks, name, suite), prompts=texts) for name in suite.tasks},
         "protocols": {name: _known(protocols, name, suite).sha256 for name in named},
         "data": {} if first else {name: _reader_version(tasks[name]) for name in suite.tasks},
     }
     return sha256_text(canonical_json(meaning))
 
 
-def meaning_of_task(task: Task) -> dict[str, Any]:
-    """A task card less what explains and decides nothing."""
-    values = task.model_dump(mode="json", by_alias=True, exclude=PROSE)
+def meaning_of_task(task: Task, *, prompts: bool = False) -> dict[str, Any]:
+    """A task card less what explains and decides nothing; `prompts` decide what reads them, and that alone."""
+    values = task.model_dump(mode="json", by_alias=True, exclude=PROSE if prompts else PROSE | {"prompts"})
     values["source"] = {key: value for key, value in values["source"].items() if key != "url"}
     return values
 

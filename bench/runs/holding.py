@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from bench.data.load import load_task, store_key
 from bench.errors import DataError, RunError
-from bench.identity import Measure, card_changes, measured, task_parts
+from bench.identity import Measure, card_changes, measured, prompts_part, task_parts
 from bench.protocols.base import Protocol
 from bench.runs.journal import SUPERSEDED, Journal, kept_probe
 from bench.runs.plan import Plan
@@ -51,9 +51,11 @@ class Holding:
 
     def _changes(self, record: Record) -> Iterator[str]:
         dense = self.plan.protocols[record.unit.protocol].reads_grid
-        yield from record.identity.encoder.changes(self.measure.computed(record.unit.task, dense))
+        yield from record.identity.encoder_changes(self.measure, record.unit.task, dense)
         yield from _scoring_changes(record, self.plan)
         task, held = self.plan.tasks[record.unit.task], record.identity.data
+        if record.identity.text is not None and record.identity.text.prompts != prompts_part(task):
+            yield "the prompts changed"
         if card := card_changes(held, task_parts(task)):
             yield from card
         elif (data := self._data(task.name)) is not None and not data[0].startswith(held.store):
@@ -123,8 +125,8 @@ def _set_aside(other: Journal, measure: Measure, protocols: Mapping[str, Protoco
     changed = {}
     for key, record in (other.superseded | other.records()).items():
         if record.identity is not None and (protocol := protocols.get(record.unit.protocol)) is not None:
-            now = measure.computed(record.unit.task, protocol.reads_grid)
-            if reasons := record.identity.encoder.changes(now, executed=False):
+            task, dense = record.unit.task, protocol.reads_grid
+            if reasons := record.identity.encoder_changes(measure, task, dense, executed=False):
                 changed[key] = " and ".join(reasons)
     if changed.keys() & other.records().keys():
         other.sort_out(changed.keys() | other.superseded.keys(), lambda record: record)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.budget import FULL
+from bench.budget import FULL, NONE
 from bench.data.task import ProtocolUse, Suite, Task, cards_in, read_suite, read_task, shipped_tasks, suite_names
 from bench.discover import members, pick
 from bench.errors import CardError
@@ -74,6 +74,9 @@ LOCAL_PROTOCOLS = {
 
 NUMBERS = {"ridge-v1": (["10%", "100%"], 5)}
 """Protocols of folders in which a task predicts a number."""
+
+PROMPTS = {"zero-shot-v1": ([NONE], 1)}
+"""Protocols of folders in which a task has prompts."""
 
 BAGS = {"bag-max-v1": (["10%", "100%"], 5), "bag-attention-v1": (["100%"], 3)}
 """Protocols of folders in which the cases of a task are bags."""
@@ -176,7 +179,8 @@ def _own_suite(own: Mapping[str, Task]) -> Suite:
     """A suite of one's own tasks under the common frozen protocols; it is named after their folder."""
     numbers = any(task.target == "number" for task in own.values())
     bags = any(task.bags for task in own.values())
-    wanted = LOCAL_PROTOCOLS | (NUMBERS if numbers else {}) | (BAGS if bags else {})
+    prompts = any(task.prompts for task in own.values())
+    wanted = LOCAL_PROTOCOLS | (NUMBERS if numbers else {}) | (BAGS if bags else {}) | (PROMPTS if prompts else {})
     return Suite.parse(
         {
             "schema": 1,

@@ -149,8 +149,9 @@ class _Work:
                 finished += 1
                 started = time.perf_counter()
         except NotForThisEncoderError as error:
+            reason = f"{error.what} ({error.fix})" if error.fix else error.what
             for unit, _ in ready[finished:]:
-                yield self._without_result(protocol, unit, "refused", error.what)
+                yield self._without_result(protocol, unit, "refused", reason)
         except UserError:
             raise
         except Exception as error:
@@ -297,7 +298,11 @@ class _Work:
             protocol_sha256=protocol.sha256,
             scoring=setting.scoring,
             metric=self.task.metric,
-            identity=Identity(encoder=self.measure.computed(self.task.name, protocol.reads_grid), data=self.measured),
+            identity=Identity(
+                encoder=self.measure.computed(self.task.name, protocol.reads_grid),
+                data=self.measured,
+                text=self.measure.texts(self.task) if protocol.reads_text else None,
+            ),
             made_by=provenance(
                 command=setting.command,
                 suite=setting.suite,

@@ -114,8 +114,8 @@ def check_identity(result: Results, measure: Measure, plan: Plan, report: Report
     found = Counter[str]()
     for record in result.records:
         if record.identity is not None:
-            here = measure.computed(record.unit.task, plan.protocols[record.unit.protocol].reads_grid)
-            found.update(record.identity.encoder.changes(here, executed=False))
+            dense = plan.protocols[record.unit.protocol].reads_grid
+            found.update(record.identity.encoder_changes(measure, record.unit.task, dense, executed=False))
     report.problems += [
         f"{'1 unit was' if n == 1 else f'{n} units were'} made with another encoder than is loaded: {why}"
         for why, n in found.items()

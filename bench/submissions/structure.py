@@ -65,9 +65,10 @@ def check_task(records: list[Record], data: TaskData, plan: Plan) -> Iterator[st
     without_grid = bool(refused_dense) and not any(
         r.status == "done" and plan.protocols[r.unit.protocol].kind == "dense" for r in records
     )
-    # Boards of their own (robustness, fine-tuning) need a network that is at hand; without any result there is no gain.
+    # Boards of their own (robustness, fine-tuning, zero-shot) need a network, or a text tower, that is at hand; without
+    # any result there is no gain.
     done = {r.unit.protocol for r in records if r.status == "done"}
-    apart = {name for name, p in plan.protocols.items() if p.board in ("robustness", "fine-tune")} - done
+    apart = {name for name, p in plan.protocols.items() if p.board in ("robustness", "fine-tune", "zero-shot")} - done
     for record in records:
         if record.data_sha256 != data.sha256:
             yield f"{record.unit.key}: was made on other images or labels"

@@ -160,4 +160,4 @@ def test_names_that_are_not_given_are_errors():
     with pytest.raises(CardError, match="suite 's': names 'u'"):
         of(tasks={"t": card("t")})
     with pytest.raises(CardError, match="names 'q-v1'"):
-        of(protocols={"p-v1": SimpleNamespace(sha256="x")})
+        of(protocols={"p-v1": SimpleNamespace(sha256="x", reads_text=False)})

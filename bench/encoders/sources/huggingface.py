@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,10 +18,12 @@ from bench.encoders.card import EncoderCard
 from bench.encoders.hub import Repository, Revision, fetch
 from bench.encoders.shards import shard_names
 from bench.encoders.source import EncoderSource, Place
+from bench.encoders.text import TextTower
 from bench.encoders.transformers_config import CONFIG, WEIGHTS, check_config, refuse_oversized
 from bench.encoders.transformers_model import HuggingFaceEncoder
+from bench.encoders.transformers_text import ABOUT, TOKENIZER, text_tower
 from bench.encoders.weights import inside, verify_all
-from bench.errors import EncoderError
+from bench.errors import EncoderError, NotForThisEncoderError
 from bench.strict import Sha256
 
 
@@ -43,6 +46,16 @@ class HuggingFaceSource(EncoderSource):
     def load(self, card: EncoderCard, place: Place) -> Encoder:
         if (self.repository is None) == (self.folder is None):
             raise EncoderError("give either 'source.repository' or 'source.folder'", where=card.name)
+        found, names, sha256 = self._files(card, place)
+        with _alone(found) as folder:
+            network = _read(folder, card, self.part, [folder / name for name in names])
+        two = self.part == "vision_model"
+        encoder = HuggingFaceEncoder(card, network, partial(self._text, card, place) if two else None)
+        encoder.weights_sha256 = sha256
+        return encoder
+
+    def _files(self, card: EncoderCard, place: Place) -> tuple[dict[str, Path], list[str], str]:
+        """(config and weights by name, names of the weights, their SHA-256), looked over. Raises EncoderError."""
         found = {name: self._file(name, card, place) for name in (CONFIG, self.weights)}
         names = [self.weights]
         if self.weights.endswith(".index.json"):
@@ -50,10 +63,27 @@ class HuggingFaceSource(EncoderSource):
             found |= {name: self._file(name, card, place) for name in names}
         sha256 = verify_all([found[name] for name in names], self.sha256, where=card.name)
         check_config(found[CONFIG], card.name)
+        return found, names, sha256
+
+    def _text(self, card: EncoderCard, place: Place) -> TextTower:
+        """The text tower beside the part that is the encoder. Raises EncoderError."""
+        found, names, _ = self._files(card, place)
+        found |= {name: self._of_tokenizer(name, card, place) for name in (TOKENIZER, ABOUT)}
         with _alone(found) as folder:
-            encoder = HuggingFaceEncoder(card, _read(folder, card, self.part, [folder / name for name in names]))
-        encoder.weights_sha256 = sha256
-        return encoder
+            network = _read(folder, card, None, [folder / name for name in names])
+            return text_tower(network, folder, card.name)
+
+    def _of_tokenizer(self, name: str, card: EncoderCard, place: Place) -> Path:
+        try:
+            return self._file(name, card, place)
+        except EncoderError as error:
+            if not any(said in error.what for said in ("holds no", "lacks a file", "no such file")):
+                raise
+            raise NotForThisEncoderError(
+                f"has a text tower, but no {name} of a fast tokenizer",
+                where=card.name,
+                fix="transformers writes it: AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)",
+            ) from None
 
     def _file(self, name: str, card: EncoderCard, place: Place) -> Path:
         if self.repository is not None:
