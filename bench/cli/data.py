@@ -148,7 +148,8 @@ def new(folder: Path, name: str | None, modality: str | None, out: Path | None) 
 @NAMES
 @FOLDER
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder [default: that of MEDSSL_HOME].")
-def labels(names: tuple[str, ...], folder: Path | None, out: Path | None) -> None:
+@click.option("--no-masks", is_flag=True, help="Leave out masks: enough for boards, not for rescoring.")
+def labels(names: tuple[str, ...], folder: Path | None, out: Path | None, no_masks: bool) -> None:
     """Write the labels of tasks alone: enough for boards and rescoring where the images are not."""
     from bench.data.choose import chosen_tasks
     from bench.data.load import load_task
@@ -158,7 +159,7 @@ def labels(names: tuple[str, ...], folder: Path | None, out: Path | None) -> Non
     if not names:
         raise click.UsageError("name the tasks or suites whose labels are wanted, e.g. 'medssl data labels open-v1'")
     files = [
-        write_labels(load_task(task, folder=folder or own), out or home() / "labels")
+        write_labels(load_task(task, folder=folder or own), out or home() / "labels", masks=not no_masks)
         for task, own in chosen_tasks(names)
     ]
     size = sum(path.stat().st_size for path in files)

@@ -67,6 +67,8 @@ class TaskData:
     """Name of the prepared copy: equal names, equal arrays."""
     known: Mapping[str, str] = field(default_factory=dict)
     """Hash of each array where the prepared copy holds them."""
+    pixels: np.ndarray | None = None
+    """`test_pixels` where the masks are not at hand."""
 
     @classmethod
     def of(cls, task: Task, splits: Mapping[str, Split], sha256: str, **more: Any) -> Self:
@@ -89,6 +91,11 @@ class TaskData:
         """False for labels alone (bench.submissions.labels)."""
         return self.train.images.size > 0
 
+    @property
+    def has_labels(self) -> bool:
+        """False where the masks of a dense task are left out, too."""
+        return self.train.labels.size > 0
+
     @cached_property
     def digests(self) -> Mapping[str, str]:
         """SHA-256 of each array by its name, e.g. "train.images"."""
@@ -97,6 +104,8 @@ class TaskData:
     @cached_property
     def test_pixels(self) -> np.ndarray:
         """Pixels of each class in each mask of "test", int64 (n, classes)."""
+        if self.pixels is not None:
+            return self.pixels
         masks, k = self.tests["test"].labels, len(self.task.classes)
         return np.reshape([np.bincount(mask.ravel(), minlength=k) for mask in masks], (len(masks), k))
 

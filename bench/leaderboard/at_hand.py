@@ -25,13 +25,14 @@ class AtHand:
     _last: dict[str, TaskData] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def load(self, name: str) -> TaskData:
-        """The data of a task, as `bench.submissions.labels.load_labels`. Raises UserError where it cannot be had."""
+        """The data of a task, as `bench.submissions.labels.load_labels` without masks. Raises UserError where it cannot
+        be had."""
         if name in self._missing:
             raise self._missing[name]
         if name not in self._last:
             self._last.clear()
             try:
-                self._last[name] = load_labels(self.tasks[name], folder=self.folders.get(name))
+                self._last[name] = load_labels(self.tasks[name], folder=self.folders.get(name), masks=False)
             except UserError as error:
                 self._missing[name] = error
                 raise

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,12 @@ from click.testing import CliRunner
 from bench.cli.data import COMMAND
 from bench.data.dataset import arrays_of
 from bench.data.load import load_task
-from bench.data.task import read_task
+from bench.data.task import read_suite, read_task, shipped_tasks
 from bench.errors import DataError
 from bench.files import npz_bytes, read_npz
 from bench.leaderboard.collect import collect
 from bench.leaderboard.replicates import all_replicates
+from bench.locate import shipped
 from bench.runs.run import RunSpec, run
 from bench.submissions.bundle import bundle
 from bench.submissions.labels import load_labels, read_labels, write_labels
@@ -53,6 +56,58 @@ def test_every_array_but_the_images_comes_back(tasks: Path, tmp_path: Path, name
             assert now[key].shape == (len(before[key]), 0, 0, 1)
         else:
             np.testing.assert_array_equal(now[key], before[key])
+
+
+def test_masks_may_be_left_out_but_not_what_a_board_reads_of_them(tasks: Path, tmp_path: Path, monkeypatch) -> None:
+    data = load_task(read_task(tasks / "where.toml"), folder=tasks)
+    path = write_labels(data, tmp_path / "labels", masks=False)
+    assert not any(name.split("@")[0].endswith(".labels") for name in read_npz(path))
+    again = read_labels(data.task, path)
+    assert not again.has_labels
+    assert (again.sha256, dict(again.digests)) == (data.sha256, dict(data.digests))
+    np.testing.assert_array_equal(
+        again.test_pixels, [np.bincount(m.ravel(), minlength=2) for m in data.tests["test"].labels]
+    )
+    monkeypatch.setenv("MEDSSL_LABELS", str(tmp_path / "labels"))
+    monkeypatch.setenv("MEDSSL_HOME", str(tmp_path / "home"))
+    assert not load_labels(data.task, folder=tmp_path, masks=False).has_labels
+    with pytest.raises(DataError, match=r"where\.npz"):  # rescoring reads masks: such a file is none
+        load_labels(data.task, folder=tmp_path)
+
+
+def test_pixels_that_changed_are_refused(tasks: Path, tmp_path: Path) -> None:
+    path = write_labels(load_task(read_task(tasks / "where.toml"), folder=tasks), tmp_path, masks=False)
+    arrays = read_npz(path)
+    arrays["test.pixels"][0, 1] += 1
+    path.write_bytes(npz_bytes(arrays))
+    with pytest.raises(DataError, match="does not hold the labels that were written"):
+        read_labels(read_task(tasks / "where.toml"), path)
+
+
+@pytest.mark.parametrize("name", read_suite("open-v1").tasks)
+def test_labels_that_are_shipped_are_those_of_the_index(name: str) -> None:
+    card = shipped_tasks()[name]
+    path = shipped("tasks") / "labels" / f"{name}-{card.sha256[:12]}.npz"
+    assert path.is_file(), "write it with: medssl data labels open-v1 --no-masks --out tasks/labels"
+    data = read_labels(card, path)
+    with (shipped("tasks") / "open" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for split, known in data.splits.items():
+        listed = {row["id"]: row for row in rows if row["split"] == split}
+        assert sorted(listed) == sorted(known.ids)
+        if known.groups is not None and "group" in rows[0]:
+            grouped = {i: listed[i]["group"] for i in known.ids}
+            assert_same_parts(grouped.values(), known.groups)
+        if card.kind == "global":
+            assert_same_parts([listed[i]["label"] for i in known.ids], known.labels)
+    assert data.has_labels == (card.kind == "global")
+    assert len(data.test_pixels) == len(data.tests["test"]) if card.kind == "dense" else data.pixels is None
+
+
+def assert_same_parts(one: Iterable[str], other: np.ndarray) -> None:
+    """Two namings of the same parts of a list."""
+    pairs = set(zip(one, map(str, other), strict=True))
+    assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
 
 def test_labels_that_changed_are_refused(tasks: Path, tmp_path: Path) -> None:
