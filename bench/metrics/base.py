@@ -25,6 +25,7 @@ class Comparison:
     output: as in `bench.protocols.base.Prediction.outputs`; labels: as in `bench.data.dataset.Split`. weights: (r, n),
     how often each case counts in each replicate. temperature: of the calibration error, None where none was fitted.
     strata: name -> bool (n,), parts of the split by how visible the finding is. names: the metrics that are computed.
+    spacing: float64 (n, 3), mm between planes, rows and columns, where the labels are masks of volumes; else None.
     """
 
     task: Task
@@ -35,6 +36,7 @@ class Comparison:
     names: frozenset[str] = frozenset()
     temperature: float | None = None
     strata: Mapping[str, np.ndarray] = field(default_factory=dict)
+    spacing: np.ndarray | None = None
     _shared: dict[Callable[[Comparison], Any], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, compute: Callable[[Comparison], T]) -> T:
@@ -45,13 +47,19 @@ class Comparison:
 
     def part(self, keep: np.ndarray) -> Comparison:
         """The comparison on the cases `keep`, bool (n,), alone."""
-        weights = self.weights.T[keep].T
-        return replace(self, output=self.output[keep], labels=self.labels[keep], weights=weights, strata={}, _shared={})
+        spacing = None if self.spacing is None else self.spacing[keep]
+        parts = {"output": self.output[keep], "labels": self.labels[keep], "weights": self.weights.T[keep].T}
+        return replace(self, **parts, spacing=spacing, strata={}, _shared={})
 
     @property
     def several(self) -> bool:
         """Whether each case may carry several labels."""
         return self.task.target == "multi-label"
+
+    @property
+    def cubic_mm(self) -> np.ndarray | None:
+        """Of each volume, float64 (n,); None of flat images."""
+        return None if self.spacing is None else self.labels[0].size * self.spacing.prod(axis=1)
 
     @property
     def undefined(self) -> np.ndarray:

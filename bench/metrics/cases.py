@@ -17,6 +17,7 @@ from bench.metrics.centreline import centrelines
 from bench.metrics.lesions import lesions
 from bench.metrics.overlap import Areas, areas, class_areas, image_quality
 from bench.metrics.surface import Surfaces, surfaces
+from bench.metrics.surface_volumes import diagonals
 
 if TYPE_CHECKING:
     from bench.data.task import Task
@@ -25,13 +26,16 @@ STEPS = 2000
 """Steps of a unit of log-odds: a probability near 0.5 keeps its value to 6e-5, what is decided stays as it is."""
 
 
-def case_scores(task: Task, output: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+def case_scores(
+    task: Task, output: np.ndarray, labels: np.ndarray, spacing: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """What each metric of predicted masks reads of each case. n images, f foreground classes, m of them vessels.
 
     areas: pixels (n, f, 3) shared, predicted, true. surfaces: float64 (n, f, 2) surface Dice, distance. lesions:
-    (n, f, 4, 3) as `lesion_counts`. centrelines: float64 (n, m). Counts are unsigned integers.
+    (n, f, 4, 3) as `lesion_counts`. centrelines: float64 (n, m). Counts are unsigned integers. spacing: of volumes, as
+    in `Comparison`.
     """
-    given = Comparison(task, output, labels, np.ones((1, len(labels)), np.uint8), scoring=1)
+    given = Comparison(task, output, labels, np.ones((1, len(labels)), np.uint8), scoring=1, spacing=spacing)
     pixels, border = given.once(areas), given.once(surfaces)
     return {
         "areas": _smallest(np.stack([pixels.shared, pixels.ours, pixels.theirs], axis=2)),
@@ -52,9 +56,11 @@ def of_cases(given: Comparison, kept: Mapping[str, np.ndarray]) -> Comparison:
     return replace(given, _shared=shared)
 
 
-def check_cases(task: Task, kept: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
+def check_cases(
+    task: Task, kept: Mapping[str, np.ndarray], labels: np.ndarray, spacing: np.ndarray | None = None
+) -> None:
     """Raise DataError where `kept` cannot be what `case_scores` makes of any masks on `labels`."""
-    truth = case_scores(task, labels, labels)
+    truth = case_scores(task, labels, labels, spacing)
     for name, expected in truth.items():
         kind = "f" if expected.dtype.kind == "f" else "u"
         if name not in kept or kept[name].shape != expected.shape or kept[name].dtype.kind != kind:
@@ -63,11 +69,12 @@ def check_cases(task: Task, kept: Mapping[str, np.ndarray], labels: np.ndarray) 
     dice, distance = np.moveaxis(kept["surfaces"], 2, 0)
     one, none = (ours > 0) != (theirs > 0), (ours == 0) & (theirs == 0)
     there, found, _ = np.moveaxis(kept["lesions"].astype(np.int64), 3, 0)
+    across = np.hypot(*labels.shape[1:]) if spacing is None else diagonals(labels.shape[1:], spacing)[:, None]
     possible = {
         "areas": (theirs == truth["areas"][..., 2]) & (shared <= np.minimum(ours, theirs)),
         "area of an image": ours.sum(axis=1) <= size,
         "surface Dice": np.where(none, np.isnan(dice), (dice >= 0) & (dice <= np.where(one, 0, 1))),
-        "distance": np.where(none, np.isnan(distance), (distance >= 0) & (distance <= np.hypot(*labels.shape[1:]))),
+        "distance": np.where(none, np.isnan(distance), (distance >= 0) & (distance <= across)),
         "lesions": (there == truth["lesions"][..., 0]) & (found <= there),
         "centrelines": np.isnan(kept["centrelines"]) | ((kept["centrelines"] >= 0) & (kept["centrelines"] <= 1)),
     }

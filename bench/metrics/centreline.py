@@ -27,11 +27,13 @@ def centrelines(given: Comparison) -> np.ndarray:
 def centreline_dice(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Harmonic mean of two shares: of each mask's skeleton that lies inside the other mask; float64 (n,) in [0, 1].
 
-    predicted, truth: bool (n, h, w). NaN where both are empty, 0 where one is.
+    predicted, truth: bool (n, h, w), or (n, depth, h, w), whose skeletons are lines too (Lee et al. 1994). NaN where
+    both are empty, 0 where one is.
     """
     from skimage.morphology import skeletonize  # slow to import, and rarely needed
 
-    shown, called = truth.any(axis=(1, 2)), predicted.any(axis=(1, 2))
+    within = tuple(range(1, truth.ndim))
+    shown, called = truth.any(axis=within), predicted.any(axis=within)
     values = np.where(shown | called, 0.0, np.nan)
     for i in np.flatnonzero(shown & called):
         ours, theirs = skeletonize(predicted[i]), skeletonize(truth[i])

@@ -54,7 +54,7 @@ def score_cases(
     task: Task, kept: Mapping[str, np.ndarray], split: Split, *, resamples: Weights | None, scoring: int = SCORING
 ) -> dict[str, Interval]:
     """As `score`, of masks of which the scores of cases were kept (`bench.metrics.cases`). Raises DataError."""
-    check_cases(task, kept, split.labels)
+    check_cases(task, kept, split.labels, spacing_of(split))
     return _all(of_cases(_compared(task, split.labels, split, resamples, None, scoring), kept))
 
 
@@ -66,7 +66,7 @@ def primary_replicates(
     All are NaN where the cases are of one patient: nothing can be drawn. Raises DataError as `score` does.
     """
     check_output(task, output, split)
-    return _primary(Comparison(task, output, split.labels, counts, scoring))
+    return _primary(Comparison(task, output, split.labels, counts, scoring, spacing=spacing_of(split)))
 
 
 def primary_of_cases(task: Task, kept: Mapping[str, np.ndarray], counts: Weights, *, scoring: int) -> np.ndarray:
@@ -104,7 +104,14 @@ def _compared(
         resamples = None
     names = frozenset(metric.name for metric in metrics_of(task.target, scoring))
     weights = with_point(resamples, len(split))
-    return Comparison(task, output, split.labels, weights, scoring, names, temperature, strata(split))
+    return Comparison(
+        task, output, split.labels, weights, scoring, names, temperature, strata(split), spacing_of(split)
+    )
+
+
+def spacing_of(split: Split) -> np.ndarray | None:
+    """The spacing that metrics of masks of volumes are in; None of anything else."""
+    return split.spacing if split.labels.ndim == 4 else None
 
 
 @freed_memory_kept()

@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.metrics.base import Comparison
 from bench.metrics.resample import ratio
+from bench.metrics.surface_volumes import volume_surfaces
 
 TOLERANCE = 2.0
 """Pixels of the mask's own grid within which a border counts as matched by the surface Dice."""
@@ -32,7 +33,10 @@ class Surfaces:
 def surfaces(given: Comparison) -> Surfaces:
     """Both measures of a comparison of masks, from one pass over the distances."""
     classes = range(1, len(given.task.classes))
-    pairs = [surface_metrics(given.output == c, given.labels == c) for c in classes]
+    if given.spacing is not None:
+        pairs = [volume_surfaces(given.output, given.labels, c, given.spacing) for c in classes]
+    else:
+        pairs = [surface_metrics(given.output == c, given.labels == c) for c in classes]
     return Surfaces(*(np.stack(values, axis=1) for values in zip(*pairs, strict=True)))
 
 

@@ -20,7 +20,7 @@ from bench.files import write_atomic
 from bench.metrics.cases import case_scores, log_odds, probabilities
 from bench.metrics.interval import Interval
 from bench.metrics.overlap import Areas, image_quality
-from bench.metrics.scored import primary_of_cases, primary_replicates, score, score_cases
+from bench.metrics.scored import primary_of_cases, primary_replicates, score, score_cases, spacing_of
 from bench.protocols.base import base_split
 from bench.runs.predictions import prediction_names, predictions_bytes, read_predictions
 
@@ -42,7 +42,7 @@ class Kept:
     masks: np.ndarray | None = None
 
     def shows(self, labels: np.ndarray) -> bool:
-        """Whether `rows` and `masks` are of images with such masks as `labels`, uint8 (n, h, w)."""
+        """Whether `rows` and `masks` are of images with such masks as `labels`, uint8 (n, h, w) or (n, depth, h, w)."""
         if self.rows is None or self.masks is None or self.rows.dtype.kind not in "iu" or self.rows.ndim != 1:
             return False
         rows, shape = set(self.rows.tolist()), (len(self.rows), *labels.shape[1:])
@@ -60,7 +60,7 @@ def write_cases(folder: Path, data: TaskData, units: Mapping[str, Mapping[str, n
     arrays: dict[str, np.ndarray] = {}
     for key, outputs in units.items():
         for split, output in outputs.items():
-            parts = _parts(data.task, output, data.tests[base_split(split)].labels)
+            parts = _parts(data.task, output, data.tests[base_split(split)])
             arrays |= {f"{key}/{split}/{name}": array for name, array in parts.items()}
         if data.task.kind == "dense":
             rows = worst_cases(arrays[f"{key}/test/areas"])
@@ -118,8 +118,10 @@ def cases_file(folder: Path, task: Task) -> Path:
     return folder / "cases" / f"{task.name}.npz"
 
 
-def _parts(task: Task, output: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    return case_scores(task, output, labels) if task.kind == "dense" else {"log_odds": log_odds(task, output)}
+def _parts(task: Task, output: np.ndarray, split: Split) -> dict[str, np.ndarray]:
+    if task.kind == "dense":
+        return case_scores(task, output, split.labels, spacing_of(split))
+    return {"log_odds": log_odds(task, output)}
 
 
 def _kept(splits: dict[str, dict[str, np.ndarray]]) -> Kept:

@@ -8,6 +8,7 @@ from bench.data.dataset import TaskData
 from bench.metrics.calibration import chosen_temperature
 from bench.metrics.cases import case_scores, check_cases
 from bench.metrics.resample import interval, with_point
+from bench.metrics.scored import spacing_of
 from bench.protocols.base import base_split
 from bench.runs.plan import Plan
 from bench.runs.records import Record
@@ -79,11 +80,11 @@ def _check_cases(
 
 def _shows(kept: Kept, data: TaskData) -> bool:
     """Whether the masks that are kept are of the worst cases, and have exactly the scores that are kept of these."""
-    labels, parts = data.tests["test"].labels, kept.splits["test"]
-    check_cases(data.task, parts, labels)
+    labels, parts, spacing = data.tests["test"].labels, kept.splits["test"], spacing_of(data.tests["test"])
+    check_cases(data.task, parts, labels, spacing)
     if not kept.shows(labels) or (kept.masks >= len(data.task.classes)).any():
         return False
-    again = case_scores(data.task, kept.masks, labels[kept.rows])
+    again = case_scores(data.task, kept.masks, labels[kept.rows], None if spacing is None else spacing[kept.rows])
     same = [np.array_equal(parts[name][kept.rows], a, equal_nan=a.dtype.kind == "f") for name, a in again.items()]
     return all(same) and np.array_equal(kept.rows, worst_cases(parts["areas"]))
 

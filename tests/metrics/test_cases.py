@@ -50,6 +50,42 @@ def test_every_metric_of_masks_follows_from_scores_of_cases(scoring):
     np.testing.assert_array_equal(draws, primary_replicates(MASKS, output, test, COUNTS, scoring=scoring))
 
 
+VOLUMES = {"spacing": np.tile([3.0, 1.0, 0.5], (N, 1))}
+
+
+def volume_blocks(seed):
+    rng = np.random.default_rng(seed)
+    masks = np.zeros((N, 4, 9, 8), np.uint8)
+    for mask in masks[: N - 3]:
+        top, left = rng.integers(0, 4, 2)
+        mask[rng.integers(0, 3) :, top : top + 4, left : left + 4] = rng.integers(1, 3)
+    return masks
+
+
+def test_metrics_of_volumes_follow_from_scores_of_cases_too():
+    truth, output = volume_blocks(0), volume_blocks(1)
+    test = Split(np.zeros((N, 1, 1, 1, 1), np.uint8), truth, IDS, **VOLUMES)
+    kept = case_scores(MASKS, output, truth, **VOLUMES)
+    whole = score(MASKS, output, test, resamples=COUNTS)
+    assert score_cases(MASKS, kept, test, resamples=COUNTS) == whole
+    assert {"dice", "nsd", "hd95", "lesion_recall", "lesion_f1[<6mm]", "dice[<6mm]"} <= set(whole)
+    assert not any("%" in name for name in whole)
+    far = kept | {"surfaces": kept["surfaces"] + np.array([0, 1e3])}
+    with pytest.raises(DataError, match="distance"):
+        check_cases(MASKS, far, truth, **VOLUMES)
+
+
+def test_distances_of_volumes_are_in_millimetres():
+    truth, output = volume_blocks(0), volume_blocks(1)
+    near, far = (
+        score(MASKS, output, Split(np.zeros((N, 1, 1, 1, 1), np.uint8), truth, IDS, spacing=mm), resamples=None)
+        for mm in (VOLUMES["spacing"], 10 * VOLUMES["spacing"])
+    )
+    assert far["hd95"].value == pytest.approx(10 * near["hd95"].value)
+    assert far["nsd"].value < near["nsd"].value
+    assert far["dice"].value == near["dice"].value
+
+
 SPOILT = {
     "areas": lambda a: a["areas"].__setitem__((0, 0, 0), 200),
     "area of an image": lambda a: a["areas"].__setitem__((0, slice(None), 1), 600),

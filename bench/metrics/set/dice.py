@@ -13,13 +13,13 @@ from __future__ import annotations
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric
-from bench.metrics.lesions import SIZES, size_bin
+from bench.metrics.lesions import size_bin, sizes
 from bench.metrics.overlap import FALSE_ALARMS, areas, images_dice, over_images
 from bench.metrics.resample import mean_defined, ratio
 
 
 class Dice(Metric):
-    """In brackets: images by the area of the class, and by stratum."""
+    """In brackets: images by the area of the class (volumes by its diameter), and by stratum."""
 
     name = "dice"
     title = "Dice"
@@ -32,10 +32,11 @@ class Dice(Metric):
 
     def parts(self, given: Comparison) -> dict[str, np.ndarray]:
         dice, found = given.once(images_dice), given.once(areas)
-        bins = np.where(found.theirs > 0, size_bin(found.theirs / given.labels[0].size), -1)
-        sizes = {name: np.where(bins == i, dice, np.nan) for i, name in enumerate(SIZES)}
+        of = None if given.cubic_mm is None else given.cubic_mm[:, None]
+        bins = np.where(found.theirs > 0, size_bin(found.theirs / given.labels[0].size, of), -1)
+        by_size = {name: np.where(bins == i, dice, np.nan) for i, name in enumerate(sizes(given))}
         strata = {name: np.where(keep[:, None], dice, np.nan) for name, keep in given.strata.items()}
-        return {name: over_images(given, values) for name, values in (sizes | strata).items()}
+        return {name: over_images(given, values) for name, values in (by_size | strata).items()}
 
     def chance(self, classes: int) -> float:
         return 0.0

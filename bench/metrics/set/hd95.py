@@ -1,4 +1,4 @@
-"""95th percentile Hausdorff distance in pixels of the mask, mean over images, then over classes.
+"""95th percentile Hausdorff distance in pixels of the mask, of volumes in mm, mean over images, then over classes.
 
 Where one of the two masks is empty it is the image diagonal, the largest distance there is, as in BraTS.
 """
@@ -16,7 +16,7 @@ class Hd95(Metric):
     """See the module; images without a class as for `dice`."""
 
     name = "hd95"
-    title = "HD95, pixels"
+    title = "HD95, pixels (volumes: mm)"
     targets = ("mask",)
     higher_is_better = False
     changes = {2: FALSE_ALARMS}

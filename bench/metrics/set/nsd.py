@@ -1,4 +1,7 @@
-"""Normalised surface Dice at 2 pixels of the mask (Nikolov et al. 2021), mean over images, then over classes."""
+"""Normalised surface Dice (Nikolov et al. 2021), mean over images, then over classes.
+
+A border matches within 2 pixels of the mask, of volumes within 2 mm.
+"""
 
 from __future__ import annotations
 
