@@ -39,6 +39,7 @@ RECIPES: tuple[Recipe, ...] = (
         "Low-label", FROZEN, LOW_BUDGETS,
         "As Overall, with 1, 5 and 10 % of the labels: a task's score is the mean over the three.",
     ),
+    Recipe("Volumes", {"dense": "dense-volume"}, (FULL,), "Linear probe on the frozen grid of volumes, all labels."),
     Recipe("Numbers", {"global": "ridge"}, (FULL,), "Ridge probe on the frozen global vector, all labels: R²."),
     Recipe("Fine-tune", {"global": "fine-tune"}, (FULL,), "The whole encoder is trained, all labels."),
 )  # fmt: skip

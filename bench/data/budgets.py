@@ -66,7 +66,7 @@ def why_invalid(task: Task, train_labels: np.ndarray, subset: Subset) -> str | N
     # Shots and few-image segmentation say their own number; one example of each class is enough for them.
     few_images = subset.budget.kind == "n=" and task.kind == "dense"
     needed = 1 if few_images or subset.budget.kind == "k=" else MIN_PER_CLASS
-    present = _presence(task, train_labels)
+    present = presence(task, train_labels)
     available, counts = present.sum(0), present[subset.rows].sum(0)
     if task.target == "mask":
         available, counts, names = available[1:], counts[1:], task.classes[1:]
@@ -114,7 +114,7 @@ def _entropy(name: str, seed: int) -> list[int]:
     return [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little"), seed]
 
 
-def _presence(task: Task, labels: np.ndarray) -> np.ndarray:
+def presence(task: Task, labels: np.ndarray) -> np.ndarray:
     """bool (n, k): which classes each image shows."""
     k = len(task.classes)
     if task.target == "multi-label":
@@ -122,13 +122,13 @@ def _presence(task: Task, labels: np.ndarray) -> np.ndarray:
     if task.target == "number":
         return np.ones((len(labels), 1), bool)
     if task.target == "mask":
-        return np.stack([(labels == c).reshape(len(labels), -1).any(1) for c in range(k)], axis=1)
+        return np.stack([np.bincount(mask.ravel(), minlength=k)[:k] > 0 for mask in labels])
     return labels.reshape(-1, 1) == np.arange(k)
 
 
 def _strata(task: Task, labels: np.ndarray) -> np.ndarray:
     """int (n,): class; for several at once the rarest one shown; k where none is."""
-    present = _presence(task, labels)
+    present = presence(task, labels)
     if task.target == "mask":
         present = present[:, 1:]
     rarity = np.where(present, present.sum(0), len(labels) + 1)

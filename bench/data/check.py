@@ -85,7 +85,9 @@ def _problem_of(row: Row, pictures: Pictures, volume: bool) -> tuple[str, str] |
     except DataError as error:
         return "unreadable", str(error)
     try:
-        if row.masks:
+        if row.masks and volume:
+            pictures.volume_pair(row.image, row.masks, None, None, Counter())
+        elif row.masks:
             pictures.pair(row.image, row.masks, None, Counter(), row.number)
     except DataError as error:
         return "mask", str(error)

@@ -63,14 +63,16 @@ class Conformity:
                 f"{split} images have shape {images.shape}",
                 fix="expected (n, h, w, c) or (n, depth, h, w, c), c 1 or 3",
             )
-        if images.ndim == 5 and self.task.kind == "dense":
-            raise self._error("images are volumes", fix="dense tasks take flat images; cut the volumes into slices")
         seen.shape = seen.shape or images.shape[1:]
         if images.shape[1:] != seen.shape:
             raise self._error(f"{split} images have shapes {seen.shape} and {images.shape[1:]}", fix="give 'size'")
 
     def _check_spacing(self, split: str, block: Split) -> None:
-        if (spacing := block.spacing) is None:
+        spacing, masked = block.spacing, self.task.kind == "dense" and block.images.ndim == 5
+        if masked and (spacing is None or np.isnan(spacing).any()):
+            fix = "masks are scored in mm: use files that say it, or spacing = [planes, rows, columns] in [source] of npz"
+            raise self._error(f"{split} has volumes of an unknown spacing", fix=fix)
+        if spacing is None:
             return
         if block.images.ndim != 5 or spacing.dtype != np.float64 or spacing.shape != (len(block), 3):
             raise self._error(f"{split} spacing is {spacing.dtype} {spacing.shape}, expected float64 (n, 3) of volumes")
@@ -81,7 +83,7 @@ class Conformity:
         """Rows (masks: images) of the block in which each class occurs."""
         labels, k = block.labels, len(self.task.classes)
         if self.task.target == "mask":
-            self._expect(split, labels, np.uint8, block.images.shape[:3], k)
+            self._expect(split, labels, np.uint8, block.images.shape[:-1], k)
             return sum((np.bincount(mask.ravel(), minlength=k) > 0 for mask in labels), np.zeros(k, np.int64))
         if self.task.target == "multi-label":
             self._expect(split, labels, np.uint8, (len(block), k), 2)

@@ -127,4 +127,4 @@ def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _same_label(a: Split, i: int, b: Split, j: int) -> bool | None:
-    return None if a.labels.ndim == 3 else bool(np.array_equal(a.labels[i], b.labels[j]))
+    return None if a.labels.ndim > 2 else bool(np.array_equal(a.labels[i], b.labels[j]))

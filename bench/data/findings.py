@@ -44,7 +44,7 @@ def class_counts(task: Task, labels: np.ndarray) -> dict[str, int]:
     k = len(task.classes)
     if task.target == "number":
         return {task.classes[0]: len(labels)}
-    if labels.ndim == 3:
+    if task.target == "mask":
         counts = sum((np.bincount(np.ravel(mask), minlength=k) > 0 for mask in labels), np.zeros(k, np.int64))
     else:
         counts = labels.sum(0, dtype=np.int64) if labels.ndim == 2 else np.bincount(labels, minlength=k)

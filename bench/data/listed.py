@@ -223,6 +223,8 @@ class _Reader:
 
     def _read(self, row: Row) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
         done: Counter[str] = Counter()
+        if row.label is None and self.depth is not None:
+            return *self.pictures.volume_pair(row.image, row.masks, self.channels, self.depth, done), done
         if row.label is None:
             return *self.pictures.pair(row.image, row.masks, self.channels, done, row.number), done
         if self.depth is not None:

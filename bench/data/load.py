@@ -17,7 +17,12 @@ def read_source(task: Task) -> TaskSource:
     reader = task.source.get("reader")
     if not isinstance(reader, str):
         raise CardError("missing key 'reader'", where=where, fix=f"one of: {', '.join(sorted(sources()))}")
-    return pick(sources(), reader, what="reader", where=where).parse(task.source, where=where)
+    source = pick(sources(), reader, what="reader", where=where).parse(task.source, where=where)
+    if task.volume and (task.kind == "global") != (task.source.get("aggregation") is not None):
+        if task.kind == "dense":
+            raise CardError("has masks, and 'aggregation' is for one vector a volume", where=where, fix="leave it out")
+        raise CardError('volume = true and aggregation ("mean" or "max") go together', where=where)
+    return source
 
 
 def sources() -> dict[str, type[TaskSource]]:

@@ -90,13 +90,33 @@ class Pictures:
     def volume(self, source: Path, channels: int | None, depth: int | None, remarks: Counter[str]) -> np.ndarray:
         """uint8 (depth, h, w, c) of all slices of a file or series, `depth` of them taken evenly. Raises DataError."""
         done: Counter[str] = Counter()
+        slices = np.stack([self.image(source, channels, done, number) for number in self._chosen(source, depth)])
+        remarks.update(dict.fromkeys(done, 1))  # of volumes, not of slices
+        return slices
+
+    def volume_pair(
+        self,
+        source: Path,
+        masks: Sequence[Path | Drawn],
+        channels: int | None,
+        depth: int | None,
+        remarks: Counter[str],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `volume`, with the same slices of its masks, uint8 (depth, h, w). Raises DataError."""
+        done: Counter[str] = Counter()
+        if flat := next((m for m in masks if isinstance(m, Drawn) or not is_clinical(m)), None):
+            raise DataError("is a mask of one picture, and its image a volume", where=flat)
+        chosen = self._chosen(source, depth)
+        images, found = zip(*(self.pair(source, masks, channels, done, number) for number in chosen), strict=True)
+        remarks.update(dict.fromkeys(done, 1))
+        return np.stack(images), np.stack(found)
+
+    def _chosen(self, source: Path, depth: int | None) -> list[int]:
+        """The slices of a volume that are taken: `depth` of them, evenly, or all."""
         if not is_clinical(source):
             raise DataError("is one picture, and the card says volume = true", where=source)
         n = len(self.stacks.get(source, self.plane).frames)
-        chosen = range(n) if depth is None else ((np.arange(depth) + 0.5) * n / depth).astype(int)
-        slices = np.stack([self.image(source, channels, done, int(number)) for number in chosen])
-        remarks.update(dict.fromkeys(done, 1))  # of volumes, not of slices
-        return slices
+        return list(range(n)) if depth is None else [int((i + 0.5) * n / depth) for i in range(depth)]
 
     def spacing(self, source: Path, depth: int) -> tuple[float, float, float]:
         """mm between planes, rows and columns of what `volume` gives; NaN where the file does not say."""

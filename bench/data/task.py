@@ -110,6 +110,11 @@ class Task(Grown):
         return known if known.keys() >= {*REQUIRED_SPLITS} else {}
 
     @property
+    def volume(self) -> bool:
+        """Whether a case is a volume, whose slices lie above each other."""
+        return bool(self.source.get("volume"))
+
+    @property
     def chance(self) -> float:
         """Expected primary metric of a guess: AUROC 0.5, balanced accuracy 1/K, QWK and Dice 0."""
         return primaries(self.target)[self.metric].chance(len(self.classes))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,8 +28,7 @@ def fit_volumes(x: Tensor, preprocessing: Preprocessing, spacing: Tensor | None)
         return resize_volumes(x, target, preprocessing.interpolation)
     if spacing is None:
         raise NotForThisEncoderError("asks for volumes of a known spacing, and the task does not say any")
-    wanted = torch.tensor(preprocessing.spacing, dtype=torch.float64)
-    sides = (torch.tensor(x.shape[2:]) * spacing.cpu().double() / wanted).round().clamp_min(1).long()
+    sides = _sides(x.shape[2:], preprocessing, spacing)
     if int(sides.max()) > MAX_SIDE:
         what = f"a volume of {[*x.shape[2:]]} voxels would become {sides.max(0).values.tolist()}"
         raise DataError(what, where="preprocessing", fix="is 'spacing' of card and task in mm?")
@@ -36,6 +37,25 @@ def fit_volumes(x: Tensor, preprocessing: Preprocessing, spacing: Tensor | None)
         for volume, (a, b, c) in zip(x, sides.tolist(), strict=True)
     ]
     return torch.cat(parts)
+
+
+def _sides(shape: Sequence[int], preprocessing: Preprocessing, spacing: Tensor) -> Tensor:
+    """int64 (n, 3): voxels of each volume along each axis once it is brought to the spacing of the card."""
+    wanted = torch.tensor(preprocessing.spacing, dtype=torch.float64)
+    return (torch.tensor(shape) * spacing.cpu().double() / wanted).round().clamp_min(1).long()
+
+
+def placed_volumes(shape: Sequence[int], preprocessing: Preprocessing, spacing: Tensor) -> Tensor:
+    """Where volumes lie in the input of an encoder: float64 (n, 3, 2), their first and last edge along each axis.
+
+    0 and 1 are the edges of the input: below 0 and above 1 something is cut off. shape: (planes, h, w).
+    """
+    if preprocessing.spacing is None:
+        return torch.tensor([0.0, 1.0], dtype=torch.float64).repeat(len(spacing), 3, 1)
+    target = torch.tensor([preprocessing.depth, preprocessing.size, preprocessing.size])
+    have = _sides(shape, preprocessing, spacing)
+    before = torch.div(target - have, 2, rounding_mode="floor")
+    return torch.stack([before, before + have], dim=-1) / target[:, None].double()
 
 
 def resize_volumes(x: Tensor, size: tuple[int, int, int], interpolation: str) -> Tensor:

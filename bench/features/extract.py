@@ -13,6 +13,7 @@ from bench.allocator import freed_memory_kept
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.features import Features
 from bench.errors import EncoderError, NotForThisEncoderError
+from bench.features.roomy import roomy
 
 BATCH = 64
 """Images a batch."""
@@ -38,7 +39,7 @@ def extract(
     images: uint8 (n, h, w, c), or volumes (n, depth, h, w, c), taken whole by an encoder of volumes; another encodes
     their slices, which become one global vector by `aggregation`. May be a memory map: it is read a batch at a time.
     dense: also the patch grid, float32 (n, gh, gw, c), of volumes (n, gd, gh, gw, c): the grids of the slices are
-    stacked. batch_size: halved on its own when memory runs out. spacing: float64 (n, 3), mm of the volumes; NaN is
+    stacked; large ones of volumes lie on disk (`bench.features.roomy`). batch_size: halved on its own when memory runs out. spacing: float64 (n, 3), mm of the volumes; NaN is
     not known. sizes: int (n,), of bags (n, m, h, w, c): the images of each, encoded one by one, kept as `members` and
     joined by `aggregation`. Raises EncoderError when the encoder breaks its contract, NotForThisEncoderError when
     `dense` and it has no grid, or when it takes volumes and the images are flat.
@@ -75,14 +76,16 @@ def _extract_slices(
     progress: Callable[[int], None] | None,
 ) -> Features:
     """Volumes through an encoder of flat images."""
-    pooled, grids = [], []
-    for volume in volumes:
+    pooled, grid = [], None
+    for i, volume in enumerate(volumes):
         slices = extract(encoder, volume, dense=dense, batch_size=batch_size)
         pooled.append(_joined(slices.pooled, aggregation))
-        grids.append(slices.grid)
+        if slices.grid is not None:
+            grid = roomy((len(volumes), *slices.grid.shape)) if grid is None else grid
+            grid[i] = slices.grid
         if progress:
             progress(1)
-    return Features(np.asarray(pooled, dtype=np.float32), np.stack(grids) if dense else None)
+    return Features(np.asarray(pooled, dtype=np.float32), grid)
 
 
 def _extract_bags(
@@ -131,7 +134,8 @@ class _Collected:
         if self.pooled is None:
             self.pooled = np.empty((self.n, *out.pooled.shape[1:]), np.float32)
             if self.dense:
-                self.grid = np.empty((self.n, *out.grid.shape[1:]), np.float32)
+                shape = self.n, *out.grid.shape[1:]
+                self.grid = roomy(shape) if out.grid.ndim == 5 else np.empty(shape, np.float32)
         rows = slice(start, start + len(out.pooled))
         self.pooled[rows] = out.pooled.cpu().numpy()
         if self.dense:

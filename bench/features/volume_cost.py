@@ -38,11 +38,15 @@ def volume_cost(
     *,
     aggregation: Literal["mean", "max"] = "mean",
     spacing: np.ndarray | None = None,
+    dense: bool = False,
 ) -> VolumeCost:
-    """Encode one volume, uint8 (1, depth, h, w, c), three times. spacing: float64 (1, 3), mm. Raises as `extract`."""
+    """Encode one volume, uint8 (1, depth, h, w, c), three times. spacing: float64 (1, 3), mm. dense: with its grid.
+
+    Raises as `extract`.
+    """
 
     def once() -> None:
-        extract(encoder, volume, dense=False, aggregation=aggregation, spacing=spacing)
+        extract(encoder, volume, dense=dense, aggregation=aggregation, spacing=spacing)
 
     before = _start(encoder.device)
     once()

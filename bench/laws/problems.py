@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -73,6 +74,29 @@ def _prompts(target: str, k: int) -> dict[str, Any]:
     if target in ("mask", "number"):
         return {}
     return {"prompts": {"templates": ["{}", "a scan of {}"], "classes": {f"c{i}": [f"class {i}"] for i in range(k)}}}
+
+
+DEPTH = 4
+"""Slices of a volume."""
+
+
+def volumes_of(problem: Problem) -> Problem:
+    """The images of a problem with masks, four in a row, as the slices of volumes of 3 x 1 x 1 mm."""
+
+    def stacked(array: np.ndarray) -> np.ndarray:
+        n = len(array) // DEPTH
+        return array[: n * DEPTH].reshape(n, DEPTH, *array.shape[1:])
+
+    def more(part: Labelled | Unlabelled) -> dict:
+        grid, n = stacked(part.features.grid), len(part.images) // DEPTH
+        features = Features(grid.mean((1, 2, 3)), grid, grid.reshape(n, -1, grid.shape[-1]))
+        spacing, sizes = np.tile([3.0, 1.0, 1.0], (n, 1)), np.full(n, DEPTH)
+        return {"features": features, "images": stacked(part.images), "spacing": spacing, "sizes": sizes}
+
+    task = problem.task.model_copy(update={"source": {"reader": "none", "volume": True}})
+    train, val = (replace(p, **more(p), labels=stacked(p.labels)) for p in (problem.train, problem.val))
+    tests = {name: replace(test, **more(test)) for name, test in problem.tests.items()}
+    return replace(problem, task=task, train=train, val=val, tests=tests, mask_size=train.labels.shape[1:])
 
 
 def make_problem(target: str, *, k: int = 3, sizes: tuple[int, int, int] = (60, 24, 20), seed: int = 0) -> Problem:

@@ -21,7 +21,7 @@ from bench.budget import FULL, NONE, Budget
 from bench.data.budgets import Subset, subsets, why_invalid
 from bench.encoders.features import Features
 from bench.errors import DataError
-from bench.laws.problems import make_problem
+from bench.laws.problems import DEPTH, make_problem, volumes_of
 from bench.protocols.base import Unlabelled, base_split
 
 BUDGETS = [Budget(text) for text in ("1%", "10%", "25%", "100%", "k=0", "k=2", "k=8", "n=1", "n=16")]
@@ -53,15 +53,30 @@ def usual_target(protocol):
     return common if common in protocol.targets else protocol.targets[0]
 
 
+def fitting(protocol, problem_of, target, **more):
+    """A problem with this target; of volumes where the protocol is for nothing else, as many of them."""
+    if protocol.volumes == "only" and target == "mask":
+        sizes = tuple(DEPTH * n for n in more.pop("sizes", (60, 24, 20)))
+        return volumes_of(problem_of(target, sizes=sizes, **more))
+    return problem_of(target, **more)
+
+
 def usual(protocol, problem_of, **sizes):
     """A problem the protocol is for, and a subset it takes."""
-    problem = problem_of(usual_target(protocol), **sizes)
+    problem = fitting(protocol, problem_of, usual_target(protocol), **sizes)
     return problem, subsets(problem.task, problem.train.labels, None, usual_budget(protocol, FULL), [0])
 
 
 def usual_budget(protocol, share):
     """`share` of the labels where the protocol takes a share, else four labels a class, else none."""
     return share if "%" in protocol.takes else "k=4" if "k=" in protocol.takes else NONE
+
+
+def some(part, rows):
+    """Some rows of a split, but for their labels."""
+    own = {name: getattr(part, name) for name in ("images", "sizes", "spacing")}
+    rest = {name: None if array is None else array[rows] for name, array in own.items()}
+    return replace(part, features=part.features.rows(rows), **rest)
 
 
 def test_same_seed_same_bytes(protocol, problem_of):
@@ -87,7 +102,7 @@ def test_order_and_company_of_test_images_do_not_matter(protocol, problem_of):
     problem, chosen = usual(protocol, problem_of)
     test = problem.tests["test"]
     turned = np.random.default_rng(1).permutation(len(test.images))[:9]
-    part = replace(test, features=test.features.rows(turned), images=test.images[turned], sizes=test.sizes[turned])
+    part = some(test, turned)
     whole = next(iter(protocol.predict(problem, chosen)))
     alone = next(iter(protocol.predict(replace(problem, tests={"test": part}), chosen)))
     for name, output in alone.outputs.items():
@@ -98,14 +113,7 @@ def test_row_order_of_training_does_not_matter(seeing_all_rows, problem_of):
     protocol = seeing_all_rows
     problem, chosen = usual(protocol, problem_of)
     order = np.random.default_rng(2).permutation(len(problem.train.labels))
-    train = problem.train
-    moved = replace(
-        train,
-        features=train.features.rows(order),
-        labels=train.labels[order],
-        images=train.images[order],
-        sizes=train.sizes[order],
-    )
+    moved = replace(some(problem.train, order), labels=problem.train.labels[order])
     rows = np.sort(np.argsort(order)[chosen[0].rows])
     a = next(iter(protocol.predict(problem, chosen)))
     b = next(iter(protocol.predict(replace(problem, train=moved), [replace(chosen[0], rows=rows)])))
@@ -132,7 +140,7 @@ def test_a_protocol_cannot_read_test_labels():
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_at_every_budget_works_or_is_refused_with_a_reason(protocol, target, problem_of):
-    problem = problem_of(target)
+    problem = fitting(protocol, problem_of, target)
     if protocol.bags == "only":
         bags = problem.task.model_copy(update={"source": {"reader": "none", "bags": True}})
         problem = replace(problem, task=bags)
@@ -177,7 +185,7 @@ def check_output(problem, prediction):
 def test_a_class_without_training_images_does_not_break_it(protocol, problem_of):
     if "number" in protocol.targets:
         pytest.skip("a number has no classes")
-    problem = problem_of(usual_target(protocol), k=4)
+    problem = fitting(protocol, problem_of, usual_target(protocol), k=4)
     kept = np.flatnonzero(~(problem.train.labels == 3).reshape(len(problem.train.labels), -1).any(1))
     if protocol.kind == "dense":
         labels = np.where(problem.train.labels == 3, 0, problem.train.labels)

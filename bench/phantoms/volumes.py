@@ -19,12 +19,15 @@ SHAPE = (32, 64, 64)
 SPACING = (4.0, 2.0, 2.0)
 """mm between planes, rows and columns."""
 CLASSES = ("vessels", "nodule")
+MASK_CLASSES = ("background", "nodule")
 HALVES = (8, 4, 4)
 Z, Y, X = (h * i + h // 2 for h, i in zip(HALVES, np.indices(SHAPE, dtype=np.int32), strict=True))
 """Centres of the voxels, half millimetres."""
 SIDE = 256
 BLACK, WHITE = -1000, 200
 VESSELS = (6, 11)
+MOST = 3
+"""Nodules of a volume of `nodules`."""
 LUNG, BLOOD = -860, 40
 
 
@@ -45,10 +48,7 @@ def volume(seed: int, split: str, index: int) -> Volume:
     """One volume, a pure function of its keys. split "test-shift" is a second scanner: sharper and noisier."""
     keys = ("volume", seed, split)
     rng, label = stream(*keys, index), balanced(index, len(CLASSES), *keys)
-    hu = LUNG + _cloud(rng, 4) * 30 // 100
-    for _ in range(_between(rng, *VESSELS)):
-        inside = _tube(_point(rng), _direction(rng), _between(rng, 4, 9))
-        hu = np.where(inside, BLOOD + _between(rng, -40, 40), hu)
+    hu = _lung(rng)
     percent, radius, centre = _between(rng, 0, 100), _between(rng, 15, 26), _point(rng, margin=32)
     value = -460 + 5 * percent
     nodule = _ball(rng, centre, radius)
@@ -56,6 +56,32 @@ def volume(seed: int, split: str, index: int) -> Volume:
     hu = np.where(finding, value, hu)
     mask = (nodule & bool(label)).astype(np.uint8)
     return Volume(_scanned(rng, hu, sharp=split == "test-shift"), mask, label, percent / 100 if label else float("nan"))
+
+
+def nodules(seed: int, split: str, index: int) -> Volume:
+    """As `volume`, under keys of its own, with none to three nodules of about 10 to 26 mm, all of one contrast.
+
+    Where there are fewer than three, branches stand for them; label 1 where there is a nodule.
+    """
+    keys = ("nodules", seed, split)
+    rng, count = stream(*keys, index), balanced(index, MOST + 1, *keys)
+    hu, mask, percent = _lung(rng), np.zeros(SHAPE, bool), _between(rng, 0, 100)
+    for number in range(MOST):
+        radius, centre = _between(rng, 10, 26), _point(rng, margin=32)
+        nodule = _ball(rng, centre, radius)
+        hu = np.where(nodule if number < count else _branch(rng, centre, nodule), -460 + 5 * percent, hu)
+        mask |= nodule & (number < count)
+    contrast = percent / 100 if count else float("nan")
+    return Volume(_scanned(rng, hu, sharp=split == "test-shift"), mask.astype(np.uint8), int(count > 0), contrast)
+
+
+def _lung(rng: RandomState) -> np.ndarray:
+    """Hounsfield units of lung that vessels cross, int32."""
+    hu = LUNG + _cloud(rng, 4) * 30 // 100
+    for _ in range(_between(rng, *VESSELS)):
+        inside = _tube(_point(rng), _direction(rng), _between(rng, 4, 9))
+        hu = np.where(inside, BLOOD + _between(rng, -40, 40), hu)
+    return hu
 
 
 def _between(rng: RandomState, low: int, high: int) -> int:

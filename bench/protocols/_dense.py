@@ -6,14 +6,16 @@ encoder pads images to squares, the grid covers the padded square: masks are pad
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.data.budgets import Subset
+from bench.data.budgets import Subset, presence
 from bench.data.task import Task
 from bench.encoders.preprocess import input_size, placed
 from bench.protocols._select import stratified_folds
@@ -23,6 +25,19 @@ from bench.protocols.linear import rarest_count, strata_of
 OFFSETS = np.linspace(-8.0, 8.0, 65)
 """Candidates for the operating point: how far foreground must beat background, in logits."""
 CHUNK_VALUES = 1 << 25
+
+
+class Lying(Protocol):
+    """How the grids of some images lie over their masks."""
+
+    def labels(self, task: Task, masks: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
+        """float32 (n, *grid, k): the share of each class in each patch; padding counts as background."""
+
+    def answers(self, scores: np.ndarray, offset: float) -> np.ndarray:
+        """uint8 masks: the best foreground class where its margin exceeds `offset`, else 0."""
+
+    def areas(self, scores: np.ndarray, masks: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, ...]]:
+        """`areas_by_offset` of some images at a time, in order."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,22 @@ class Frame:
     def whole(self) -> bool:
         """Whether the mask fills the square."""
         return self.window == (0, 0, self.side, self.side)
+
+    def labels(self, task: Task, masks: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
+        """See `Lying`."""
+        return patch_labels(task, masks, grid, self)
+
+    def answers(self, scores: np.ndarray, offset: float) -> np.ndarray:
+        """See `Lying`."""
+        return predict_masks(scores, offset, self)
+
+    def areas(self, scores: np.ndarray, masks: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, ...]]:
+        """See `Lying`."""
+        step = _step(scores, self)
+        for start in range(0, len(scores), step):
+            margin, which = margins(torch.as_tensor(scores[start : start + step]).to(self.device).float(), self)
+            truth = np.array(masks[start : start + step])
+            yield areas_by_offset(margin.cpu().numpy(), which.cpu().numpy(), truth, k)
 
 
 def patch_labels(task: Task, masks: np.ndarray, grid: tuple[int, int], frame: Frame) -> np.ndarray:
@@ -108,18 +139,14 @@ def predict_masks(scores: np.ndarray, offset: float, frame: Frame) -> np.ndarray
     return out
 
 
-def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Frame, *, empty: bool = True) -> np.ndarray:
+def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Lying, *, empty: bool = True) -> np.ndarray:
     """float64 (len(OFFSETS),): mean Dice over images, then over classes that any image shows, at each offset.
 
-    scores: (n, gh, gw, k or 1); masks: uint8 (n, h, w). empty: an image that lacks a class counts as 0 where the
+    scores: (n, *grid, k or 1); masks: uint8 (n, ...). empty: an image that lacks a class counts as 0 where the
     class is predicted all the same, as in scoring 2. One histogram of margins gives every offset at once.
     """
     total, images, shown = np.zeros((k - 1, len(OFFSETS))), np.zeros((k - 1, len(OFFSETS))), np.zeros(k - 1)
-    step = _step(scores, frame)
-    for start in range(0, len(scores), step):
-        margin, which = margins(torch.as_tensor(scores[start : start + step]).to(frame.device).float(), frame)
-        truth = np.array(masks[start : start + step])
-        both, ours, theirs = _areas(margin.cpu().numpy(), which.cpu().numpy(), truth, k)
+    for both, ours, theirs in frame.areas(scores, masks, k):
         has = (theirs > 0)[..., None]
         dice = 2 * both / np.maximum(ours + theirs[..., None], 1)
         total += np.where(has, dice, 0.0).sum(0)
@@ -131,10 +158,10 @@ def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Frame, 
     return (total[seen] / images[seen]).mean(0)
 
 
-def _areas(margin: np.ndarray, which: np.ndarray, truth: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
+def areas_by_offset(margin: np.ndarray, which: np.ndarray, truth: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
     """Pixels of each image and foreground class: shared and predicted at each offset, (n, k-1, o), true (n, k-1)."""
     n, o = len(truth), len(OFFSETS)
-    image = np.arange(n, dtype=np.int64)[:, None, None]
+    image = np.arange(n, dtype=np.int64).reshape(-1, *[1] * (truth.ndim - 1))
     # Bin b holds margins in (OFFSETS[b-1], OFFSETS[b]]; a pixel is foreground at offset j when its bin is above j.
     width = OFFSETS[1] - OFFSETS[0]
     level = np.clip(np.ceil((margin.astype(np.float64) - OFFSETS[0]) / width), 0, o).astype(np.int64)
@@ -162,8 +189,7 @@ def image_folds(problem: Problem, subset: Subset, folds: int) -> tuple[np.ndarra
 
     Images are spread by the rarest class they show, and those of a patient stay together.
     """
-    masks, k = problem.train.labels[subset.rows], len(problem.task.classes)
-    shown = np.stack([(masks == i).any((1, 2)) for i in range(1, k)], axis=1).astype(np.float64)
+    shown = presence(problem.task, problem.train.labels[subset.rows])[:, 1:].astype(np.float64)
     rarest = rarest_count(np.concatenate([shown, np.zeros((len(shown), 1))], axis=1))
     groups = None if problem.train.groups is None else problem.train.groups[subset.rows]
     fold = stratified_folds(strata_of(shown), groups, folds, subset.seed)

@@ -31,6 +31,8 @@ class Labelled:
     images: np.ndarray
     sizes: np.ndarray | None = None
     """Images of each bag, of a task of bags."""
+    spacing: np.ndarray | None = None
+    """Of volumes, where it is known."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,15 @@ class Unlabelled:
 class Problem:
     """Everything a protocol may see of one encoder x task.
 
-    `mask_size` is (h, w) of the masks of a dense task, else None. `encoder` is for protocols that train it
-    or feed it changed images; frozen protocols use `features` alone.
+    `mask_size` is (h, w), or (depth, h, w), of the masks of a dense task, else None. `encoder` is for protocols that
+    train it or feed it changed images; frozen protocols use `features` alone.
     """
 
     task: Task
     train: Labelled
     val: Labelled
     tests: Mapping[str, Unlabelled]
-    mask_size: tuple[int, int] | None = None
+    mask_size: tuple[int, ...] | None = None
     encoder: Encoder | None = None
 
     @property
@@ -72,7 +74,8 @@ class Prediction:
 
     outputs: split name, or that of a changed copy of it (see `copy_of`) ->
         global tasks: float32 (n, k) probabilities (binary: k = 2; multi-label: one column a
-        label, rows need not sum to 1), or (n, 1) numbers; dense tasks: uint8 (n, h, w) class index of each pixel.
+        label, rows need not sum to 1), or (n, 1) numbers; dense tasks: uint8, the class index
+        of each pixel of a mask, (n, h, w) or (n, depth, h, w).
     chosen: hyper-parameters that were selected, e.g. {"C": 0.01}; "temperature" is what probabilities are divided
         by (as logits) before the calibration error, fitted on held-out images within the budget.
     warnings: one plain sentence each.
@@ -126,6 +129,9 @@ class Protocol(ABC):
     bags: ClassVar[Literal["too", "only", "never"]] = "too"
     """Whether it is defined for tasks of bags, by the vector of the whole bag: too; by its images: only; or never."""
 
+    volumes: ClassVar[Literal["too", "only", "never"]] = "too"
+    """Whether it is defined for tasks of volumes; a protocol of global vectors sees no difference."""
+
     @property
     def reads_grid(self) -> bool:
         """Whether its units are computed on dense features."""
@@ -139,7 +145,11 @@ class Protocol(ABC):
             return f"{self.name} is not for bags of images"
         if not task.bags and self.bags == "only":
             return f"{self.name} is for bags of images"
-        return None if task.kind == self.kind else f"{self.name} is for {self.kind} tasks"
+        if task.kind != self.kind:
+            return f"{self.name} is for {self.kind} tasks"
+        if (task.volume and self.volumes == "never") or (not task.volume and self.volumes == "only"):
+            return f"{self.name} is for {'volumes' if self.volumes == 'only' else 'flat images'}"
+        return None
 
     def refuses_budget(self, budget: str) -> str | None:
         """Why this protocol is not defined at `budget`, or None."""

@@ -14,6 +14,7 @@ standing for as many as were left out. The draw depends on the task alone at 100
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,7 @@ from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.protocols import _dense, _logistic
 from bench.protocols._select import best, entropy
-from bench.protocols.base import Prediction, Problem, Protocol
+from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled
 from bench.protocols.linear import FEW, Standard
 
 STRENGTHS = [10.0**e for e in range(-6, 4)]
@@ -36,6 +37,7 @@ class DenseLinear(Protocol):
 
     title = "Dense linear probe"
     kind = "dense"
+    volumes = "never"
 
     def __init__(self, name: str, strengths: Sequence[float], *, empty: bool = True) -> None:
         """empty: whether images without foreground count in the choice."""
@@ -55,18 +57,25 @@ class DenseLinear(Protocol):
             self.params |= {"empty": "0 where a class that is not there is predicted"}
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
-        frame = _dense.Frame.of(problem)
-        grid = problem.train.features.grid.shape[1:3]
+        grid = problem.train.features.grid.shape[1:-1]
         shares = {
-            name: _dense.patch_labels(problem.task, part.labels, grid, frame)
+            name: self.lying(problem, part).labels(problem.task, part.labels, grid)
             for name, part in (("train", problem.train), ("val", problem.val))
         }
         for subset in subsets:
-            yield self._predict(problem, subset, shares, frame)
+            yield self._predict(problem, subset, shares)
 
-    def _predict(
-        self, problem: Problem, subset: Subset, shares: dict[str, np.ndarray], frame: _dense.Frame
-    ) -> Prediction:
+    def lying(self, problem: Problem, part: Labelled | Unlabelled, rows: np.ndarray | None = None) -> _dense.Lying:
+        """How the grids of a split, or of some of its rows, lie over their masks."""
+        return _dense.Frame.of(problem)
+
+    def scores(
+        self, fit: _logistic.Fit, scale: Standard, grid: np.ndarray, rows: np.ndarray | None = None
+    ) -> np.ndarray:
+        """float32 (m, n, *grid, k) logits of each problem of a fit on the grids of all images, or of `rows`."""
+        return patch_scores(fit, scale, grid if rows is None else grid[rows])
+
+    def _predict(self, problem: Problem, subset: Subset, shares: dict[str, np.ndarray]) -> Prediction:
         task, rows, limit = problem.task, subset.rows, self.params["patches"]
         draw = np.random.default_rng(entropy(task, subset.seed))
         sample = Sample.of(problem.train.features.grid, shares["train"], rows, limit, draw)
@@ -78,24 +87,24 @@ class DenseLinear(Protocol):
         design = _design(task, scale(sample.x), sample.y, problem.device)
         if subset.full and len(problem.val.labels):
             weights = sample.weight * (np.arange(len(sample.x)) < learnt)
-            strength, offset, start, warnings = self._by_validation(problem, design, weights, scale, frame)
+            strength, offset, start, warnings = self._by_validation(problem, design, weights, scale)
         else:
-            strength, offset, start, warnings = self._inside(problem, subset, design, sample, scale, frame)
+            strength, offset, start, warnings = self._inside(problem, subset, design, sample, scale)
         fit = design.fit([strength], sample.weight, start=start, tolerance=self.params["tolerance"])
         if not fit.converged.all():
             warnings = (*warnings, f"the solver did not converge at C = {strength:g}")
         outputs = {
-            name: _dense.predict_masks(patch_scores(fit, scale, test.features.grid)[0], offset, frame)
+            name: self.lying(problem, test).answers(self.scores(fit, scale, test.features.grid)[0], offset)
             for name, test in problem.tests.items()
         }
         return Prediction(subset, outputs, {"C": strength, "offset": offset}, warnings)
 
     def _by_validation(
-        self, problem: Problem, design: _logistic.Design, weights: np.ndarray, scale: Standard, frame: _dense.Frame
+        self, problem: Problem, design: _logistic.Design, weights: np.ndarray, scale: Standard
     ) -> Choice:
         fit = design.fit(self.params["C"], weights, tolerance=self.params["tolerance"])
-        scores = patch_scores(fit, scale, problem.val.features.grid)
-        return self._pick(scores, problem.val.labels, len(problem.task.classes), frame, fit)
+        scores = self.scores(fit, scale, problem.val.features.grid)
+        return self._pick(scores, problem.val.labels, len(problem.task.classes), self.lying(problem, problem.val), fit)
 
     def _inside(
         self,
@@ -104,26 +113,25 @@ class DenseLinear(Protocol):
         design: _logistic.Design,
         sample: Sample,
         scale: Standard,
-        frame: _dense.Frame,
     ) -> Choice:
         """C and operating point by cross-validation over the images of the subset."""
-        rows, c, k = subset.rows, self.params["C"], len(problem.task.classes)
-        masks, grid = problem.train.labels[rows], problem.train.features.grid
+        rows, c, grid = subset.rows, self.params["C"], problem.train.features.grid
         fold, used, rarest = _dense.image_folds(problem, subset, self.params["folds"])
         if rarest < FEW:
             few = f"C = {self.params['C_few']:g}: only {rarest} labelled images of a class, too few to tune"
             return self.params["C_few"], 0.0, None, (few,)
         weights = np.stack([sample.weight * (fold[sample.image] != f) for f in used])
         fit = design.fit(c * len(used), np.repeat(weights, len(c), axis=0), tolerance=self.params["tolerance"])
-        scores = np.zeros((len(c), len(rows), *grid.shape[1:3], fit.bias.shape[1]), np.float32)
+        scores = np.zeros((len(c), len(rows), *grid.shape[1:-1], fit.bias.shape[1]), np.float32)
         for i, f in enumerate(used):
             part = fit.part(slice(i * len(c), (i + 1) * len(c)))
-            scores[:, fold == f] = patch_scores(part, scale, grid[rows[fold == f]])
-        return self._pick(scores, masks, k, frame, fit)
+            scores[:, fold == f] = self.scores(part, scale, grid, rows[fold == f])
+        lying = self.lying(problem, problem.train, rows)
+        return self._pick(scores, problem.train.labels[rows], len(problem.task.classes), lying, fit)
 
-    def _pick(self, scores: np.ndarray, masks: np.ndarray, k: int, frame: _dense.Frame, fit: _logistic.Fit) -> Choice:
-        """The C and offset with the best Dice; scores: (C, n, gh, gw, k). Ties go to the smaller C."""
-        curves = [_dense.dice_by_offset(s, masks, k, frame, empty=self.empty) for s in scores]
+    def _pick(self, scores: np.ndarray, masks: np.ndarray, k: int, lying: _dense.Lying, fit: _logistic.Fit) -> Choice:
+        """The C and offset with the best Dice; scores: (C, n, *grid, k). Ties go to the smaller C."""
+        curves = [_dense.dice_by_offset(s, masks, k, lying, empty=self.empty) for s in scores]
         points = [_dense.best_offset(curve) for curve in curves]
         dice = np.array([value for _, value in points])
         chosen = best(dice)
@@ -159,7 +167,7 @@ class Sample:
         cls, grid: np.ndarray, shares: np.ndarray, rows: np.ndarray, limit: int, draw: np.random.Generator
     ) -> Sample:
         """All patches of the images `rows`, or `limit` of them, weighted to stand for all."""
-        per_image = grid.shape[1] * grid.shape[2]
+        per_image = math.prod(grid.shape[1:-1])
         background = shares[rows][..., 0].reshape(-1)
         index, weight = np.arange(len(background)), np.ones(len(background))
         if len(index) > limit:
@@ -189,12 +197,12 @@ class Sample:
 
 
 def patch_scores(fit: _logistic.Fit, scale: Standard, grid: np.ndarray) -> np.ndarray:
-    """float32 (m, n, gh, gw, k) logits of each problem on a grid (n, gh, gw, c), in one product."""
+    """float32 (m, n, *grid, k) logits of each problem on grids (n, *grid, c), in one product."""
     m, k, d = fit.weights.shape
     turned = (fit.weights * scale.scale).reshape(m * k, d)
     bias = fit.bias.reshape(-1) - turned @ scale.mean
     flat = grid.reshape(-1, d).astype(np.float32, copy=False) @ turned.T.astype(np.float32)
-    return (flat + bias.astype(np.float32)).reshape(*grid.shape[:3], m, k).transpose(3, 0, 1, 2, 4)
+    return np.moveaxis((flat + bias.astype(np.float32)).reshape(*grid.shape[:-1], m, k), -2, 0)
 
 
 PROTOCOL = DenseLinear("dense-linear-v2", STRENGTHS)

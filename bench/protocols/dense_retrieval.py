@@ -37,6 +37,7 @@ class DenseRetrieval(Protocol):
 
     title = "Dense retrieval"
     kind = "dense"
+    volumes = "never"
     seeded = True
 
     def __init__(

@@ -112,11 +112,12 @@ def _small_problem(encoder: Encoder, data: TaskData, dense: bool) -> tuple[Probl
         features = _repeated(measured, len(split.ids[rows]))
         groups = None if split.groups is None else split.groups[rows]
         own = None if split.sizes is None else split.sizes[rows]
-        return Labelled(features, split.labels[rows], groups, split.images[rows], own)
+        apart = None if split.spacing is None else split.spacing[rows]
+        return Labelled(features, split.labels[rows], groups, split.images[rows], own, apart)
 
     train, val, test = labelled(data.train), labelled(data.val), labelled(data.tests["test"])
     mask_size = data.train.labels.shape[1:] if data.task.kind == "dense" else None
-    tests = {"test": Unlabelled(test.features, test.images, None, test.sizes)}
+    tests = {"test": Unlabelled(test.features, test.images, test.spacing, test.sizes)}
     problem = Problem(data.task, train, val, tests, mask_size, encoder)
     size = sum(a.nbytes for a in (measured.pooled, measured.grid) if a is not None) // len(measured)
     return problem, per_image, size

@@ -42,6 +42,8 @@ class Plan:
             return []
         if protocol.bags == "only" and not task.bags:
             return []
+        if protocol.volumes != "too" and task.volume != (protocol.volumes == "only"):
+            return []
         return [
             Unit(task=task.name, protocol=use.name, budget=budget, seed=seed)
             for budget in use.budgets
@@ -80,6 +82,9 @@ PROMPTS = {"zero-shot-v1": ([NONE], 1)}
 
 BAGS = {"bag-max-v1": (["10%", "100%"], 5), "bag-attention-v1": (["100%"], 3)}
 """Protocols of folders in which the cases of a task are bags."""
+
+VOLUMES = {"dense-volume-v1": (["25%", "100%"], 3)}
+"""Protocols of folders in which the masks of a task are those of volumes."""
 
 
 def make_plan(
@@ -180,7 +185,9 @@ def _own_suite(own: Mapping[str, Task]) -> Suite:
     numbers = any(task.target == "number" for task in own.values())
     bags = any(task.bags for task in own.values())
     prompts = any(task.prompts for task in own.values())
-    wanted = LOCAL_PROTOCOLS | (NUMBERS if numbers else {}) | (BAGS if bags else {}) | (PROMPTS if prompts else {})
+    volumes = any(task.volume and task.kind == "dense" for task in own.values())
+    more = ((numbers, NUMBERS), (bags, BAGS), (prompts, PROMPTS), (volumes, VOLUMES))
+    wanted = LOCAL_PROTOCOLS | {name: use for there, uses in more if there for name, use in uses.items()}
     return Suite.parse(
         {
             "schema": 1,

@@ -39,7 +39,7 @@ def prediction_names(path: Path) -> list[str]:
 
 
 def _packed(key: str, array: np.ndarray) -> tuple[str, np.ndarray]:
-    if array.dtype == np.uint8 and array.ndim == 3 and array.size and array.max() <= 1:
+    if array.dtype == np.uint8 and array.ndim in (3, 4) and array.size and array.max() <= 1:
         return f"{key}{_BITS}{array.shape[-1]}", np.packbits(array, axis=-1)
     return key, array
 
@@ -48,7 +48,7 @@ def _unpacked(key: str, array: np.ndarray, path: Path) -> tuple[str, np.ndarray]
     name, bits, width = key.partition(_BITS)
     if not bits:
         return key, array
-    fits = width.isdecimal() and len(width) < 6 and array.dtype == np.uint8 and array.ndim == 3
+    fits = width.isdecimal() and len(width) < 6 and array.dtype == np.uint8 and array.ndim in (3, 4)
     if not fits or (int(width) + 7) // 8 != array.shape[-1]:
         raise UserError(f"array {key[:100]!r} does not hold the bits its name says", where=path)
     return name, np.unpackbits(array, axis=-1, count=int(width))

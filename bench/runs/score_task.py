@@ -161,15 +161,20 @@ class _Work:
 
     def _problem(self, protocol: Protocol) -> Problem:
         dense = protocol.reads_grid
-        train, val = self.data.train, self.data.val
-        mask_size = train.labels.shape[1:] if self.task.kind == "dense" else None
+        mask_size = self.data.train.labels.shape[1:] if self.task.kind == "dense" else None
         return Problem(
             self.task,
-            Labelled(self._features("train", dense), train.labels, train.groups, train.images, train.sizes),
-            Labelled(self._features("val", dense), val.labels, val.groups, val.images, val.sizes),
+            self._labelled("train", dense),
+            self._labelled("val", dense),
             {n: Unlabelled(self._features(n, dense), s.images, s.spacing, s.sizes) for n, s in self.data.tests.items()},
             mask_size,
             self.encoder,
+        )
+
+    def _labelled(self, name: str, dense: bool) -> Labelled:
+        split = self.data.splits[name]
+        return Labelled(
+            self._features(name, dense), split.labels, split.groups, split.images, split.sizes, split.spacing
         )
 
     def _features(self, name: str, dense: bool) -> Features:
@@ -280,7 +285,8 @@ class _Work:
             return None
         spacing = None if test.spacing is None else test.spacing[:1]
         how = self.task.source.get("aggregation") or "mean"
-        return volume_cost(self.encoder, test.images[:1], aggregation=how, spacing=spacing)
+        dense = self.task.kind == "dense"
+        return volume_cost(self.encoder, test.images[:1], aggregation=how, spacing=spacing, dense=dense)
 
     @cached_property
     def _flops(self) -> int | None:

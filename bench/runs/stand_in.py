@@ -57,8 +57,10 @@ def _split(task: Task, name: str, n: int, side: int, rng: np.random.Generator) -
     if task.target == "mask":
         labels = np.kron(rng.integers(0, k, (n, 8, 8)), np.ones((1, side // 8 + 1, side // 8 + 1)))
         labels = labels[:, :side, :side].astype(np.uint8)
+        labels = labels if not depth else np.repeat(labels[:, None], *depth, axis=1)
     elif task.target == "multi-label":
         labels = rng.integers(0, 2, (n, k), dtype=np.uint8)
     else:
         labels = np.arange(n) % k
-    return Split(images, labels, np.array([f"{name}/{i}" for i in range(n)]))
+    spacing = np.ones((n, 3)) if depth and task.target == "mask" else None
+    return Split(images, labels, np.array([f"{name}/{i}" for i in range(n)]), spacing=spacing)

@@ -91,7 +91,7 @@ class ImageFolderSource(ListedSource):
             remarks["masks: no image of their name, left out"] += spare
         # A missing mask keeps the name it should have, so that the check can list it.
         return [
-            self._row(path, root, split, masks=own or ((base / path.relative_to(there).parent / f"{stem(path)}.png"),))
+            self._row(path, root, split, masks=own or (base / path.relative_to(there).parent / _mask_name(path),))
             for path, own in found.items()
         ]
 
@@ -103,6 +103,11 @@ class ImageFolderSource(ListedSource):
                 raise DataError("has no patient in its name", where=path, fix=f"pattern {self.patient!r}")
             group = found.group(1)
         return Row(path.relative_to(root).as_posix(), path, split=split, group=group, **target)
+
+
+def _mask_name(path: Path) -> str:
+    """What the mask of an image is called: of a volume as itself."""
+    return path.name if is_clinical(path) else f"{stem(path)}.png"
 
 
 def _splits(root: Path) -> dict[Path, str | None]:

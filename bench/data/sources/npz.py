@@ -1,7 +1,7 @@
 """An .npz file in the layout of MedMNIST (labels) or MedSegBench (masks), read in blocks out of the archive.
 
 {split}_images  (n, h, w), (n, h, w, c), (n, depth, h, w) or (n, depth, h, w, c)
-{split}_labels  (n,), (n, 1) or (n, k); a mask task: {split}_label, (n, h, w)
+{split}_labels  (n,), (n, 1) or (n, k); a mask task: {split}_label, (n, h, w) or, of volumes, (n, depth, h, w)
 """
 
 from __future__ import annotations
@@ -147,7 +147,12 @@ class NpzSource(ReadSource):
         return whole, keep
 
     def _masks(self, values: np.ndarray, task: Task, where: str) -> np.ndarray:
-        return to_mask(values, len(task.classes), self.mask, where=where)
+        if not self.volume:
+            return to_mask(values, len(task.classes), self.mask, where=where)
+        if values.ndim != 4:
+            raise DataError(f"masks have shape {values.shape}, expected (n, depth, h, w)", where=where)
+        slices = to_mask(values.reshape(-1, *values.shape[2:]), len(task.classes), self.mask, where=where)
+        return slices.reshape(values.shape)
 
     def _with_channels(self, images: np.ndarray, path: Path) -> np.ndarray:
         flat = images.ndim - self.volume
