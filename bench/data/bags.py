@@ -24,7 +24,7 @@ def refuse_masks(where: object) -> NoReturn:
 def check_joined(*, volume: bool, bags: bool, aggregation: str | None) -> None:
     """Raise ValueError unless the card says how several images become one vector where there are several, and only
     there. Whether a volume needs it, its task decides (`bench.data.load.read_source`)."""
-    if bags and aggregation is None or aggregation is not None and not (volume or bags):
+    if (bags and aggregation is None) or (aggregation is not None and not (volume or bags)):
         said = "bags = true" if bags else "volume = true"
         raise ValueError(f'{said} and aggregation ("mean" or "max") go together')
 

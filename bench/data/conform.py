@@ -70,7 +70,7 @@ class Conformity:
     def _check_spacing(self, split: str, block: Split) -> None:
         spacing, masked = block.spacing, self.task.kind == "dense" and block.images.ndim == 5
         if masked and (spacing is None or np.isnan(spacing).any()):
-            fix = "masks are scored in mm: use files that say it, or spacing = [planes, rows, columns] in [source] of npz"
+            fix = "masks are scored in mm: files that say it, or spacing = [planes, rows, columns] in [source] of npz"
             raise self._error(f"{split} has volumes of an unknown spacing", fix=fix)
         if spacing is None:
             return

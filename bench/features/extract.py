@@ -39,10 +39,11 @@ def extract(
     images: uint8 (n, h, w, c), or volumes (n, depth, h, w, c), taken whole by an encoder of volumes; another encodes
     their slices, which become one global vector by `aggregation`. May be a memory map: it is read a batch at a time.
     dense: also the patch grid, float32 (n, gh, gw, c), of volumes (n, gd, gh, gw, c): the grids of the slices are
-    stacked; large ones of volumes lie on disk (`bench.features.roomy`). batch_size: halved on its own when memory runs out. spacing: float64 (n, 3), mm of the volumes; NaN is
-    not known. sizes: int (n,), of bags (n, m, h, w, c): the images of each, encoded one by one, kept as `members` and
-    joined by `aggregation`. Raises EncoderError when the encoder breaks its contract, NotForThisEncoderError when
-    `dense` and it has no grid, or when it takes volumes and the images are flat.
+    stacked; large ones of volumes lie on disk (`bench.features.roomy`). batch_size: halved on its own when memory runs
+    out. spacing: float64 (n, 3), mm of the volumes; NaN is not known. sizes: int (n,), of bags (n, m, h, w, c): the
+    images of each, encoded one by one, kept as `members` and joined by `aggregation`. Raises EncoderError when the
+    encoder breaks its contract, NotForThisEncoderError when `dense` and it has no grid, or when it takes volumes and
+    the images are flat.
     """
     if encoder.card.volumetric and (images.ndim != 5 or sizes is not None):
         raise NotForThisEncoderError("takes volumes, and these are flat images", where=encoder.card.name)

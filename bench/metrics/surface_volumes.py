@@ -1,8 +1,8 @@
 """Distances between mask borders of volumes in millimetres, one volume at a time.
 
-A border voxel is a voxel of the mask with one of its six neighbours outside it (the volume's edge is outside). Distances
-run between the centres of border voxels, exactly (Euclidean distance transform), with the spacing of each axis. Each
-border voxel counts once, as in MONAI and in BraTS, whatever the area of its faces.
+A border voxel is a voxel of the mask with one of its six neighbours outside it (the volume's edge is outside).
+Distances run between the centres of border voxels, exactly (Euclidean distance transform), with the spacing of each
+axis. Each border voxel counts once, as in MONAI and in BraTS, whatever the area of its faces.
 """
 
 from __future__ import annotations

@@ -56,11 +56,11 @@ class Frame:
     def of(cls, problem: Problem) -> Frame:
         """The frame of a problem; the whole square where nothing is padded or the encoder is not known."""
         assert problem.mask_size is not None
+        h, w = problem.mask_size
         if problem.encoder is None:
-            return cls(problem.mask_size, (0, 0, 1, 1), 1)
+            return cls((h, w), (0, 0, 1, 1), 1)
         how = problem.encoder.card.preprocessing
-        window, side = placed(*problem.mask_size, how, dense=True), input_size(how, dense=True)
-        return cls(problem.mask_size, window, side, problem.device)
+        return cls((h, w), placed(h, w, how, dense=True), input_size(how, dense=True), problem.device)
 
     @property
     def whole(self) -> bool:
@@ -84,7 +84,7 @@ class Frame:
             yield areas_by_offset(margin.cpu().numpy(), which.cpu().numpy(), truth, k)
 
 
-def patch_labels(task: Task, masks: np.ndarray, grid: tuple[int, int], frame: Frame) -> np.ndarray:
+def patch_labels(task: Task, masks: np.ndarray, grid: tuple[int, ...], frame: Frame) -> np.ndarray:
     """float32 (n, gh, gw, k): the share of each class in each patch; padding counts as background."""
     k = len(task.classes)
     out = np.empty((len(masks), *grid, k), dtype=np.float32)

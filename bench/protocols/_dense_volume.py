@@ -1,8 +1,8 @@
 """How the grid of a volume lies over its mask, axis by axis.
 
-Along each axis the mask covers a span of the input: all of it, less where an encoder pads, more where it cuts. Two small
-matrices say the rest: which share of a cell each voxel fills, and between which two cells a voxel's centre lies. The
-grids of an encoder of slices lie one above the other, a slice deep each; that of an encoder of volumes has its own depth.
+Along each axis the mask covers a span of the input: all of it, less where an encoder pads, more where it cuts. Two
+small matrices say the rest: which share of a cell each voxel fills, and between which two cells a voxel's centre lies.
+The grids of an encoder of slices lie one above the other, a slice deep each; an encoder of volumes has its own depth.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class VolumeFrames:
     @classmethod
     def of(cls, problem: Problem, part: Labelled | Unlabelled, rows: np.ndarray | None = None) -> VolumeFrames:
         """The frames of a split or of its `rows`; the whole input where the encoder is not known."""
-        assert problem.mask_size is not None and part.spacing is not None
+        assert problem.mask_size is not None
+        assert part.spacing is not None
         spacing = np.asarray(part.spacing if rows is None else part.spacing[rows])
         spans = np.tile(WHOLE, (len(spacing), 3, 1))
         if problem.encoder is not None:
@@ -51,7 +52,8 @@ class VolumeFrames:
             if how.depth is not None:
                 spans = placed_volumes(problem.mask_size, how, torch.from_numpy(spacing)).numpy()
             else:
-                top, left, h, w = placed(*problem.mask_size[1:], how, dense=True)
+                _, high, wide = problem.mask_size
+                top, left, h, w = placed(high, wide, how, dense=True)
                 spans[:, 1:] = np.array([(top, top + h), (left, left + w)]) / input_size(how, dense=True)
         return cls(problem.mask_size, spans, problem.device)
 
@@ -81,7 +83,7 @@ class VolumeFrames:
         """See `bench.protocols._dense.Lying`."""
         for i in range(len(scores)):
             found = [
-                areas_by_offset(*(part.cpu().numpy()[None] for part in (margin, which)), masks[i : i + 1, planes], k)
+                areas_by_offset(margin.cpu().numpy()[None], which.cpu().numpy()[None], masks[i : i + 1, planes], k)
                 for planes, margin, which in self._blocks(scores[i], self.spans[i])
             ]
             yield tuple(sum(parts[1:], parts[0]) for parts in zip(*found, strict=True))
@@ -91,8 +93,8 @@ class VolumeFrames:
         foreground = outside = 0
         for mask, spans in zip(masks, self.spans, strict=True):
             seen = mask[np.ix_(*(is_inside(n, span) for n, span in zip(mask.shape, spans, strict=True)))]
-            foreground += np.count_nonzero(mask)
-            outside += np.count_nonzero(mask) - np.count_nonzero(seen)
+            foreground += int(np.count_nonzero(mask))
+            outside += int(np.count_nonzero(mask)) - int(np.count_nonzero(seen))
         return outside / max(foreground, 1)
 
     def _blocks(self, scores: np.ndarray, spans: np.ndarray) -> Iterator[Block]:
@@ -126,7 +128,7 @@ def filled(n: int, cells: int, span: np.ndarray) -> np.ndarray:
 
 
 def between(n: int, cells: int, span: np.ndarray) -> np.ndarray:
-    """float64 (n, cells): linear weights of the cells at the centre of each voxel; beyond the outer centres the edge."""
+    """float64 (n, cells): linear weights of the cells at the centre of each voxel; the outer ones are repeated."""
     place = np.clip(_centres(n, span) * cells - 0.5, 0, cells - 1)
     return np.maximum(1 - np.abs(place[:, None] - np.arange(cells)), 0)
 

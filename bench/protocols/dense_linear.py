@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ class DenseLinear(Protocol):
 
     title = "Dense linear probe"
     kind = "dense"
-    volumes = "never"
+    volumes: ClassVar[Literal["too", "only", "never"]] = "never"
 
     def __init__(self, name: str, strengths: Sequence[float], *, empty: bool = True) -> None:
         """empty: whether images without foreground count in the choice."""

@@ -1,10 +1,10 @@
 """dense-volume-v1: the dense linear probe on the grids of volumes, one case a volume.
 
 As dense-linear-v2 (soft labels, one convex problem, C and operating point by mean Dice over volumes), with cells in the
-place of patches. The grids of an encoder of flat images are stacked, a cell a slice deep; an encoder of volumes has a grid
-of its own. Each cell is labelled by the share of its volume that each class fills. Scores are brought to the mask by
-trilinear interpolation. Where an encoder cuts the centre out of a volume (`spacing` on its card), what lies outside is
-answered as background, and a warning says how much of the foreground that is.
+place of patches. The grids of an encoder of flat images are stacked, a cell a slice deep; an encoder of volumes has a
+grid of its own. Each cell is labelled by the share of its volume that each class fills. Scores are brought to the mask
+by trilinear interpolation. Where an encoder cuts the centre out of a volume (`spacing` on its card), what lies outside
+is answered as background, and a warning says how much of the foreground that is.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ class DenseVolume(DenseLinear):
         said = f"{unseen:.1%} of the foreground of the training volumes lies outside what the encoder sees of them"
         for prediction in super().predict(problem, subsets):
             yield replace(prediction, warnings=(*prediction.warnings, said)) if unseen else prediction
+
+    def memory_bytes(self, rows: int, width: int, classes: int) -> int:
+        """Of the cells that are learnt from, however many volumes there are."""
+        return 24 * 2 * self.params["patches"] * width
 
     def lying(self, problem: Problem, part: Labelled | Unlabelled, rows: np.ndarray | None = None) -> VolumeFrames:
         """The frames of each volume."""

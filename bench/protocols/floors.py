@@ -94,12 +94,8 @@ def _fitted(start: np.ndarray, masks: np.ndarray, frame: _dense.Frame) -> np.nda
 def anchors(
     task: Task, train_labels: np.ndarray, test_labels: np.ndarray, grid: tuple[int, int] = (16, 16)
 ) -> list[Anchor]:
-    """Every anchor that applies to a task."""
+    """Every anchor that applies to a task; volumes have no ceiling, whose grids are of many shapes."""
     if task.kind == "dense":
-        return [
-            chance(task),
-            background_only(task, test_labels),
-            all_foreground(task, test_labels),
-            grid_ceiling(task, test_labels, grid),
-        ]
+        found = [chance(task), background_only(task, test_labels), all_foreground(task, test_labels)]
+        return found if task.volume else [*found, grid_ceiling(task, test_labels, grid)]
     return [chance(task), majority(task, train_labels, test_labels)]

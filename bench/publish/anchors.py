@@ -71,8 +71,9 @@ def compute(data: TaskData) -> tuple[Anchor, ...]:
         if len(task.classes) == 2:
             blind = all_foreground(task, masks).value
             found.append(_anchor(task, "floor", "Floor: all foreground", blind))
-        ceiling = grid_ceiling(task, masks, GRID).value
-        found.append(_anchor(task, "ceiling", f"Ceiling: {GRID[0]} × {GRID[1]} patches", ceiling))
+        if not task.volume:  # their grids are of many shapes
+            ceiling = grid_ceiling(task, masks, GRID).value
+            found.append(_anchor(task, "ceiling", f"Ceiling: {GRID[0]} × {GRID[1]} patches", ceiling))
     return tuple(found)
 
 

@@ -15,7 +15,7 @@ from bench.recipes import RECIPES
 
 Replicates = Mapping[UnitKey, np.ndarray]
 NAMES = {recipe.name: recipe.name.lower() for recipe in RECIPES}
-APART = ("Numbers", "Fine-tune")
+APART = ("Volumes", "Numbers", "Fine-tune")
 """Boards of protocols that have no label curves."""
 
 

@@ -52,10 +52,16 @@ def answered(task: Task, output: np.ndarray) -> str:
     return f"{task.classes[best]} ({output[best]:.2f})"
 
 
-def picture(image: np.ndarray) -> bytes:
-    """An image (h, w, c) as WebP at its own size, to be looked at; the middle slice of a volume (d, h, w, c)."""
+def shown_slice(mask: np.ndarray) -> int:
+    """The slice of a volume to look at, of a mask (d, h, w): with most foreground, or the middle one without any."""
+    foreground = (np.asarray(mask) > 0).sum(axis=(1, 2))
+    return int(foreground.argmax()) if foreground.any() else len(foreground) // 2
+
+
+def picture(image: np.ndarray, at: int | None = None) -> bytes:
+    """An image (h, w, c) as WebP at its own size; of a volume (d, h, w, c) slice `at`, or the middle one."""
     image = np.asarray(image)
-    image = image[len(image) // 2] if image.ndim == 4 else image
+    image = image[len(image) // 2 if at is None else at] if image.ndim == 4 else image
     grey = image.shape[2] == 1 or (image == image[..., :1]).all()
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image[..., 0] if grey else image)).save(buffer, "WEBP", quality=QUALITY)

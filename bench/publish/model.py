@@ -27,12 +27,13 @@ from bench.submissions.badge import Verification
 from bench.submissions.withdrawn import Withdrawal
 from bench.words import Badge
 
-BoardName = Literal["overall", "global", "dense", "low-label", "numbers", "fine-tune"]
+BoardName = Literal["overall", "global", "dense", "low-label", "volumes", "numbers", "fine-tune"]
 BOARD_TITLES: dict[str, str] = {
     "overall": "Overall",
     "global": "Global",
     "dense": "Dense",
     "low-label": "Low-label",
+    "volumes": "Volumes",
     "numbers": "Numbers",
     "fine-tune": "Fine-tune",
 }

@@ -16,7 +16,7 @@ from bench.leaderboard.collect import Collection
 from bench.metrics.cases import probabilities, quality
 from bench.metrics.overlap import Areas, image_quality
 from bench.publish.anchors import Anchor, anchors, digest_of, shipped_anchors
-from bench.publish.cases import agreement, answered, may_show, outline, picture, said
+from bench.publish.cases import agreement, answered, may_show, outline, picture, said, shown_slice
 from bench.publish.chosen import chosen, groups
 from bench.publish.model import Answers, CaseImage, Cases, Sample
 from bench.runs.predictions import read_predictions
@@ -61,9 +61,10 @@ def _samples(suite: str, data: TaskData, files: dict[str, bytes]) -> Iterator[Sa
     task, train = data.task, data.train
     for number, i in enumerate(_first(task, train.labels)):
         address = f"pictures/{suite}/{task.name}/sample-{number}"
-        files[f"{address}.webp"] = picture(train.images[i])
+        at = shown_slice(train.labels[i]) if train.labels.ndim == 4 else None
+        files[f"{address}.webp"] = picture(train.images[i], at)
         if task.kind == "dense":
-            files[f"{address}-truth.png"] = outline(train.labels[i])
+            files[f"{address}-truth.png"] = outline(train.labels[i] if at is None else train.labels[i, at])
             yield Sample(f"{address}.webp", "image with its mask outlined", f"{address}-truth.png")
         else:
             yield Sample(f"{address}.webp", said(task, train.labels[i]))
@@ -127,10 +128,11 @@ def _cases(folder: str, data: TaskData, given: dict[str, Given], files: dict[str
     images = []
     for i in rows:
         name = "".join(c if c.isalnum() or c in "-_." else "-" for c in str(test.ids[i]))
-        files[f"{folder}/{name}.webp"] = picture(test.images[i])
+        at = shown_slice(test.labels[i]) if test.labels.ndim == 4 else None
+        files[f"{folder}/{name}.webp"] = picture(test.images[i], at)
         truth = f"{folder}/{name}-truth.png" if task.kind == "dense" else None
         if truth:
-            files[truth] = outline(test.labels[i])
+            files[truth] = outline(test.labels[i] if at is None else test.labels[i, at])
         words = "" if task.kind == "dense" else said(task, test.labels[i])
         images.append(CaseImage(f"{folder}/{name}.webp", str(test.ids[i]), part[i], words, truth))
     answers = {e: _answers(folder, e, data, rows, images, g, files) for e, g in given.items()}
@@ -147,7 +149,8 @@ def _answers(
         address = None
         if task.kind == "dense" and i in given.outputs:
             address = f"{folder}/{encoder}/{Path(image.image).stem}.png"
-            files[address] = agreement(given.outputs[i], labels[i])
+            at = shown_slice(labels[i]) if labels.ndim == 4 else ...
+            files[address] = agreement(given.outputs[i][at], labels[i][at])
         drawn.append(address)
     spoken = [answered(task, given.outputs[i]) if task.kind == "global" else "" for i in rows]
     known = given.quality[np.isfinite(given.quality)]

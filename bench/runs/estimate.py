@@ -17,6 +17,7 @@ from bench.encoders.base import Encoder
 from bench.encoders.features import Features
 from bench.errors import NotForThisEncoderError
 from bench.features.extract import extract
+from bench.features.roomy import HELD
 from bench.locate import home
 from bench.protocols.base import Labelled, Problem, Protocol, Unlabelled
 from bench.runs.plan import Plan
@@ -24,6 +25,9 @@ from bench.runs.stand_in import data_of
 
 CALIBRATION_IMAGES = 16
 CALIBRATION_ROWS = 96
+VOLUMES = 4
+VOLUME_ROWS = 12
+"""The same of volumes, whose grids are large."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class TaskEstimate:
     """Memory of the protocol that takes most, beside the features."""
     prepared: bool = True
     """False: the data are not on this machine, and the card's counts with made-up images stand for them."""
+    mapped_bytes: int = 0
+    """Of the features, those that lie in files while they are used (`bench.features.roomy`)."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ def estimate(encoder: Encoder, plan: Plan, *, accept_checksum: bool = False) -> 
     them. Raises DataError, EncoderError as the run itself would.
     """
     found = tuple(_of_task(encoder, plan, plan.tasks[name], accept_checksum) for name in plan.selected)
-    largest = max((t.feature_bytes + t.solver_bytes for t in found), default=0)
+    largest = max((t.feature_bytes - t.mapped_bytes + t.solver_bytes for t in found), default=0)
     home().mkdir(parents=True, exist_ok=True)
     return Estimate(found, psutil.Process().memory_info().rss + largest, shutil.disk_usage(home()).free)
 
@@ -89,26 +95,30 @@ def _of_task(encoder: Encoder, plan: Plan, task: Task, accept_checksum: bool) ->
     )
     solver = max(plan.protocols[n].memory_bytes(images, _width(problem), len(task.classes)) for n in names)
     size = images * per_image_bytes
-    return TaskEstimate(task.name, len(units), images, images * per_image, solve, size, solver, prepared)
+    mapped = max(0, size - HELD * len(counts)) if task.volume and dense else 0
+    return TaskEstimate(task.name, len(units), images, images * per_image, solve, size, solver, prepared, mapped)
 
 
 def _width(problem: Problem) -> int:
     """Numbers of a feature that a solver holds at a time: the global vector, or what stands for it in a grid."""
     features = problem.train.features
-    return features.pooled.shape[1] if features.grid is None else features.grid[0].size // 8
+    if features.grid is None or features.grid.ndim == 5:
+        return features.pooled.shape[1]
+    return features.grid[0].size // 8
 
 
 def _small_problem(encoder: Encoder, data: TaskData, dense: bool) -> tuple[Problem, float, int]:
     """A problem of few rows, seconds to encode one image, and bytes of its features."""
     started = time.perf_counter()
-    few = slice(0, CALIBRATION_IMAGES)
+    volumes = data.task.volume and dense
+    few, some = (VOLUMES, VOLUME_ROWS) if volumes else (CALIBRATION_IMAGES, CALIBRATION_ROWS)
+    few, rows = slice(0, few), slice(0, some)
     spacing = None if data.train.spacing is None else data.train.spacing[few]
     sizes = None if data.train.sizes is None else data.train.sizes[few]
     measured = extract(encoder, data.train.images[few], dense=dense and sizes is None, spacing=spacing, sizes=sizes)
     per_image = (time.perf_counter() - started) / len(measured)
 
     def labelled(split: Split) -> Labelled:
-        rows = slice(0, CALIBRATION_ROWS)
         features = _repeated(measured, len(split.ids[rows]))
         groups = None if split.groups is None else split.groups[rows]
         own = None if split.sizes is None else split.sizes[rows]

@@ -40,7 +40,7 @@ VOLUMES = np.zeros((3, 2, 4, 4, 1), np.uint8)
         ("multi-label", block(labels=np.zeros((3, 2), np.uint8)), r"expected \(3, 3\)"),
         ("mask", block(labels=MASKS + 3), "masks hold the value 3"),
         ("mask", block(labels=MASKS[:, :2]), r"masks have shape \(3, 2, 4\), expected \(3, 4, 4\)"),
-        ("mask", block(labels=MASKS, images=np.zeros((3, 2, 4, 4, 1), np.uint8)), "are volumes"),
+        ("mask", block(labels=MASKS, images=np.zeros((3, 2, 4, 4, 1), np.uint8)), "volumes of an unknown spacing"),
         ("multi-class", block(ids=np.array(["x", "y", "x"])), "the id 'x' occurs twice"),
         ("multi-class", block(spacing=np.ones((3, 3))), "spacing is float64"),
         ("multi-class", block(images=VOLUMES, spacing=np.zeros((3, 3))), "a spacing of 0 mm"),

@@ -90,5 +90,5 @@ def test_without_one_of_the_masks():
                                      SPACING[:3])  # fmt: skip
     assert dice[:2].tolist() == [0, 0]
     np.testing.assert_allclose(distance[:2], np.sqrt((12 * 4.0) ** 2 + (20 * 1.5) ** 2 + (28 * 0.75) ** 2))
-    assert np.isnan(dice[2]) and np.isnan(distance[2])
+    assert np.isnan([dice[2], distance[2]]).all()
     assert diagonals((1, 1, 1), MM[None])[0] == pytest.approx(np.sqrt(4**2 + 1.5**2 + 0.75**2))

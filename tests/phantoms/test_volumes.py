@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from bench.data.load import read_source
 from bench.data.task import shipped_tasks
 from bench.errors import CardError, DataError
 from bench.files import sha256_arrays
-from bench.phantoms.volumes import CLASSES, SHAPE, SPACING, volume
+from bench.phantoms.volumes import CLASSES, MOST, SHAPE, SPACING, nodules, volume
 
 TASK = shipped_tasks()["phantom-ct-nodule"]
 
@@ -73,3 +74,36 @@ def test_another_checksum_and_other_classes_are_refused(tmp_path):
         read_source(other).load(other, tmp_path)
     with pytest.raises(CardError, match="volume"):
         read_source(small(volume=False))
+
+
+@pytest.fixture(scope="module")
+def several():
+    return [nodules(1, "train", i) for i in range(24)]
+
+
+def test_the_bits_of_volumes_with_several_nodules(several):
+    assert sha256_arrays({"image": several[0].image, "mask": several[0].mask})[:16] == "3a985d63ad7418be"
+    assert (nodules(1, "train", 5).image == several[5].image).all()
+    assert (several[1].image != volume(1, "train", 1).image).any()
+
+
+def test_there_are_none_to_three_nodules_in_equal_parts(several):
+    counts = [ndimage.label(v.mask, np.ones((3, 3, 3)))[1] for v in several]
+    assert counts.count(0) == len(several) / (MOST + 1)
+    assert max(counts) == MOST  # two that touch are one
+    assert sum(counts) > 0.8 * 1.5 * len(several)
+    for v in several:
+        assert v.mask.any() == bool(v.label) == (not np.isnan(v.contrast))
+
+
+def test_brightness_does_not_tell_how_many(several):
+    with_, without = ([v.image.mean() for v in several if v.label == label] for label in (1, 0))
+    assert abs(np.mean(with_) - np.mean(without)) < np.std([v.image.mean() for v in several])
+
+
+def test_masks_are_the_labels_of_a_dense_task(tmp_path):
+    dense = shipped_tasks()["phantom-ct-nodule-dense"]
+    source = {k: v for k, v in dense.source.items() if k != "sha256"} | {"train": 2, "val": 1, "test": 1, "shift": 1}
+    split = read_source(dense).model_validate(source).load(dense, tmp_path)["train"]
+    assert split.labels.shape == (2, *SHAPE)
+    assert (split.labels[1] == nodules(1, "train", 1).mask).all()

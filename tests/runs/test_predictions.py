@@ -14,7 +14,7 @@ from bench.errors import UserError
 from bench.files import npz_bytes
 from bench.runs.predictions import predictions_bytes, read_predictions
 
-masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=19), elements=st.integers(0, 1))
+masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=4, max_side=19), elements=st.integers(0, 1))
 classes = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=9), elements=st.integers(0, 5))
 scores = hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2), elements=st.floats(0, 1, width=32))
 

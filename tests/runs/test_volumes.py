@@ -126,3 +126,61 @@ def test_the_monai_adapter_from_the_command(tmp_path, capfd, monkeypatch, place)
     costs = [record["cost"] for record in map(json.loads, lines) if record["status"] == "done"]
     assert costs
     assert all(cost["volume"]["inputs"] == 1 for cost in costs)
+
+
+DENSE = CARD.replace('target = "binary"', 'target = "mask"').replace('"vessels", "nodule"', '"background", "nodule"')
+DENSE = DENSE.replace('name = "nodule"', 'name = "dense"').replace(' aggregation = "max",', "")
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory: pytest.TempPathFactory):
+    """A task of masks, run by an encoder of volumes and one of slices into one folder."""
+    folder = tmp_path_factory.mktemp("dense")
+    (folder / "tasks").mkdir()
+    (folder / "tasks" / "dense.toml").write_text(DENSE)
+    flat = bench.wrap(nn.Conv2d(1, 4, 8, 8), name="flat", size=64, mean=(0.2,), std=(0.2,))
+    found = {
+        encoder.card.name: bench.run(encoder, None, tasks=folder / "tasks", out=folder / "runs", device="cpu")
+        for encoder in (deep(), flat)
+    }
+    return folder, found
+
+
+def test_masks_of_volumes_are_scored_by_volume_and_in_millimetres(dense) -> None:
+    _, found = dense
+    for results in found.values():
+        assert {record.unit.protocol for record in results.records} == {"dense-volume-v1"}
+        record = next(record for record in results.records if record.unit.budget == "100%")
+        assert record.status == "done"
+        scores = record.metrics["test"]
+        assert {"dice", "nsd", "hd95", "lesion_recall", "lesion_f1", "dice[10-20mm]"} <= set(scores)
+        assert 16 < scores["hd95"].value <= 222  # the diagonal of 128 mm cubes; pixels would be below 96
+        assert scores["dice"].low is not None
+
+
+def test_what_a_volume_costs_stands_beside_its_masks(dense) -> None:
+    _, found = dense
+    assert {r.cost.volume.inputs for r in found["deep"].records if r.status == "done"} == {1}
+    assert {r.cost.volume.inputs for r in found["flat"].records if r.status == "done"} == {32}
+
+
+def test_both_stand_on_a_board_of_volumes(dense, capfd, monkeypatch) -> None:
+    folder, _ = dense
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit):
+        main(["leaderboard", "--records", "runs"])
+    printed = capfd.readouterr().out
+    assert "tasks: Volumes" in printed
+    assert "volumes" in next(line for line in printed.splitlines() if " deep " in line)
+    assert "slices" in next(line for line in printed.splitlines() if " flat " in line)
+
+
+def test_the_site_shows_the_slice_with_most_of_the_finding(dense, monkeypatch) -> None:
+    folder, _ = dense
+    monkeypatch.chdir(folder)
+    (folder / "none").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        main(["site", "build", "--records", "runs", "--submissions", "none", "--out", "public"])
+    assert not stop.value.code
+    assert (folder / "public" / "boards" / "tasks" / "volumes.html").is_file()
+    assert list((folder / "public" / "pictures").rglob("*-truth.png"))

@@ -21,7 +21,8 @@ Count = Annotated[int, Field(ge=1, le=20_000)]
 class PhantomVolumeSource(TaskSource):
     """Blocks of lung CT, with a nodule or without: the seed, and the number of volumes of each split.
 
-    A task of masks has volumes with up to three nodules, and these are its masks. `shift` volumes of a second scanner make the split "test-shift". `sha256` is the hash of all arrays.
+    A task of masks has volumes with up to three nodules, and these are its masks. `shift` volumes of a second scanner
+    make the split "test-shift". `sha256` is the hash of all arrays.
     """
 
     name: ClassVar[str] = "phantom-volume"
