@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.data.decathlon import described
 from bench.data.listed import ListedSource
 from bench.data.load import read_source
 from bench.data.shares import SPLIT_NAMES
@@ -23,6 +24,8 @@ from bench.toml import to_toml
 
 SIZE = 224
 MAX_CLASSES = 40
+AIR = -500
+"""Values of a CT that reach below it are Hounsfield units, whose air is -1000."""
 PATIENT_NAME = re.compile(r"(p|pat|patient|case|sub|subj|subject|id|mrn|study)[ _-]*\d+|\d{3,}", re.IGNORECASE)
 HEALTHY = ("normal", "benign", "negative", "no", "none", "healthy", "control", "absent", "false", "0")
 """Class names that come first: the other is what is looked for."""
@@ -105,6 +108,8 @@ def _refuse_unreadable(made: Proposal, seen: Survey) -> None:
 
 def _modality(seen: Survey, made: Proposal) -> str:
     common = seen.modalities.most_common(2)
+    if (said := described(seen.folder)) is not None and said.modality is not None:
+        return said.modality
     if len(common) == 1 and common[0][0] != "mixed":
         return common[0][0]
     made.chosen.append('modality: the files do not say one; correct "mixed"')
@@ -194,11 +199,20 @@ def _masks(seen: Survey, made: Proposal) -> dict[str, Any] | None:
     if not masks:
         return None
     seen.images[:] = [p for p in seen.images if p not in set(masks)]
-    return _with_masks(masks, {"reader": "imagefolder", "folder": "."}, made)
+    return _with_masks(
+        masks, {"reader": "imagefolder", "folder": "."}, made, said.classes if (said := described(seen.folder)) else {}
+    )
 
 
-def _with_masks(masks: list[Path], source: dict[str, Any], made: Proposal) -> dict[str, Any]:
+def _with_masks(
+    masks: list[Path], source: dict[str, Any], made: Proposal, names: dict[int, str] | None = None
+) -> dict[str, Any]:
+    """names: of the values of the masks, where `dataset.json` says them."""
     values = mask_values(masks)
+    if names and set(values) <= set(names) and len(names) > 1 and min(names) == 0:
+        order = sorted(names)
+        more = {} if order == list(range(len(order))) else {"mask": order}
+        return {"target": "mask", "classes": [names[v] for v in order], "source": source | more}
     if len(values) <= 2 and values[-1:] in ([1], [255], [65535], [0]):
         return {"target": "mask", "classes": ["background", "foreground"], "source": source}
     if values == list(range(len(values))):
@@ -230,12 +244,14 @@ def _reading(seen: Survey, made: Proposal) -> dict[str, Any]:
     """Keys of [source] that follow from the files."""
     found: dict[str, Any] = {}
     dense = made.card["target"] == "mask"
-    if max(seen.frames) > 1 and dense:
-        found["slices"] = "all"
-    elif max(seen.frames) > 1:
-        found |= {"volume": True, "aggregation": "mean"}
+    if max(seen.frames) > 1:
+        found |= {"volume": True} | ({} if dense else {"aggregation": "mean"})
+        if dense:
+            made.chosen.append('volume: masks are scored volume by volume, in mm; slices = "all" scores slices instead')
         if len(seen.frames) > 1:
             found["depth"] = min(seen.frames)
+            most = f"{max(seen.frames)}; {found['depth']} of each are taken, evenly"
+            made.chosen.append(f"depth: the volumes have {found['depth']} to {most}")
     if seen.plane is not None:
         found["plane"] = seen.plane
         made.chosen.append(f'plane: voxels are coarsest across {seen.plane} slices; could be "axial"')
@@ -255,7 +271,8 @@ def _window(seen: Survey, made: Proposal) -> dict[str, Any]:
     if depth.whole and depth.low >= 0 and depth.high <= 255 and not depth.hounsfield and not depth.windowed:
         return {}
     chosen: str | list[float]
-    if depth.hounsfield and made.card["modality"] in ("ct", "mixed"):
+    units = depth.hounsfield or (made.card["modality"] == "ct" and depth.low <= AIR)
+    if units and made.card["modality"] in ("ct", "mixed"):
         chosen, other = "soft-tissue", '"lung", "bone", "brain", [low, high] or three of these'
     elif depth.windowed:
         chosen, other = "tags", "[low, high], the same for all images"

@@ -77,6 +77,25 @@ def radiological(slices, spacing=(1.0, 1.0, 1.0)):
     return np.ascontiguousarray(voxels), np.diag([spacing[2], spacing[1], spacing[0], 1.0])
 
 
+def write_decathlon(folder: Path, n: int = 16, *, labels=None, modality="CT", seed: int = 0) -> Path:
+    """A folder as the Medical Segmentation Decathlon has them: CT of 4 to 6 slices of 32 x 24 with a bright box."""
+    rng, listed = np.random.default_rng(seed), []
+    for i in range(n):
+        image = rng.normal(-100, 40, (4 + i % 3, 32, 24))
+        image[0, 0, 0] = -1000
+        mask = np.zeros(image.shape, np.uint8)
+        top, left = rng.integers(2, 14, 2)
+        mask[1:3, top : top + 12, left : left + 8] = 1
+        name = f"spleen_{i}.nii.gz"
+        write_nifti(folder / "imagesTr" / name, *radiological((image + 150 * mask).astype(np.int16), (5, 1, 1)))
+        write_nifti(folder / "labelsTr" / name, *radiological(mask, (5, 1, 1)))
+        listed.append({"image": f"./imagesTr/{name}", "label": f"./labelsTr/{name}"})
+    write_nifti(folder / "imagesTs" / "spleen_99.nii.gz", *radiological(np.zeros((9, 32, 24), np.int16), (5, 1, 1)))
+    about = {"name": "Spleen", "modality": {"0": modality}, "labels": labels or {"0": "background", "1": "spleen"}}
+    (folder / "dataset.json").write_text(json.dumps(about | {"numTraining": n, "training": listed, "test": []}))
+    return folder
+
+
 def rle(mask):
     """A mask (h, w) as uncompressed run lengths of COCO."""
     flat = np.asarray(mask, bool).T.ravel()

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.cli import main
 from bench.data.load import load_task
 from bench.data.propose import propose, write_proposal
 from bench.data.survey import survey
 from bench.data.task import read_task
 from bench.errors import CardError, DataError
-from tests.data.clinical import radiological, write_coco, write_dicom, write_nifti
+from tests.data.clinical import radiological, write_coco, write_decathlon, write_dicom, write_nifti
 
 RNG = np.random.default_rng(0)
 
@@ -91,9 +92,10 @@ def test_volumes_of_classes_and_of_masks(tmp_path):
         write_nifti(tmp_path / "d" / "labelsTr" / f"{i}.nii.gz", *radiological(noise(3, 8, 8, top=3)))
     task, chosen, data = written(tmp_path / "d")
     assert task.classes == ["background", "class 1", "class 2"]
-    assert (task.source["slices"], task.source["window"]) == ("all", "percentile")
+    assert (task.source["volume"], task.source["window"]) == (True, "percentile")
+    assert "aggregation" not in task.source
     assert "give each its name" in chosen
-    assert len(data.train) % 3 == 0
+    assert data.train.labels.shape[1:] == (3, 8, 8)
 
 
 def test_volumes_acquired_across_get_their_plane(tmp_path):
@@ -194,3 +196,48 @@ def test_from_a_hospital_folder_to_a_board_in_three_commands(tmp_path):
     board = medssl("leaderboard", "--suite", "chest")
     assert "chest: Global" in board
     assert "colour-histogram" in board
+
+
+def test_a_folder_of_the_decathlon_is_a_task_of_volumes_with_its_names(tmp_path):
+    task, chosen, data = written(write_decathlon(tmp_path / "Task09_Spleen"))
+    assert (task.modality, task.target, task.classes) == ("ct", "mask", ["background", "spleen"])
+    assert task.source == {"reader": "imagefolder", "folder": ".", "volume": True, "depth": 4, "window": "soft-tissue"}
+    assert "scored volume by volume" in chosen
+    assert "4 to 9; 4 of each are taken, evenly" in chosen
+    assert data.train.labels.shape[1:] == (4, 32, 24)
+    assert sum(len(split) for split in data.splits.values()) == 16  # imagesTs has no masks
+
+
+def test_masks_of_the_decathlon_keep_their_values(tmp_path):
+    folder = write_decathlon(tmp_path / "t", labels={"background": 0, "spleen": 1, "tumour": 2}, modality="MR-T2w")
+    task, _, _ = written(folder)
+    assert (task.modality, task.classes) == ("mri", ["background", "spleen", "tumour"])
+    write_decathlon(tmp_path / "u", labels={"0": "background", "2": "spleen"})
+    task, chosen, _ = written(tmp_path / "u")  # the file is wrong: the masks hold 1
+    assert task.classes == ["background", "foreground"]
+
+
+def test_volumes_of_several_channels_are_refused_by_name(tmp_path):
+    for i in range(4):
+        write_nifti(tmp_path / "imagesTr" / f"{i}.nii.gz", np.zeros((8, 8, 3, 2), np.int16))
+        write_nifti(tmp_path / "labelsTr" / f"{i}.nii.gz", np.ones((8, 8, 3), np.uint8))
+    with pytest.raises(DataError, match=r"has 4 dimensions"):
+        written(tmp_path)
+
+
+def test_from_a_folder_of_the_decathlon_to_a_board_in_three_commands(tmp_path, monkeypatch, capfd):
+    write_decathlon(tmp_path / "spleens", 12)
+    monkeypatch.chdir(tmp_path)
+
+    def medssl(*words):
+        with pytest.raises(SystemExit) as stop:
+            main(list(words))
+        printed = capfd.readouterr()
+        assert not stop.value.code, printed.err
+        return printed.out
+
+    assert "Wrote spleens/task.toml" in medssl("data", "new", "spleens")
+    medssl("run", "raw-pixels", "--tasks", "spleens", "--device", "cpu")
+    board = medssl("leaderboard", "--suite", "spleens")
+    assert "spleens: Volumes" in board
+    assert "slices" in next(line for line in board.splitlines() if " raw-pixels " in line and "reference" in line)
