@@ -1,7 +1,7 @@
 """Scores of a task of masks of volumes beside what a volume costs: `python benchmarks/dense_volumes.py RUN...`.
 
-RUN: a folder of a run, `runs/ENCODER/phantom-volume-dense-v1`, which `medssl run ENCODER --suite phantom-volume-dense-v1`
-makes. One line each, of the first test split with all labels.
+RUN: the folder of a run, `runs/ENCODER/phantom-volume-dense-v1`, of `medssl run ENCODER --suite
+phantom-volume-dense-v1`. One line each, of the split "test" with all labels.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ def test_masks_of_the_decathlon_keep_their_values(tmp_path):
     task, _, _ = written(folder)
     assert (task.modality, task.classes) == ("mri", ["background", "spleen", "tumour"])
     write_decathlon(tmp_path / "u", labels={"0": "background", "2": "spleen"})
-    task, chosen, _ = written(tmp_path / "u")  # the file is wrong: the masks hold 1
+    task, _, _ = written(tmp_path / "u")  # the file is wrong: the masks hold 1
     assert task.classes == ["background", "foreground"]
 
 
