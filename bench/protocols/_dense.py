@@ -69,7 +69,8 @@ class Frame:
 
     def labels(self, task: Task, masks: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
         """See `Lying`."""
-        return patch_labels(task, masks, grid, self)
+        high, wide = grid
+        return patch_labels(task, masks, (high, wide), self)
 
     def answers(self, scores: np.ndarray, offset: float) -> np.ndarray:
         """See `Lying`."""
@@ -84,7 +85,7 @@ class Frame:
             yield areas_by_offset(margin.cpu().numpy(), which.cpu().numpy(), truth, k)
 
 
-def patch_labels(task: Task, masks: np.ndarray, grid: tuple[int, ...], frame: Frame) -> np.ndarray:
+def patch_labels(task: Task, masks: np.ndarray, grid: tuple[int, int], frame: Frame) -> np.ndarray:
     """float32 (n, gh, gw, k): the share of each class in each patch; padding counts as background."""
     k = len(task.classes)
     out = np.empty((len(masks), *grid, k), dtype=np.float32)
