@@ -26,6 +26,16 @@ class Recipe:
     every_kind: bool = False
     """Whether it is made only for suites that have tasks of every kind."""
 
+    @property
+    def slug(self) -> str:
+        """As a part of a file name or an address."""
+        return self.name.lower()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it is made of the probes on frozen features alone."""
+        return self.protocols.items() <= FROZEN.items()
+
 
 # One protocol a kind, so that a score answers one question; kNN and retrieval stand beside it on the pages.
 FROZEN: dict[Kind, str] = {"global": "linear", "dense": "dense-linear"}

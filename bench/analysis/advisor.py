@@ -13,9 +13,9 @@ from bench.analysis.kriging import Foretold, Spread, foretell, left_out_error, s
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import Table, counted, pick, tabulate
 from bench.budget import Budget
+from bench.recipes import FROZEN
 from bench.strict import Prose, Strict
 
-PROBES = {"global": "linear", "dense": "dense-linear"}
 KINDS = {"classification": "global", "segmentation": "dense", "global": "global", "dense": "dense"}
 NON_COMMERCIAL = ("nc", "non-commercial", "noncommercial", "research only", "research-only", "unknown", "proprietary")
 MORE = "run further encoders, or the same ones on further tasks, and ask again with --records."
@@ -167,7 +167,7 @@ def advise_from(evidence: Evidence | None, question: Question) -> Answer:
 
 def evidence_at(frame: pd.DataFrame, labels: int | None) -> Evidence | None:
     """The results that count at a number of labels; None where there are none."""
-    rows = pick(counted(frame), list(PROBES.values()), budget=None, ssl=False)
+    rows = pick(counted(frame), list(FROZEN.values()), budget=None, ssl=False)
     if len(rows) and not rows["synthetic"].astype(bool).all():
         rows = rows[~rows["synthetic"].astype(bool)]
     rows = rows[(rows["contaminated"] != "yes") & (rows["paradigm"] != "unknown")]

@@ -13,6 +13,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import pick
 from bench.budget import FULL, Budget
+from bench.recipes import FROZEN
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class MixedFit:
 
 def fit_paradigm_by_kind(
     frame: pd.DataFrame, *, first: str = "contrastive", second: str = "generative",
-    protocols: tuple[str, ...] = ("linear", "dense-linear"), budget: Budget = FULL,
+    protocols: tuple[str, ...] = tuple(FROZEN.values()), budget: Budget = FULL,
 ) -> MixedFit:  # fmt: skip
     """score ~ paradigm * kind + log10(parameters) + (1|encoder) + (1|task) + (1|encoder:kind), by REML.
 

@@ -15,8 +15,9 @@ from bench.analysis.table import counted, pick, tabulate, weights
 from bench.analysis.verdict import Verdict
 from bench.budget import FULL, Budget
 from bench.metrics.lesions import SIZES
+from bench.recipes import FROZEN
 
-PROBES = ("linear", "dense-linear")
+PROBES = tuple(FROZEN.values())
 SIZE = {"width": 460, "height": 340}
 
 
@@ -77,7 +78,7 @@ def curves(frame: pd.DataFrame) -> alt.TopLevelMixin:
 
 def by_stratum(frame: pd.DataFrame) -> alt.TopLevelMixin:
     """Score by lesion size (recall) and contrast (Dice), by paradigm, with the range of its encoders."""
-    rows = strata_rows(pick(counted(frame), ["dense-linear"], primary=False, ssl=False))
+    rows = strata_rows(pick(counted(frame), [FROZEN["dense"]], primary=False, ssl=False))
     if rows.empty:
         raise NotEnough("no metric by lesion size or contrast")
     per = rows.groupby(["facet", "level", "paradigm", "encoder"], observed=True)["value"].mean().reset_index()

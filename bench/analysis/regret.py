@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.analysis.advisor import PROBES, Evidence, Question, advise_from, evidence_at
+from bench.analysis.advisor import Evidence, Question, advise_from, evidence_at
 from bench.analysis.bootstrap import cluster_counts
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import counted, pick
 from bench.budget import FULL, Budget
+from bench.recipes import FROZEN
 
 GUIDELINE = {"global": "contrastive", "dense": "generative"}
 """Paradigm by task kind as the review's guideline has it (arXiv 2605.23995)."""
@@ -37,7 +38,7 @@ def regret_table(frame: pd.DataFrame, *, budget: Budget = FULL, resamples: int =
     Raises NotEnough where there are not two source data sets.
     """
     frame = counted(frame)
-    rows = pick(frame, list(PROBES.values()), budget=budget)
+    rows = pick(frame, list(FROZEN.values()), budget=budget)
     rows = rows.assign(encoder=rows["encoder"].astype(str), task=rows["task"].astype(str))
     scores = 100 * rows.pivot_table(index="encoder", columns="task", values="score", observed=True).dropna()
     about = rows.drop_duplicates("task").set_index("task")[["origin", "kind", "modality"]].astype(str)

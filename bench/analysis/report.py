@@ -19,8 +19,7 @@ from bench.analysis.regret import regret_table
 from bench.analysis.table import counted
 from bench.analysis.variance import variance_shares
 from bench.analysis.verdict import Verdict
-
-FROZEN = ("linear", "dense-linear")
+from bench.recipes import FROZEN
 
 
 def analyse(frame: pd.DataFrame, *, diagnostics: pd.DataFrame | None = None) -> dict[str, Any]:
@@ -35,14 +34,14 @@ def analyse(frame: pd.DataFrame, *, diagnostics: pd.DataFrame | None = None) -> 
     rows = clinical if len(clinical) else rows
     return {
         "verdicts": [v.model_dump(mode="json") for v in verdicts],
-        "variance": {k: _part(lambda p=p: variance_shares(rows, p).to_dict()) for k, p in _boards().items()},
+        "variance": {k: _part(lambda p=p: variance_shares(rows, (p,)).to_dict()) for k, p in FROZEN.items()},
         "mixed_model": _part(lambda: fit_paradigm_by_kind(rows).to_dict()),
-        "concordance": {k: _part(lambda p=p: concordance(rows, list(p))) for k, p in _boards().items()},
-        "tau_by_modality": _part(lambda: _square(tau_matrix(rows, "modality", list(FROZEN)))),
+        "concordance": {k: _part(lambda p=p: concordance(rows, [p])) for k, p in FROZEN.items()},
+        "tau_by_modality": _part(lambda: _square(tau_matrix(rows, "modality", list(FROZEN.values())))),
         "tau_by_protocol": _part(
             lambda: _square(tau_matrix(rows, "protocol", sorted(set(rows["protocol"].astype(str)))))
         ),
-        "label_efficiency": _part(lambda: _plain(label_efficiency(rows, FROZEN))),
+        "label_efficiency": _part(lambda: _plain(label_efficiency(rows, tuple(FROZEN.values())))),
         "advisor_regret": _part(lambda: [_finite(asdict(r)) for r in regret_table(rows)]),
         "foretelling": [] if diagnostics is None else _plain(foretelling(rows, diagnostics)),
     }
@@ -59,17 +58,12 @@ def charts(frame: pd.DataFrame, found: dict[str, Any]) -> Iterator[tuple[str, An
         "strata": lambda: pictures.by_stratum(frame),
         "modality": lambda: pictures.modality_map(frame),
         "pareto": lambda: pictures.pareto(frame),
-        "critical-difference-global": lambda: pictures.critical_difference(frame, "linear"),
-        "critical-difference-dense": lambda: pictures.critical_difference(frame, "dense-linear"),
+        **{f"critical-difference-{k}": lambda p=p: pictures.critical_difference(frame, p) for k, p in FROZEN.items()},
     }
     for name, draw in drawn.items():
         chart = _part(draw)
         if not isinstance(chart, dict):
             yield name, chart
-
-
-def _boards() -> dict[str, tuple[str, ...]]:
-    return {"global": ("linear",), "dense": ("dense-linear",)}
 
 
 def _part(compute: Callable[[], Any]) -> Any:

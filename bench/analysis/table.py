@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.budget import FULL, Budget
 from bench.errors import UserError
+from bench.leaderboard.weights import Tasks, task_weights
 from bench.words import SSL_PARADIGMS, family, size_class
 
 ENCODER_FIELDS = [
@@ -119,17 +120,13 @@ def tabulate(rows: pd.DataFrame, side: pd.Series | str = "", value: str = "score
 
 
 def weights(columns: pd.DataFrame) -> np.ndarray:
-    """Weight of each column, float64 (C,), sum 1: sides alike, kinds alike within a side, modalities alike within a
-    kind, origins alike within a modality; as a board weighs them.
-    """
-    weight, outer = np.ones(len(columns)), np.full(len(columns), "")
-    for name in ("side", "kind", "modality", "origin"):
-        inner = np.char.add(np.char.add(outer, "|"), columns[name].to_numpy(str))
-        _, first, member = np.unique(inner, return_index=True, return_inverse=True)
-        groups, of = np.unique(outer, return_inverse=True)
-        weight /= np.bincount(of.ravel()[first], minlength=len(groups))[of.ravel()]
-        outer = inner
-    return weight / np.bincount(member.ravel())[member.ravel()]
+    """Weight of each column, float64 (C,), sum 1: sides alike, and within a side as a board weighs tasks."""
+    weight = np.zeros(len(columns))
+    sides = columns.groupby("side", observed=True).indices
+    for rows in sides.values():
+        words = (columns[name].to_numpy(str)[rows] for name in ("task", "kind", "modality", "origin"))
+        weight[rows] = task_weights(Tasks(*words), np.ones(len(rows), bool))[0] / len(sides)
+    return weight
 
 
 def centred(table: Table) -> Table:

@@ -14,9 +14,7 @@ from bench.publish.model import BoardView, Pairs, Variant, cell_points
 from bench.recipes import RECIPES
 
 Replicates = Mapping[UnitKey, np.ndarray]
-NAMES = {recipe.name: recipe.name.lower() for recipe in RECIPES}
-APART = ("Volumes", "Numbers", "Fine-tune")
-"""Boards of protocols that have no label curves."""
+BY_NAME = {recipe.name: recipe for recipe in RECIPES}
 
 
 def board_views(collection: Collection, known: Known) -> tuple[BoardView, ...]:
@@ -35,7 +33,8 @@ def board_views(collection: Collection, known: Known) -> tuple[BoardView, ...]:
 def board_view(suite: str, board: Board, clean: Board, every: Curves, note: str) -> BoardView:
     """A board beside the same board without contaminated cells, with its label curves."""
     kinds = tuple(sorted({c.kind for c in board.cells}))
-    curves = every.get(kinds, {}) if board.name not in APART else {}
+    recipe = BY_NAME[board.name]
+    curves = every.get(kinds, {}) if recipe.frozen else {}
     order = {row.encoder: i for i, row in enumerate(clean.rows)}
     places = [order[row.encoder] for row in board.rows]
     points = cell_points([clean.rows[i] for i in places], clean.cells)
@@ -44,7 +43,7 @@ def board_view(suite: str, board: Board, clean: Board, every: Curves, note: str)
     same = same and unranked == tuple(row.why_unranked for row in board.rows)
     return BoardView(
         suite=suite,
-        name=NAMES[board.name],
+        name=recipe.slug,
         definition=board.definition,
         columns=board.cells,
         rows=board.rows,

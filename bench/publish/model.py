@@ -23,20 +23,12 @@ from bench.leaderboard.board import Cell, Row
 from bench.metrics import SCORING
 from bench.publish.anchors import Anchor
 from bench.publish.snapshots import History
+from bench.recipes import RECIPES
 from bench.submissions.badge import Verification
 from bench.submissions.withdrawn import Withdrawal
 from bench.words import Badge
 
-BoardName = Literal["overall", "global", "dense", "low-label", "volumes", "numbers", "fine-tune"]
-BOARD_TITLES: dict[str, str] = {
-    "overall": "Overall",
-    "global": "Global",
-    "dense": "Dense",
-    "low-label": "Low-label",
-    "volumes": "Volumes",
-    "numbers": "Numbers",
-    "fine-tune": "Fine-tune",
-}
+BOARD_TITLES = {recipe.slug: recipe.name for recipe in RECIPES}
 ARCHITECTURE_TITLES = {"vit": "ViT", "cnn": "CNN"}
 Contaminated = Literal["yes", "no", "unknown"]
 
@@ -146,7 +138,8 @@ class BoardView:
     """
 
     suite: str
-    name: BoardName
+    name: str
+    """A key of BOARD_TITLES."""
     columns: tuple[Cell, ...]
     rows: tuple[Row, ...]
     replicates: np.ndarray

@@ -8,8 +8,7 @@ import pandas as pd
 from bench.analysis.agreement import bootstrap_rows, tau_rows
 from bench.analysis.bootstrap import encoder_means
 from bench.analysis.table import centred, counted, covered, pick, tabulate, weights
-
-PROBES = {"global": "linear", "dense": "dense-linear"}
+from bench.recipes import FROZEN
 
 
 def foretelling(frame: pd.DataFrame, diagnostics: pd.DataFrame, *, resamples: int = 2000) -> pd.DataFrame:
@@ -19,7 +18,7 @@ def foretelling(frame: pd.DataFrame, diagnostics: pd.DataFrame, *, resamples: in
     diagnostic must beat. Fewer than 4 encoders: no row.
     """
     frame, rows = counted(frame), []
-    for board, probe in PROBES.items():
+    for board, probe in FROZEN.items():
         chosen = pick(frame, [probe])
         if chosen.empty:
             continue
