@@ -20,7 +20,6 @@ from scipy.stats import kendalltau
 
 from bench.cli._print import interval_text
 from bench.encoders.card import read_card
-from bench.encoders.write_card import card_toml
 from bench.files import write_atomic
 from bench.leaderboard import boards
 from bench.leaderboard.collect import collect
@@ -74,7 +73,7 @@ def small(shipped: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(shipped / "weights.safetensors", folder / "weights.safetensors")
     write_atomic(
-        folder / "encoder.toml", card_toml(card.model_copy(update={"name": folder.name, "preprocessing": seen}))
+        folder / "encoder.toml", card.model_copy(update={"name": folder.name, "preprocessing": seen}).to_toml()
     )
     return folder
 

@@ -18,7 +18,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.encoders.catalogue import FOLDER
 from bench.encoders.hub_config import timm_preprocessing
 from bench.encoders.open_card import OpenCard
-from bench.encoders.write_card import card_toml
 from bench.files import write_atomic
 
 FACTS = Path(__file__).with_name("catalogue_facts.toml")
@@ -40,7 +39,7 @@ def main() -> None:
         if stale.stem not in cards:
             stale.unlink()
     for name, card in cards.items():
-        write_atomic(FOLDER / f"{name}.toml", shortened(card_toml(card)))
+        write_atomic(FOLDER / f"{name}.toml", shortened(card.to_toml()))
     medical = sum(c.domain not in ("natural", "satellite") for c in cards.values())
     print(f"{len(cards)} cards, {medical} medical")
 

@@ -14,6 +14,8 @@ from bench.analysis.sensitivity import variants
 from bench.analysis.table import counted
 from bench.analysis.verdict import Part, Variant, Verdict, judge, lacking, one_sided
 from bench.discover import members, pick
+from bench.metrics.names import MetricName
+from bench.metrics.uncertainty import holm
 
 Found = dict[str, Measurement | str]
 
@@ -35,10 +37,9 @@ def evaluate(
     frame = counted(frame[frame["primary"] | frame["metric"].isin(_of_lesions(frame))])
     main = _one_world(frame)
     found = {c.id: _measure(c, main, diagnostics) for c in claims}
-    holm = _holm({c.id: _p(c, found[c.id]) for c in claims if c.family == "confirmatory"})
-    return [
-        _verdict(c, found[c.id], holm, _sensitivity(c, frame, main, diagnostics) if sensitivity else []) for c in claims
-    ]
+    adjusted = _adjusted({c.id: _p(c, found[c.id]) for c in claims if c.family == "confirmatory"})
+    more = {c.id: _sensitivity(c, frame, main, diagnostics) if sensitivity else [] for c in claims}
+    return [_verdict(c, found[c.id], adjusted, more[c.id]) for c in claims]
 
 
 def estimand_of(claim: Claim, part: str | None = None, **changes: object) -> Estimand:
@@ -53,7 +54,7 @@ def estimand_of(claim: Claim, part: str | None = None, **changes: object) -> Est
 
 def _of_lesions(frame: pd.DataFrame) -> list[str]:
     """Metrics by size or contrast of the lesion: beside the primary ones all that estimands read."""
-    return [name for name in frame["metric"].unique() if "[" in name]
+    return [name for name in frame["metric"].unique() if MetricName.read(name).stratum]
 
 
 def _one_world(frame: pd.DataFrame) -> pd.DataFrame:
@@ -82,13 +83,10 @@ def _p(claim: Claim, found: Found) -> float | None:
     return max(known) if len(known) == len(found) else None
 
 
-def _holm(found: dict[str, float | None]) -> dict[str, float | None]:
+def _adjusted(found: dict[str, float | None]) -> dict[str, float | None]:
     """Holm-adjusted p of each confirmatory claim; one that is not measured counts as p = 1, and has none itself."""
-    ids = list(found)
-    p = np.array([1.0 if value is None else value for value in found.values()])
-    order = np.argsort(p)
-    adjusted = np.minimum(1.0, np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]))
-    return {ids[i]: None if found[ids[i]] is None else float(a) for i, a in zip(order, adjusted, strict=True)}
+    adjusted = holm(np.array([1.0 if p is None else p for p in found.values()]))
+    return {name: None if found[name] is None else float(p) for name, p in zip(found, adjusted, strict=True)}
 
 
 def _sensitivity(
@@ -105,9 +103,9 @@ def _sensitivity(
     return out
 
 
-def _verdict(claim: Claim, found: Found, holm: dict[str, float | None], sensitivity: list[Variant]) -> Verdict:
+def _verdict(claim: Claim, found: Found, adjusted: dict[str, float | None], sensitivity: list[Variant]) -> Verdict:
     p = _p(claim, found)
-    corrected = holm.get(claim.id, p)
+    corrected = adjusted.get(claim.id, p)
     missing = {part: why for part, why in found.items() if isinstance(why, str)}
     measured = {part: m for part, m in found.items() if isinstance(m, Measurement)}
     if missing:

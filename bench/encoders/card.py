@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
 from bench.strict import Line, Millimetres, Name, Prose, Strict, plain_values, read_toml
+from bench.toml import to_toml
 from bench.words import Access, Domain, Grey, Objective, Paradigm, Pooling
 
 Paper = Annotated[str, StringConstraints(pattern=r"^(arXiv:\d{4}\.\d{4,5}|doi:10\.[^\s<>\"']{1,200})$")]
@@ -144,6 +145,10 @@ class EncoderCard(Strict):
         unset: dict[str, Any] = {name: True for name in LATER if getattr(self, name) is None}
         unset |= {"preprocessing": self.preprocessing.later} if self.preprocessing.later else {}
         return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True, exclude=unset)))
+
+    def to_toml(self) -> str:
+        """The card as TOML text; reading it gives an equal card with the same hash."""
+        return to_toml(self.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
 BLANKS = ("authors", "licence", "paradigm", "objective", "method")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -14,9 +13,9 @@ from bench.encoders.from_file import assumed as what_is_assumed
 from bench.encoders.load import source_of
 from bench.encoders.normalisations import NORMALISATIONS, of_imagenet
 from bench.encoders.recognise import recognise
-from bench.encoders.write_card import toml_value
 from bench.errors import CardError
 from bench.files import sha256_file, write_atomic
+from bench.toml import toml_value
 
 ADAPTERS = ("timm", "huggingface", "onnx", "embeddings", "torchscript", "torch-export", "python")
 SOURCES: dict[str, str] = {
@@ -166,9 +165,9 @@ def card_text(answers: Answers, folder: Path) -> str:
     mean, std = NORMALISATIONS[answers.normalisation]
     weights, digest = (FILES[answers.adapter], UNKNOWN_SHA) if answers.weights is None else _named(answers.weights)
     source = SOURCES[answers.adapter].format(
-        model=_toml(answers.model), weights=_toml(weights), sha256=_toml(digest), zeros40="0" * 40
+        model=toml_value(answers.model), weights=toml_value(weights), sha256=toml_value(digest), zeros40="0" * 40
     )
-    pooling = _toml(answers.pooling)
+    pooling = toml_value(answers.pooling)
     rest = CARD.format(source=source, size=answers.size, mean=mean, std=std, pooling=pooling)
     return _head(vars(answers), folder) + rest
 
@@ -184,7 +183,9 @@ def write_found(path: Path, said: dict[str, str], folder: Path) -> tuple[Path, t
     assumed = what_is_assumed(found)
     origin = "".join(f"# {line}\n" for line in (f"Written from {path.name}. Assumed, please check:", *assumed))
     source = "\n".join(f"{key} = {toml_value(value)}" for key, value in found.source.items())
-    rest = FOUND.format(source=source, size=found.size, pooling=_toml(found.pooling), **of_imagenet(found.channels))
+    rest = FOUND.format(
+        source=source, size=found.size, pooling=toml_value(found.pooling), **of_imagenet(found.channels)
+    )
     _write(card, _head(said | {"architecture": found.architecture}, folder, origin) + rest, found.files)
     return card, assumed
 
@@ -192,7 +193,7 @@ def write_found(path: Path, said: dict[str, str], folder: Path) -> tuple[Path, t
 def _head(said: Mapping[str, str | None], folder: Path, origin: str = "") -> str:
     """What a card says of people and method; what nobody said is left empty."""
     words = ("name", "title", "author", "licence", "paradigm", "objective", "method", "architecture")
-    spoken = {word: _toml(said.get(word) or "") for word in words}
+    spoken = {word: toml_value(said.get(word) or "") for word in words}
     return HEAD.format(
         folder=folder, origin=origin, **spoken | ({} if said.get("title") else {"title": spoken["name"]})
     )
@@ -225,8 +226,3 @@ def _copy(weights: Path, folder: Path) -> None:
         shutil.copytree(weights, target)
     elif not target.exists():
         shutil.copyfile(weights, target)
-
-
-def _toml(text: str) -> str:
-    """A basic TOML string; JSON's escapes are TOML's."""
-    return json.dumps(text, ensure_ascii=True)

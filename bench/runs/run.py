@@ -13,7 +13,6 @@ import torch
 from bench.discover import members, pick
 from bench.encoders.base import Encoder
 from bench.encoders.load import load_encoder
-from bench.encoders.write_card import card_toml
 from bench.errors import CardError
 from bench.features.cache import FeatureCache
 from bench.features.device import place
@@ -138,7 +137,7 @@ def begin(journal: Journal, measure: Measure, plan: Plan, spec: RunSpec, say: Sa
         say(line)
     keep_plan(journal.folder, plan.kept())
     journal.claim({"execution": measure.encoder.execution, "suite_fingerprint": spec.fingerprint})
-    kept, text = journal.folder.parent / "encoder.toml", card_toml(measure.encoder.card)
+    kept, text = journal.folder.parent / "encoder.toml", measure.encoder.card.to_toml()
     if not kept.is_file() or kept.read_bytes() != text.encode():
         write_atomic(kept, text, through=journal.folder)
 

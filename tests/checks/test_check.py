@@ -134,6 +134,11 @@ def test_new_makes_up_nothing_about_people_and_method(tmp_path):
     assert "4 blanks to fill in: authors, paradigm (contrastive" in found.findings[-1].message
 
 
+def test_new_takes_a_title_in_any_script(tmp_path):
+    assert run(NEW, "mine", "--yes", "--out", str(tmp_path / "x"), "--title", "🩻 微", *SAID).exit_code == 0
+    assert tomllib.loads((tmp_path / "x" / "encoder.toml").read_text())["title"] == "🩻 微"
+
+
 def test_new_overwrites_nothing(folder):
     before = (folder / "encoder.toml").read_bytes()
     with pytest.raises(CardError, match="exists already"):

@@ -14,6 +14,7 @@ import bench
 from bench.data.check import check_task
 from bench.data.load import load_task
 from bench.data.task import Task
+from bench.toml import to_toml
 from tests.data.clinical import radiological, write_coco, write_dicom, write_nifti
 from tests.data.conftest import one_protocol
 
@@ -152,11 +153,4 @@ def primary(task, folder, out):
 
 
 def toml_of(task):
-    values = task.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return "\n".join(f"{key} = {toml_value(value)}" for key, value in values.items())
-
-
-def toml_value(value):
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {toml_value(v)}" for k, v in value.items()) + " }"
-    return json.dumps(value)
+    return to_toml(task.model_dump(mode="json", by_alias=True, exclude_defaults=True))

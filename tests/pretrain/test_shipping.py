@@ -165,16 +165,6 @@ def test_a_recipe_that_does_not_exist():
         read_recipe(FOLDER / "none.toml")
 
 
-def test_toml_is_read_back_as_it_was():
-    import tomllib
-
-    values = {"a": 'quote " \\ \n \x7f é', "b": 1e-7, "n": [], "c": [{"d e": 1, "f": [True]}], "t": {"u": {"v-w": -3}}}
-    assert tomllib.loads(to_toml(values)) == values
-    for bad in (None, float("nan"), object()):
-        with pytest.raises(CardError, match="cannot be written"):
-            to_toml({"a": [bad]})
-
-
 TABLES = ("runs", "seeds", "tuning", "suite", "suite-seeds", "spread")
 
 

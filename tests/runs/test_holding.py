@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import bench
-from bench.encoders.write_card import card_toml
 from bench.errors import UserError
 from bench.files import sha256_arrays
 from bench.leaderboard.collect import collect
@@ -76,7 +75,7 @@ def test_the_card_that_is_shown_is_the_new_one_and_the_folder_can_be_read(world:
     card = found.cards["mine"].model_copy(
         update={"preprocessing": found.cards["mine"].preprocessing.model_copy(update={"size": 64})}
     )
-    path.write_text(card_toml(card))
+    path.write_text(card.to_toml())
     with pytest.raises(UserError, match="another version of the card"):
         list(read_results(path.parent))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from bench.encoders.card import read_card
-from bench.encoders.write_card import card_toml
 from bench.runs.executors._base import Resources
 from bench.runs.records import Record
 from bench.runs.run import RunSpec, run
@@ -51,7 +50,7 @@ def test_two_suites_share_a_folder_and_the_newest_card_is_shown(spec: RunSpec, t
     kept, other, suite = Path(spec.out) / "raw-pixels" / "encoder.toml", tmp_path / "other", tmp_path / "another.toml"
     other.mkdir()
     card = read_card(kept).model_copy(update={"version": "2", "authors": ["B. Author"]})
-    (other / "encoder.toml").write_text(card_toml(card))
+    (other / "encoder.toml").write_text(card.to_toml())
     suite.write_text(
         'schema = 1\nname = "another"\ntitle = "Another"\ntasks = ["which"]\n'
         'protocols = [{ name = "knn-v1", budgets = ["100%"] }]\n'

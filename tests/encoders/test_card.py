@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from bench.encoders.card import EncoderCard
 from bench.encoders.load import reference_cards
-from bench.encoders.write_card import card_toml
 from bench.files import canonical_json, sha256_text
 from bench.strict import parse_toml
 
@@ -20,7 +19,7 @@ source = st.dictionaries(
 
 def test_reference_cards_round_trip() -> None:
     for card in reference_cards().values():
-        again = EncoderCard.parse(parse_toml(card_toml(card), where="written"), where="written")
+        again = EncoderCard.parse(parse_toml(card.to_toml(), where="written"), where="written")
         assert again == card
         assert again.sha256 == card.sha256
 
@@ -45,7 +44,7 @@ def test_any_text_and_source_round_trip(title: str, values: dict) -> None:
         },
         where="test",
     )
-    assert EncoderCard.parse(parse_toml(card_toml(card), where="written"), where="written") == card
+    assert EncoderCard.parse(parse_toml(card.to_toml(), where="written"), where="written") == card
 
 
 def test_a_key_added_later_changes_the_hash_only_where_it_is_set() -> None:
