@@ -23,5 +23,6 @@ def test_boards_of_other_probes_have_no_label_curves():
     frozen = {recipe.slug: recipe.frozen for recipe in RECIPES}
     assert frozen["overall"]
     assert frozen["low-label"]
+    assert not frozen["volumes"]
     assert not frozen["numbers"]
     assert not frozen["fine-tune"]
