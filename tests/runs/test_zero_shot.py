@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.encoders.write_card import card_toml
 from bench.leaderboard import boards
 from bench.leaderboard.collect import collect
 from bench.runs.fingerprint import suite_fingerprint
@@ -62,7 +61,7 @@ def world(made: Path, tmp_path: Path) -> Path:
 
 
 def write_card(root: Path, card) -> None:
-    (root / "encoder" / "encoder.toml").write_text(card_toml(card))
+    (root / "encoder" / "encoder.toml").write_text(card.to_toml())
 
 
 def go(root: Path) -> tuple[set[str], list[str]]:
