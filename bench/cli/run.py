@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,7 +36,7 @@ import click
 @click.option("--workers", type=click.IntRange(1, 4096), help="Workers of the executor.")
 @click.option("--partition", help="SLURM: partition of the jobs.")
 @click.option("--minutes", default=240, show_default=True, type=click.IntRange(1, 10**5), help="SLURM: time of a job.")
-@click.option("--logs", default="runs/.slurm", show_default=True, type=click.Path(), help="SLURM: folder of the logs.")
+@click.option("--logs", "log_folder", default="runs/.slurm", show_default=True, help="SLURM: folder of the logs.")
 @click.option("--gpus", type=click.IntRange(0, 8), help="SLURM: GPUs of a job [default: 0 with --device cpu, else 1].")
 @click.option("--cpus", default=4, show_default=True, type=click.IntRange(1, 1024), help="SLURM: cores of a job.")
 @click.option("--address", help="Address of a Ray cluster; for slurm, 'local' tries the jobs on this machine.")
@@ -42,36 +44,9 @@ import click
 @click.option("--dry-run", is_flag=True, help="Only show units, time, memory and disk to expect.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines.")
 def COMMAND(
-    encoder: str | None,
-    model: str | None,
-    encoders: str | None,
-    disk: float | None,
-    suite: str | None,
-    tasks: Path | None,
-    only: tuple[str, ...],
-    out: Path,
-    device: str,
-    precision: str,
-    compiled: bool,
-    deterministic: bool,
-    threads: int | None,
-    batch_size: int | None,
-    no_cache: bool,
-    accept_checksum: bool,
-    trust_code: bool,
-    allow_outside: bool,
-    executor: str,
-    workers: int | None,
-    partition: str | None,
-    minutes: int,
-    logs: str,
-    gpus: int | None,
-    cpus: int,
-    address: str | None,
-    watches: tuple[str, ...],
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+    encoder: str | None, encoders: str | None, disk: float | None, suite: str | None, tasks: Path | None,
+    only: tuple[str, ...], out: Path, no_cache: bool, gpus: int | None, dry_run: bool, as_json: bool, **given: Any,
+) -> None:  # fmt: skip
     """Score ENCODER: a folder with encoder.toml, a name of 'medssl list encoders', timm:TAG, hf:OWNER/NAME, or weights.
 
     Interrupt it whenever you like: the same command goes on where it stopped.
@@ -82,35 +57,17 @@ def COMMAND(
     from bench.runs.provenance import command_line
     from bench.runs.run import RunSpec, run_folder, session
 
+    asked = {field.name: given.pop(field.name) for field in fields(Resources) if field.name in given}
     spec = RunSpec(
         encoder=encoder or "",
-        model=model,
         suite=suite or (None if tasks else "phantom-v1"),
         tasks=str(tasks) if tasks else None,
         only=tuple(name.strip() for names in only for name in names.split(",") if name.strip()),
         out=str(out),
-        device=device,
-        precision=precision,
-        compiled=compiled,
-        deterministic=deterministic,
-        threads=threads,
-        batch_size=batch_size,
-        trust_code=trust_code,
-        allow_outside=allow_outside,
-        accept_checksum=accept_checksum,
         cache=not no_cache,
         command=command_line(),
-        executor=executor,
-        resources=Resources(
-            workers=workers,
-            address=address,
-            partition=partition,
-            minutes=minutes,
-            log_folder=logs,
-            gpus=int(device != "cpu") if gpus is None else gpus,
-            cpus=cpus,
-        ),
-        watches=watches,
+        resources=Resources(gpus=int(given["device"] != "cpu") if gpus is None else gpus, **asked),
+        **given,  # the other options are fields of it by name
     )
     if encoders is not None:
         from bench.cli._many import many
