@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from bench.cli._print import err, out, print_table, progress_bar
 from bench.data.check import Report
-from bench.data.fetch import Fetched
+from bench.data.fetch import Coming, Fetched
 from bench.data.prepare import Prepared
 from bench.data.propose import Proposal
 from bench.data.status import Status
@@ -52,6 +52,19 @@ def counting_bar(what: str, total: int) -> Iterator[Callable[[str, int | None], 
         bars.disable = not err.is_terminal
         bar = bars.add_task(what, total=total)
         yield moved
+
+
+def show_coming(coming: Sequence[Coming]) -> None:
+    """A table of what is to be downloaded, and a sum."""
+    rows = [{"file or repository": c.name, "to download": _megabytes(c.bytes), "": c.note} for c in coming]
+    print_table("To fetch", rows, right=["to download"])
+    known, unknown = [c.bytes for c in coming if c.bytes], sum(c.bytes is None for c in coming)
+    told = f"{sum(known) / 1e9:.2f} GB to download in {len(known)} files; {sum(c.bytes == 0 for c in coming)} are here"
+    out.print(told + (f"; of {unknown} the size is not known beforehand" if unknown else ""))
+
+
+def _megabytes(size: int | None) -> str:
+    return "unknown" if size is None else f"{size / 1e6:,.1f} MB"
 
 
 def show_fetched(done: Sequence[Fetched]) -> None:

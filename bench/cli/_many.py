@@ -52,6 +52,7 @@ def _one(spec, as_json: bool):
 def _forecast(coming, plan) -> None:
     from bench.cli._print import out, print_table
     from bench.cli.run import _duration
+    from bench.runs.stand_in import is_prepared
 
     rows = [
         {
@@ -71,6 +72,12 @@ def _forecast(coming, plan) -> None:
         + (f"; {len(coming) - len(known)} sizes and {len(coming) - len(times)} times are not known beforehand")
         * (len(known) + len(times) < 2 * len(coming))
     )
+    if absent := [task for task in plan.selected if not is_prepared(plan, plan.tasks[task])]:
+        out.print(
+            f"{len(absent)} of {len(plan.selected)} tasks are not prepared yet; what their files take: "
+            f"medssl data fetch {plan.suite.name} --dry-run",
+            soft_wrap=True,
+        )
 
 
 def _outcome(ended) -> None:

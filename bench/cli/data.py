@@ -35,19 +35,25 @@ def COMMAND() -> None:
 )  # fmt: skip
 @JOBS
 @ACCEPT
+@click.option("--dry-run", is_flag=True, help="Only show what is to be downloaded.")
 @JSON
 def fetch(
     names: tuple[str, ...], mirror: str | None, folders: tuple[Path, ...], jobs: int, accept_checksum: bool,
-    as_json: bool,
+    dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Download the files of tasks or suites; run again to resume."""
-    from bench.cli._data import show_fetched, transfer_bar
+    from bench.cli._data import show_coming, show_fetched, transfer_bar
     from bench.data.choose import chosen_tasks
-    from bench.data.fetch import Fetcher, fetch_repositories, files_of
+    from bench.data.fetch import Fetcher, coming_repositories, fetch_repositories, files_of
 
     if not names:
         raise click.UsageError("name the tasks or suites to fetch, e.g. 'medssl data fetch breastmnist-28'")
     chosen = chosen_tasks(names)
+    if dry_run:
+        coming = Fetcher(mirror, folders).coming(files_of([task for task, _ in chosen]), jobs)
+        coming += coming_repositories(chosen, folders=folders)
+        click.echo(json.dumps([asdict(c) for c in coming], indent=1)) if as_json else show_coming(coming)
+        return
     with transfer_bar(quiet=as_json) as progress:
         fetcher = Fetcher(mirror, folders, accept_checksum, progress=progress)
         done = fetcher.fetch_all(files_of([task for task, _ in chosen]), jobs)

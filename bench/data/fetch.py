@@ -51,6 +51,16 @@ class Fetched:
 
 
 @dataclass(frozen=True)
+class Coming:
+    """What one file will take: the bytes still to come, None where the server does not tell; note: why there are none,
+    or none are told."""
+
+    name: str
+    bytes: int | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Fetcher:
     """Where files may come from, and how patient to be.
 
@@ -72,20 +82,32 @@ class Fetcher:
         Raises RunError before the first byte when all together do not fit on the disk.
         """
         with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-            require_space(downloads(), sum(pool.map(self._missing_bytes, files)))
+            require_space(downloads(), sum(coming.bytes or 0 for coming in pool.map(self._coming, files)))
             return list(pool.map(self._outcome, files))
 
-    def _missing_bytes(self, file: HeldFile) -> int:
-        """Bytes still to come for one file, as far as the server tells; 0 when it does not."""
+    def coming(self, files: Sequence[HeldFile], jobs: int = 4) -> list[Coming]:
+        """What `fetch_all` would download, as far as servers tell before the first byte. Same order as `files`."""
+        with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+            return list(pool.map(self._coming, files))
+
+    def _coming(self, file: HeldFile) -> Coming:
         target, url = downloads() / file.name, self._address(file)
-        if target.is_file() or url is None or any((folder / file.name).is_file() for folder in self.folders):
-            return 0
+        if target.is_file():
+            return Coming(file.name, 0, "is here")
+        if any((folder / file.name).is_file() for folder in self.folders):
+            return Coming(file.name, 0, "is copied")
+        if url is None:
+            return Coming(file.name, None, "the card has no address")
         try:
             with requests.head(url, allow_redirects=True, timeout=TIMEOUT) as reply:
-                size = reply.headers.get("Content-Length", "") if reply.ok else ""
+                size = reply.headers.get("Content-Length", "")
         except requests.RequestException:
-            return 0
-        return max(0, int(size) - _size(_part(target))) if size.isdecimal() else 0
+            return Coming(file.name, None, "no answer")
+        if not reply.ok:
+            return Coming(file.name, None, f"the server says {reply.status_code} {reply.reason}")
+        if not size.isdecimal():
+            return Coming(file.name, None, "the server does not tell")
+        return Coming(file.name, max(0, int(size) - _size(_part(target))))
 
     def _address(self, file: HeldFile) -> str | None:
         return f"{self.mirror.rstrip('/')}/{file.name}" if self.mirror else file.url
@@ -218,15 +240,32 @@ def fetch_repositories(chosen: Chosen, *, mirror: str | None, folders: Sequence[
 
     mirror: address of a folder that holds "owner/name". folders: clones there are copied from instead.
     """
+    return [_repository(r, sorted(paths), mirror or HOST, folders) for r, paths in _needed(chosen)]
+
+
+def coming_repositories(chosen: Chosen, *, folders: Sequence[Path]) -> list[Coming]:
+    """What `fetch_repositories` would fetch; sizes are not told beforehand."""
+    found = [(repository, paths, repository.find(folders)) for repository, paths in _needed(chosen)]
+    return [
+        Coming(_spoken(r), None, f"{len(paths):,} files of it") if here is None else Coming(_spoken(r), 0, "is here")
+        for r, paths, here in found
+    ]
+
+
+def _needed(chosen: Chosen) -> list[tuple[Repository, set[str]]]:
     wanted: dict[Repository, set[str]] = {}
     for task, own in chosen:
         for repository, paths in read_source(task).needs(task, Path(own or ".")).items():
             wanted.setdefault(repository, set()).update(paths)
-    return [_repository(r, sorted(paths), mirror or HOST, folders) for r, paths in sorted(wanted.items())]
+    return sorted(wanted.items(), key=lambda item: item[0])
+
+
+def _spoken(repository: Repository) -> str:
+    return f"{repository.name} at {repository.commit[:12]}"
 
 
 def _repository(repository: Repository, paths: Sequence[str], host: str, folders: Sequence[Path]) -> Fetched:
-    name = f"{repository.name} at {repository.commit[:12]}"
+    name = _spoken(repository)
     try:
         fresh = repository.fetch(paths, host=host, folders=folders)
     except UserError as error:

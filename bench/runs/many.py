@@ -78,7 +78,7 @@ def expected(names: list[str], plan: Plan) -> list[Expected]:
     found = []
     for name in names:
         card = open_card(name)
-        flops = _flops(card) if card else None
+        flops = _flops(card) if card else _flops_here(name)
         seconds = None if flops is None else images * flops / rate + solve
         try:
             coming = download_bytes(card, ask=ask) if card else 0
@@ -113,6 +113,14 @@ def _flops(card: OpenCard) -> int | None:
     try:
         bones = build(whole, card.source["model"], options=card.source.get("options"), skeleton=True)
         return flops_per_image(TimmEncoder(whole, bones).to("meta"))
+    except UserError:
+        return None
+
+
+def _flops_here(name: str) -> int | None:
+    """Of an encoder whose files are on this machine; None where it cannot be loaded, or counted."""
+    try:
+        return flops_per_image(load_encoder(name))
     except UserError:
         return None
 

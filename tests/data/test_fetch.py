@@ -5,8 +5,10 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from click.testing import CliRunner
 
-from bench.data.fetch import BLOCK_BYTES, Fetcher
+from bench.cli.data import COMMAND
+from bench.data.fetch import BLOCK_BYTES, Coming, Fetcher
 from bench.data.held import HeldFile, downloads
 from bench.errors import DataError, RunError
 
@@ -22,6 +24,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.data, self.cut_after, self.ranges, self.status, self.once, self.seen = DATA, None, True, None, False, []
+        self.head = 200
 
     @property
     def url(self):
@@ -33,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_HEAD(self):
-        self.send_response(200)
+        self.send_response(self.server.head)
         self.send_header("Content-Length", str(len(self.server.data)))
         self.end_headers()
 
@@ -217,6 +220,34 @@ def test_files_that_do_not_fit_together_are_refused_together(server, monkeypatch
         quick().fetch_all(files)
     assert not server.seen
     assert len(quick().fetch_all(files[:2])) == 2
+
+
+def test_what_is_to_come_is_told_before_the_first_byte(server, tmp_path):
+    files = [wanted(server), wanted(server, file="half.npz"), wanted(server, file="here.npz")]
+    files += [wanted(server, file="copied.npz"), wanted(server, file="gone.npz", url="http://127.0.0.1:9/gone.npz")]
+    downloads().mkdir(parents=True, exist_ok=True)
+    (downloads() / "half.npz.part").write_bytes(DATA[:1000])
+    (downloads() / "here.npz").write_bytes(DATA)
+    (tmp_path / "copied.npz").write_bytes(DATA)
+    assert quick(folders=[tmp_path]).coming(files) == [
+        Coming("x.npz", len(DATA)), Coming("half.npz", len(DATA) - 1000), Coming("here.npz", 0, "is here"),
+        Coming("copied.npz", 0, "is copied"), Coming("gone.npz", None, "no answer"),
+    ]  # fmt: skip
+    server.head = 404
+    assert quick().coming([wanted(server)]) == [Coming("x.npz", None, "the server says 404 Not Found")]
+    assert server.seen == []  # nothing was asked for but headers
+
+
+def test_a_dry_run_of_a_whole_suite_says_its_bytes(server):
+    mirror = server.url.removesuffix("/x.npz")
+    done = CliRunner().invoke(COMMAND, ["fetch", "core-v1", "--mirror", mirror, "--dry-run"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "0.03 GB to download in 32 files; 0 are here\n" in done.output
+    assert not list(downloads().glob("*.npz"))
+    server.head = 403
+    done = CliRunner().invoke(COMMAND, ["fetch", "core-v1", "--mirror", mirror, "--dry-run"], catch_exceptions=False)
+    assert "403 Forbidden" in done.output
+    assert "of 32 the size is not known beforehand" in done.output
 
 
 def test_many_at_once_and_one_failure_stops_no_other(server):
