@@ -51,6 +51,7 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     Recipe("Volumes", {"dense": "dense-volume"}, (FULL,), "Linear probe on the frozen grid of volumes, all labels."),
     Recipe("Numbers", {"global": "ridge"}, (FULL,), "Ridge probe on the frozen global vector, all labels: R²."),
+    Recipe("Survival", {"global": "cox"}, (FULL,), "Cox probe on the frozen global vector, all labels: C index."),
     Recipe("Fine-tune", {"global": "fine-tune"}, (FULL,), "The whole encoder is trained, all labels."),
 )  # fmt: skip
 

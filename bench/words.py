@@ -77,8 +77,12 @@ Domain = Literal["natural", "satellite", "radiology", "ultrasound", "histology",
 Kind = Literal["global", "dense"]
 """A global task predicts about the image; a dense task predicts a class for each pixel."""
 
-Target = Literal["binary", "multi-class", "multi-label", "ordinal", "mask", "number"]
-"""Kind of label. `mask` for dense tasks: class index for each pixel, 0 is background. `number`: a quantity."""
+Target = Literal["binary", "multi-class", "multi-label", "ordinal", "mask", "number", "survival"]
+"""Kind of label. `mask` for dense tasks: class index for each pixel, 0 is background. `number`: a quantity. `survival`:
+the time at which an event happened, or until which it had not."""
+
+SCALARS = ("number", "survival")
+"""Targets of which one number is predicted, of any size; their protocols are their own."""
 
 Trait = Literal["site", "scanner", "sex", "age", "skin"]
 """What may be known of the patient and of the device: scores are broken down by it."""

@@ -18,7 +18,10 @@ SCORE = "score [95 % interval]"
 
 @click.command("leaderboard")
 @click.option("--suite", default=None, help="Suite [default: those of your runs; every suite where you have none].")
-@click.option("--board", help="Overall, Global, Dense, Low-label, Numbers, Fine-tune [default: the suite's first].")
+@click.option(
+    "--board",
+    help="Overall, Global, Dense, Low-label, Volumes, Numbers, Survival, Fine-tune [default: the suite's first].",
+)
 @click.option(
     "--records",
     multiple=True,

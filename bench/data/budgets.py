@@ -16,6 +16,7 @@ import numpy as np
 from bench.budget import FULL, NONE, Budget
 from bench.data.task import Task
 from bench.errors import DataError
+from bench.words import SCALARS
 
 MAX_FACTOR = 2
 """How many times more, or fewer, images than asked a budget may hold because patients stay whole."""
@@ -121,6 +122,8 @@ def presence(task: Task, labels: np.ndarray) -> np.ndarray:
         return labels.astype(bool)
     if task.target == "number":
         return np.ones((len(labels), 1), bool)
+    if task.target == "survival":  # what counts is who had the event
+        return labels[:, 1:] == 1
     if task.target == "mask":
         return np.stack([np.bincount(mask.ravel(), minlength=k)[:k] > 0 for mask in labels])
     return labels.reshape(-1, 1) == np.arange(k)
@@ -159,7 +162,7 @@ def _stratified_order(
 
 def _shots(task: Task, labels: np.ndarray, groups: np.ndarray | None, k: int, rng: np.random.Generator) -> np.ndarray:
     """k rows of each class, from different patients where that is possible."""
-    if task.target in ("multi-label", "mask", "number"):
+    if task.target in ("multi-label", "mask", *SCALARS):
         raise DataError(f"shots per class are not defined for target {task.target!r}", where=task.name)
     chosen = []
     for c in range(len(task.classes)):

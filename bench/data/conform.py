@@ -91,6 +91,12 @@ class Conformity:
         if self.task.target == "number":
             self._expect(split, labels, np.float64, (len(block),), None)
             return np.array([len(labels)])
+        if self.task.target == "survival":
+            self._expect(split, labels, np.float64, (len(block), 2), None)
+            times, events = labels.T
+            if not (np.isfinite(times) & (times > 0) & np.isin(events, (0, 1))).all():
+                raise self._error(f"{split} labels are not all a time above 0 and an event that is 0 or 1")
+            return np.array([int(events.sum())])
         self._expect(split, labels, np.int64, (len(block),), k)
         return np.bincount(labels, minlength=k)
 
@@ -117,6 +123,10 @@ class Conformity:
 
     def _check_classes(self) -> None:
         if self.task.target in ("mask", "multi-label", "number"):
+            return
+        if self.task.target == "survival":
+            if none := [split for split, seen in self.splits.items() if not seen.counts[0]]:
+                raise self._error(f"no case of {none[0]} had the event", fix="a score needs events in each split")
             return
         for split, seen in self.splits.items():
             if np.count_nonzero(seen.counts) < 2:

@@ -29,7 +29,9 @@ class Split:
 
     images: uint8 (n, h, w, c) with c in {1, 3}; a volume task has (n, depth, h, w, c). May be a memory map.
     labels: binary, multi-class, ordinal: int64 (n,), class index; multi-label: uint8 (n, k), 0 or 1;
-        mask: uint8 (n, h, w), or (n, depth, h, w), class index of each pixel, 0 is background.
+        mask: uint8 (n, h, w), or (n, depth, h, w), class index of each pixel, 0 is background;
+        number: float64 (n,); survival: float64 (n, 2), a time above 0, and 1 where the event happened then, 0 where the
+        case was censored.
     ids: str (n,), unique within the task, e.g. "test/17".
     groups: str (n,) patient or case, or None when unknown. Rows of a group are resampled and split together.
     strata: name -> (n,) array describing each image (e.g. "contrast": float64), for analyses by stratum.

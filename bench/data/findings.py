@@ -40,10 +40,13 @@ def findings_of(task: Task, splits: Mapping[str, Split]) -> list[Finding]:
 
 
 def class_counts(task: Task, labels: np.ndarray) -> dict[str, int]:
-    """Images of each class; for masks those in which the class occurs; for multi-label those that have the label."""
+    """Images of each class; for masks those in which the class occurs; for multi-label those that have the label; for
+    survival those who had the event."""
     k = len(task.classes)
     if task.target == "number":
         return {task.classes[0]: len(labels)}
+    if task.target == "survival":
+        return {task.classes[0]: int((labels[:, 1] == 1).sum())}
     if task.target == "mask":
         counts = sum((np.bincount(np.ravel(mask), minlength=k) > 0 for mask in labels), np.zeros(k, np.int64))
     else:

@@ -21,6 +21,7 @@ import numpy as np
 from bench.data.task import Task, folded
 from bench.errors import DataError
 from bench.strict import nearest
+from bench.words import SCALARS
 
 Numbers = Literal["name", "index"]
 """What a number stands for where class names hold numbers: the class of that name, or its place from 0."""
@@ -61,6 +62,8 @@ class Labels:
         """
         if self.task.target == "number":
             return self._quantity(value, remarks, where)
+        if self.task.target == "survival":
+            return self.outcome(value, remarks, where=where)
         if isinstance(value, list | tuple | np.ndarray):
             return self._listed(list(value), remarks, where)
         if self.task.target == "multi-label":
@@ -96,7 +99,12 @@ class Labels:
         k = len(self.task.classes)
         if values.ndim == 2 and values.shape[1] == 1 and self.task.target != "multi-label":
             values = values[:, 0]
-        if values.ndim == 2 and values.shape[1] == k and self.task.target != "number":
+        if self.task.target == "survival":
+            if values.ndim != 2 or values.shape[1] != 2:
+                what = f"labels have shape {values.shape}, expected (n, 2): a time, and 1 for an event or 0 for none"
+                raise DataError(what, where=where)
+            read, rows = self.outcome, values
+        elif values.ndim == 2 and values.shape[1] == k and self.task.target != "number":
             read, rows = self.cells, values
         elif values.ndim == 1 and self.task.target != "multi-label":
             read, rows = self.one, values
@@ -106,12 +114,15 @@ class Labels:
         found = read_all(kinds, read, remarks, where=lambda _: where, times=count.tolist())
         keep = np.array([label is not None for label in found], bool)[place.reshape(-1)]
         labels = [found[i] for i in place.reshape(-1)[keep].tolist()]
-        empty = np.zeros((0, k), np.uint8) if self.task.target == "multi-label" else np.zeros(0, self._dtype)
+        shapes = {"multi-label": (0, k), "survival": (0, 2)}
+        empty = np.zeros(shapes.get(self.task.target, (0,)), self._dtype)
         return (np.stack(labels) if labels else empty), keep
 
     @property
     def _dtype(self) -> type:
-        return np.float64 if self.task.target == "number" else np.int64
+        if self.task.target == "multi-label":
+            return np.uint8
+        return np.float64 if self.task.target in SCALARS else np.int64
 
     def _quantity(self, value: object, remarks: Counter[str], where: object) -> np.ndarray | None:
         """A finite number; "1,5" is 1.5."""
@@ -125,6 +136,25 @@ class Labels:
         if isinstance(value, bool | np.bool_) or not math.isfinite(number):
             raise DataError(f"{text[:60]!r} is no number, and the target is one", where=where)
         return np.float64(number)
+
+    def outcome(self, value: object, remarks: Counter[str], *, where: object = None) -> np.ndarray | None:
+        """Of survival: float64 (2,), a time above 0, and 1 where the event happened then, 0 where it had not yet.
+
+        value: the time and the event; what is neither 1 nor 0, true nor false, is refused and never guessed.
+        """
+        if not isinstance(value, list | tuple | np.ndarray) or len(value) != 2:
+            fix = 'a table has columns for both: columns = { time = "months", event = "death" }'
+            raise DataError(f"{_text(value)[:60]!r} is no time with an event", where=where, fix=fix)
+        blank = next((text for text in map(_text, value) if text.casefold() in MISSING), None)
+        if blank is not None:
+            return self._unlabelled(blank, remarks, where)
+        time, event = self._quantity(value[0], remarks, where), _event(value[1])
+        if time is None or time <= 0:
+            raise DataError(f"the time {_text(value[0])[:40]!r} is not above 0", where=where)
+        if event is None:
+            what = f"the event is {_text(value[1])[:40]!r}, expected 1 (it happened) or 0 (censored)"
+            raise DataError(what, where=where)
+        return np.array([time, event], np.float64)
 
     @cached_property
     def _names(self) -> dict[str, int]:
@@ -271,6 +301,13 @@ def read_all(
         what = first.what if rows == 1 else f"{first.what}; {refused:,} of {rows:,} labels cannot be read"
         raise DataError(what, where=first.where, fix=first.fix)
     return found
+
+
+def _event(value: object) -> int | None:
+    """1 or 0; None for anything else."""
+    text = _text(value).casefold()
+    number = {"true": 1.0, "false": 0.0}.get(text, _number(value, text))
+    return int(number) if number in (0, 1) else None
 
 
 def _text(value: object) -> str:

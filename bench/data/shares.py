@@ -140,6 +140,8 @@ def _strata(rows: Iterable[Row]) -> list[set[str]]:
 
 
 def _classes(row: Row) -> list[int]:
+    if row.label is not None and row.label.shape == (2,) and row.label.dtype.kind == "f":
+        return [int(row.label[1])]  # survival: whether the event happened
     if row.label is None or row.label.dtype.kind == "f":
         return []
     return np.flatnonzero(row.label).tolist() if row.label.ndim else [int(row.label)]

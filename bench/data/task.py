@@ -18,7 +18,7 @@ from bench.locate import shipped
 from bench.metrics import SCORING, Scoring
 from bench.metrics.set import primaries
 from bench.strict import Grown, Line, Name, Prose, Strict, nearest, read_toml
-from bench.words import REQUIRED_SPLITS, SPLITS, Extent, Kind, Modality, Target, family
+from bench.words import REQUIRED_SPLITS, SCALARS, SPLITS, Extent, Kind, Modality, Target, family
 
 
 class Task(Grown):
@@ -34,7 +34,7 @@ class Task(Grown):
     target: Target
     classes: Annotated[list[Line], Field(min_length=1, max_length=200)]
     """Class names in label order; for a dense task the first is the background; for multi-label one a label; for a
-    number the one quantity, with its unit."""
+    number the one quantity, with its unit; for survival the one event, with the unit of its time."""
     metric: Line
     """Name of the primary metric: one of `bench.metrics.set` that may be so for its target."""
     extent: Extent = "unknown"
@@ -61,7 +61,7 @@ class Task(Grown):
         if not isinstance(values, dict):
             return values
         target = values.get("target")
-        metric = {"mask": "dice", "ordinal": "qwk", "number": "r2"}.get(str(target), "auroc")
+        metric = {"mask": "dice", "ordinal": "qwk", "number": "r2", "survival": "c_index"}.get(str(target), "auroc")
         return {"kind": "dense" if target == "mask" else "global", "metric": metric, **values}
 
     @model_validator(mode="after")
@@ -71,8 +71,9 @@ class Task(Grown):
         if self.metric not in (fitting := primaries(self.target)):
             offered = " or ".join(repr(name) for name in sorted(fitting))
             raise ValueError(f"metric {self.metric!r} is not for target {self.target!r}, whose metric is {offered}")
-        if (self.target == "number") != (len(self.classes) == 1):
-            raise ValueError("a number has one entry in 'classes', the quantity; other targets have at least two")
+        if (self.target in SCALARS) != (len(self.classes) == 1):
+            what = "a number has one entry in 'classes', the quantity, and survival one, the event"
+            raise ValueError(f"{what}; other targets have at least two")
         if self.target == "binary" and len(self.classes) != 2:
             raise ValueError("a binary task has two classes")
         if len({folded(name) for name in self.classes}) < len(self.classes):
@@ -83,7 +84,7 @@ class Task(Grown):
     def _prompted(self) -> Self:
         if self.prompts is None:
             return self
-        if self.target in ("mask", "number"):
+        if self.target in ("mask", *SCALARS):
             raise ValueError(f"prompts are for classes, not for target {self.target!r}")
         lacking, strange = set(self.classes) - set(self.prompts.classes), set(self.prompts.classes) - set(self.classes)
         if lacking or strange:

@@ -16,9 +16,10 @@ from bench.encoders.card import EncoderCard
 from bench.encoders.features import Features
 from bench.encoders.text import TextTower
 from bench.protocols.base import Labelled, Problem, Unlabelled
+from bench.words import SCALARS
 
 METRICS = {"binary": "auroc", "multi-class": "auroc", "multi-label": "auroc", "ordinal": "qwk", "mask": "dice",
-           "number": "r2"}  # fmt: skip
+           "number": "r2", "survival": "c_index"}  # fmt: skip
 
 
 class TinyEncoder(Encoder):
@@ -60,7 +61,7 @@ class TinyText(TextTower):
 
 def make_task(target: str, k: int = 3, name: str | None = None) -> Task:
     """A card for a made-up task."""
-    k = {"binary": 2, "number": 1}.get(target, k)
+    k = {"binary": 2, "number": 1, "survival": 1}.get(target, k)
     return Task.parse({
         "schema": 1, "name": name or f"made-up-{target}", "title": "Made up",
         "kind": "dense" if target == "mask" else "global", "modality": "mri", "target": target,
@@ -71,7 +72,7 @@ def make_task(target: str, k: int = 3, name: str | None = None) -> Task:
 
 def _prompts(target: str, k: int) -> dict[str, Any]:
     """Of tasks of classes."""
-    if target in ("mask", "number"):
+    if target in ("mask", *SCALARS):
         return {}
     return {"prompts": {"templates": ["{}", "a scan of {}"], "classes": {f"c{i}": [f"class {i}"] for i in range(k)}}}
 
@@ -103,7 +104,7 @@ def make_problem(target: str, *, k: int = 3, sizes: tuple[int, int, int] = (60, 
     """A learnable problem with d = 6 features and a 4 x 4 grid of 6 channels on 16 x 16 images."""
     task, rng = make_task(target, k), np.random.default_rng(seed)
     k, encoder, n = len(task.classes), TinyEncoder(), sum(sizes)
-    k = max(k, 3) if target == "number" else k
+    k = max(k, 3) if target in SCALARS else k
     hidden = rng.integers(0, k, n)
     images = rng.integers(0, 60, (n, 16, 16, 1)).astype(np.uint8)
     labels: np.ndarray = hidden
@@ -118,6 +119,8 @@ def make_problem(target: str, *, k: int = 3, sizes: tuple[int, int, int] = (60, 
         images += (hidden * (180 // k)).astype(np.uint8)[:, None, None, None]
         if target == "number":
             labels = 10.0 * hidden + rng.normal(size=n)
+        if target == "survival":
+            labels = np.stack([rng.exponential(2.0 ** (4 - hidden)).round(1) + 0.1, rng.random(n) < 0.7], axis=1)
         if target == "multi-label":
             labels = (rng.random((n, k)) < 0.2).astype(np.uint8)
             labels[np.arange(n), hidden] = 1

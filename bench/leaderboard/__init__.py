@@ -80,8 +80,7 @@ def gathered(
 
 
 def boards(collection: Collection, *, drop_contaminated: bool = False) -> dict[str, Board]:
-    """The boards of one suite: Overall, Global, Dense, Low-label, Volumes, Numbers, Fine-tune, where there are
-    results.
+    """The boards of one suite, of those in `bench.recipes` for which there are results.
 
     Replicates are recomputed from predictions (cached); where that cannot be done a note says so.
     """

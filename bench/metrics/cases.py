@@ -18,6 +18,7 @@ from bench.metrics.lesions import lesions
 from bench.metrics.overlap import Areas, areas, class_areas, image_quality
 from bench.metrics.surface import Surfaces, surfaces
 from bench.metrics.surface_volumes import diagonals
+from bench.words import SCALARS
 
 if TYPE_CHECKING:
     from bench.data.task import Task
@@ -90,7 +91,7 @@ def quality(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     if task.kind == "dense":
         return image_quality(Areas(*class_areas(output, labels, len(task.classes))))
-    if task.target == "number":
+    if task.target in SCALARS:
         return np.full(len(labels), np.nan)
     if task.target == "multi-label":
         return np.where(labels == 1, output, 1 - output).mean(1)

@@ -13,6 +13,7 @@ import numpy as np
 from bench.errors import DataError
 from bench.metrics.confusion import expected_class
 from bench.metrics.overlap import Areas
+from bench.words import SCALARS
 
 if TYPE_CHECKING:
     from bench.data.task import Task
@@ -24,7 +25,7 @@ def condensed(task: Task, output: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Global: (n, m), the rank among its distinct values (AUROC; class 1 alone where there are two), the decided class
     (m = 1), or 0 and 1 a label. Dense: (n, k, k - 1), pixels of each true class given to each foreground class.
     """
-    if task.target == "number":
+    if task.target in SCALARS:
         raise DataError("predicted numbers are not condensed: they are small as they are", where=task.name)
     if task.kind == "dense":
         found = _pixels(output, labels, len(task.classes))[:, :, 1:]

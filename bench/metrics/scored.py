@@ -21,6 +21,7 @@ from bench.metrics.resample import are_informative, interval, with_point
 from bench.metrics.set import metrics_of, primaries
 from bench.metrics.strata import strata
 from bench.metrics.subgroups import gaps
+from bench.words import SCALARS
 
 if TYPE_CHECKING:
     from bench.data.dataset import Split
@@ -138,7 +139,7 @@ def check_output(task: Task, output: np.ndarray, split: Split) -> None:
     if task.kind == "dense":
         if output.dtype != np.uint8 or (output.size and output.max() >= k):
             raise DataError(f"predicted masks must be uint8 with classes below {k}", where=task.name)
-    elif task.target == "number":
+    elif task.target in SCALARS:
         if output.dtype.kind != "f" or not np.isfinite(output).all():
             raise DataError("predicted numbers must be finite floats", where=task.name)
     elif not (np.issubdtype(output.dtype, np.floating) and ((output >= 0) & (output <= 1 + 1e-5)).all()):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from bench.data.task import Task
+from bench.words import SCALARS
 
 SHOWABLE = ("cc0", "cc-by-4", "cc-by-3", "cc-by-2", "cc-by-sa", "public domain", "mit", "apache", "pddl")
 QUALITY = 85
@@ -35,10 +37,12 @@ def may_show(task: Task) -> bool:
     return task.synthetic or (licence.startswith(SHOWABLE) and "-nc" not in licence and "-nd" not in licence)
 
 
-def said(task: Task, label: np.ndarray | int) -> str:
+def said(task: Task, label: Any) -> str:
     """The label in words."""
     if task.target == "multi-label":
         return ", ".join(c for c, present in zip(task.classes, label, strict=True) if present) or "none"
+    if task.target == "survival":
+        return f"{label[0]:g}, {task.classes[0] if label[1] == 1 else 'censored'}"
     return f"{float(label):g}" if task.target == "number" else task.classes[int(label)]
 
 
@@ -46,7 +50,7 @@ def answered(task: Task, output: np.ndarray) -> str:
     """The prediction in words, with its probability."""
     if task.target == "multi-label":
         return ", ".join(f"{c} {p:.2f}" for c, p in zip(task.classes, output, strict=True) if p >= 0.5) or "none"
-    if task.target == "number":
+    if task.target in SCALARS:
         return f"{float(output[0]):.4g}"
     best = int(np.argmax(output))
     return f"{task.classes[best]} ({output[best]:.2f})"

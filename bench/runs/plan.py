@@ -14,6 +14,7 @@ from bench.protocols.base import Protocol
 from bench.runs.kept import FILE, KeptPlan, holders, kept_plan
 from bench.runs.own_name import own_names
 from bench.runs.records import Unit
+from bench.words import SCALARS
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Plan:
 
     def _units_of(self, task: Task, use: ProtocolUse) -> list[Unit]:
         protocol = self.protocols[use.name]
-        if protocol.kind != task.kind or (task.target == "number") != ("number" in protocol.targets):
+        if protocol.kind != task.kind or {task.target} & {*SCALARS} != {*protocol.targets} & {*SCALARS}:
             return []
         if protocol.bags == "only" and not task.bags:
             return []
@@ -76,6 +77,9 @@ LOCAL_PROTOCOLS = {
 
 NUMBERS = {"ridge-v1": (["10%", "100%"], 5)}
 """Protocols of folders in which a task predicts a number."""
+
+SURVIVAL = {"cox-v1": (["10%", "100%"], 5)}
+"""Protocols of folders in which a task asks who has an event first."""
 
 PROMPTS = {"zero-shot-v1": ([NONE], 1)}
 """Protocols of folders in which a task has prompts."""
@@ -186,7 +190,8 @@ def _own_suite(own: Mapping[str, Task]) -> Suite:
     bags = any(task.bags for task in own.values())
     prompts = any(task.prompts for task in own.values())
     volumes = any(task.volume and task.kind == "dense" for task in own.values())
-    more = ((numbers, NUMBERS), (bags, BAGS), (prompts, PROMPTS), (volumes, VOLUMES))
+    survival = any(task.target == "survival" for task in own.values())
+    more = ((numbers, NUMBERS), (bags, BAGS), (prompts, PROMPTS), (volumes, VOLUMES), (survival, SURVIVAL))
     wanted = LOCAL_PROTOCOLS | {name: use for there, uses in more if there for name, use in uses.items()}
     return Suite.parse(
         {

@@ -60,6 +60,8 @@ def _split(task: Task, name: str, n: int, side: int, rng: np.random.Generator) -
         labels = labels if not depth else np.repeat(labels[:, None], *depth, axis=1)
     elif task.target == "multi-label":
         labels = rng.integers(0, 2, (n, k), dtype=np.uint8)
+    elif task.target == "survival":
+        labels = np.stack([1.0 + rng.permutation(n), np.arange(n) % 2], axis=1)
     else:
         labels = np.arange(n) % k
     spacing = np.ones((n, 3)) if depth and task.target == "mask" else None

@@ -24,6 +24,7 @@ from bench.submissions.labels import load_labels
 from bench.submissions.report import Report
 from bench.submissions.rescore_kept import check_kept
 from bench.submissions.structure import check_task, strange_arrays
+from bench.words import SCALARS
 
 
 def check_predictions(result: Results, plan: Plan, report: Report, *, rescore: bool) -> None:
@@ -99,7 +100,7 @@ def _wrong_output(task: Task, output: np.ndarray, split: Split) -> str | None:
         return f"predictions are {output.dtype} {output.shape}, expected float {(len(split), k)}"
     if not np.isfinite(output).all():
         return "predictions hold NaN or infinite values"
-    if task.target == "number":
+    if task.target in SCALARS:
         return None
     return "predictions lie outside [0, 1]" if output.min() < 0 or output.max() > 1 else None
 
@@ -110,6 +111,8 @@ def _is_truth(data: TaskData, output: np.ndarray) -> bool:
         return bool((output == labels).all())
     if data.task.target == "number":
         return bool((output[:, 0] == labels.astype(output.dtype)).all())
+    if data.task.target == "survival":  # no log hazard is right or wrong by itself
+        return False
     if data.task.target == "multi-label":
         return bool(((output > 0.5) == labels.astype(bool)).all())
     return bool((output.argmax(1) == labels).all()) and bool(np.isin(output, (0.0, 1.0)).all())

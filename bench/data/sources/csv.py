@@ -27,7 +27,7 @@ PATIENT = ("patient", "patient id", "patientid", "subject", "subject id", "subje
 class Columns(Grown):
     """What the columns of a table are called."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"bag"})
+    later: ClassVar[frozenset[str]] = frozenset({"bag", "time", "event"})
 
     image: Line = "image"
     label: Line | None = None
@@ -37,6 +37,10 @@ class Columns(Grown):
     """Default: "split", where there is one."""
     patient: Line | None = None
     """Default: the first of PATIENT that there is."""
+    time: Line | None = None
+    """Of survival; default: "time"."""
+    event: Line | None = None
+    """Of survival; default: "event"."""
     bag: Line | None = None
     """With bags = true; default: "bag", where there is one, else the patient."""
 
@@ -100,6 +104,13 @@ class CsvSource(ListedSource):
     def _labels(self, table: Table, task: Task, remarks: Counter[str]) -> list[Any]:
         """The label of each line; None for those the card leaves out."""
         reading, lines = self.reading(task), [line for line, _ in table.rows]
+        if task.target == "survival":
+            columns = [table.column(getattr(self.columns, name) or name, name) for name in ("time", "event")]
+            outcomes = [[cells[place] for place in columns] for _, cells in table.rows]
+            return read_all(outcomes, reading.outcome, remarks, where=lambda i: table.where(lines[i]))
+        if self.columns.time or self.columns.event:
+            what = f"columns of time and event are for survival, the target is {task.target!r}"
+            raise DataError(what, where=table.path)
         places = [table.find(name) for name in task.classes]
         if self.columns.label is None and None not in places:
             if table.find("label") is not None:
