@@ -106,6 +106,7 @@ def wrap(
     features: Read | Pooling | None = None,
     depth: int | None = None,
     spacing: tuple[float, float, float] | None = None,
+    window: tuple[float, float] | None = None,
     **card: Any,
 ) -> Encoder:
     """An encoder around any torch module.
@@ -117,7 +118,8 @@ def wrap(
     evaluation mode, after which each part is as it was.
     depth: the module takes volumes, x (n, channels, depth, size, size), and its map has a depth too; spacing: mm
     between planes, rows and columns they are brought to, instead of being resized.
-    mean, std: for images scaled to [0, 1]; their length is the number of channels. card: further keys of
+    mean, std: for images scaled to [0, 1]; their length is the number of channels. window: the module takes Hounsfield
+    units, cut to this; mean and std are then in these units. card: further keys of
     `encoder.toml` ("paradigm", "objective", "method", "authors", ...). Raises CardError for a wrong one.
     """
     values: dict[str, Any] = {
@@ -136,6 +138,8 @@ def wrap(
     }
     if depth is not None:
         values["preprocessing"] |= {"depth": depth} | ({} if spacing is None else {"spacing": [*map(float, spacing)]})
+    if window is not None:
+        values["preprocessing"] |= {"input": "hu", "window": [*map(float, window)]}
     if isinstance(features, str):
         values["features"] = {"pooling": features}
     read = features if callable(features) else lambda network, x: network(x)

@@ -191,7 +191,7 @@ def measured(data: TaskData) -> Measured:
     columns: dict[str, dict[str, str]] = {name: {} for name in ("images", "labels", "ids", "groups", "strata")}
     for array, digest in data.digests.items():
         column = array.removeprefix(f"{_split_of(array)}.").split(".")[0]
-        columns["images" if column in ("spacing", "sizes") else column][array] = digest
+        columns["images" if column in ("spacing", "sizes", "intensities") else column][array] = digest
     columns["splits"] = columns.pop("ids")
     parts = {name: part(digests) for name, digests in columns.items()}
     return Measured(**task_parts(data.task), store=data.store[:16] or "0" * 16, **parts)

@@ -96,6 +96,9 @@ Badge = Literal["declared", "rescored", "reproduced"]
 Grey = Literal["repeat", "luminance"]
 """How a single-channel image becomes the encoder's channels, or a colour image its single channel."""
 
+AIR = -1000.0
+"""Hounsfield units of air: what surrounds a CT that is padded."""
+
 Pooling = Literal["native", "cls", "mean", "cls+mean", "max"]
 """How tokens or the feature map become the global vector; `native` leaves it to the model."""
 

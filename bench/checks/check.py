@@ -113,6 +113,9 @@ def _alarms(
     if images == 0:
         yield Finding("alarms", "skipped", "not asked for")
         return
+    if encoder.card.preprocessing.input is not None:
+        yield Finding("alarms", "skipped", "they look at images of 8 bits; the score on a task with intensities tells")
+        return
     if encoder.card.volumetric:
         yield Finding("alarms", "skipped", "they look at flat images; the score on a task of volumes tells")
         return

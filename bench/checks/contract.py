@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.checks.finding import Finding
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.networks import TimmEncoder
-from bench.encoders.preprocess import input_size, prepare
+from bench.encoders.preprocess import input_size, made_up, prepare
 from bench.encoders.volumes import own_spacing
 from bench.errors import MedsslError
 
@@ -29,6 +29,9 @@ def contract(encoder: Encoder) -> Iterator[Finding]:
     checks = CHECKS
     if (depth := encoder.card.preprocessing.depth) is not None:
         images, checks = known_volumes(depth, images), VOLUME_CHECKS
+    if encoder.card.preprocessing.input is not None:
+        images = made_up(images, encoder.card.preprocessing)
+        checks = {name: check for name, check in checks.items() if name not in ("grey images", "colour")}
     once = cache(lambda: _encode(encoder, images))
     for name, check in checks.items():
         try:
@@ -66,7 +69,7 @@ def _range(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     low, high = float(x[0].min()), float(x[1].max())
     values = {"black": round(low, 3), "white": round(high, 3)}
     spoken = f"black becomes {low:.2f}, white {high:.2f}"
-    if max(encoder.card.preprocessing.mean) > 1.5:
+    if made.input is None and max(made.mean) > 1.5:
         fix = "mean and std are for values in [0, 1]; divide yours by 255"
         return Finding("input range", "problem", f"{spoken}: {fix}", values)
     if high - low > 12 or high - low < 0.5 or low > 0.5 or high < -0.5:

@@ -12,7 +12,7 @@ import torch
 from bench.checks.finding import Finding
 from bench.data.task import Suite, Task
 from bench.encoders.base import Encoder, evaluating
-from bench.encoders.preprocess import prepare
+from bench.encoders.preprocess import made_up, prepare
 from bench.encoders.volumes import own_spacing
 from bench.errors import MedsslError
 from bench.features.extract import BATCH, extract
@@ -37,7 +37,8 @@ def flops_per_image(encoder: Encoder, *, dense: bool = False) -> int | None:
     from torch.utils.flop_counter import FlopCounterMode
 
     image = torch.zeros(_shape(encoder, 1), dtype=torch.uint8, device=encoder.device)
-    x = prepare(image, encoder.card.preprocessing, dense=dense, spacing=own_spacing(encoder.card.preprocessing, 1))
+    made = encoder.card.preprocessing
+    x = prepare(made_up(image, made), made, dense=dense, spacing=own_spacing(made, 1))
     try:
         # No inference mode and no fused attention: the counter does not see operators under either.
         with (
@@ -158,7 +159,8 @@ def _shape(encoder: Encoder, n: int) -> tuple[int, ...]:
 
 def _batch(encoder: Encoder, n: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, _shape(encoder, n), generator=generator).to(torch.uint8)
+    drawn = torch.randint(0, 256, _shape(encoder, n), generator=generator).to(torch.uint8)
+    return made_up(drawn, encoder.card.preprocessing)
 
 
 def _time(encoder: Encoder, dense: bool) -> float:

@@ -20,5 +20,8 @@ def joined(blocks: Iterable[Split]) -> Split:
         groups=None if first.groups is None else np.concatenate([p.groups for p in parts]),
         strata={name: np.concatenate([p.strata[name] for p in parts]) for name in first.strata},
         spacing=None if first.spacing is None else np.concatenate([p.spacing for p in parts if p.spacing is not None]),
+        intensities=None
+        if first.intensities is None
+        else np.concatenate([p.intensities for p in parts if p.intensities is not None]),
         sizes=None if first.sizes is None else np.concatenate([p.sizes for p in parts if p.sizes is not None]),
     )

@@ -60,8 +60,9 @@ def check_files(source: ListedSource, task: Task, folder: Path) -> list[Finding]
     """Missing and unreadable files, and masks that do not fit, of a source that lists files."""
     rows = [row for part in source.listed(task, folder, Counter()).values() for row in part]
     pictures = source.pictures(task)
+    how = source.volume, source.intensities is not None
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda row: _problem_of(row, pictures, source.volume), rows))
+        results = list(pool.map(lambda row: _problem_of(row, pictures, *how), rows))
     kinds: dict[str, list[str]] = {}
     for kind, message in filter(None, results):
         kinds.setdefault(kind, []).append(message)
@@ -72,7 +73,7 @@ def check_files(source: ListedSource, task: Task, folder: Path) -> list[Finding]
     ]
 
 
-def _problem_of(row: Row, pictures: Pictures, volume: bool) -> tuple[str, str] | None:
+def _problem_of(row: Row, pictures: Pictures, volume: bool, units: bool) -> tuple[str, str] | None:
     """Kind and message of the first thing wrong with one image, or None."""
     for path in (row.image, *row.mask_files):
         if not path.exists():
@@ -82,6 +83,11 @@ def _problem_of(row: Row, pictures: Pictures, volume: bool) -> tuple[str, str] |
             pictures.volume(row.image, None, None, Counter())
         else:
             pictures.image(row.image, None, Counter(), row.number)
+    except DataError as error:
+        return "unreadable", str(error)
+    try:
+        if units:
+            pictures.intensities(row.image, 1 if volume else None, row.number)
     except DataError as error:
         return "unreadable", str(error)
     try:

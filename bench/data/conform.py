@@ -19,6 +19,8 @@ class _Seen:
     rows: int = 0
     shape: tuple[int, ...] = ()
     counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    lowest: float = 0.0
+    """Of the intensities."""
 
 
 class Conformity:
@@ -27,6 +29,7 @@ class Conformity:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.splits: dict[str, _Seen] = {}
+        self.intense = False
         self.ids: set[str] = set()
 
     def check(self, split: str, block: Split) -> None:
@@ -37,6 +40,7 @@ class Conformity:
         self._check_lengths(split, block)
         self._check_images(split, block.images, seen)
         self._check_spacing(split, block)
+        self._check_intensities(split, block, seen)
         seen.counts += self._counts(split, block)
         self._check_ids(split, block.ids)
         seen.rows += len(block)
@@ -47,6 +51,9 @@ class Conformity:
             if not self.splits.get(split, _Seen()).rows:
                 raise self._error(f"the {split} split is empty", fix="every task needs train, val and test images")
         self._check_classes()
+        if self.intense and min(seen.lowest for seen in self.splits.values()) >= 0:
+            what = "no intensity is below 0: these are no Hounsfield units, of which air has -1000 and fat -100"
+            raise self._error(what, fix='leave intensities = "hu" out of [source]')
 
     def _check_lengths(self, split: str, block: Split) -> None:
         columns = {"images": block.images, "labels": block.labels, "groups": block.groups, "spacing": block.spacing}
@@ -66,6 +73,16 @@ class Conformity:
         seen.shape = seen.shape or images.shape[1:]
         if images.shape[1:] != seen.shape:
             raise self._error(f"{split} images have shapes {seen.shape} and {images.shape[1:]}", fix="give 'size'")
+
+    def _check_intensities(self, split: str, block: Split, seen: _Seen) -> None:
+        if (values := block.intensities) is None:
+            return
+        if values.dtype != np.float32 or values.shape != (*block.images.shape[:-1], 1):
+            raise self._error(f"{split} intensities are {values.dtype} {values.shape}, expected float32 of each pixel")
+        if not np.isfinite(values).all():
+            raise self._error(f"{split} holds NaN or infinite intensities")
+        self.intense = True
+        seen.lowest = min(seen.lowest, float(values.min()))
 
     def _check_spacing(self, split: str, block: Split) -> None:
         spacing, masked = block.spacing, self.task.kind == "dense" and block.images.ndim == 5

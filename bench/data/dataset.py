@@ -37,6 +37,7 @@ class Split:
     strata: name -> (n,) array describing each image (e.g. "contrast": float64), for analyses by stratum.
     spacing: float64 (n, 3), mm between planes, rows and columns of each volume; None where it is not known.
     sizes: int64 (n,), of bags, whose images are (n, m, h, w, c): how many of the m are images; the others are black.
+    intensities: float32, as the images with one channel: their Hounsfield units, where the card keeps them.
     """
 
     images: np.ndarray
@@ -46,6 +47,7 @@ class Split:
     strata: Mapping[str, np.ndarray] = field(default_factory=dict)
     spacing: np.ndarray | None = None
     sizes: np.ndarray | None = None
+    intensities: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -123,6 +125,8 @@ def arrays_of(splits: Mapping[str, Split]) -> dict[str, np.ndarray]:
             found[f"{name}.spacing"] = split.spacing
         if split.sizes is not None:
             found[f"{name}.sizes"] = split.sizes
+        if split.intensities is not None:
+            found[f"{name}.intensities"] = split.intensities
         found |= {f"{name}.strata.{stratum}": values for stratum, values in split.strata.items()}
     return found
 

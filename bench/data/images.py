@@ -21,6 +21,7 @@ from bench.data.pixels import to_uint8
 from bench.data.stack import Plane, Stack
 from bench.data.windows import One
 from bench.errors import DataError
+from bench.words import AIR
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm"})
 Size = Annotated[int, Field(ge=8, le=2048)]
@@ -155,6 +156,14 @@ def fit(image: np.ndarray, size: int | None, channels: int, *, where: object = N
     return resized[..., None] if channels == 1 else resized
 
 
+def fit_intensities(values: np.ndarray, size: int | None) -> np.ndarray:
+    """float32 (h, w, 1), Hounsfield units, made (size, size, 1): padded with air, resized bicubic, antialiased."""
+    if size is None or values.shape[:2] == (size, size):
+        return values
+    square = _padded(values[..., 0], AIR)
+    return np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BICUBIC))[..., None]
+
+
 def fit_mask(mask: np.ndarray, size: int | None) -> np.ndarray:
     """(h, w) made (size, size): padded with background, resized to the nearest value."""
     if size is None or mask.shape == (size, size):
@@ -165,11 +174,11 @@ def fit_mask(mask: np.ndarray, size: int | None) -> np.ndarray:
     return square[np.ix_(index, index)]
 
 
-def _padded(image: np.ndarray) -> np.ndarray:
+def _padded(image: np.ndarray, fill: float = 0) -> np.ndarray:
     h, w = image.shape[:2]
     side = max(h, w)
     top, left = (side - h) // 2, (side - w) // 2
-    square = np.zeros((side, side, *image.shape[2:]), image.dtype)
+    square = np.full((side, side, *image.shape[2:]), fill, image.dtype)
     square[top : top + h, left : left + w] = image
     return square
 

@@ -54,6 +54,8 @@ class ListedSource(ReadSource):
     """How the features of a volume's slices become one vector; volumes only."""
     depth: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Slices taken of each volume, evenly; needed where volumes have different numbers of them."""
+    intensities: Literal["hu"] | None = None
+    """Keep the Hounsfield units of CT beside the 8 bits that `window` makes of them, for encoders that ask for them."""
     bags: bool = False
     """The images of a patient (or of a bag that the list names) are one case, with one label."""
     groups: Literal["dicom", "folder"] | None = None
@@ -61,10 +63,14 @@ class ListedSource(ReadSource):
     leave_out: dict[Trait, Line] | None = None
     """One site, or another subgroup, whose images are all "test-shift": { site = "Jena" }."""
     unread: ClassVar[frozenset[str]] = frozenset({"aggregation"})
-    later: ClassVar[frozenset[str]] = frozenset({"plane", "slices", "volume", "depth", "groups", "leave_out", "bags"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"plane", "slices", "volume", "depth", "groups", "leave_out", "bags", "intensities"}
+    )
 
     @model_validator(mode="after")
     def _whole_or_sliced(self) -> Self:
+        if self.bags and self.intensities:
+            raise ValueError("intensities are kept of images and volumes, not of bags")
         if self.bags and self.volume:
             raise ValueError("a bag holds flat images: leave out volume = true")
         check_joined(volume=self.volume, bags=self.bags, aggregation=self.aggregation)
@@ -148,7 +154,9 @@ class ListedSource(ReadSource):
         channels = 3 if is_several(self.window) or any(h.colour for h in headers) else 1
         depth = self._depth(headers, task) if self.volume else None
         pictures = self.pictures(task, self.size)
-        reader = _Reader(pictures, channels, depth, self.trait_names)
+        if self.intensities:
+            self.refuse_units(task, "intensities are")
+        reader = _Reader(pictures, channels, depth, self.trait_names, self.intensities is not None)
         if not self.bags:
             return {name: reader.blocks(rows, remarks) for name, rows in splits.items()}
         where = f"task {task.name!r}"
@@ -186,12 +194,14 @@ class ListedSource(ReadSource):
 
 @dataclass(frozen=True)
 class _Reader:
-    """Rows to blocks of a split. depth: slices of a volume, None for flat images."""
+    """Rows to blocks of a split. depth: slices of a volume, None for flat images. units: whether Hounsfield units are
+    kept."""
 
     pictures: Pictures
     channels: int
     depth: int | None
     traits: tuple[str, ...]
+    units: bool = False
 
     def bags(self, bags: list[list[Row]], room: int, remarks: Counter[str]) -> Iterator[Split]:
         """Blocks of one bag."""
@@ -215,7 +225,11 @@ class _Reader:
                     np.array([row.unit for row in part]) if grouped else None,
                     {name: np.array([row.traits.get(name, "") for row in part]) for name in self.traits},
                     None if self.depth is None else self._spacings(part, self.depth),
+                    intensities=np.stack(list(pool.map(self._intensities, part))) if self.units else None,
                 )
+
+    def _intensities(self, row: Row) -> np.ndarray:
+        return self.pictures.intensities(row.image, self.depth, row.number)
 
     def _spacings(self, rows: list[Row], depth: int) -> np.ndarray:
         """mm of the volumes as they are handed on; NaN where a file does not say."""

@@ -13,7 +13,17 @@ from pydantic import field_validator
 
 from bench.data.dataset import TaskSource
 from bench.data.guard import name_of
-from bench.data.images import Shown, fit, fit_mask, frame_of, is_clinical, only, read_header, read_image
+from bench.data.images import (
+    Shown,
+    fit,
+    fit_intensities,
+    fit_mask,
+    frame_of,
+    is_clinical,
+    only,
+    read_header,
+    read_image,
+)
 from bench.data.labels import Blank, Labels, Numbers, Uncertain
 from bench.data.masks import Drawn, MaskFile, MaskRule, Palettes, read_mask, to_mask, united
 from bench.data.stack import Plane, refuse_elsewhere
@@ -23,6 +33,7 @@ from bench.data.windows import PRESETS, Window, uses_presets
 from bench.errors import CardError, DataError
 
 UNITED = "images: several masks, united"
+NO_UNITS = 'leave intensities = "hu" out of [source]'
 
 
 class ReadSource(TaskSource):
@@ -36,6 +47,12 @@ class ReadSource(TaskSource):
     plane: Plane | None = None
     """How volumes are cut into slices (`bench.data.stack.in_plane`); needed where nothing speaks for axial ones."""
     later: ClassVar[frozenset[str]] = frozenset({"plane"})
+
+    def refuse_units(self, task: Task, what: str) -> None:
+        """Raise CardError where `what` is in Hounsfield units and the task is no CT."""
+        if task.modality not in ("ct", "mixed"):
+            found = f"{what} in Hounsfield units, the modality is {task.modality!r}"
+            raise CardError(found, where=f"task {task.name!r}", fix='window = [low, high] or "percentile"')
 
     @field_validator("uncertain", mode="before")
     @classmethod
@@ -53,9 +70,8 @@ class ReadSource(TaskSource):
 
     def pictures(self, task: Task, size: int | None = None) -> Pictures:
         """How image and mask files are read. Raises CardError for Hounsfield units of what is no CT."""
-        if uses_presets(self.window) and task.modality not in ("ct", "mixed"):
-            what = f"the windows {', '.join(PRESETS)} are in Hounsfield units, the modality is {task.modality!r}"
-            raise CardError(what, where=f"task {task.name!r}", fix='window = [low, high] or "percentile"')
+        if uses_presets(self.window):
+            self.refuse_units(task, f"the windows {', '.join(PRESETS)} are")
         return Pictures(len(task.classes), self.window, self.mask, size, self.plane)
 
 
@@ -117,6 +133,21 @@ class Pictures:
             raise DataError("is one picture, and the card says volume = true", where=source)
         n = len(self.stacks.get(source, self.plane).frames)
         return list(range(n)) if depth is None else [int((i + 0.5) * n / depth) for i in range(depth)]
+
+    def intensities(self, source: Path, depth: int | None, number: int | None = None) -> np.ndarray:
+        """Hounsfield units of what `image` gives, float32 (h, w, 1), or with a depth of what `volume` gives.
+
+        Raises DataError for a file that holds others, or none.
+        """
+        if depth is not None:
+            return np.stack([self.intensities(source, None, n) for n in self._chosen(source, depth)])
+        where = name_of(source)
+        if not is_clinical(source):
+            raise DataError("holds no Hounsfield units, as DICOM and NIfTI files do", where=where, fix=NO_UNITS)
+        stack = self.stacks.get(source, self.plane)
+        if stack.meant.units == "other" or stack.meant.inverted or stack.frames.shape[-1] != 1:
+            raise DataError("is not in Hounsfield units", where=where, fix=NO_UNITS)
+        return fit_intensities(stack.frames[only(stack, number, where)].astype(np.float32), self.size)
 
     def spacing(self, source: Path, depth: int) -> tuple[float, float, float]:
         """mm between planes, rows and columns of what `volume` gives; NaN where the file does not say."""

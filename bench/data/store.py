@@ -196,7 +196,7 @@ class _SplitWriter:
 
     def append(self, block: Split) -> None:
         for column, array in arrays_of({self.name: block}).items():
-            if column.removeprefix(f"{self.name}.") in ("images", "labels"):
+            if column.removeprefix(f"{self.name}.") in ("images", "labels", "intensities"):
                 if column not in self.files:
                     self.files[column] = _ArrayFile(self.folder / f"{column}.npy")
                 self.files[column].append(array)
@@ -253,6 +253,7 @@ def _open_split(folder: Path, split: str, files: Iterable[str]) -> Split:
         strata={name: column(f"strata.{name}") for name in strata},
         spacing=column("spacing") if f"{split}.spacing.npy" in files else None,
         sizes=column("sizes") if f"{split}.sizes.npy" in files else None,
+        intensities=column("intensities", mapped=True) if f"{split}.intensities.npy" in files else None,
     )
 
 

@@ -138,7 +138,8 @@ class Encoder(ABC):
         preprocessing: Preprocessing | None = None,
         spacing: Tensor | None = None,
     ) -> Encoded:
-        """Features of `images`: uint8 (n, h, w, c), c in {1, 3}; of an encoder of volumes (n, planes, h, w, c).
+        """Features of `images`: uint8 (n, h, w, c), c in {1, 3}; of an encoder of volumes (n, planes, h, w, c); where
+        the card asks for Hounsfield units float32 with c = 1.
 
         preprocessing: another than the card's, to see what it would do. spacing: (n, 3), mm between planes, rows and
         columns of each volume, where known. Raises EncoderError on NaN or a wrong shape.

@@ -44,10 +44,15 @@ class Preprocessing(Strict):
     """mm between planes, rows and columns that volumes are brought to; then their centre is cut out, or filled up with
     black. None: volumes are resized."""
 
+    input: Literal["hu"] | None = None
+    """What it takes: 8 bits scaled to [0, 1] (None), or Hounsfield units, in which `mean` and `std` then are."""
+    window: Annotated[list[Annotated[float, Field(ge=-1e4, le=1e5)]], Field(min_length=2, max_length=2)] | None = None
+    """Hounsfield units below and above which values are cut; None: none are."""
+
     @property
     def later(self) -> set[str]:
         """Keys that the first cards did not have and this one does not set: hashes leave them out."""
-        return {name for name in ("shorter_side", "depth", "spacing") if getattr(self, name) is None}
+        return {name for name in ("shorter_side", "depth", "spacing", "input", "window") if getattr(self, name) is None}
 
     @model_validator(mode="after")
     def _volume(self) -> Self:
@@ -56,6 +61,14 @@ class Preprocessing(Strict):
             raise ValueError(f"{set_[0]} is for flat images: a volume is resized, or brought to 'spacing'")
         if self.depth is None and self.spacing is not None:
             raise ValueError("spacing is for volumes: say their depth too")
+        return self
+
+    @model_validator(mode="after")
+    def _units(self) -> Self:
+        if self.window is not None and self.input is None:
+            raise ValueError('window is in Hounsfield units: say input = "hu" too; of 8 bits the task says the window')
+        if self.window is not None and self.window[0] >= self.window[1]:
+            raise ValueError("the first value of a window is below the second")
         return self
 
     @model_validator(mode="after")

@@ -59,10 +59,10 @@ def _check(held: Splits, path: Path) -> None:
             raise EncoderError(f"unknown split {split[:80]!r}", where=path, fix=f"one of: {', '.join(SPLITS)}")
         if len(np.unique(ids)) != len(ids):
             raise EncoderError("an id occurs twice", where=where)
-        for name, array, ndim in (("pooled", features.pooled, 2), ("grid", features.grid, 4)):
+        for name, array, ndims in (("pooled", features.pooled, (2,)), ("grid", features.grid, (4, 5))):
             if array is None:
                 continue
-            if array.ndim != ndim or len(array) != len(ids) or array.dtype.kind != "f":
+            if array.ndim not in ndims or len(array) != len(ids) or array.dtype.kind != "f":
                 raise EncoderError(f"{name} is {array.dtype} {array.shape} for {len(ids)} ids", where=where)
             if not np.isfinite(array).all():
                 raise EncoderError(f"{name} holds NaN or infinite values", where=where)
@@ -106,6 +106,8 @@ def _to_parquet(held: Splits) -> bytes:
         columns = {"split": pa.array([split] * len(ids)), "id": pa.array(ids.tolist())}
         columns["pooled"] = _lists(features.pooled.astype(np.float32))
         if features.grid is not None:
+            if features.grid.ndim == 5:
+                raise EncoderError("grids of volumes are kept in .npz files")
             gh, gw = features.grid.shape[1:3]
             columns |= {"grid": _lists(features.grid.reshape(len(ids), -1).astype(np.float32))}
             columns |= {name: pa.array([side] * len(ids), pa.int32()) for name, side in (("gh", gh), ("gw", gw))}

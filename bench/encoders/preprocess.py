@@ -15,6 +15,9 @@ The steps, in this order, all in float32 on the images' device:
 
 s is `size`, or `dense_size` for dense tasks where the card has one.
 
+Hounsfield units (`input = "hu"` on the card) take the same road: cut to the card's `window` where it has one, nothing
+cut after resizing, padded with the window's low end or with air, not scaled; mean and std are in those units.
+
 Volumes (`depth` on the card) take the same road in three dimensions (`bench.encoders.volumes`).
 """
 
@@ -27,6 +30,7 @@ from torch import Tensor
 from bench.encoders.card import Preprocessing
 from bench.encoders.volumes import fit_volumes, resize
 from bench.errors import DataError
+from bench.words import AIR
 
 LUMINANCE = (0.299, 0.587, 0.114)
 
@@ -36,26 +40,39 @@ def prepare(
 ) -> Tensor:
     """Network input of `images`, on their device.
 
-    images: uint8 (n, h, w, c), c in {1, 3}, or (n, planes, h, w, c) where the card says a depth. spacing: float64
+    images: uint8 (n, h, w, c), c in {1, 3}, or (n, planes, h, w, c) where the card says a depth; float32 with c = 1
+    where it asks for Hounsfield units. spacing: float64
     (n, 3), mm between planes, rows and columns of each volume. Returns float32 (n, channels, s, s), or
     (n, channels, depth, s, s), normalised. Raises DataError for another shape or dtype.
     """
-    layout = "(n, h, w, c)" if preprocessing.depth is None else "(n, planes, h, w, c)"
-    if images.dtype != torch.uint8 or images.ndim != layout.count(",") + 1 or images.shape[-1] not in (1, 3):
-        raise DataError(
-            f"images are {images.dtype} {tuple(images.shape)}",
-            where="preprocessing",
-            fix=f"expected uint8 {layout} with c = 1 or 3",
-        )
+    _check(images, preprocessing)
     s = input_size(preprocessing, dense=dense)
     x = images.movedim(-1, 1).to(torch.float32)
+    black = (preprocessing.window or [AIR])[0]
+    if preprocessing.input is not None:  # from here on 0 is what padding is
+        x = (x if preprocessing.window is None else x.clamp(*preprocessing.window)) - black
     if preprocessing.channels == 1 or preprocessing.grey == "luminance":
         x = _luminance(x)
     x = _fit(x, s, preprocessing, dense) if preprocessing.depth is None else fit_volumes(x, preprocessing, spacing)
-    x = x.expand(-1, preprocessing.channels, *x.shape[2:]) / 255.0
+    x = x.expand(-1, preprocessing.channels, *x.shape[2:])
+    x = x / 255.0 if preprocessing.input is None else x + black
     each = (1, -1, *[1] * (x.ndim - 2))
     mean, std = (x.new_tensor(v).reshape(each) for v in (preprocessing.mean, preprocessing.std))
     return (x - mean) / std
+
+
+def made_up(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Images uint8 that are drawn to look at an encoder, as it takes them: Hounsfield units from -1000 to 1040."""
+    return images if preprocessing.input is None else images[..., :1].float() * 8 + AIR
+
+
+def _check(images: Tensor, preprocessing: Preprocessing) -> None:
+    layout = "(n, h, w, c)" if preprocessing.depth is None else "(n, planes, h, w, c)"
+    kind, channels = (torch.uint8, (1, 3)) if preprocessing.input is None else (torch.float32, (1,))
+    if images.dtype == kind and images.ndim == layout.count(",") + 1 and images.shape[-1] in channels:
+        return
+    wanted = f"uint8 {layout} with c = 1 or 3" if preprocessing.input is None else f"Hounsfield units, float32 {layout}"
+    raise DataError(f"images are {images.dtype} {tuple(images.shape)}", where="preprocessing", fix=f"expected {wanted}")
 
 
 def input_size(preprocessing: Preprocessing, *, dense: bool) -> int:
@@ -91,5 +108,5 @@ def _fit(x: Tensor, s: int, preprocessing: Preprocessing, dense: bool) -> Tensor
     """Resize, pad and crop to (s, s); see the module's docstring."""
     top, left, h, w = placed(*x.shape[-2:], preprocessing, dense=dense)
     if (h, w) != tuple(x.shape[-2:]):
-        x = resize(x, (h, w), preprocessing.interpolation)
+        x = resize(x, (h, w), preprocessing)
     return F.pad(x, (left, s - w - left, top, s - h - top)) if (h, w) != (s, s) else x  # below 0 it cuts off

@@ -25,7 +25,7 @@ def fit_volumes(x: Tensor, preprocessing: Preprocessing, spacing: Tensor | None)
     assert preprocessing.depth is not None, "flat images take another road"
     target = (preprocessing.depth, preprocessing.size, preprocessing.size)
     if preprocessing.spacing is None:
-        return resize_volumes(x, target, preprocessing.interpolation)
+        return resize_volumes(x, target, preprocessing)
     if spacing is None:
         raise NotForThisEncoderError("asks for volumes of a known spacing, and the task does not say any")
     sides = _sides(x.shape[2:], preprocessing, spacing)
@@ -33,7 +33,7 @@ def fit_volumes(x: Tensor, preprocessing: Preprocessing, spacing: Tensor | None)
         what = f"a volume of {[*x.shape[2:]]} voxels would become {sides.max(0).values.tolist()}"
         raise DataError(what, where="preprocessing", fix="is 'spacing' of card and task in mm?")
     parts = [
-        _centred(resize_volumes(volume[None], (a, b, c), preprocessing.interpolation), target)
+        _centred(resize_volumes(volume[None], (a, b, c), preprocessing), target)
         for volume, (a, b, c) in zip(x, sides.tolist(), strict=True)
     ]
     return torch.cat(parts)
@@ -58,22 +58,23 @@ def placed_volumes(shape: Sequence[int], preprocessing: Preprocessing, spacing: 
     return torch.stack([before, before + have], dim=-1) / target[:, None].double()
 
 
-def resize_volumes(x: Tensor, size: tuple[int, int, int], interpolation: str) -> Tensor:
+def resize_volumes(x: Tensor, size: tuple[int, int, int], preprocessing: Preprocessing) -> Tensor:
     """(n, c, planes, h, w) resized within each plane, then across the planes, with antialiasing, as flat images are."""
     n, c, planes, h, w = x.shape
     if (h, w) != size[1:]:
-        x = resize(x.reshape(n, c * planes, h, w), size[1:], interpolation).reshape(n, c, planes, *size[1:])
+        x = resize(x.reshape(n, c * planes, h, w), size[1:], preprocessing).reshape(n, c, planes, *size[1:])
     if planes != size[0]:
         lines = x.reshape(n, c, planes, size[1] * size[2])
-        x = resize(lines, (size[0], lines.shape[-1]), interpolation).reshape(n, c, *size)
+        x = resize(lines, (size[0], lines.shape[-1]), preprocessing).reshape(n, c, *size)
     return x
 
 
-def resize(x: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
-    """(n, c, h, w) resized with antialiasing; bicubic overshoot is cut at 0 and 255."""
-    if interpolation == "nearest":
+def resize(x: Tensor, size: tuple[int, int], preprocessing: Preprocessing) -> Tensor:
+    """(n, c, h, w) resized with antialiasing; bicubic overshoot of 8 bits is cut at 0 and 255."""
+    if preprocessing.interpolation == "nearest":
         return F.interpolate(x, size=size, mode="nearest-exact")
-    return F.interpolate(x, size=size, mode=interpolation, align_corners=False, antialias=True).clamp_(0.0, 255.0)
+    out = F.interpolate(x, size=size, mode=preprocessing.interpolation, align_corners=False, antialias=True)
+    return out.clamp_(0.0, 255.0) if preprocessing.input is None else out
 
 
 def own_spacing(preprocessing: Preprocessing, n: int) -> Tensor | None:

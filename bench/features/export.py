@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from bench.data.dataset import TaskData
+from bench.data.dataset import Split, TaskData
 from bench.encoders.base import Encoder
 from bench.encoders.embedding_files import write_embeddings
 from bench.encoders.features import Features
 from bench.features.extract import extract
+from bench.features.looks import looked_at
 
 
 def export_embeddings(encoder: Encoder, data: TaskData, path: Path, *, grid: bool = False) -> str:
@@ -19,11 +18,12 @@ def export_embeddings(encoder: Encoder, data: TaskData, path: Path, *, grid: boo
     grid: also for a global task, where the attentive probe needs them.
     """
 
-    def features(images: np.ndarray) -> Features:
-        if data.task.kind == "dense":
-            return extract(encoder, images, dense=True)
-        return Features(
-            extract(encoder, images, dense=False).pooled, extract(encoder, images, dense=True).grid if grid else None
-        )
+    def features(split: Split) -> Features:
+        def found(dense: bool) -> Features:
+            return extract(encoder, looked_at(encoder, split), dense=dense, spacing=split.spacing)
 
-    return write_embeddings(path, {name: (split.ids, features(split.images)) for name, split in data.splits.items()})
+        if data.task.kind == "dense":
+            return found(True)
+        return Features(found(False).pooled, found(True).grid if grid else None)
+
+    return write_embeddings(path, {name: (split.ids, features(split)) for name, split in data.splits.items()})

@@ -13,8 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from bench.encoders.base import Encoder
+from bench.encoders.preprocess import made_up
 from bench.encoders.volumes import own_spacing
 from bench.errors import EncoderError, UserError
 from bench.features.extract import extract
@@ -70,8 +72,9 @@ def probe(encoder: Encoder, *, dense: bool) -> Probe:
     spacing = own_spacing(encoder.card.preprocessing, 6)
     known = None if spacing is None else spacing.numpy()
     try:
-        looked_at = volumes() if encoder.card.volumetric else images()
-        features = extract(encoder.plain(), looked_at, dense=dense, spacing=known)
+        drawn = torch.from_numpy(volumes() if encoder.card.volumetric else images())
+        drawn = made_up(drawn, encoder.card.preprocessing)
+        features = extract(encoder.plain(), drawn.numpy(), dense=dense, spacing=known)
     except EncoderError:
         return Probe({})
     found = {"pooled": features.pooled, "grid": features.grid}

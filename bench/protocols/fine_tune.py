@@ -24,6 +24,7 @@ from bench.data.task import Task
 from bench.encoders.base import Encoder
 from bench.encoders.preprocess import prepare
 from bench.errors import NotForThisEncoderError
+from bench.features.looks import refuse_units
 from bench.protocols._select import calibrated, one_hot, primary, probabilities
 from bench.protocols._train import cosine_steps, layer_groups, loss_of, torch_seed, with_drop_path
 from bench.protocols.base import Prediction, Problem, Protocol
@@ -68,6 +69,7 @@ class FineTune(Protocol):
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         if problem.encoder is None or problem.encoder.module is None:
             raise NotForThisEncoderError("has no network to train", fix="fine-tuning needs weights, not embeddings")
+        refuse_units(problem.encoder)
         if problem.train.images.ndim != 4:
             raise NotForThisEncoderError("fine-tuning is for flat images")
         for subset in subsets:

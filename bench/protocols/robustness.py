@@ -18,6 +18,7 @@ from bench.encoders.base import Encoder
 from bench.encoders.features import Features
 from bench.errors import NotForThisEncoderError
 from bench.features.extract import extract
+from bench.features.looks import refuse_units
 from bench.protocols import _corrupt
 from bench.protocols.base import Prediction, Problem, Protocol, Unlabelled, copy_of
 from bench.protocols.linear import PROTOCOL as LINEAR
@@ -64,6 +65,7 @@ class Robustness(Protocol):
         encoder = problem.encoder
         if encoder is None or encoder.precomputed:
             raise NotForThisEncoderError("cannot encode changed images", fix="robustness needs weights, not embeddings")
+        refuse_units(encoder)
         tests = dict(problem.tests)
         for split, test in problem.tests.items():
             for name, kind, severity in self._copies(split):

@@ -17,6 +17,7 @@ from bench.encoders.base import Encoder
 from bench.encoders.features import Features
 from bench.errors import NotForThisEncoderError
 from bench.features.extract import extract
+from bench.features.looks import looked_at
 from bench.features.roomy import HELD
 from bench.locate import home
 from bench.protocols.base import Labelled, Problem, Protocol, Unlabelled
@@ -115,7 +116,8 @@ def _small_problem(encoder: Encoder, data: TaskData, dense: bool) -> tuple[Probl
     few, rows = slice(0, few), slice(0, some)
     spacing = None if data.train.spacing is None else data.train.spacing[few]
     sizes = None if data.train.sizes is None else data.train.sizes[few]
-    measured = extract(encoder, data.train.images[few], dense=dense and sizes is None, spacing=spacing, sizes=sizes)
+    some_images = looked_at(encoder, data.train)[few]
+    measured = extract(encoder, some_images, dense=dense and sizes is None, spacing=spacing, sizes=sizes)
     per_image = (time.perf_counter() - started) / len(measured)
 
     def labelled(split: Split) -> Labelled:

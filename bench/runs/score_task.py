@@ -23,6 +23,7 @@ from bench.encoders.features import Features
 from bench.errors import NotForThisEncoderError, UserError
 from bench.features.cache import FeatureCache, feature_key
 from bench.features.extract import extract
+from bench.features.looks import looked_at
 from bench.features.probe import Probe
 from bench.features.volume_cost import VolumeCost, volume_cost
 from bench.files import sha256_arrays
@@ -186,6 +187,7 @@ class _Work:
         split = self.data.splits[name]
         if self.encoder.precomputed:
             return self.encoder.lookup(self.task.name, name, split.ids)
+        looked_at(self.encoder, split)
         self.setting.progress(f"{self.task.name}: encoding {len(split)} {name} images")
         started = last = time.perf_counter()
         encoded = 0
@@ -200,7 +202,7 @@ class _Work:
         def make() -> Features:
             return extract(
                 self.encoder,
-                split.images,
+                looked_at(self.encoder, split),
                 dense=dense,
                 batch_size=self.setting.batch_size,
                 aggregation=self.task.source.get("aggregation") or "mean",
@@ -213,9 +215,13 @@ class _Work:
         self.extract_seconds += time.perf_counter() - started
         return features
 
+    @property
+    def _column(self) -> str:
+        return "images" if self.encoder.card.preprocessing.input is None else "intensities"
+
     def _address(self, name: str, dense: bool) -> tuple[str, Probe]:
         """Where the features of a split are kept."""
-        computed, images = self.measure.computed(self.task.name, dense), self.data.digests[f"{name}.images"]
+        computed, images = self.measure.computed(self.task.name, dense), self.data.digests[f"{name}.{self._column}"]
         if self.encoder.card.preprocessing.spacing is not None:
             images += self.data.digests.get(f"{name}.spacing", "")
         images += self.data.digests.get(f"{name}.sizes", "")
@@ -286,7 +292,8 @@ class _Work:
         spacing = None if test.spacing is None else test.spacing[:1]
         how = self.task.source.get("aggregation") or "mean"
         dense = self.task.kind == "dense"
-        return volume_cost(self.encoder, test.images[:1], aggregation=how, spacing=spacing, dense=dense)
+        volume = looked_at(self.encoder, test)[:1]
+        return volume_cost(self.encoder, volume, aggregation=how, spacing=spacing, dense=dense)
 
     @cached_property
     def _flops(self) -> int | None:

@@ -30,7 +30,7 @@ GREY_LEVELS = 3
 
 def suspicions(encoder: Encoder, datas: list[TaskData]) -> Iterator[str]:
     """What speaks for a lookup, with the evidence. datas: tasks with one class an image. Raises EncoderError."""
-    for data in datas:
+    for data in datas if encoder.card.preprocessing.input is None else ():  # Hounsfield units are no pictures
         probe = probe_of(data.task.name, some(data.train), some(data.tests["test"]))
         if probe.train.ndim == 4:  # volumes are not mirrored
             yield from _of_task(encoder, probe)

@@ -65,13 +65,17 @@ class NpzSource(ReadSource):
     """mm between planes, rows and columns of every volume, where it is known."""
     bags: bool = False
     """The images of a patient are one case, with one label; `groups` names the patients."""
-    later: ClassVar[frozenset[str]] = ReadSource.later | {"spacing", "bags"}
+    intensities: Literal["hu"] | None = None
+    """The values are Hounsfield units: they are kept beside the 8 bits that `window` makes of them."""
+    later: ClassVar[frozenset[str]] = ReadSource.later | {"spacing", "bags", "intensities"}
 
     @model_validator(mode="after")
     def _declared(self) -> Self:
         if self.bags and (self.volume or self.groups is None):
             raise ValueError("bags = true is for flat images of patients that 'groups' names")
         check_joined(volume=self.volume, bags=self.bags, aggregation=self.aggregation)
+        if self.bags and self.intensities:
+            raise ValueError("intensities are kept of images and volumes, not of bags")
         if self.spacing is not None and not self.volume:
             raise ValueError("'spacing' is for volume = true")
         return self
@@ -91,6 +95,8 @@ class NpzSource(ReadSource):
     def stream(self, task: Task, folder: Path, remarks: Counter[str]) -> Mapping[str, Iterable[Split]]:
         """Blocks of about 8 MB of each split. Raises DataError."""
         path = self.held(task).require(folder)
+        if self.intensities:
+            self.refuse_units(task, "intensities are")
         with _opened(path) as archive:
             keys = {info.filename.removesuffix(".npy") for info in archive.infolist()}
             require_space(home(), sum(info.file_size for info in archive.infolist()))
@@ -136,6 +142,7 @@ class NpzSource(ReadSource):
                     found[keep],
                     np.array([f"{split}/{i}" for i in range(start, stop)])[keep],
                     None if groups is None else groups[start:stop][keep],
+                    intensities=self._units(self._with_channels(pixels[keep], path), path),
                     spacing=None if self.spacing is None else np.tile(np.array(self.spacing), (int(keep.sum()), 1)),
                 )
 
@@ -145,6 +152,13 @@ class NpzSource(ReadSource):
         whole = np.zeros((member.rows, *found.shape[1:]), found.dtype)
         whole[keep] = found
         return whole, keep
+
+    def _units(self, images: np.ndarray, path: Path) -> np.ndarray | None:
+        if self.intensities is None:
+            return None
+        if images.shape[-1] != 1:
+            raise DataError("images are in colour, which has no Hounsfield units", where=path)
+        return images.astype(np.float32)
 
     def _masks(self, values: np.ndarray, task: Task, where: str) -> np.ndarray:
         if not self.volume:
