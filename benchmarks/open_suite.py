@@ -119,7 +119,7 @@ def _means(found: pd.DataFrame) -> pd.Series:
     """Board score of each encoder that has every task: cells alike, origins alike within a cell."""
     table = found.pivot_table(index="encoder", columns="task", values="score", observed=True).dropna()
     columns = found.drop_duplicates("task").set_index("task").loc[table.columns].reset_index().assign(side="")
-    mean = table.to_numpy() @ weights(columns[["modality", "kind", "side", "origin"]].astype(str))
+    mean = table.to_numpy() @ weights(columns[["task", "modality", "kind", "side", "origin"]].astype(str))
     return pd.Series(mean, table.index.astype(str))
 
 
