@@ -82,7 +82,7 @@ def test_predictions_of_another_score_are_refused():
 
 
 def test_condensed_predictions_give_the_same_replicates(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.leaderboard.at_hand.load_labels", lambda task, folder: DATA)
+    monkeypatch.setattr("bench.leaderboard.at_hand.load_labels", lambda task, folder, masks: DATA)
     done = record(unit=Unit(task="t", protocol="linear-v1", budget="10%", seed=3))
     results = Results(None, "s", tmp_path, [done])
     (tmp_path / "predictions").mkdir()

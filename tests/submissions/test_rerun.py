@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import bench
-from bench.identity import Computed, Measure
+from bench.identity import Computed, Identity, Measure
 from bench.protocols.dense_linear import PROTOCOL as DENSE
 from bench.protocols.knn import PROTOCOL as KNN
 from bench.submissions.report import Report
@@ -28,7 +28,10 @@ def measure(value: float = 0.5, size: int = 32, features: object = "mean") -> Me
 
 def made(protocol: str, **changes: str) -> Has:
     computed: Computed = measure().computed("t", PLAN.protocols[protocol].reads_grid)
-    return Has(unit=Has(task="t", protocol=protocol), identity=Has(encoder=computed.model_copy(update=changes)))
+    return Has(
+        unit=Has(task="t", protocol=protocol),
+        identity=Identity.model_construct(encoder=computed.model_copy(update=changes)),
+    )
 
 
 def problems(*records: Has, loaded: Measure) -> list[str]:
@@ -61,7 +64,7 @@ def test_a_network_whose_grid_alone_is_another_differs_in_dense_units() -> None:
 
     before, now = measure(features=features(False)), measure(features=features(True))
     records = [
-        Has(unit=Has(task="t", protocol=p), identity=Has(encoder=before.computed("t", PLAN.protocols[p].reads_grid)))
+        Has(unit=Has(task="t", protocol=p), identity=Identity.model_construct(encoder=before.computed("t", PLAN.protocols[p].reads_grid)))
         for p in PLAN.protocols
     ]
     why = "the encoder computes other features of the same images"
