@@ -64,7 +64,10 @@ def test_a_network_whose_grid_alone_is_another_differs_in_dense_units() -> None:
 
     before, now = measure(features=features(False)), measure(features=features(True))
     records = [
-        Has(unit=Has(task="t", protocol=p), identity=Identity.model_construct(encoder=before.computed("t", PLAN.protocols[p].reads_grid)))
+        Has(
+            unit=Has(task="t", protocol=p),
+            identity=Identity.model_construct(encoder=before.computed("t", PLAN.protocols[p].reads_grid)),
+        )
         for p in PLAN.protocols
     ]
     why = "the encoder computes other features of the same images"
