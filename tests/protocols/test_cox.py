@@ -69,7 +69,7 @@ def test_more_features_than_cases_and_features_far_outside():
     z = fit.scaled(given.x)
     slope = -(likelihood(z @ weights, given)[1] @ z) / 20 + 0.1 * weights
     assert abs(slope).max() < 1e-6
-    assert fit.converged
+    assert fit.gap < 1e-9
     assert fit.scaled(np.full((1, 60), 1e9)).max() == 10
 
 
@@ -139,3 +139,21 @@ def test_budgets_are_stratified_by_event_and_need_two():
     assert why_invalid(given.task, labels, tenths[0]) is None
     (hundredth,) = subsets(given.task, labels, None, "1%", [0])
     assert "of 'c0'; 2 are needed" in why_invalid(given.task, labels, hundredth)
+
+
+def test_ill_conditioned_features_are_solved_and_what_is_not_is_said(monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 200)) @ (rng.normal(size=(200, 200)) * np.logspace(0, -6, 200))
+    given = Cases(x, rng.exponential(np.exp(-x[:, 0])) + 1e-3, rng.random(300) < 0.6)
+    alphas = [10.0**e for e in range(-4, 5)]
+    fit = Fit(given)
+    found = fit.weights(alphas)
+    assert fit.gap < 1e-6
+    monkeypatch.setattr("bench.protocols.cox.STEPS", 5)
+    short = Fit(given)
+    # The bound holds: what was left after five steps is no further from the minimum than it says.
+    for alpha, near, far in zip(alphas, found, short.weights(alphas), strict=True):
+        loss = [-likelihood(fit.scaled(x) @ w, given)[0] / 300 + alpha / 2 * w @ w for w in (near, far)]
+        assert -1e-9 <= loss[1] - loss[0] <= short.gap
+    (told,) = PROTOCOL.predict(problem(60)[0], [Subset("100%", 0, np.arange(80))])
+    assert "from its minimum" in told.warnings[0]
