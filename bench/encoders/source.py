@@ -43,3 +43,11 @@ class EncoderSource(Strict, ABC):
     @abstractmethod
     def load(self, card: EncoderCard, place: Place) -> Encoder:
         """The encoder, in evaluation mode on the CPU. Raises EncoderError when it cannot be loaded."""
+
+    def own_files(self, folder: Path) -> list[str]:
+        """What the encoder is read from beside its card in `folder`, relative to it; [] where it lies elsewhere.
+
+        Raises EncoderError when a file that names others cannot be read.
+        """
+        name = getattr(self, "weights", None)
+        return [name] if name and (folder / name).is_file() else []

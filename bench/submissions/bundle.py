@@ -12,6 +12,9 @@ from shlex import quote
 from bench.data.task import suite_names
 from bench.discover import pick
 from bench.encoders.card import EncoderCard, read_card
+from bench.encoders.load import source_of
+from bench.encoders.source import Place
+from bench.encoders.weights import inside
 from bench.errors import RunError, SubmissionError
 from bench.files import exchange, npz_names, write_atomic
 from bench.identity import made_with
@@ -185,12 +188,12 @@ def _keep_others(card: EncoderCard, target: Path, partial: Path) -> list[str]:
 
 
 def _copy_weights(card: EncoderCard, source: Path, target: Path) -> bool:
-    name = card.source.get("weights")
-    if not name or not (source / name).is_file():
-        return False
-    for file in (name, *card.source.get("external", {})):
-        shutil.copyfile(source / file, target / Path(file).name)
-    return True
+    files = source_of(card, where=source).own_files(source)
+    for name in files:
+        path = inside(name, Place(source), where=card.name)
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target / name)
+    return bool(files)
 
 
 def _bounded(folder: Path, compact: bool) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.encoders.load import load_encoder
 from bench.leaderboard import boards
 from bench.leaderboard.collect import collect
 from bench.runs.fingerprint import suite_fingerprint
 from bench.runs.journal import read_outputs, read_records
 from bench.runs.plan import make_plan
 from bench.runs.run import RunSpec, run
+from bench.submissions.bundle import bundle
 from tests.encoders import two_towers
 from tests.encoders.conftest import make_card
 
@@ -170,3 +172,12 @@ def test_prompts_are_no_part_of_the_data_nor_of_suites_that_do_not_read_them(wor
     second = seen()
     assert first[:2] == second[:2]
     assert first[2] != second[2]
+
+
+def test_a_submission_brings_the_folder_of_the_model(world: Path) -> None:
+    sent = bundle(world / "encoder", world / "runs", world / "sent", ["mine"], with_weights=True)
+    assert sent.weights
+    assert sorted(p.name for p in (sent.folder / "m").iterdir()) == sorted(
+        p.name for p in (world / "encoder/m").iterdir()
+    )
+    load_encoder(sent.folder).text_tower()

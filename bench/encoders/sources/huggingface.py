@@ -54,6 +54,14 @@ class HuggingFaceSource(EncoderSource):
         encoder.weights_sha256 = sha256
         return encoder
 
+    def own_files(self, folder: Path) -> list[str]:
+        if self.folder is None or not (folder / self.folder / self.weights).is_file():
+            return []
+        names = [CONFIG, self.weights, *(n for n in (TOKENIZER, ABOUT) if (folder / self.folder / n).is_file())]
+        if self.weights.endswith(".index.json"):
+            names += shard_names(folder / self.folder / self.weights, where=self.folder)
+        return [f"{self.folder}/{name}" for name in names]
+
     def _files(self, card: EncoderCard, place: Place) -> tuple[dict[str, Path], list[str], str]:
         """(config and weights by name, names of the weights, their SHA-256), looked over. Raises EncoderError."""
         found = {name: self._file(name, card, place) for name in (CONFIG, self.weights)}

@@ -47,6 +47,10 @@ class OnnxSource(EncoderSource):
         encoder.weights_sha256 = sha256
         return encoder
 
+    def own_files(self, folder: Path) -> list[str]:
+        beside = Path(self.weights).parent
+        return [name for own in super().own_files(folder) for name in (own, *(str(beside / e) for e in self.external))]
+
 
 class OnnxEncoder(Encoder):
     """An onnxruntime session with one image input; outputs as `bench.encoders.outputs` reads them."""
