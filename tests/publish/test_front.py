@@ -19,9 +19,13 @@ def test_the_result_says_who_leads_and_whether_that_is_more_than_chance(view):
     assert view.encoders[ranked[0].encoder].title in said["result"]
     assert f"{ranked[0].score:.3f}" in said["result"]
     tied = sum(r.tier == 1 for r in ranked) - 1
-    alone = replace(board, rows=tuple(r.model_copy(update={"tier": r.rank}) for r in board.rows))
+    alone = replace(board, rows=tuple(r.model_copy(update={"tier": r.rank, "rank_high": r.rank}) for r in board.rows))
     assert f"but {tied} other" in said["result"]
     assert "than the choice of test images explains" in front_page(view, suite, alone)["result"]
+    unsure = replace(alone, rows=tuple(r.model_copy(update={"rank_low": 1, "rank_high": 2}) for r in alone.rows))
+    said_unsure = front_page(view, suite, unsure)["result"]
+    assert "with test images drawn anew it ranks 1–2" in said_unsure
+    assert "than the choice of test images explains" not in said_unsure
     assert "synthetic images" in said["status"]
     real = replace(suite, synthetic=False)
     assert "real images" in front_page(view, real, board)["status"]

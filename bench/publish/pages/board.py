@@ -114,8 +114,11 @@ def _result(view: SiteView, board: BoardView) -> str:
     lead = f"{view.encoders[first.encoder].title} leads {board.title} with {number(first.score)}"
     lead += f" ({between(Estimate.of(first))})" if between(Estimate.of(first)) else ""
     if len(tier) == 1:
-        sure = f"{lead}, ahead of every other by more than the choice of test images explains (95 % paired intervals)"
-        sure += f"; rank {span(first.rank_low, first.rank_high)}." if first.rank_low is not None else "."
+        sure = f"{lead}, ahead of every other by more than the choice of test images explains (95 % paired intervals)."
+        if (first.rank_high or 1) > 1:  # each comparison by itself excludes a tie, all of them together do not
+            ranks = span(first.rank_low, first.rank_high)
+            sure = f"{lead}. Each other is behind it in a paired 95 % interval; "
+            sure += f"with test images drawn anew it ranks {ranks}."
     else:
         others = f"{len(tier) - 1} other{'s' * (len(tier) > 2)}"
         sure = f"{lead}, but {others} cannot be told apart from it on these test images."
