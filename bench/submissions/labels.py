@@ -28,6 +28,7 @@ from bench.runs.predictions import predictions_bytes, read_predictions
 VARIABLE = "MEDSSL_LABELS"
 """Environment variable: folders of labels, separated as PATH is."""
 _PIXELS = "test.pixels"
+_IMAGES = (".images", ".intensities")
 
 
 def write_labels(data: TaskData, folder: Path, *, masks: bool = True) -> Path:
@@ -35,7 +36,7 @@ def write_labels(data: TaskData, folder: Path, *, masks: bool = True) -> Path:
 
     masks: False leaves out the masks of a dense task and keeps the pixels of each class in those of "test".
     """
-    kept = {name: array for name, array in arrays_of(data.splits).items() if not name.endswith(".images")}
+    kept = {name: array for name, array in arrays_of(data.splits).items() if not name.endswith(_IMAGES)}
     about = {"data": data.sha256, "store": data.store, **data.digests}
     if data.task.kind == "dense" and not masks:
         kept = {name: array for name, array in kept.items() if not name.endswith(".labels")}

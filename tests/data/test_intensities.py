@@ -10,6 +10,7 @@ from bench.data.images import fit_intensities
 from bench.data.load import load_task
 from bench.data.task import Task
 from bench.errors import CardError, DataError
+from bench.files import read_npz
 from bench.identity import measured
 from bench.submissions.labels import read_labels, write_labels
 from tests.data.clinical import radiological, write_dicom, write_nifti
@@ -100,6 +101,8 @@ def test_what_is_no_ct_or_below_zero_nowhere_is_refused(folder, tmp_path):
 
 def test_labels_alone_do_not_carry_them(folder):
     data = load_task(card(**WHOLE), folder=folder)
-    kept = read_labels(data.task, write_labels(data, folder))
+    path = write_labels(data, folder)
+    assert not any("intensities" in name for name in read_npz(path))
+    kept = read_labels(data.task, path)
     assert not any("intensities" in name for name in arrays_of(kept.splits))
     assert kept.sha256 == data.sha256
