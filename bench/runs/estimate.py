@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import psutil
 
-from bench.budget import FULL, Budget
+from bench.budget import FULL
 from bench.data.budgets import subsets, why_invalid
 from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
@@ -72,32 +74,57 @@ def estimate(encoder: Encoder, plan: Plan, *, accept_checksum: bool = False) -> 
     """Estimate the run of `plan`: 16 images are encoded and each protocol is run once on a small problem, a task.
 
     Data that are not prepared yet are not touched when the card says how many images there are: noise stands for
-    them. Raises DataError, EncoderError as the run itself would.
+    them, measured once for all tasks of one shape. Raises DataError, EncoderError as the run itself would.
     """
-    found = tuple(_of_task(encoder, plan, plan.tasks[name], accept_checksum) for name in plan.selected)
+    known: dict[object, Calibration] = {}
+    found = tuple(_of_task(encoder, plan, plan.tasks[name], accept_checksum, known) for name in plan.selected)
     largest = max((t.feature_bytes - t.mapped_bytes + t.solver_bytes for t in found), default=0)
     home().mkdir(parents=True, exist_ok=True)
     return Estimate(found, psutil.Process().memory_info().rss + largest, shutil.disk_usage(home()).free)
 
 
-def _of_task(encoder: Encoder, plan: Plan, task: Task, accept_checksum: bool) -> TaskEstimate:
+class Calibration(NamedTuple):
+    """What was measured on a small problem: seconds and bytes of an image, the width of a feature as solvers hold it,
+    and the seconds a training row of each protocol."""
+
+    per_image: float
+    image_bytes: int
+    width: int
+    per_row: dict[str, float]
+
+
+def _of_task(
+    encoder: Encoder, plan: Plan, task: Task, accept_checksum: bool, known: dict[object, Calibration]
+) -> TaskEstimate:
     data, counts, prepared = data_of(plan, task, accept_checksum=accept_checksum)
     units = plan.units(task)
     names = dict.fromkeys(unit.protocol for unit in units)
     dense = any(plan.protocols[n].reads_grid for n in names)
     images = sum(counts.values())
+    like = task.name if prepared else _shape(data, names)
     try:
-        problem, per_image, per_image_bytes = _small_problem(encoder, data, dense)
+        found = known.get(like) or _calibrated(encoder, data, dense, [plan.protocols[name] for name in names])
     except NotForThisEncoderError:
         return TaskEstimate(task.name, len(units), images, 0.0, 0.0, 0, prepared=prepared)
-    solve = sum(
-        _solve_seconds(plan.protocols[name], problem, counts["train"], [u.budget for u in units if u.protocol == name])
-        for name in names
-    )
-    solver = max(plan.protocols[n].memory_bytes(images, _width(problem), len(task.classes)) for n in names)
-    size = images * per_image_bytes
+    known[like] = found
+    k = len(task.classes)
+    solve = sum(found.per_row[unit.protocol] * unit.budget.images(counts["train"], k) for unit in units)
+    solver = max(plan.protocols[n].memory_bytes(images, found.width, k) for n in names)
+    size = images * found.image_bytes
     mapped = max(0, size - HELD * len(counts)) if task.volume and dense else 0
-    return TaskEstimate(task.name, len(units), images, images * per_image, solve, size, solver, prepared, mapped)
+    return TaskEstimate(task.name, len(units), images, images * found.per_image, solve, size, solver, prepared, mapped)
+
+
+def _shape(data: TaskData, names: Iterable[str]) -> tuple[object, ...]:
+    """What the cost of made-up data depends on."""
+    task = data.task
+    sizes = [split.images.shape for split in data.splits.values()]
+    return task.kind, task.target, task.metric, len(task.classes), *sizes, *names
+
+
+def _calibrated(encoder: Encoder, data: TaskData, dense: bool, protocols: Iterable[Protocol]) -> Calibration:
+    problem, per_image, image_bytes = _small_problem(encoder, data, dense)
+    return Calibration(per_image, image_bytes, _width(problem), {p.name: _row_seconds(p, problem) for p in protocols})
 
 
 def _width(problem: Problem) -> int:
@@ -148,8 +175,8 @@ def _repeated(features: Features, n: int) -> Features:
     return Features(grown(features.pooled), grown(features.grid), grown(features.members))
 
 
-def _solve_seconds(protocol: Protocol, problem: Problem, n_train: int, budgets: list[Budget]) -> float:
-    """Seconds of all units of one protocol, from one unit on the small problem."""
+def _row_seconds(protocol: Protocol, problem: Problem) -> float:
+    """Seconds a training row, from one unit on the small problem."""
     if protocol.refuses(problem.task):
         return 0.0
     drawn = subsets(problem.task, problem.train.labels, problem.train.groups, FULL, [0])
@@ -157,5 +184,4 @@ def _solve_seconds(protocol: Protocol, problem: Problem, n_train: int, budgets: 
         return 0.0
     started = time.perf_counter()
     list(protocol.predict(problem, drawn))
-    seconds = (time.perf_counter() - started) / len(drawn[0].rows)
-    return sum(seconds * budget.images(n_train, len(problem.task.classes)) for budget in budgets)
+    return (time.perf_counter() - started) / len(drawn[0].rows)

@@ -15,7 +15,7 @@ from bench.runs.plan import Plan
 
 ROWS = 128
 """Images of a split that are made up; the counts are the card's."""
-SIDE = 128
+SIDE, PLANES = 128, 28
 
 
 def data_of(plan: Plan, task: Task, *, accept_checksum: bool = False) -> tuple[TaskData, dict[str, int], bool]:
@@ -42,16 +42,17 @@ def is_prepared(plan: Plan, task: Task, *, accept_checksum: bool = False) -> boo
 def stand_in(task: Task, counts: dict[str, int]) -> TaskData:
     """Noise with labels of the right kind: at most `ROWS` images a split, 128 pixels wide unless the name says another.
 
-    The calibration looks at no more of them; volumes have 28 slices.
+    The calibration looks at no more of them. Volumes are cubes where the name says a side, else have 28 slices.
     """
-    side = re.search(r"-(\d{2,3})$", task.name)
+    said = re.search(r"-(\d{2,3})$", task.name)
+    side, planes = (int(said[1]), int(said[1])) if said else (SIDE, PLANES)
     rng = np.random.default_rng(0)
-    splits = {name: _split(task, name, min(n, ROWS), int(side[1]) if side else SIDE, rng) for name, n in counts.items()}
+    splits = {name: _split(task, name, min(n, ROWS), side, planes, rng) for name, n in counts.items()}
     return TaskData.of(task, splits, sha256="0" * 64)
 
 
-def _split(task: Task, name: str, n: int, side: int, rng: np.random.Generator) -> Split:
-    depth = (28,) if task.source.get("volume") else ()
+def _split(task: Task, name: str, n: int, side: int, planes: int, rng: np.random.Generator) -> Split:
+    depth = (planes,) if task.source.get("volume") else ()
     images = rng.integers(0, 256, (n, *depth, side, side, 3), dtype=np.uint8)
     k = len(task.classes)
     if task.target == "mask":

@@ -9,6 +9,7 @@ import pytest
 
 from bench.data.task import shipped_tasks
 from bench.encoders.load import load_encoder
+from bench.runs import estimate as module
 from bench.runs.estimate import estimate
 from bench.runs.plan import make_plan
 from bench.runs.run import RunSpec, run
@@ -25,6 +26,17 @@ def test_before_the_data_are_there_the_card_gives_the_counts(tmp_path: Path, mon
     assert expected.seconds > 0
     assert expected.disk_bytes > 0
     assert not (tmp_path / "store").exists(), "nothing was prepared"
+
+
+def test_made_up_data_of_one_shape_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSSL_HOME", str(tmp_path))
+    measured = []
+    honest = module._calibrated
+    monkeypatch.setattr(module, "_calibrated", lambda *given: measured.append(given[1].task.name) or honest(*given))
+    plan = make_plan("core-v1", only=("breastmnist-224", "organamnist-224", "organcmnist-224", "organsmnist-224"))
+    found = estimate(load_encoder("raw-pixels"), plan)
+    assert len(measured) == 2
+    assert len({t.encode_seconds for t in found.tasks}) == 4  # each by its own number of images
 
 
 def test_an_estimate_is_of_the_right_order(squares: Path, tmp_path: Path) -> None:
@@ -71,4 +83,7 @@ def test_what_stands_in_has_the_shape_of_its_target(name: str) -> None:
     assert labels.ndim == expected
     assert int(labels.max()) < max(2, len(task.classes))
     assert data.train.images.ndim == (5 if task.source.get("volume") else 4)
+    if name == "organmnist3d-28":
+        large = stand_in(shipped_tasks()["nodulemnist3d-64"], {"train": 2, "val": 2, "test": 2})
+        assert large.train.images.shape[1:4] == (64, 64, 64)
     assert ("test-shift" in data.tests) == bool(task.source.get("shift"))
