@@ -21,8 +21,8 @@ from bench.data.budgets import Subset
 from bench.encoders.features import Features
 from bench.protocols._select import stratified_folds
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol
+from bench.protocols.linear import CLIP, Standard
 
-CLIP = 10.0
 FEW = 8
 """With fewer events, nothing is tuned."""
 DEFAULT = 1.0
@@ -102,20 +102,15 @@ class Cox(Protocol):
 class Fit:
     """Ridge-penalised Cox regression on one set of cases; penalties start from each other's solution.
 
-    gap: bound on how far any of its solutions is from the minimum: |slope|^2 / 2 alpha, since the penalty makes the
-    loss alpha-strongly convex.
+    scaled: makes of rows what the weights take. gap: bound on how far any of its solutions is from the minimum,
+    |slope|^2 / 2 alpha, since the penalty makes the loss alpha-strongly convex.
     """
 
     def __init__(self, cases: Cases) -> None:
         self._cases, self.gap = cases, 0.0
-        self._mean, spread = cases.x.mean(0), cases.x.std(0)
-        self._scale = np.where(spread > 0, spread, 1.0)
+        self.scaled = Standard(cases.x, CLIP)
         # In the span of the cases: the penalty leaves no weight outside it, and few cases have few directions.
         self._u, self._s, self._vt = np.linalg.svd(self.scaled(cases.x), full_matrices=False)
-
-    def scaled(self, x: np.ndarray) -> np.ndarray:
-        """Rows as the weights take them."""
-        return np.clip((x - self._mean) / self._scale, -CLIP, CLIP)
 
     def weights(self, alphas: Sequence[float]) -> np.ndarray:
         """float64 (m, d) for m penalties: argmin -log PL / n + alpha / 2 |w|^2."""

@@ -75,3 +75,20 @@ def tiny_arrays(kind="labels", n=(12, 6, 6), size=8, channels=None, classes=3, s
 def tiny():
     """`tiny_arrays`, for tests that write their own files."""
     return tiny_arrays
+
+
+@pytest.fixture
+def medssl_in(monkeypatch, capsys):
+    """What a command prints in a folder, in this process."""
+    from bench.cli import main
+    from bench.leaderboard import collect
+
+    def call(folder, *words):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(collect, "shipped", lambda name: folder / "none")
+        with pytest.raises(SystemExit) as stop:
+            main(list(words))
+        assert not stop.value.code
+        return capsys.readouterr().out
+
+    return call

@@ -78,23 +78,6 @@ def test_a_run_and_a_board_of_numbers(tmp_path, medssl_in):
     assert "raw-pixels" in board
 
 
-@pytest.fixture
-def medssl_in(monkeypatch, capsys):
-    """What a command prints in a folder, in this process."""
-    from bench.cli import main
-    from bench.leaderboard import collect
-
-    def call(folder, *words):
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(collect, "shipped", lambda name: folder / "none")
-        with pytest.raises(SystemExit) as stop:
-            main(list(words))
-        assert not stop.value.code
-        return capsys.readouterr().out
-
-    return call
-
-
 def test_a_suite_of_classifiers_has_no_units_for_numbers(tmp_path):
     from bench.runs.plan import make_plan
 

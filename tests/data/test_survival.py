@@ -154,23 +154,6 @@ def test_a_run_and_a_board(tmp_path, medssl_in):
     assert "raw-pixels" in board
 
 
-@pytest.fixture
-def medssl_in(monkeypatch, capsys):
-    """What a command prints in a folder, in this process."""
-    from bench.cli import main
-    from bench.leaderboard import collect
-
-    def call(folder, *words):
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(collect, "shipped", lambda name: folder / "none")
-        with pytest.raises(SystemExit) as stop:
-            main(list(words))
-        assert not stop.value.code
-        return capsys.readouterr().out
-
-    return call
-
-
 def test_classifiers_and_ridge_have_no_units_for_it(tmp_path):
     written(tmp_path, outcomes(40))
     (tmp_path / "deaths.toml").write_text(CARD)
