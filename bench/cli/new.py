@@ -47,6 +47,9 @@ def COMMAND(
 
     folder = out or Path(name)
     if source is not None:
+        if weights is not None or given["adapter"]:
+            raise click.UsageError("--from finds the adapter and the weights itself: leave --adapter and --weights out")
+        _check_words(given)
         _from(source, {"name": name, "title": title or name, **given}, folder)
         return
     said = {"name": name, "title": title or name, **_asked(given, ask=not yes and _interactive())}
@@ -62,7 +65,7 @@ def _from(source: Path, said: dict[str, Any], folder: Path) -> None:
     from bench.encoders.new import write_found
 
     path, assumed = write_found(source, said, folder)
-    click.echo(f"Wrote {path}. Assumed, please check:")
+    click.echo(f"Wrote {path}." + (" Assumed, please check:" if assumed else ""))
     for line in assumed:
         click.echo(f"  {line}")
     _next(folder)
@@ -77,15 +80,21 @@ def _interactive() -> bool:
 
 
 def _asked(given: dict[str, Any], *, ask: bool) -> dict[str, Any]:
-    """Each option as given, as answered, by default, or "". Raises UsageError for a word that is not on its list."""
+    """Each option as given, as answered, by default, or "". Raises UsageError as `_check_words`."""
     answers = {}
     for key, value in given.items():
         if value is None and (key in DEFAULTS or key in BLANK):
             value = _prompt(key) if ask else DEFAULTS.get(key, "")
-        if value and key in _choices() and value not in _choices()[key]:
-            raise click.UsageError(f"--{key} is {value!r}, expected one of: {', '.join(_choices()[key])}")
         answers[key] = value
+    _check_words(answers)
     return answers
+
+
+def _check_words(given: dict[str, Any]) -> None:
+    """UsageError for a word that is not on its list."""
+    for key, choices in _choices().items():
+        if given.get(key) and given[key] not in choices:
+            raise click.UsageError(f"--{key} is {given[key]!r}, expected one of: {', '.join(choices)}")
 
 
 def _prompt(key: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.encoders.features import Features
 from bench.errors import EncoderError, UserError
-from bench.files import npz_bytes, read_npz, sha256_file, write_atomic
+from bench.files import npz_bytes, npz_names, read_npz, sha256_file, write_atomic
 from bench.words import SPLITS
 
 Splits = dict[str, tuple[np.ndarray, Features]]
@@ -48,6 +48,19 @@ def read_embeddings(path: Path) -> Splits:
     return held
 
 
+def check_names(path: Path) -> None:
+    """EncoderError when a file's arrays or columns are not called as features are; none of them is read."""
+    if path.suffix == ".parquet":
+        _columns(path)
+        return
+    try:
+        _split_names(npz_names(path), path)
+    except EncoderError:
+        raise
+    except UserError as error:
+        raise EncoderError(error.what, where=error.where, fix=error.fix) from None
+
+
 def _check(held: Splits, path: Path) -> None:
     if not held:
         raise EncoderError("holds no split", where=path)
@@ -81,20 +94,27 @@ def _to_arrays(held: Splits) -> dict[str, np.ndarray]:
 
 
 def _from_arrays(arrays: dict[str, np.ndarray], path: Path) -> Splits:
-    held: Splits = {}
-    for split in sorted({name.split("/")[0] for name in arrays}):
-        extra = {n for n in arrays if n.split("/")[0] == split} - {f"{split}/{k}" for k in ("ids", "pooled", "grid")}
-        if extra or f"{split}/ids" not in arrays or f"{split}/pooled" not in arrays:
-            raise EncoderError(
-                f"has the arrays {', '.join(sorted(arrays))[:200]}",
-                where=path,
-                fix="expected '{split}/ids', '{split}/pooled' and maybe '{split}/grid'",
-            )
-        held[split] = (
+    return {
+        split: (
             arrays[f"{split}/ids"].astype(np.str_),
             Features(arrays[f"{split}/pooled"], arrays.get(f"{split}/grid")),
         )
-    return held
+        for split in _split_names(list(arrays), path)
+    }
+
+
+def _split_names(names: Sequence[str], path: Path) -> list[str]:
+    """The splits that arrays are of. Raises EncoderError when their names are not those of features."""
+    splits = sorted({name.split("/")[0] for name in names})
+    for split in splits:
+        extra = {n for n in names if n.split("/")[0] == split} - {f"{split}/{k}" for k in ("ids", "pooled", "grid")}
+        if extra or f"{split}/ids" not in names or f"{split}/pooled" not in names:
+            raise EncoderError(
+                f"has the arrays {', '.join(sorted(names))[:200]}",
+                where=path,
+                fix="expected '{split}/ids', '{split}/pooled' and maybe '{split}/grid'",
+            )
+    return splits
 
 
 def _to_parquet(held: Splits) -> bytes:
@@ -122,6 +142,19 @@ def _lists(rows: np.ndarray):
 
     offsets = np.arange(0, rows.size + 1, rows.shape[1], dtype=np.int64)
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(rows.reshape(-1)))
+
+
+def _columns(path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        held = pq.read_schema(path).names
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise EncoderError(f"is not an embeddings file: {str(error)[:200]}", where=path) from None
+    if missing := [name for name in ("split", "id", "pooled") if name not in held]:
+        what = f"has the columns {', '.join(held)[:200]}, not {', '.join(missing)}"
+        raise EncoderError(what, where=path, fix="expected 'split', 'id', 'pooled' and maybe 'grid', 'gh', 'gw'")
 
 
 def _from_parquet(path: Path) -> Splits:

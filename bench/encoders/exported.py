@@ -9,18 +9,20 @@ from pathlib import Path
 MAX_BYTES = 1 << 26
 
 
-def shapes_of(path: Path) -> tuple[int | None, set[int]]:
-    """(side of a square image input, numbers of dimensions of the outputs); (None, empty) where it does not say."""
+def shapes_of(path: Path) -> tuple[list[int | None], set[int]]:
+    """(sides of the image input, None where any will do, numbers of dimensions of the outputs); empty where it does
+    not say."""
     with zipfile.ZipFile(path) as archive:
         model = next((i for i in archive.infolist() if i.filename.endswith("models/model.json")), None)
         if model is None or model.file_size > MAX_BYTES:
-            return None, set()
+            return [], set()
         text = archive.read(model)
     try:
         graph = json.loads(text)["graph_module"]["graph"]
         sizes = {name: value["sizes"] for name, value in graph["tensor_values"].items()}
-        images = [sizes[i["as_tensor"]["name"]] for i in graph["inputs"][-1:]]
-        side = images[0][3].get("as_int") if images and len(images[0]) == 4 else None
-        return side, {len(sizes[o["as_tensor"]["name"]]) for o in graph["outputs"] if "as_tensor" in o}
+        images = [[side.get("as_int") for side in sizes[i["as_tensor"]["name"]]] for i in graph["inputs"][-1:]]
+        return images[0] if images else [], {
+            len(sizes[o["as_tensor"]["name"]]) for o in graph["outputs"] if "as_tensor" in o
+        }
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        return None, set()
+        return [], set()

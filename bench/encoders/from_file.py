@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 from bench.encoders.card import EncoderCard
+from bench.encoders.folders import OPEN_CLIP
+from bench.encoders.hub_config import CONFIG
 from bench.encoders.normalisations import of_imagenet
 from bench.encoders.open_card import NOT_STATED
 from bench.encoders.recognise import Recognised, recognise
@@ -17,7 +19,7 @@ IMAGENET = "mean and std of ImageNet: the file does not say them"
 def without_card(path: Path) -> bool:
     """Whether `path` is a file or a folder of weights, and neither a card nor a folder that holds one."""
     if path.is_dir():
-        return (path / "config.json").is_file() and not (path / "encoder.toml").exists()
+        return any((path / name).is_file() for name in (CONFIG, OPEN_CLIP)) and not (path / "encoder.toml").exists()
     return path.is_file() and path.suffix != ".toml"
 
 
@@ -36,14 +38,19 @@ def card_of(path: Path, model: str | None = None) -> EncoderCard:
         "licence": NOT_STATED, "paradigm": "unknown", "objective": "unknown", "method": NOT_STATED,
         "architecture": found.architecture, "source": found.source, "features": {"pooling": found.pooling},
         "description": f"Made from the file alone. Assumed: {'; '.join(assumed(found))}.",
-        "preprocessing": of_imagenet(found.channels) | {"size": found.size},
+        "preprocessing": preprocessing(found),
     }  # fmt: skip
     return EncoderCard.parse(values, where=path)
 
 
 def assumed(found: Recognised) -> tuple[str, ...]:
     """What neither the file nor anybody said."""
-    return (*found.assumed, IMAGENET)
+    return found.assumed if found.stated else (*found.assumed, IMAGENET)
+
+
+def preprocessing(found: Recognised) -> dict[str, object]:
+    """Keys of `[preprocessing]`: what the files say, else ImageNet's mean and std."""
+    return found.stated or {"size": found.size, **of_imagenet(found.channels)}
 
 
 def _plain(path: Path) -> str:

@@ -53,32 +53,48 @@ def preprocessing_of(repository: str, revision: str, *, where: str) -> Preproces
     return preprocessing_from(said, where=where)
 
 
-def preprocessing_from(said: dict[str, Any], *, where: str) -> Preprocessing:
-    """The same from the object itself.
+def preprocessing_from(said: dict[str, Any], *, where: str, channels: int = 3) -> Preprocessing:
+    """The same from the object itself, for a network of `channels`.
+
+    Pixels that are scaled otherwise than to [0, 1] get the mean and std that come to the same.
 
     >>> preprocessing_from({"size": 224, "image_mean": [0.5], "image_std": [0.5]}, where="x").size
     224
     """
     said = said.get("image_processor") if isinstance(said.get("image_processor"), dict) else said
-    factor = said.get("rescale_factor", 1 / 255)
-    if said.get("do_rescale") is False or not isinstance(factor, (int, float)) or abs(factor * 255 - 1) > 1e-3:
-        raise EncoderError(f"{PROCESSOR} does not scale images to [0, 1]", where=where, fix="write a card of your own")
     if said.get("do_normalize") is False:
         mean, std = [0.0], [1.0]
     else:
-        mean, std = said.get("image_mean"), said.get("image_std")
+        mean, std = _numbers(said.get("image_mean")), _numbers(said.get("image_std"))
+    mean, std = _for_unit_range(said, mean, std, where)
+    if channels == 1 and isinstance(mean, list) and isinstance(std, list) and len({*mean}) == len({*std}) == 1:
+        mean, std = mean[:1], std[:1]
     return Preprocessing.parse(
         {
             "size": _side(said, where),
-            "mean": _numbers(mean),
-            "std": _numbers(std),
+            "channels": channels,
+            "mean": mean,
+            "std": std,
             "interpolation": RESAMPLE.get(said.get("resample", 2), said.get("resample")),
         },
         where=f"{where}: {PROCESSOR}",
     )
 
 
+def _for_unit_range(said: dict[str, Any], mean: Any, std: Any, where: str) -> tuple[Any, Any]:
+    """mean and std for v in [0, 1], where the repository normalises s v + o: (m - o) / s and d / s."""
+    factor = said.get("rescale_factor", 1 / 255) if said.get("do_rescale") is not False else 1.0
+    if not isinstance(factor, (int, float)) or not 0 < factor <= 1:
+        raise EncoderError(f"{PROCESSOR} scales images by {factor!r}", where=where, fix="write a card of your own")
+    scale, offset = 255 * factor, -1.0 if said.get("rescale_offset") is True else 0.0
+    if (abs(scale - 1) <= 1e-3 and not offset) or not isinstance(mean, list) or not isinstance(std, list):
+        return mean, std
+    return [round((m - offset) / scale, 9) for m in mean], [round(d / scale, 9) for d in std]
+
+
 def _numbers(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return [float(value)]
     return (
         [float(v) for v in value]
         if isinstance(value, list) and all(isinstance(v, (int, float)) for v in value)
@@ -107,13 +123,14 @@ def timm_network(config: dict[str, Any], *, where: str) -> dict[str, Any]:
 def timm_preprocessing(cfg: dict[str, Any], *, where: str) -> Preprocessing:
     """From timm's pretrained_cfg. Raises EncoderError for an input that is not square or not of three colours."""
     channels, height, width = cfg.get("input_size") or (3, None, None)
-    if height != width or channels != 3:
+    if height != width or channels not in (1, 3):
         raise EncoderError(
             f"takes images of {height} x {width}, {channels} channels", where=where, fix="write a card of your own"
         )
     return Preprocessing.parse(
         {
             "size": height,
+            "channels": channels,
             "mean": _numbers(list(cfg.get("mean") or ())),
             "std": _numbers(list(cfg.get("std") or ())),
             "interpolation": cfg.get("interpolation"),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.encoders.card import EncoderCard
+from bench.encoders.from_file import IMAGENET, preprocessing
 from bench.encoders.from_file import assumed as what_is_assumed
 from bench.encoders.load import source_of
-from bench.encoders.normalisations import NORMALISATIONS, of_imagenet
-from bench.encoders.recognise import recognise
+from bench.encoders.normalisations import NORMALISATIONS
+from bench.encoders.recognise import Recognised, recognise
 from bench.errors import CardError
 from bench.files import sha256_file, write_atomic
 from bench.toml import toml_value
@@ -106,15 +108,13 @@ FOUND = """
 [source]
 {source}
 
-[preprocessing]
-size = {size}
-channels = {channels}
-mean = {mean}  # for values in [0, 1]
-std = {std}
+[preprocessing] # mean and std are for values in [0, 1]
+{prepared}
 
 [features]
 pooling = {pooling}  # native, cls, mean, cls+mean, max
 """
+ASSUMED = " Assumed, please check:"
 FILLED = {"authors": ["x"], "licence": "x", "paradigm": "reference", "objective": "other", "method": "x"}
 """What stands for a blank while the rest of a card is checked."""
 UNKNOWN_SHA = "0" * 64
@@ -172,22 +172,47 @@ def card_text(answers: Answers, folder: Path) -> str:
     return _head(vars(answers), folder) + rest
 
 
-def write_found(path: Path, said: dict[str, str], folder: Path) -> tuple[Path, tuple[str, ...]]:
+def write_found(path: Path, said: dict[str, Any], folder: Path) -> tuple[Path, tuple[str, ...]]:
     """Write `folder/encoder.toml` for what `path` holds, its files copied beside. Returns the card and what is assumed.
 
     said: name and title, and of author, licence, paradigm, objective, method, model what the author gave; the rest
-    stays blank. Raises CardError when the card exists, EncoderError when the file is not recognised.
+    stays blank. architecture, size, normalisation and pooling, where given, stand in the place of what was found.
+    Raises CardError when the card exists, EncoderError when the file is not recognised.
     """
     card = _not_there(folder / "encoder.toml")
-    found = recognise(path, said.get("model"))
+    found = _as_said(recognise(path, said.get("model")), said)
     assumed = what_is_assumed(found)
-    origin = "".join(f"# {line}\n" for line in (f"Written from {path.name}. Assumed, please check:", *assumed))
-    source = "\n".join(f"{key} = {toml_value(value)}" for key, value in found.source.items())
+    origin = "".join(f"# {line}\n" for line in (f"Written from {path.name}.{ASSUMED if assumed else ''}", *assumed))
     rest = FOUND.format(
-        source=source, size=found.size, pooling=toml_value(found.pooling), **of_imagenet(found.channels)
+        source=_lines(found.source), prepared=_lines(preprocessing(found)), pooling=toml_value(found.pooling)
     )
     _write(card, _head(said | {"architecture": found.architecture}, folder, origin) + rest, found.files)
     return card, assumed
+
+
+def _lines(table: Mapping[str, Any]) -> str:
+    return "\n".join(f"{key} = {toml_value(value)}" for key, value in table.items())
+
+
+def _as_said(found: Recognised, said: Mapping[str, Any]) -> Recognised:
+    """What was found, with what the author says of it in its place; then nothing is assumed of that."""
+    stated = dict(found.stated)
+    if size := said.get("size"):
+        stated = (stated or preprocessing(found)) | {"size": size}
+    if named := said.get("normalisation"):
+        mean, std = NORMALISATIONS[named]
+        stated = (stated or preprocessing(found)) | {"mean": mean[: found.channels], "std": std[: found.channels]}
+    spoken = ("size ",) if size else ()
+    pooling = said.get("pooling")
+    assumed = [a for a in found.assumed if not a.startswith(spoken) and not (pooling and a.endswith(": pooling"))]
+    assumed += [IMAGENET] if size and not named and not found.stated else []
+    return replace(
+        found,
+        stated=stated,
+        pooling=pooling or found.pooling,
+        architecture=said.get("architecture") or found.architecture,
+        assumed=tuple(assumed),
+    )
 
 
 def _head(said: Mapping[str, str | None], folder: Path, origin: str = "") -> str:

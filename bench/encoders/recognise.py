@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
+from bench.encoders.embedding_files import check_names
 from bench.encoders.exported import shapes_of
+from bench.encoders.folders import OPEN_CLIP, cure, open_clip_folder, timm_folder, transformers_folder
+from bench.encoders.hub_config import CONFIG, read_object
+from bench.encoders.mistaken import AGAIN, refuse_mistaken
 from bench.encoders.weights_shape import describe
 from bench.errors import EncoderError
 from bench.files import sha256_file
@@ -15,7 +21,10 @@ from bench.files import sha256_file
 
 @dataclass(frozen=True)
 class Recognised:
-    """Keys of `[source]`, what the card needs beside them, the files to carry along, and what was assumed."""
+    """Keys of `[source]`, what the card needs beside them, the files to carry along, and what was assumed.
+
+    stated: keys of `[preprocessing]` that the files say themselves; where there are none, `size` and `channels` hold.
+    """
 
     source: dict[str, Any]
     files: tuple[Path, ...]
@@ -24,6 +33,7 @@ class Recognised:
     pooling: str = "native"
     assumed: tuple[str, ...] = field(default=())
     channels: int = 3
+    stated: dict[str, Any] = field(default_factory=dict)
 
 
 def recognise(path: Path, model: str | None = None) -> Recognised:
@@ -33,6 +43,7 @@ def recognise(path: Path, model: str | None = None) -> Recognised:
     """
     if path.is_dir():
         return _folder(path)
+    refuse_mistaken(path, where=path.parent)
     with open(path, "rb") as file:
         head = file.read(4)
     if head == b"PAR1":
@@ -43,7 +54,7 @@ def recognise(path: Path, model: str | None = None) -> Recognised:
     if any(n.endswith("models/model.json") or "serialized_exported_program" in n for n in names):
         return _program(path, "torch-export", *shapes_of(path))
     if any("/code/" in n for n in names):
-        return _program(path, "torchscript", None, set())
+        return _program(path, "torchscript", [], set())
     if path.suffix == ".onnx":
         return _onnx(path)
     found = describe(path, model)
@@ -52,33 +63,17 @@ def recognise(path: Path, model: str | None = None) -> Recognised:
 
 
 def _folder(path: Path) -> Recognised:
-    if (path / "config.json").is_file():
-        return _transformers(path)
+    if (path / CONFIG).is_file():
+        config = read_object(path / CONFIG, CONFIG, where=str(path))
+        of_timm = "architecture" in config and "model_type" not in config
+        return Recognised(**(timm_folder(path, config) if of_timm else transformers_folder(path)))
+    if (path / OPEN_CLIP).is_file():
+        return Recognised(**open_clip_folder(path))
     tables = sorted(p for p in path.iterdir() if p.suffix in (".npz", ".parquet"))
     if tables:
         return _embeddings(tables)
-    raise EncoderError("is no folder of transformers (config.json) and holds no npz or parquet", where=path)
-
-
-def _transformers(path: Path) -> Recognised:
-    from transformers import AutoConfig
-
-    weights = path / "model.safetensors"
-    if not weights.is_file():
-        raise EncoderError("holds no model.safetensors", where=path, fix="save it with safe_serialization=True")
-    try:
-        config = AutoConfig.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # transformers raises many unrelated classes
-        raise EncoderError(f"transformers cannot read its config: {str(error)[:200]}", where=path) from None
-    tower = getattr(config, "vision_config", None)
-    size = getattr(tower or config, "image_size", None)
-    size = size[0] if isinstance(size, (list, tuple)) else size
-    source = {"adapter": "huggingface", "folder": path.name, "sha256": sha256_file(weights)}
-    source |= {"part": "vision_model"} if tower is not None else {}
-    maps = "hidden_sizes" in config.to_dict() or "swin" in config.model_type
-    assumed = ["the mean of the patches represents an image: pooling"]
-    assumed += [] if size else ["size 224: the config does not say it"]
-    return Recognised(source, (path,), "cnn" if maps else "vit", size or 224, "mean", tuple(assumed))
+    what = f"holds neither {CONFIG} (transformers, timm) nor {OPEN_CLIP}, and no npz or parquet"
+    raise EncoderError(what, where=path, fix=cure(path))
 
 
 def _onnx(path: Path) -> Recognised:
@@ -86,31 +81,65 @@ def _onnx(path: Path) -> Recognised:
 
     try:
         model = onnx.load(path, load_external_data=False)
+        model = onnx.shape_inference.infer_shapes(model)
     except Exception as error:  # protobuf's and onnx's errors have no common base
-        raise EncoderError(f"is not an ONNX model: {str(error)[:200]}", where=path) from None
+        raise EncoderError(
+            f"is not an ONNX model: {str(error)[:200]}", where=path, fix=f"if it is damaged: {AGAIN}"
+        ) from None
     external = sorted({e.value for t in model.graph.initializer for e in t.external_data if e.key == "location"})
     beside = [path.parent / name for name in external if Path(name).name == name]
     if missing := [p.name for p in beside if not p.is_file()]:
         raise EncoderError(f"its external data is missing: {', '.join(missing)[:200]}", where=path)
-    source = {"adapter": "onnx", "weights": path.name, "sha256": sha256_file(path), "prefix_tokens": 1}
+    held = {tensor.name for tensor in model.graph.initializer}
+    shapes = [
+        [d.dim_value or None for d in i.type.tensor_type.shape.dim] for i in model.graph.input if i.name not in held
+    ]
+    size, channels = _image_input(shapes[0] if shapes else [], path)
+    outputs = [[d.dim_value for d in o.type.tensor_type.shape.dim] for o in model.graph.output]
+    tokens = next((o[1] for o in outputs if len(o) == 3 and o[1] > 0), 0)
+    source = {"adapter": "onnx", "weights": path.name, "sha256": sha256_file(path)}
+    source |= {"prefix_tokens": tokens - isqrt(tokens) ** 2 if tokens else 1}
     source |= {"external": {p.name: sha256_file(p) for p in beside}} if beside else {}
-    inputs = model.graph.input[0].type.tensor_type.shape.dim if model.graph.input else ()
-    size = inputs[-1].dim_value if len(inputs) == 4 and inputs[-1].dim_value else 224
-    ranks = [len(o.type.tensor_type.shape.dim) for o in model.graph.output]
-    pooling = "native" if 2 in ranks else "mean"
-    assumed = ("one class token before the patches: prefix_tokens",) if 3 in ranks else ()
-    return Recognised(source, (path, *beside), "other", size, pooling, assumed)
+    ranks = [len(o) for o in outputs]
+    pooling = "native" if 2 in ranks or ranks == [0] else "mean"
+    assumed = () if size else ("size 224: the graph takes any",)
+    assumed += (
+        (f"{source['prefix_tokens']} class and register tokens before the patches: prefix_tokens",)
+        if 3 in ranks
+        else ()
+    )
+    return Recognised(source, (path, *beside), "other", size or 224, pooling, assumed, channels)
 
 
-def _program(path: Path, adapter: str, size: int | None, ranks: set[int]) -> Recognised:
+def _image_input(sides: Sequence[int | None], path: Path) -> tuple[int | None, int]:
+    """(size, channels) of an input (n, channels, h, w); None for a size that it leaves open. Raises EncoderError."""
+    if len(sides) != 4:
+        return None, 3
+    channels, height, width = sides[1:]
+    if width in (1, 3, 4) and channels not in (1, 3):
+        fix = "put a permute(0, 3, 1, 2) before it when exporting"
+        raise EncoderError("takes images as (n, h, w, channels), expected (n, channels, h, w)", where=path, fix=fix)
+    if height is not None and width is not None and height != width:
+        fix = "export it with a square input, or with dynamic height and width"
+        raise EncoderError(f"takes images of {height} x {width}, expected a square", where=path, fix=fix)
+    if channels not in (None, 1, 3):
+        raise EncoderError(f"takes images of {channels} channels, images have 1 or 3", where=path)
+    return height or width, channels or 3
+
+
+def _program(path: Path, adapter: str, sides: Sequence[int | None], ranks: set[int]) -> Recognised:
+    size, channels = _image_input(sides, path)
     source = {"adapter": adapter, "weights": path.name, "sha256": sha256_file(path), "prefix_tokens": 1}
     assumed = () if size else ("size 224: the program does not say it",)
     assumed += ("one class token before the patches: prefix_tokens",) if 3 in ranks or not ranks else ()
     assumed += () if ranks else ("tokens or a map, whose mean represents an image: pooling",)
-    return Recognised(source, (path,), "other", size or 224, "native" if 2 in ranks else "mean", assumed)
+    pooling = "native" if 2 in ranks else "mean"
+    return Recognised(source, (path,), "other", size or 224, pooling, assumed, channels)
 
 
 def _embeddings(paths: list[Path]) -> Recognised:
+    for path in paths:
+        check_names(path)
     files = {p.stem.lower(): {"path": p.name, "sha256": sha256_file(p)} for p in paths}
     assumed = (f"files are called as their tasks: {', '.join(files)[:200]}",)
     return Recognised({"adapter": "embeddings", "files": files}, tuple(paths), "other", 224, "native", assumed)

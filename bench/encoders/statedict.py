@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from typing import Literal
 
 import torch
@@ -17,6 +20,10 @@ KeyMapping = Literal["by-name", "by-order"]
 COUNTER = "num_batches_tracked"
 POSITIONS = ("pos_embed", "rel_pos", "relative_position", "relative_coords", "attention_bias")
 """Parts of the names of position embeddings: the one kind of tensor that may be resampled to another size."""
+NUMBERS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+"""What weights are kept in; any other type is a code of theirs (quantised, packed), meaningless alone."""
+WRAPPED = re.compile(r"(?<=\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+CHUNKED = re.compile(r"^blocks\.\d+\.(?=\d+\.(norm|attn|mlp|ls)\d?\.)")
 
 
 def state_at(held: object, entry: str | None, *, where: str) -> dict[str, Tensor]:
@@ -60,14 +67,46 @@ def fit(
     By name, a file that does not fit as it is goes through timm's own conversion of the architecture (other names,
     registers, position embeddings of another size). Raises EncoderError naming all that does not match, and the cure.
     """
+    fitting, notes = _fitted(network, state, drop, how, where)
+    _refuse_coded(network, fitting, where)
+    return fitting, notes
+
+
+def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names without what torch.compile, FSDP and checkpointing put inside them, and without DINOv2's chunks of blocks.
+
+    Where two names would become one, they stay as they are.
+    """
+    renamed = {CHUNKED.sub("blocks.", WRAPPED.sub("", name)): value for name, value in state.items()}
+    return renamed if len(renamed) == len(state) else dict(state)
+
+
+def _fitted(
+    network: nn.Module, state: Mapping[str, Tensor], drop: Sequence[str], how: KeyMapping, where: str
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     kept = select(state, "", drop)
     if how == "by-order":
         return by_order(network, kept, where=where), ()
-    if plain := _exact(network, kept):
-        return plain, ()
-    if (converted := _converted(network, state, drop)) and (fitting := _exact(network, converted)):
-        return fitting, _changes(kept, fitting)
+    bare = unwrapped(state)
+    for names in (state, bare) if bare.keys() != state.keys() else (state,):
+        if plain := _exact(network, select(names, "", drop)):
+            return plain, ()
+        if (converted := _converted(network, names, drop)) and (fitting := _exact(network, converted)):
+            return fitting, _changes(select(names, "", drop), fitting)
     raise mismatch(network.state_dict(), kept, where=where)
+
+
+def _refuse_coded(network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """EncoderError where numbers are stored as integers, complex, sparse or packed: a plain copy of them is wrong."""
+    for name, wanted in network.state_dict().items():
+        value = state[name]
+        if wanted.is_floating_point() and (value.dtype not in NUMBERS or value.layout != torch.strided):
+            kind = str(value.dtype if value.layout == torch.strided else value.layout).removeprefix("torch.")
+            raise EncoderError(
+                f"{name[:80]!r} is stored as {kind}, not as floating-point numbers",
+                where=where,
+                fix="dequantise the weights, or make them dense, before saving",
+            )
 
 
 def by_order(network: nn.Module, state: Mapping[str, Tensor], *, where: str) -> dict[str, Tensor]:
@@ -117,14 +156,23 @@ def _converted(network: nn.Module, state: Mapping[str, Tensor], drop: Sequence[s
     # timm tells DINOv2's files by their mask token; with registers they are DINOv2's without one too.
     marked = {"mask_token": torch.zeros(1)} if "register_tokens" in state else {}
     try:
-        out = convert({**marked, **state}, network)
+        with redirect_stdout(io.StringIO()):  # some filters print what they try
+            out = convert({**marked, **state}, network)
     except Exception:  # a filter meets names it was not written for: any error means that it does not apply
         return None
     out = {str(k): v for k, v in out.items() if isinstance(v, Tensor)}
-    sizes = {v.numel() for v in state.values()}
-    resized = [n for n, v in out.items() if n in state and v.numel() != state[n].numel()]
+    if _lost_bias(state, out):
+        return None
+    sizes, own = {v.numel() for v in state.values()}, {id(v) for v in state.values()}
+    resized = [n for n, v in out.items() if n in state and id(v) not in own and v.numel() != state[n].numel()]
     resized += [n for n, v in out.items() if "patch_embed" in n and v.numel() not in sizes]
     return select(out, "", drop) if all(any(p in n for p in POSITIONS) for n in resized) else None
+
+
+def _lost_bias(state: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> bool:
+    """Whether biases of the attention that are not zero were left out (DINOv3's, for a network without them)."""
+    held = any(n.endswith("qkv.bias") and bool(v.any()) for n, v in state.items())
+    return held and not any(n.endswith(("qkv.bias", "q_bias", "q_proj.bias")) for n in out)
 
 
 def _changes(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> tuple[str, ...]:

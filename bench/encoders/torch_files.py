@@ -23,14 +23,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.encoders.mistaken import AGAIN
 from bench.errors import EncoderError
 
 PLAIN = {
     "argparse.Namespace", "collections.defaultdict", "collections.deque", "decimal.Decimal", "fractions.Fraction",
     "functools.partial", "types.SimpleNamespace", "copyreg._reconstructor",
     *(f"builtins.{kind}" for kind in ("int", "float", "str", "bool", "list", "dict", "tuple", "frozenset", "object")),
+    *(f"builtins.{kind}" for kind in ("range", "slice", "complex", "bytearray", "Ellipsis")), "re._compile",
 }  # fmt: skip
-PLAIN_MODULES = ("datetime", "pathlib", "uuid", "enum")
+PLAIN_MODULES = ("datetime", "pathlib", "uuid", "enum", "typing")
 """What training scripts leave in their files of the standard library: plain data."""
 MAX_GLOBALS = 1000
 MAX_OPCODES = 20_000_000
@@ -76,7 +78,8 @@ def read_torch(path: Path, *, where: str) -> Any:
         stand_ins = [(InertDict if name.endswith(".defaultdict") else Inert, name) for name in names]
         with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
             warnings.simplefilter("ignore", UserWarning)  # about the pickle protocol; a refusal says more
-            return plain(torch.load(path, map_location="cpu", weights_only=True))
+            with open(path, "rb") as file:  # of a name, torch would look at its ending
+                return plain(torch.load(file, map_location="cpu", weights_only=True))
     except (UnpicklingError, *ERRORS) as error:
         raise _unreadable(path, _spoken(str(error)), where) from None
 
@@ -101,14 +104,27 @@ def _today(module: str, name: str) -> str:
     return f"{IMPORT_MAPPING.get(module, module)}.{name}"
 
 
-def plain(value: Any) -> Any:
-    """`value` with each stood-in object as a plain mapping: a module as its flat state dict, others as their fields."""
-    if isinstance(value, Tensor) or not isinstance(value, Mapping):
-        return [plain(v) for v in value] if type(value) in (list, tuple) else value
+def plain(value: Any, done: dict[int, Any] | None = None) -> Any:
+    """`value` with each stood-in object as a plain mapping: a module as its flat state dict, others as their fields.
+
+    done: what has been met, by identity: an object that stands in many places is made once, and None inside itself.
+    """
+    done = {} if done is None else done
+    if isinstance(value, Tensor) or not isinstance(value, (Mapping, list, tuple)):
+        return value
+    if id(value) not in done:
+        done[id(value)] = None
+        done[id(value)] = _made_plain(value, done)
+    return done[id(value)]
+
+
+def _made_plain(value: Any, done: dict[int, Any]) -> Any:
+    if not isinstance(value, Mapping):
+        return [plain(v, done) for v in value] if type(value) in (list, tuple) else value
     fields = {k: v for k, v in getattr(value, "__dict__", {}).items() if k != "_metadata"}
     if isinstance(fields.get("_modules"), Mapping):
         return dict(_module_state(fields, ""))
-    return {k: plain(v) for k, v in {**fields, **value}.items()}
+    return {k: plain(v, done) for k, v in {**fields, **value}.items()}
 
 
 def _module_state(fields: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
@@ -154,6 +170,10 @@ def _spoken(text: str) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     if found := re.search(r"WeightsUnpickler error:\s*(.+)", text) or re.search(r"GLOBAL (\S+)", text):
         text = found.group(1)
+    if "Unsupported operand" in text:
+        return "it was pickled with another protocol than 2, the one that torch.save writes by itself"
+    if "pickle exhausted" in text:
+        return "it is a plain pickle, not a file of torch.save, or it is cut short"
     text = re.sub(r"Please use `torch.*", "", text.split("\n")[0])
     return text.strip()[:200] or "it is damaged"
 
@@ -161,9 +181,8 @@ def _spoken(text: str) -> str:
 def _refuse_cut(path: Path, where: str) -> None:
     with open(path, "rb") as file:
         begin = file.read(2)
-    if not begin or (begin == b"PK" and not zipfile.is_zipfile(path)):
-        what = "is cut short: its end is missing" if begin else "is empty"
-        raise EncoderError(f"{path.name} {what}", where=where, fix="copy or download it again")
+    if begin == b"PK" and not zipfile.is_zipfile(path):
+        raise EncoderError(f"{path.name} is cut short: its end is missing", where=where, fix=AGAIN)
 
 
 def _refuse_compressed(path: Path, where: str) -> None:

@@ -70,26 +70,47 @@ def _too_deep(config: dict[str, Any]) -> str | None:
 
 
 def refuse_oversized(folder: Path, files: list[Path], where: str) -> None:
-    """EncoderError when the config describes a network far larger than the weights, before it takes memory."""
+    """EncoderError when the config describes a network far larger than the weights, before it takes memory.
+
+    Also where weights are stored as other than floating-point numbers: the library would take codes for values.
+    """
     from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     with torch.device("meta"):
         bones = AutoModel.from_config(config, trust_remote_code=False)
-    held = sum(_held(file, where) for file in files)
+    stored = {name: found for file in files for name, found in _stored(file, where).items()}
+    held = sum(count for _, count in stored.values())
+    coded = [
+        n
+        for n, (kind, _) in stored.items()
+        if kind not in FLOATING + COUNTED or (kind not in FLOATING and n.endswith(("weight", "bias")))
+    ]
+    if coded:
+        what = f"{coded[0][:80]!r} is stored as {stored[coded[0]][0]}, not as floating-point numbers"
+        raise EncoderError(what, where=where, fix="dequantise the weights before saving")
     asked = sum(p.numel() for p in bones.parameters())
     if asked > 1.5 * held + POOLER:
         raise EncoderError(f"{CONFIG} describes {asked:,} parameters, {files[0].name} holds {held:,}", where=where)
 
 
-def _held(path: Path, where: str) -> int:
-    """Numbers in a weights file."""
+FLOATING = ("F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16")
+
+
+COUNTED = ("I64", "I32", "BOOL", "int64", "int32", "bool")
+"""Types of indexes and masks that files hold beside weights."""
+
+
+def _stored(path: Path, where: str) -> dict[str, tuple[str, int]]:
+    """Name -> (type, count of numbers) of each tensor in a weights file."""
     from safetensors import SafetensorError, safe_open
 
     if path.suffix != ".safetensors":
-        return sum(value.numel() for value in read_state(path, where=where).values() if isinstance(value, Tensor))
+        state = {n: v for n, v in read_state(path, where=where).items() if isinstance(v, Tensor)}
+        return {name: (str(value.dtype).removeprefix("torch."), value.numel()) for name, value in state.items()}
     try:
         with safe_open(path, framework="pt") as file:
-            return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - not a mapping
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            return {name: (part.get_dtype(), prod(part.get_shape())) for name, part in slices.items()}
     except SafetensorError as error:
         raise EncoderError(f"{path.name} is not a valid safetensors file: {str(error)[:200]}", where=where) from None

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from bench.encoders.mistaken import AGAIN, refuse_mistaken
 from bench.encoders.shards import joint_sha256
 from bench.encoders.source import Place
 from bench.encoders.torch_files import read_torch
@@ -67,8 +68,7 @@ def verify(path: Path, sha256: str | None, *, where: str) -> str:
 
 def verify_all(paths: list[Path], sha256: str | None, *, where: str) -> str:
     """The same for weights in several files: their joint SHA-256 (`bench.encoders.shards`)."""
-    found = {path.name: sha256_file(path) for path in paths}
-    actual = joint_sha256(found) if len(paths) > 1 else found[paths[0].name]
+    actual = sha256_of(paths, where=where)
     if sha256 is None:
         raise EncoderError("the card does not say the weights' sha256", where=where, fix=f'add sha256 = "{actual}"')
     if sha256 == BLANK:
@@ -83,19 +83,35 @@ def verify_all(paths: list[Path], sha256: str | None, *, where: str) -> str:
     return actual
 
 
+def sha256_of(paths: list[Path], *, where: str) -> str:
+    """SHA-256 of a file, or the joint one of several. Raises EncoderError for what is plainly no weights."""
+    for path in paths:
+        refuse_mistaken(path, where=where)
+    found = {path.name: sha256_file(path) for path in paths}
+    return joint_sha256(found) if len(paths) > 1 else found[paths[0].name]
+
+
 def read_state(path: Path, *, where: str) -> dict[str, object]:
     """What a `.safetensors` file, or any file of `torch.save`, holds, read without running anything in it.
 
-    The second kind (`.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar`, `.torch`, ...) is told by its first bytes, not by its
-    name. Raises EncoderError.
+    Which of the two it is, its first bytes tell: a file is often called by the other's name (`.pth`, `.bin`, `.ckpt`,
+    `.pth.tar`, `.torch`, none at all). Raises EncoderError.
     """
-    if path.suffix == ".safetensors":
+    refuse_mistaken(path, where=where)
+    if is_safetensors(path) or (path.suffix == ".safetensors" and not is_torch_file(path)):
         return _read_safetensors(path, where)
     if is_torch_file(path):
         return read_torch(path, where=where)
     raise EncoderError(
         f"{path.name} is not a weights file", where=where, fix="use .safetensors, or a file of torch.save"
     )
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do: the length of a JSON header, then the header."""
+    with open(path, "rb") as file:
+        head = file.read(9)
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
 
 
 def is_torch_file(path: Path) -> bool:
@@ -109,7 +125,8 @@ def _read_safetensors(path: Path, where: str) -> dict[str, Tensor]:
     try:
         return load_file(path, device="cpu")
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
-        raise EncoderError(f"{path.name} is not a valid safetensors file: {str(error)[:200]}", where=where) from None
+        what = f"{path.name} is not a valid safetensors file: {str(error)[:200]}"
+        raise EncoderError(what, where=where, fix=f"where it is cut short or damaged: {AGAIN}") from None
 
 
 def _regular(path: Path, where: str) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from bench.encoders.architectures import build
 from bench.encoders.card import EncoderCard
 from bench.encoders.cures import places
-from bench.encoders.statedict import fit, select, state_at
+from bench.encoders.statedict import KeyMapping, fit, select, state_at, unwrapped
 from bench.encoders.weights import read_state
 from bench.errors import EncoderError
 
@@ -38,12 +39,21 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "features.denseblock1.denselayer1.conv1.weight": ("densenet121", "densenet169", "densenet201"),
 }  # fmt: skip
+IN_A_ROW = "4.0.conv1.weight"
+"""What torch.nn.Sequential(*resnet.children()) calls the first convolution of its first stage."""
+FAMILIES[IN_A_ROW] = FAMILIES["layer1.0.conv1.weight"]
 FAMILIES["stages.0.0.dwconv.weight"] = FAMILIES["stages.0.blocks.0.conv_dw.weight"]
 """A tensor only this family has -> its members in timm."""
-FIRST = (VIT, "conv1.weight", "stem.0.weight", "downsample_layers.0.0.weight", "features.conv0.weight")
+FIRST = (VIT, "conv1.weight", "0.weight", "stem.0.weight", "downsample_layers.0.0.weight", "features.conv0.weight")
 """The first convolution of each family."""
-OUTSIDE = ("head", "fc", "classifier", "norm", "mask_token", "last_layer", "predictor", "projector", "decoder")
+OUTSIDE = (
+    *("head", "fc", "classifier", "last_layer", "linear", "lm_head", "heads", "logit", "aux", "attn_pool", "9."),
+    *("mask", "decoder", "pred", "proj", "prototypes", "queue", "center", "criterion", "loss", "memory", "codebook"),
+    *("momentum", "teacher", "student", "online", "target", "local_cls_norm", "rope_embed.periods"),
+)
 """How names of tensors begin that stand behind or beside the network, wherever they are nested."""
+CONVERTED = ("storage_tokens", "register_tokens")
+"""What timm's conversions call otherwise."""
 BETTER = ("teacher", "ema", "target", "base_encoder", "backbone", "encoder")
 WORSE = ("student", "momentum", "optimizer", "decoder", "predictor", "online_head")
 
@@ -64,22 +74,64 @@ def describe(path: Path, model: str | None = None) -> Described:
     """The place of the weights inside the file, and the architecture they fit (`model`, if given). Or EncoderError."""
     held = read_state(path, where=str(path))
     problem: EncoderError | None = None
-    given = [(model, {}, ())] if model else None
     candidates = _candidates(held)
-    for entry, prefix, anchor in candidates:
-        state = select(state_at(held, entry, where=str(path)), prefix)
-        channels = _channels(state)
-        for name, options, assumed in given or _models(anchor, state, prefix):
-            try:
-                drop = _fitting(name, options, state, channels)
-            except EncoderError as error:
-                problem = problem or error
-                continue
-            chosen = _chosen(_place(entry, prefix), [_place(*c[:2]) for c in candidates])
-            return _described(entry, prefix, drop, name, options, state, channels, (*chosen, *assumed))
+    anywhere = [(entry or None, "", "") for entry, _ in places(held)] if model else []
+    for entry, prefix, anchor in candidates + anywhere:
+        state = unwrapped(select(state_at(held, entry, where=str(path)), prefix))
+        chosen = _chosen(_place(entry, prefix), [_place(*c[:2]) for c in candidates])
+        try:
+            found = _fitted(state, anchor, model, prefix, path)
+        except EncoderError as error:
+            problem = problem or error
+            continue
+        if found is not None:
+            return replace(
+                found,
+                source=found.source | {k: v for k, v in (("entry", entry), ("prefix", prefix)) if v},
+                assumed=(*chosen, *found.assumed),
+            )
     if problem is not None:
         raise problem
-    raise EncoderError("holds weights of no architecture known by its names", where=path, fix="give --model")
+    raise EncoderError(f"holds weights of no architecture known by its names{_held_names(held)}", where=path, fix=NAMES)
+
+
+def _fitted(state: Mapping[str, Tensor], anchor: str, model: str | None, prefix: str, path: Path) -> Described | None:
+    """The first architecture that these names and shapes fit, None where they are of none.
+
+    Raises the EncoderError of the first that they do not fit.
+    """
+    channels = _channels(state, path)
+    how: KeyMapping = "by-order" if anchor == IN_A_ROW else "by-name"
+    problem: EncoderError | None = None
+    for name, options, assumed in [(model, {}, ())] if model else _models(anchor, state, prefix):
+        try:
+            drop = _fitting(name, options, state, channels, how)
+        except EncoderError as error:
+            problem = problem or error
+            continue
+        found = _described(drop, name, options, state, channels, assumed)
+        return replace(found, source=found.source | {"key_mapping": how}) if how == "by-order" else found
+    if problem is not None:
+        raise problem
+    return None
+
+
+NAMES = "where timm has the network under these names, give --model NAME; else export it as ONNX"
+
+
+def _held_names(held: object) -> str:
+    """How the names of the largest set of tensors begin, or what else the file holds; "" where that says nothing."""
+    place = max(places(held), key=lambda found: found[1], default=None)
+    if place is None:
+        return (
+            f", only {type(held).__name__}"
+            if not isinstance(held, Mapping)
+            else f", only {', '.join(map(str, held))[:80]}"
+        )
+    names = list(state_at(held, place[0] or None, where="file"))
+    heads = list(dict.fromkeys(name.split(".")[0] for name in names))
+    adapters = "; adapters have to be merged first (peft: merge_and_unload)" if any("lora_" in n for n in names) else ""
+    return f" (they begin: {', '.join(heads[:6])[:120]}{adapters})"
 
 
 def _candidates(held: object) -> list[tuple[str | None, str, str]]:
@@ -108,10 +160,14 @@ def _chosen(place: str, places: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def _channels(state: Mapping[str, Tensor]) -> int:
+def _channels(state: Mapping[str, Tensor], path: Path) -> int:
     """Input channels of the first convolution, by the names of the families; 3 where they do not tell."""
     first = next((state[name] for name in FIRST if name in state and state[name].ndim == 4), None)
-    return 1 if first is not None and first.shape[1] == 1 else 3
+    channels = 3 if first is None else first.shape[1]
+    if channels not in (1, 3):
+        fix = "export an ONNX graph that takes 3 and makes the others itself"
+        raise EncoderError(f"its first convolution takes {channels} channels, images have 1 or 3", where=path, fix=fix)
+    return channels
 
 
 def _rank(path: str) -> int:
@@ -122,17 +178,37 @@ def _rank(path: str) -> int:
 def _models(
     anchor: str, state: Mapping[str, Tensor], prefix: str
 ) -> Iterator[tuple[str, dict[str, Any], tuple[str, ...]]]:
-    if anchor == VIT and "blocks.0.attn.qkv.weight" in state and state[VIT].ndim == 4:
-        yield _vit(state, moco="base_encoder" in prefix or "momentum_encoder" in prefix)
+    if anchor == VIT and state[VIT].ndim == 4 and "blocks.0.attn.qkv.weight" in state:
+        if fixed := _of_fixed_size(state):
+            yield from ((name, {}, ()) for name in fixed)
+        else:
+            yield _vit(state, moco="base_encoder" in prefix or "momentum_encoder" in prefix)
     for model in FAMILIES.get(anchor, ()):
         yield model, {}, ()
+
+
+def _of_fixed_size(state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Transformers with parts that the plain one has not, each told by one of them: they come in a few sizes only."""
+    size = WIDTHS.get(state[VIT].shape[0], "base")
+    if "dist_token" in state:
+        return tuple(f"deit_{size}_distilled_patch16_{side}" for side in (224, 384)[: 2 if size == "base" else 1])
+    if "blocks.0.attn.relative_position_bias_table" in state:
+        return tuple(
+            n for n in (f"{kind}_{size}_patch16_224" for kind in ("beit", "beitv2")) if size in ("base", "large")
+        )
+    if "pos_embed" not in state and ("storage_tokens" in state or "reg_token" in state):
+        sizes = ("small", "small_plus", "base", "large", "huge_plus")
+        return tuple(f"vit_{size}_patch16_dinov3{kind}" for size in sizes for kind in ("_qkvb", ""))
+    return ()
 
 
 def _vit(state: Mapping[str, Tensor], *, moco: bool) -> tuple[str, dict[str, Any], tuple[str, ...]]:
     """A vision transformer from its shapes: width, depth, patch, input, registers, gated layers."""
     width, patch = state[VIT].shape[0], state[VIT].shape[-1]
     depth = 1 + max(int(m[1]) for n in state if (m := re.match(r"blocks\.(\d+)\.", n)))
-    registers = next((state[n].shape[1] for n in ("register_tokens", "reg_token") if n in state), 0)
+    registers = next(
+        (state[n].shape[1] for n in ("register_tokens", "reg_token") if n in state and state[n].ndim == 3), 0
+    )
     options: dict[str, Any] = {"patch_size": patch, "depth": depth, "embed_dim": width}
     known = WIDTHS.get(width)
     heads = 12 if moco and width == 384 else HEADS.get(width, 0)
@@ -142,55 +218,84 @@ def _vit(state: Mapping[str, Tensor], *, moco: bool) -> tuple[str, dict[str, Any
         f"{said}: shapes do not tell it" + (" (MoCo v3's small has 12, others 6)" if heads == 12 and moco else ""),
     )
     classes = int("cls_token" in state)
-    if "pos_embed" in state:
-        count = state["pos_embed"].shape[1]
-        # A class token has a place in pos_embed or not: what is left must be a square.
-        before = next((b for b in (classes, 0, classes + registers) if round((count - b) ** 0.5) ** 2 == count - b), 0)
-        options["img_size"] = patch * round((count - before) ** 0.5)
-        options |= {"no_embed_class": True} if registers or before < classes else {}
+    if "pos_embed" in state and state["pos_embed"].ndim == 3:
+        before, side = _places(state["pos_embed"].shape[1], classes, registers)
+        options |= {"img_size": patch * side, **({"no_embed_class": True} if before < classes + registers else {})}
+        if before < classes and not registers:
+            assumed += ("pos_embed has places for the patches alone, none for the class token",)
     options |= {"reg_tokens": registers} if registers else {}
     options |= {} if classes else {"class_token": False, "global_pool": "avg", "fc_norm": False}
+    if "fc_norm.weight" in state and "norm.weight" not in state:  # fine-tuned with the mean of the patches
+        options |= {"global_pool": "avg", "fc_norm": True}
+    options |= {"qk_norm": True} if "blocks.0.attn.q_norm.weight" in state else {}
     options |= {"init_values": 1e-5} if "blocks.0.ls1.gamma" in state else {}
     options |= {} if "blocks.0.attn.qkv.bias" in state else {"qkv_bias": False}
     options |= _mlp(state, width)
     return f"vit_{known or 'small'}_patch16_224" if known != "huge" else "vit_huge_patch14_224", options, assumed
 
 
+def _places(count: int, classes: int, registers: int) -> tuple[int, int]:
+    """(places before the patches, side of the grid) of `count` position embeddings; what is left must be a square.
+
+    A class token has a place or not, registers too.
+    """
+    for before in dict.fromkeys((classes + registers, classes, 0)):
+        if count > before and isqrt(count - before) ** 2 == count - before:
+            return before, isqrt(count - before)
+    raise EncoderError(f"its {count} position embeddings are no square grid", where="pos_embed", fix="give --model")
+
+
 def _mlp(state: Mapping[str, Tensor], width: int) -> dict[str, Any]:
-    gated = next((state[n] for n in ("blocks.0.mlp.w12.weight",) if n in state), None)
-    hidden = (gated if gated is not None else state["blocks.0.mlp.fc1.weight"]).shape[0]
-    out = next(state[n] for n in ("blocks.0.mlp.w3.weight", "blocks.0.mlp.fc2.weight") if n in state)
+    first, last = (
+        next((state[n] for n in names if n in state and state[n].ndim == 2), None)
+        for names in (
+            ("blocks.0.mlp.w12.weight", "blocks.0.mlp.fc1.weight"),
+            ("blocks.0.mlp.w3.weight", "blocks.0.mlp.fc2.weight"),
+        )
+    )
+    if first is None or last is None:
+        raise EncoderError("its blocks have no two layers known by their names", where="blocks.0.mlp", fix=NAMES)
+    hidden = first.shape[0]
     ratio = {"mlp_ratio": hidden / width} if hidden != 4 * width else {}
-    swiglu = gated is not None or out.shape[1] * 2 == hidden
+    swiglu = "blocks.0.mlp.w12.weight" in state or last.shape[1] * 2 == hidden
     return ratio | ({"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"} if swiglu else {})
 
 
-def _fitting(model: str, options: dict[str, Any], state: Mapping[str, Tensor], channels: int) -> list[str]:
+def _fitting(
+    model: str, options: dict[str, Any], state: Mapping[str, Tensor], channels: int, how: KeyMapping
+) -> list[str]:
     """What to drop so that `state` fits `model`. Raises EncoderError, also where what is dropped belongs inside it."""
     bones = _bones(model, {**options, **({"num_heads": 1} if options.get("num_heads") == 0 else {})}, channels)
     wanted = bones.state_dict()
     foreign = {_branch(n, wanted) for n in state if n not in wanted and n != "register_tokens"}
-    for drop in ([], sorted(foreign)):
+    made = [] if any(n.startswith("head.") for n in wanted) else ["head."]  # what conversions make of a projection
+    beside = [n for n in foreign if n.startswith(OUTSIDE)] if how == "by-order" else [*foreign, *made]
+    for drop in ([], sorted({*beside})):
         try:
-            fit(bones, state, drop, "by-name", where=model)
+            used = {id(v) for v in fit(bones, state, drop, how, where=model)[0].values()}
         except EncoderError as error:
             problem = error
-        else:
-            _refuse_inside(model, state, drop)
-            return drop
+            continue
+        unused = {name: value for name, value in state.items() if id(value) not in used}
+        drop = [start for start in drop if any(n.startswith(start) for n in unused) or start in made]
+        _refuse_inside(model, unused, drop, named_alike=any(n in wanted for n in state))
+        return drop
     raise problem
 
 
-def _refuse_inside(model: str, state: Mapping[str, Tensor], drop: list[str]) -> None:
-    """Adapters or further layers within the blocks change every feature: without them it is another network."""
-    inside = [
-        name for name, value in state.items()
-        if name.startswith(tuple(drop)) and value.is_floating_point() and not name.startswith(OUTSIDE)
-        and name.split(".")[0] in {kept.split(".")[0] for kept in state if not kept.startswith(tuple(drop))}
-    ]  # fmt: skip
-    if inside:
-        what = f"{model} has no place for what the file holds inside its blocks: {', '.join(inside[:3])[:200]}"
-        fix = "merge adapters into the weights before saving (peft: merge_and_unload), or give --model"
+def _refuse_inside(model: str, unused: Mapping[str, Tensor], drop: list[str], *, named_alike: bool) -> None:
+    """Adapters, further layers, norms and embeddings change every feature: without them it is another network.
+
+    Only what is a head, a decoder, a queue by its name stands beside the network. Where the file calls nothing as the
+    network does, timm's conversion has chosen.
+    """
+    left = [n for n, v in unused.items() if n.startswith(tuple(drop)) and v.is_floating_point() and v.numel()]
+    inside = [n for n in left if not n.startswith(OUTSIDE) and n not in CONVERTED]
+    if inside and named_alike:
+        what = f"{model} has no place for what the file holds inside it: {', '.join(inside[:3])[:200]}"
+        fix = (
+            "merge adapters into the weights before saving (peft: merge_and_unload), give --model, or export it as ONNX"
+        )
         raise EncoderError(what, where=model, fix=fix)
 
 
@@ -209,16 +314,23 @@ def _bones(model: str, options: dict[str, Any], channels: int) -> nn.Module:
 
 
 def _described(
-    entry: str | None, prefix: str, drop: list[str], model: str, options: dict[str, Any],
-    state: Mapping[str, Tensor], channels: int, assumed: tuple[str, ...],
+    drop: list[str], model: str, options: dict[str, Any], state: Mapping[str, Tensor], channels: int,
+    assumed: tuple[str, ...],
 ) -> Described:  # fmt: skip
-    source: dict[str, Any] = {"model": model}
-    for key, value in (("entry", entry), ("prefix", prefix), ("drop", drop), ("options", options)):
-        source |= {key: value} if value else {}
-    vit = model.startswith("vit_")
-    pooling = "native" if not vit else "cls" if "cls_token" in state else "mean"
+    source = {"model": model} | {key: value for key, value in (("drop", drop), ("options", options)) if value}
+    vit = model.startswith(("vit_", "deit_", "beit"))
+    averaged = options.get("global_pool") == "avg" and options.get("fc_norm") is True
+    pooling = (
+        "native" if not vit or averaged or not model.startswith("vit_") else "cls" if "cls_token" in state else "mean"
+    )
     size = options.get("img_size", 384 if "384" in model else 224)
     sized = () if "img_size" in options else (f"size {size}: the file does not say it",)
+    left = (f"{', '.join(drop)[:120]} is no part of the encoder: left out",) if drop else ()
     return Described(
-        source, "vit" if vit else "other" if "swin" in model else "cnn", size, pooling, assumed + sized, channels
+        source,
+        "vit" if vit else "other" if "swin" in model else "cnn",
+        size,
+        pooling,
+        (*assumed, *left, *sized),
+        channels,
     )

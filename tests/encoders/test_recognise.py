@@ -141,7 +141,7 @@ def test_programs_and_embeddings(nets, tmp_path):
     torch.jit.trace(torch.nn.ReLU(), torch.zeros(1)).save(str(tmp_path / "net.pt"))
     assert recognise(tmp_path / "net.pt").source["adapter"] == "torchscript"
     (tmp_path / "features").mkdir()
-    np.savez(tmp_path / "features" / "my-task.npz", **{"test/ids": np.array(["a"])})
+    np.savez(tmp_path / "features" / "my-task.npz", **{"test/ids": np.array(["a"]), "test/pooled": np.zeros((1, 2))})
     assert recognise(tmp_path / "features").source["files"].keys() == {"my-task"}
 
 
@@ -211,7 +211,7 @@ def test_of_several_networks_the_chosen_one_and_the_others_are_named(nets, tmp_p
 def test_adapters_inside_the_blocks_are_not_left_out_in_silence(nets, tmp_path):
     adapted = {"blocks.0.attn.qkv.lora_A.weight": torch.zeros(4, 192)}
     torch.save(nets["vit"].state_dict() | adapted, tmp_path / "lora.pth")
-    with pytest.raises(EncoderError, match=r"no place for .* inside its blocks: blocks\.0\.attn\.qkv\.lora_A.*merge"):
+    with pytest.raises(EncoderError, match=r"no place for .* inside it: blocks\.0\.attn\.qkv\.lora_A.*merge"):
         recognise(tmp_path / "lora.pth")
 
 
@@ -231,3 +231,100 @@ def test_a_file_that_is_not_all_there(nets, tmp_path, kept, message):
     path.write_bytes(data[: int(kept * len(data))])
     with pytest.raises(EncoderError, match=f"{message}.*copy or download it again"):
         recognise(path)
+
+
+def _sequential(nets, path):
+    own, stages = (
+        nets["resnet"].state_dict(),
+        {"conv1": "0", "bn1": "1", **{f"layer{i}": str(i + 3) for i in range(1, 5)}},
+    )
+    renamed = {".".join([stages[k.split(".")[0]], *k.split(".")[1:]]): v for k, v in own.items()}
+    torch.save({"state_dict": under("backbone.", renamed)}, path / "lightly.ckpt")
+    return path / "lightly.ckpt", "resnet"
+
+
+def _wrapped_inside(nets, path):
+    renamed = {k.replace("blocks.0.", "blocks.0._fsdp_wrapped_module."): v for k, v in nets["vit"].state_dict().items()}
+    torch.save({"model": under("module._orig_mod.", renamed)}, path / "fsdp.pth")
+    return path / "fsdp.pth", "vit"
+
+
+def _chunks(nets, path):
+    renamed = {k.replace("blocks.0.", "blocks.0.0."): v for k, v in nets["vit"].state_dict().items()}
+    torch.save({"teacher": under("backbone.", renamed)}, path / "teacher_checkpoint.pth")
+    return path / "teacher_checkpoint.pth", "vit"
+
+
+@pytest.mark.parametrize("layout", [_sequential, _wrapped_inside, _chunks])
+def test_names_inside_which_others_stand(layout, nets, images, tmp_path, monkeypatch):
+    test_layouts_of_training_code(layout, nets, images, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "name", ["norm_pre.weight", "rel_pos_bias.relative_position_bias_table", "temporal_embed", "blocks.0.gamma_3"]
+)
+def test_a_part_of_the_network_is_never_left_out_as_if_beside_it(name, nets, tmp_path):
+    torch.save(nets["vit"].state_dict() | {name: torch.ones(192)}, tmp_path / "w.pth")
+    with pytest.raises(EncoderError, match=f"no place for what the file holds inside it: {name}"):
+        recognise(tmp_path / "w.pth")
+
+
+def test_what_is_left_out_is_said(nets, tmp_path):
+    torch.save(nets["vit"].state_dict() | {"head.weight": torch.ones(2, 192)}, tmp_path / "w.pth")
+    assert "head. is no part of the encoder: left out" in recognise(tmp_path / "w.pth").assumed
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"reg_tokens": 4}, {"reg_tokens": 4}),
+        ({"qk_norm": True}, {"qk_norm": True}),
+        ({"global_pool": "avg", "fc_norm": True}, {"global_pool": "avg", "fc_norm": True}),
+    ],
+)
+def test_kinds_of_transformers(options, expected, make_card, images, tmp_path):
+    network = build(make_card({}), "vit_tiny_patch16_224", options={**VIT, **options}, seed=3)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    encoder = load_encoder(tmp_path / "w.pth")
+    assert expected.items() <= encoder.card.source["options"].items()
+    x = prepare(images, encoder.card.preprocessing)
+    with torch.inference_mode():
+        tokens = network.forward_features(x)
+        right = network.forward_head(tokens, pre_logits=True) if "fc_norm" in options else tokens[:, 0]
+    torch.testing.assert_close(encoder.encode(images).pooled, right, atol=1e-5, rtol=1e-4)
+
+
+def test_positions_that_are_no_square(make_card, nets, tmp_path):
+    torch.save(nets["vit"].state_dict() | {"pos_embed": torch.zeros(1, 13, 192)}, tmp_path / "w.pth")
+    with pytest.raises(EncoderError, match="13 position embeddings are no square grid"):
+        recognise(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.complex64, torch.float8_e4m3fn])
+def test_weights_that_are_codes_are_not_taken_for_numbers(kind, nets, tmp_path):
+    coded = {n: v.to(kind) if v.ndim == 2 else v for n, v in nets["vit"].state_dict().items()}
+    torch.save(coded, tmp_path / "w.pth")
+    with pytest.raises(EncoderError, match=r"is stored as .* not as floating-point numbers"):
+        recognise(tmp_path / "w.pth")
+
+
+def test_channels_that_no_image_has(make_card, nets, tmp_path):
+    held = nets["resnet"].state_dict()
+    torch.save(held | {"conv1.weight": torch.zeros(64, 4, 7, 7)}, tmp_path / "w.pth")
+    with pytest.raises(EncoderError, match="first convolution takes 4 channels"):
+        recognise(tmp_path / "w.pth")
+
+
+def test_what_the_author_says_stands_on_the_card(nets, tmp_path, monkeypatch, capsys):
+    save_file(nets["resnet"].state_dict(), tmp_path / "w.safetensors")
+    monkeypatch.chdir(tmp_path)
+    said = ("--size", "96", "--normalisation", "half", "--pooling", "mean", "--architecture", "other")
+    assert _run("new", "made", "--from", "w.safetensors", *said) == 0
+    assert "ImageNet" not in (told := capsys.readouterr().out)
+    assert "size 224" not in told
+    card = tomllib.loads(Path("made/encoder.toml").read_text())
+    assert [card["preprocessing"][k] for k in ("size", "mean", "std")] == [96, [0.5], [0.5]]
+    assert (card["features"]["pooling"], card["architecture"]) == ("mean", "other")
+    assert _run("new", "other", "--from", "w.safetensors", "--normalisation", "imagnet") == 2
+    assert _run("new", "other", "--from", "w.safetensors", "--adapter", "onnx") == 2
+    assert not Path("other").exists()

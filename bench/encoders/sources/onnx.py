@@ -124,7 +124,9 @@ class OnnxEncoder(Encoder):
         if len(inputs) != 1 or len(inputs[0].shape) != map_rank(self.card) or inputs[0].type not in INPUT_TYPES:
             found = ", ".join(f"{i.name[:40]} {i.type} {i.shape}" for i in inputs[:4])
             layout = "(n, c, depth, h, w)" if self.card.volumetric else "(n, c, h, w)"
-            fix = "a network of volumes says preprocessing.depth on its card" if not self.card.volumetric else None
+            fix = "export it with the image, in floating-point numbers, as its one input"
+            if len(inputs) == 1 and len(inputs[0].shape) == 5 and not self.card.volumetric:
+                fix = "a network of volumes says preprocessing.depth on its card"
             raise EncoderError(f"takes {found}; expected one float input {layout}", where=self.card.name, fix=fix)
         self._input, self._dtype = inputs[0].name, INPUT_TYPES[inputs[0].type]
         self._batch = inputs[0].shape[0] if isinstance(inputs[0].shape[0], int) else None

@@ -1,0 +1,55 @@
+"""Files that are not what their name says: pointers, web pages, archives, weights of other libraries."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from bench.errors import EncoderError
+
+AGAIN = "copy or download it again"
+UNPACK = "unpack it first"
+BEGIN = (
+    (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself", "git lfs pull"),
+    (b"<!doctype", "is a web page", f"{AGAIN}; the address may ask for a login"),
+    (b"<html", "is a web page", f"{AGAIN}; the address may ask for a login"),
+    (b"<?xml", "is XML text", f"{AGAIN}; the address may ask for a login"),
+    (b'{"', "is JSON text", AGAIN),
+    (b"\x1f\x8b", "is packed with gzip", UNPACK),
+    (b"bzh", "is packed with bzip2", UNPACK),
+    (b"\xfd7zxz", "is packed with xz", UNPACK),
+    (b"\x28\xb5\x2f\xfd", "is packed with zstd", UNPACK),
+    (b"\x89hdf", "is HDF5, as TensorFlow and Keras write it", "load it there, and export it as ONNX"),
+    (b"gguf", "is GGUF, weights for llama.cpp", "take the repository's safetensors"),
+)
+"""First bytes in lower case, what such a file is, and the cure."""
+FLAX = ".msgpack"
+
+
+def refuse_mistaken(path: Path, *, where: object) -> None:
+    """EncoderError when a file is empty or plainly something that no adapter reads, naming what it is."""
+    with open(path, "rb") as file:
+        head = file.read(512)
+    begin = head.lstrip().lower() if head[:1].isspace() else head.lower()
+    kind = next(((what, fix) for mark, what, fix in BEGIN if begin.startswith(mark)), None)
+    if not head:
+        kind = ("is empty", AGAIN)
+    elif head[257:262] == b"ustar":
+        kind = ("is a tar archive of other files", UNPACK)
+    elif path.suffix == FLAX:
+        kind = ("is of Flax", "load it there, and save it with save_pretrained of transformers, or export it as ONNX")
+    elif head.startswith(b"PK") and (inside := _other_files(path)):
+        kind = (f"is a zip archive of other files ({inside[:80]})", UNPACK)
+    if kind:
+        raise EncoderError(f"{path.name} {kind[0]}", where=where, fix=kind[1])
+
+
+def _other_files(path: Path) -> str | None:
+    """A weights file inside a zip archive that somebody packed."""
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        return next((n for n in archive.namelist() if n.endswith(WEIGHTS)), None)
+
+
+WEIGHTS = (".pth", ".ckpt", ".bin", ".safetensors", ".onnx", ".h5", ".tar", ".pth.tar")
