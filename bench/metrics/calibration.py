@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import ndtr
 
 from bench.metrics.base import Comparison
-from bench.metrics.products import Weights, grouped_sums, weighted_sums
+from bench.metrics.products import Weights, grouped_sums, sums_and_square_sums, weighted_sums
 from bench.metrics.resample import ratio
 
 BINS = 15
@@ -56,9 +56,9 @@ def corrected_calibration_error(truth: np.ndarray, probabilities: np.ndarray, we
     """
     confidence, error = _confidence(truth, probabilities)
     bins, one = _bins(confidence), np.ones_like(error)
-    total, errors = np.moveaxis(grouped_sums(weights, bins, BINS, np.stack([one, error], axis=1)), 2, 0)
     columns = np.stack([one, error, error**2, confidence * (1 - confidence)], axis=1)
-    square, once, twice, chance = np.moveaxis(grouped_sums(weights, bins, BINS, columns, squared=True), 2, 0)
+    sums, squares = sums_and_square_sums(weights, bins, BINS, columns[:, :2], columns)
+    (total, errors), (square, once, twice, chance) = (np.moveaxis(found, 2, 0) for found in (sums, squares))
     gap = ratio(errors, total)
     spread = ratio(twice - 2 * gap * once + gap**2 * square, total**2 - square)
     spread = np.maximum(np.where(np.isnan(spread), ratio(chance, total**2), spread), 0)

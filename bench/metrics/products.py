@@ -48,23 +48,36 @@ def weighted_sums(weights: Weights, values: np.ndarray) -> np.ndarray:
     return grouped_sums(weights, np.zeros(len(values), np.int64), 1, values)[:, 0]
 
 
-def grouped_sums(
-    weights: Weights, group: np.ndarray, k: int, values: np.ndarray, *, squared: bool = False
-) -> np.ndarray:
+def grouped_sums(weights: Weights, group: np.ndarray, k: int, values: np.ndarray) -> np.ndarray:
     """Weighted sum of each column over the cases of each group: float64 (r, k, m).
 
-    weights: (r, n); group: int (n,), below k, others are left out; values: (n, m). squared: of squared weights.
+    weights: (r, n); group: int (n,), below k, others are left out; values: (n, m).
     """
+    return _grouped(weights, group, k, [values])[0]
+
+
+def sums_and_square_sums(
+    weights: Weights, group: np.ndarray, k: int, values: np.ndarray, square_values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`grouped_sums` of `values`, and of `square_values` under squared weights, from one reading of the draws."""
+    found = _grouped(weights, group, k, [values, square_values])
+    return found[0], found[1]
+
+
+def _grouped(weights: Weights, group: np.ndarray, k: int, powers: list[np.ndarray]) -> list[np.ndarray]:
+    """Sums of the first values under the weights, and of the second, if there are, under their squares."""
     import torch
 
     cases = by_case(weights)
-    columns = torch.as_tensor(np.asarray(values, np.float64).T, device=cases.device)
-    sums = torch.zeros((k, len(columns), cases.shape[1]), dtype=torch.float64, device=cases.device)
+    columns = [torch.as_tensor(np.asarray(values, np.float64).T, device=cases.device) for values in powers]
+    sums = [cases.new_zeros((k, len(c), cases.shape[1]), dtype=torch.float64) for c in columns]
     order = np.argsort(group, kind="stable")
     edges = np.searchsorted(group[order], np.arange(k + 1))
     order, step = torch.as_tensor(order, device=cases.device), chunk_rows(cases)
     for place, (first, end) in enumerate(pairwise(edges)):
         for rows in order[first:end].split(step):
             chunk = cases.index_select(0, rows).double()
-            sums[place].addmm_(columns[:, rows], chunk.square_() if squared else chunk)
-    return sums.permute(2, 0, 1).cpu().numpy()
+            sums[0][place].addmm_(columns[0][:, rows], chunk)
+            if len(sums) == 2:
+                sums[1][place].addmm_(columns[1][:, rows], chunk.square_())
+    return [found.permute(2, 0, 1).cpu().numpy() for found in sums]

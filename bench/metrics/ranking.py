@@ -99,77 +99,79 @@ def _ranking(
     found = torch.zeros((4, cases.shape[1], len(plans)), dtype=torch.float64, device=cases.device)
     for block in replicate_blocks(cases):
         part = cases[:, block].to(torch.float32 if small else torch.float64)
+        total = part.sum(0).double()
         for c, plan in enumerate(plans):
-            found[:, block, c] = plan.areas(part, with_precision)
+            found[:, block, c] = plan.areas(part, total, with_precision)
     beaten, pairs, precision, positives = found.cpu().numpy()
     return ratio(beaten, pairs), ratio(precision, positives)
 
 
 class _Plan:
-    """Where the weight of each case goes: only thresholds at the g distinct scores of positives matter.
+    """Where the weight of each case goes: only the g distinct scores of positives matter as thresholds, highest first.
 
-    Each negative lies strictly under threshold 0..g (g: over them all) or is tied with one of them.
+    Positives, and negatives that reach a threshold, lie in the bag of the first one they reach, laid out in STEP rows,
+    threshold t in row t % STEP: running sums within a column are then one product. Ties have bags of their own.
     """
 
     def __init__(self, positive: np.ndarray, scores: np.ndarray, device: torch.device) -> None:
         thresholds = np.unique(scores[positive])
-        bags, place = -(-(len(thresholds) + 1) // STEP) * STEP, np.searchsorted(thresholds, scores)
-        tied = np.isin(scores, thresholds)
-        self.at, self.on, self.below = (
-            _Bags.of(keep, place, bags, device) for keep in (positive, ~positive & tied, ~positive & ~tied)
-        )
+        reached = len(thresholds) - np.searchsorted(thresholds, scores, side="right")
+        self.columns = max(1, -(-len(thresholds) // STEP))
+        place = (reached % STEP) * self.columns + reached // STEP
+        self.reaching = _Bags.of(reached < len(thresholds), positive, place, STEP * self.columns, device)
+        in_tie = np.isin(scores, np.intersect1d(thresholds, scores[~positive]))
+        ties, tie = np.unique(scores[in_tie], return_inverse=True)
+        place[in_tie] = tie
+        self.tied = _Bags.of(in_tie, positive, place, len(ties), device)
 
-    def areas(self, cases: Tensor, with_precision: bool) -> Tensor:
+    def areas(self, cases: Tensor, total: Tensor, with_precision: bool) -> Tensor:
         """Of each replicate of `cases` (n, r), float64 (4, r): weight of the pairs that are in order, ties counted
         half, and of all pairs; sum of the precisions at positives (0 unless asked for), and weight of the positives.
+
+        total: weight of all cases, float64 (r,).
         """
         import torch
 
-        at, below = self.at.sums(cases), self.below.sums(cases)
-        half = strictly = _running(below)
-        negatives = strictly[-1]
-        if len(self.on.rows):
-            on = self.on.sums(cases)
-            before = _running(on)
-            negatives = negatives + before[-1]
-            half, strictly = strictly + before - 0.5 * on, strictly + before - on
-        positives, weight = at.sum(0), at.double()
-        beaten = (weight * half).sum(0)
+        sums = self.reaching.sums(cases).view(2, STEP, self.columns, -1)
+        true, false = (_running(part).double().flatten(0, 1) for part in sums)
+        weight = sums[0].flatten(0, 1).double()
+        positives = weight.sum(0)
+        pairs = positives * (total - positives)
+        beaten = pairs - (weight * false).sum(0) + self.tied.sums(cases).double().prod(0).sum(0) / 2
         precision = torch.zeros_like(beaten)
         if with_precision:
-            true = positives - _running(at).sub_(at)
-            called = (true + (negatives - strictly)).double().clamp_(min=1e-300)
+            called = false.add_(true).clamp_(min=1e-300)
             precision = weight.mul_(true).div_(called).sum(0)
-        return torch.stack([beaten, positives.double() * negatives, precision, positives.double()])
+        return torch.stack([beaten, pairs, precision, positives])
 
 
 def _running(x: Tensor) -> Tensor:
-    """Sum of each row of (g, r) and those before it; torch's own takes one column after the other."""
-    blocks = x.view(-1, STEP, x.shape[1])
-    within = x.new_ones(STEP, STEP).tril_() @ blocks
-    ends = within[:, -1]
-    return within.add_((ends.cumsum(0) - ends)[:, None]).view_as(x)
+    """Sum of each threshold of (STEP, columns, r) and those before it, column by column from the first row down."""
+    within = (x.new_ones(STEP, STEP).tril_() @ x.reshape(STEP, -1)).view_as(x)
+    ends = within[-1]
+    return within.add_(ends.cumsum(0) - ends)
 
 
 @dataclass(frozen=True)
 class _Bags:
-    """Rows of the cases, bag by bag, and where each bag begins and the last one ends."""
+    """Rows of the cases, bag by bag, and where each bag begins and the last one ends: positives' bags, then others'."""
 
     rows: Tensor
     starts: Tensor
 
     @classmethod
-    def of(cls, keep: np.ndarray, bag: np.ndarray, bags: int, device: torch.device) -> _Bags:
-        """The cases `keep`, bool (n,), each in its bag, int (n,)."""
+    def of(cls, keep: np.ndarray, positive: np.ndarray, bag: np.ndarray, bags: int, device: torch.device) -> _Bags:
+        """The cases `keep`, bool (n,), each in its bag of its kind, int (n,), below `bags`."""
         import torch
 
-        rows = np.flatnonzero(keep)
-        rows = rows[np.argsort(bag[rows], kind="stable")]
-        starts = np.searchsorted(bag[rows], np.arange(bags + 1))
-        return cls(*(torch.as_tensor(a, device=device) for a in (rows, starts)))
+        rows, kept = np.flatnonzero(keep), (bag + np.where(positive, 0, bags))[keep]
+        order = np.argsort(kept, kind="stable")
+        starts = np.searchsorted(kept[order], np.arange(2 * bags + 1))
+        return cls(*(torch.as_tensor(a, device=device) for a in (rows[order], starts)))
 
     def sums(self, cases: Tensor) -> Tensor:
-        """Sum of the weights (n, r) in each bag, (bags, r)."""
+        """Sum of the weights (n, r) in each bag, (2, bags, r)."""
         import torch
 
-        return torch.nn.functional.embedding_bag(self.rows, cases, self.starts, mode="sum", include_last_offset=True)
+        bag = torch.nn.functional.embedding_bag
+        return bag(self.rows, cases, self.starts, mode="sum", include_last_offset=True).view(2, -1, cases.shape[1])
