@@ -79,11 +79,13 @@ def read_note(folder: Path = LEDGER) -> LedgerNote:
 
 
 def read_ledger(folder: Path = LEDGER) -> list[Claim]:
-    """Every claim of a folder, confirmatory ones first, then by id. Raises CardError, also on a shared id."""
+    """Every claim of a folder, confirmatory first, then by id. Raises CardError, also on a shared id or on none."""
     claims: dict[str, Claim] = {}
     for path in sorted(folder.glob("h*.toml")):
         claim = Claim.parse(read_toml(path), where=path)
         if claim.id in claims:
             raise CardError(f"the id {claim.id!r} is taken by another claim", where=path)
         claims[claim.id] = claim
+    if not claims:
+        raise CardError("holds no claim", where=folder, fix="one file a claim, h1.toml and so on: docs/extending.md")
     return sorted(claims.values(), key=lambda c: (c.family != "confirmatory", int(c.id[1:].rstrip("abcdefgh")), c.id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.agreement import concordance, tau_matrix
+from bench.analysis.claim import Claim
 from bench.analysis.diagnostics.foretell import foretelling
 from bench.analysis.efficiency import label_efficiency
 from bench.analysis.evaluate import evaluate
@@ -22,13 +23,15 @@ from bench.analysis.verdict import Verdict
 from bench.recipes import FROZEN
 
 
-def analyse(frame: pd.DataFrame, *, diagnostics: pd.DataFrame | None = None) -> dict[str, Any]:
+def analyse(
+    frame: pd.DataFrame, claims: Sequence[Claim] | None = None, *, diagnostics: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """Verdicts, variance shares, mixed model, rank agreement, label efficiency, the advisor's regret, and how well
     each of the diagnostics orders encoders by Global and Dense.
 
-    JSON-ready; a part that these results do not allow is {"missing": why}.
+    claims: default the shipped ledger. JSON-ready; a part that these results do not allow is {"missing": why}.
     """
-    verdicts = evaluate(frame, diagnostics=diagnostics)
+    verdicts = evaluate(frame, claims, diagnostics=diagnostics)
     rows = counted(frame)
     clinical = rows[~rows["synthetic"].astype(bool)]
     rows = clinical if len(clinical) else rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,13 @@ def save(chart: alt.TopLevelMixin, path: Path) -> None:
         write_atomic(path, vl_convert.vegalite_to_png(spec, scale=2))
 
 
+def _renamed(kind: str, order: dict[str, str], found: re.Match[str]) -> str:
+    return kind + order[found[1]]
+
+
 def _numbered(svg: str) -> str:
     """Identifiers counted from the start of the picture: Vega counts them through a process, so bytes would differ."""
     for kind in ("gradient_", "clip"):
         order = {name: str(i) for i, name in enumerate(dict.fromkeys(re.findall(rf"\b{kind}(\d+)\b", svg)))}
-        svg = re.sub(rf"\b{kind}(\d+)\b", lambda m, o=order, k=kind: k + o[m[1]], svg)
+        svg = re.sub(rf"\b{kind}(\d+)\b", partial(_renamed, kind, order), svg)
     return svg

@@ -15,11 +15,14 @@ import click
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write analysis.json and pictures here.")
 @click.option("--diagnostics", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="CSV of label-free diagnostics, one row an encoder [default: the shipped ones].")  # fmt: skip
+@click.option("--claims", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder of claims of your own, h1.toml and so on [default: the ledger].")  # fmt: skip
 @click.option("--report", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Markdown page whose marked tables are written anew.")  # fmt: skip
-def COMMAND(records, suite, as_json, out, diagnostics, report) -> None:
-    """Judge every claim of the ledger on the results at hand."""
+def COMMAND(records, suite, as_json, out, diagnostics, claims, report) -> None:
+    """Judge every claim of the ledger, or of yours, on the results at hand."""
     from bench import markers
+    from bench.analysis.claim import read_ledger
     from bench.analysis.markdown import tables
     from bench.analysis.report import analyse, charts
     from bench.analysis.source import read_diagnostics, read_results_table
@@ -31,7 +34,8 @@ def COMMAND(records, suite, as_json, out, diagnostics, report) -> None:
     read = read_results_table(records, suite)
     say_source(read)
     frame = read.frame
-    found = analyse(frame, diagnostics=read_diagnostics(diagnostics) if diagnostics else read.diagnostics)
+    ledger = read_ledger(claims) if claims else None
+    found = analyse(frame, ledger, diagnostics=read_diagnostics(diagnostics) if diagnostics else read.diagnostics)
     text = json.dumps(found, indent=1, sort_keys=True, allow_nan=False)
     if out:
         write_atomic(out / "analysis.json", text + "\n")

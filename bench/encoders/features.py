@@ -26,4 +26,5 @@ class Features:
         return Features(*found)
 
     def __len__(self) -> int:
-        return len(self.pooled if self.pooled is not None else self.grid)
+        found = self.grid if self.pooled is None else self.pooled
+        return 0 if found is None else len(found)

@@ -5,9 +5,9 @@ A submission keeps them where the predictions themselves would be too large.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def case_scores(
 
 def of_cases(given: Comparison, kept: Mapping[str, np.ndarray]) -> Comparison:
     """The comparison that reads scores of cases in the place of masks."""
-    shared = {
+    shared: dict[Callable[[Comparison], Any], Any] = {
         areas: Areas.stacked(kept["areas"]),
         surfaces: Surfaces(*np.moveaxis(kept["surfaces"], 2, 0)),
         lesions: kept["lesions"].astype(np.float64),

@@ -21,6 +21,6 @@ class Interval(Strict):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if (self.low is None) != (self.high is None) or (self.low is not None and self.low > self.high):
+        if self.low != self.high and (self.low is None or self.high is None or self.low > self.high):
             raise ValueError("has no lower end below its upper one")
         return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def with_point(counts: Weights | None, n: int) -> Weights:
     if counts is None:
         return np.ones((1, n), np.uint8)
     shape = n, 1 + len(counts)
-    stacked = np.empty(shape, counts.dtype) if isinstance(counts, np.ndarray) else counts.new_empty(shape)
+    stacked: Any = np.empty(shape, counts.dtype) if isinstance(counts, np.ndarray) else counts.new_empty(shape)
     stacked[:, 0] = 1
     stacked[:, 1:] = counts.T
     return stacked.T

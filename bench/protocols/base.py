@@ -64,8 +64,7 @@ class Problem:
     @property
     def device(self) -> torch.device:
         """Where solvers and neighbours compute: the encoder's CUDA device; else the CPU (MPS has no float64)."""
-        on_cuda = self.encoder is not None and self.encoder.device.type == "cuda"
-        return self.encoder.device if on_cuda else CPU
+        return self.encoder.device if self.encoder is not None and self.encoder.device.type == "cuda" else CPU
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.analysis.claim import LEDGER
 from bench.cli import main
 from bench.encoders.load import REFERENCE
 
@@ -167,6 +168,17 @@ def test_advice_and_analyses_come_from_one_suite_of_runs(here: Path, medssl: Med
     untested = medssl(*ask, "--suite", "mine", "--validate")
     assert untested.code == 2
     assert "two source data sets" in untested.err
+
+
+def test_claims_of_ones_own_are_judged_alone(here: Path, medssl: Medssl) -> None:
+    ask = ["analyze", "--records", "runs", "--suite", "mine", "--claims", "claims", "--json"]
+    (here / "claims").mkdir()
+    none = medssl(*ask)
+    assert none.code == 2
+    assert "holds no claim" in none.err
+    text = (LEDGER / "h07-rank-diagnostic.toml").read_text()
+    (here / "claims" / "h1.toml").write_text(text.replace('"H7"', '"H1"'))
+    assert [v["id"] for v in json.loads(medssl(*ask).out)["verdicts"]] == ["H1"]
 
 
 def test_an_exported_table_keeps_its_suites_apart(here: Path, medssl: Medssl) -> None:

@@ -50,7 +50,7 @@ class Dice(Metric):
         values = ratio(2 * shared, ours + theirs[..., None])
         defined = ~np.isnan(values)
         mean = ratio(np.where(defined, values, 0.0).sum(0), defined.sum(0))
-        return mean_defined(np.where((theirs > 0).any(0)[:, None], mean, np.nan).T)
+        return mean_defined(np.where((theirs > 0).any(0, keepdims=True).T, mean, np.nan).T)
 
 
 METRIC = Dice()

@@ -30,8 +30,8 @@ class Qwk(Metric):
     def of_candidates(self, task: Task, probability: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """From the same sums over cases, all candidates at once."""
         t, p = labels.astype(np.float64), confusion.expected_class(probability).astype(np.float64)
-        n, tt = np.float64(len(t)), (t * t).sum()
-        return confusion.kappa_of_sums(n, t.sum(), p.sum(1), tt, (p * p).sum(1), ((t - p) ** 2).sum(1))
+        n, tt = np.array(float(len(t))), np.array((t * t).sum())
+        return confusion.kappa_of_sums(n, np.array(t.sum()), p.sum(1), tt, (p * p).sum(1), ((t - p) ** 2).sum(1))
 
 
 METRIC = Qwk()

@@ -52,8 +52,9 @@ def _begin(slots: multiprocessing.Queue, gpus: int, threads: int) -> None:
 
 def _end_with_parent() -> None:
     """A killed run leaves no workers behind that would go on writing to its folder."""
-    connection.wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
+    if (parent := multiprocessing.parent_process()) is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 EXECUTOR = Processes()
