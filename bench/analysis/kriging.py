@@ -65,7 +65,7 @@ def spread_of(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool = True) 
     alike = [kind[i] == kind[j], modality[i] == modality[j]] if apart else []
     design = np.column_stack([np.ones(len(i)), *alike]).astype(float)
     found = [*nnls(design, products[i, j])[0].tolist(), 0.0, 0.0][:3]
-    return Spread(*found, max(1e-6, float(np.nanmean(np.diag(products))) - sum(found)))
+    return Spread(found[0], found[1], found[2], max(1e-6, float(np.nanmean(np.diag(products))) - sum(found)))
 
 
 def left_out_error(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool) -> float:

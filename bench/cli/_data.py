@@ -8,7 +8,15 @@ from pathlib import Path
 from shlex import quote
 
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from bench.cli._print import err, out, print_table, progress_bar
 from bench.data.check import Report
@@ -27,7 +35,7 @@ def transfer_bar(quiet: bool = False) -> Iterator[Callable[[str, int, int | None
         TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=err, disable=quiet) as bars:
-        known: dict[str, int] = {}
+        known: dict[str, TaskID] = {}
 
         def step(name: str, here: int, whole: int | None) -> None:
             if name not in known:

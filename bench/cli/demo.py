@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,7 +29,7 @@ def COMMAND(suite: str, out: Path, site: Path) -> None:
             encoder, plan = session(spec)
             row = bar.add_task(name, total=plan.n_units)
 
-            def report(message: str, record: object, name: str = name, row: object = row) -> None:
+            def report(message: str, record: object, name: str = name, row: Any = row) -> None:
                 bar.update(row, description=(message and f"{name}: {message}") or name, advance=0 if message else 1)
 
             run_plan(encoder, plan, spec, report)

@@ -70,7 +70,7 @@ def _print(collection: Collection, tables: Mapping[str, Board], board: str | Non
     from bench.cli._references import hint
     from bench.leaderboard.volumes import VOLUME, volume_costs
 
-    name = board or next(iter(tables), None)
+    name = board or next(iter(tables), "")
     if name not in tables:
         out.print(f"{collection.suite}: no results for a board{f' {name}' if name else ''}", markup=False)
     elif (table := tables[name]).rows:

@@ -114,7 +114,8 @@ def _with_progress(loaded, plan, spec, folder: Path):
     from bench.runs.run import run_plan
     from bench.runs.timing import timing
 
-    title, made, started = f"{loaded.card.name}: {plan.suite.name}", [], time.perf_counter()
+    title, started = f"{loaded.card.name}: {plan.suite.name}", time.perf_counter()
+    made: list[Any] = []
     with progress_bar() as bar:
         row = bar.add_task(title, total=plan.n_units)
 

@@ -115,7 +115,7 @@ def _arguments() -> list[str]:
         given = context.params[option.name]
         if isinstance(option, click.Argument):
             found.append(str(given))
-        elif option.is_flag:
+        elif getattr(option, "is_flag", False):
             found += [option.opts[0]] if given else []
         else:
             values = given if option.multiple else (given,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -104,7 +104,9 @@ def to_frame(
     Records of unknown encoders, tasks or protocols raise KeyError: they are refused before they come here.
     """
     chances = {name: task.chance for name, task in tasks.items()}
-    about, found, which = [], [], []
+    about: list[dict[str, Any]] = []
+    found: list[Any] = []
+    which: list[int] = []
     for record in records:
         if record.status != "done":
             continue

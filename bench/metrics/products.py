@@ -73,9 +73,9 @@ def _grouped(weights: Weights, group: np.ndarray, k: int, powers: list[np.ndarra
     sums = [cases.new_zeros((k, len(c), cases.shape[1]), dtype=torch.float64) for c in columns]
     order = np.argsort(group, kind="stable")
     edges = np.searchsorted(group[order], np.arange(k + 1))
-    order, step = torch.as_tensor(order, device=cases.device), chunk_rows(cases)
+    in_order, step = torch.as_tensor(order, device=cases.device), chunk_rows(cases)
     for place, (first, end) in enumerate(pairwise(edges)):
-        for rows in order[first:end].split(step):
+        for rows in in_order[first:end].split(step):
             chunk = cases.index_select(0, rows).double()
             sums[0][place].addmm_(columns[0][:, rows], chunk)
             if len(sums) == 2:

@@ -74,8 +74,8 @@ def _block(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.nda
     ours, theirs = border(predicted[has_both]), border(truth[has_both])
     there, back = _distances(ours, theirs), _distances(theirs, ours)
     m = len(ours)
-    near = sum(np.bincount(i[d <= TOLERANCE], minlength=m) for i, d in (there, back))
-    size = sum(np.bincount(i, minlength=m) for i, _ in (there, back))
+    near = np.sum([np.bincount(i[d <= TOLERANCE], minlength=m) for i, d in (there, back)], axis=0)
+    size = np.sum([np.bincount(i, minlength=m) for i, _ in (there, back)], axis=0)
     surface_dice[has_both] = ratio(near, size)
     hausdorff[has_both] = np.maximum(_quantile(*there, m), _quantile(*back, m))
     return surface_dice, hausdorff

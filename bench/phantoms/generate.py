@@ -131,7 +131,7 @@ def _scene(plan: Plan, modality: Modality, keys: tuple, patient: int, rng: Rando
     return Scene(diffuse, 0, random_lesion(modality, rng, size), site)
 
 
-def _label(aim: Aim, modality: Modality, scene: Scene, drawn: Drawn) -> np.ndarray | np.int64:
+def _label(aim: Aim, modality: Modality, scene: Scene, drawn: Drawn) -> np.ndarray:
     if aim == "dense":
         return drawn.mask
     if aim == "focal" and modality.multi_label:

@@ -113,8 +113,8 @@ class Design:
         if self.link == "sigmoid":
             rows, c, target = rows.repeat_interleave(k, 0), c.repeat_interleave(k), self.target.repeat(m, 1)[:, None]
         losses = Losses(self.rows, target, rows, c, self.link)
-        begin = self._turned(start, m).reshape(losses.shape) if start else torch.zeros(losses.shape, dtype=rows.dtype)
-        begin = Start(losses.without_absent(begin))
+        w = self._turned(start, m).reshape(losses.shape) if start else torch.zeros(losses.shape, dtype=rows.dtype)
+        begin = Start(losses.without_absent(w))
         parameters = losses.shape[1] * losses.shape[2]
         small = parameters <= SMALL
         passes = min(max_iterations, max(FEWEST, parameters // 4)) if small else max_iterations
