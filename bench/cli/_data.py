@@ -125,6 +125,7 @@ def show_report(report: Report) -> None:
 
 def show_survey(seen: Survey, made: Proposal, card: Path) -> None:
     """What lies in a folder, what was chosen for it, and how to go on."""
+    seen = made.seen
     (w, h), _ = seen.sizes.most_common(1)[0]
     sizes = f"{w} x {h}" + (f" and {len(seen.sizes) - 1} other sizes" if len(seen.sizes) > 1 else "")
     lines = {

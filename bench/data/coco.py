@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,13 +53,17 @@ def read_coco(path: Path, task: Task, overlap: Literal["first", "last"] | None) 
     """File name of each image -> its drawing. Raises DataError when the file is no COCO file, or of other classes."""
     table = _table(path)
     try:
-        kinds = {c["id"]: _class_of(c["name"], task, path) for c in table["categories"]}
+        used = {annotation["category_id"] for annotation in table["annotations"]}
+        kinds = {c["id"]: _class_of(c["name"], task, path) for c in table["categories"] if c["id"] in used}
         images = {i["id"]: (i["file_name"], (int(i["height"]), int(i["width"]))) for i in table["images"]}
         parts: dict[Any, list[tuple[int, Any]]] = defaultdict(list)
         for annotation in table["annotations"]:
-            parts[annotation["image_id"]].append((kinds[annotation["category_id"]], annotation["segmentation"]))
+            parts[annotation["image_id"]].append((kinds[annotation["category_id"]], annotation.get("segmentation")))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"is no COCO file of masks ({type(error).__name__}: {error})", where=path) from None
+    for what, values in (("id", [i["id"] for i in table["images"]]), ("file", [name for name, _ in images.values()])):
+        if twice := [value for value, n in Counter(values).items() if n > 1]:
+            raise DataError(f"lists the {what} {twice[0]!r} twice", where=path, fix="one entry an image")
     if lost := set(parts) - set(images):
         raise DataError(f"has outlines of image {sorted(map(str, lost))[0]}, which it does not list", where=path)
     if wrong := next((n for n, s in images.values() if not all(0 < side <= MAX_SIDE for side in s)), None):
@@ -69,6 +73,9 @@ def read_coco(path: Path, task: Task, overlap: Literal["first", "last"] | None) 
 
 def drawn(segmentation: Any, shape: Shape, where: object) -> np.ndarray:
     """bool (h, w) of polygons, or of run lengths, plain or compressed. Raises DataError."""
+    if not segmentation:
+        fix = "outline it, or remove the annotation: a box alone is no mask"
+        raise DataError("has an annotation without an outline", where=where, fix=fix)
     try:
         if isinstance(segmentation, list):
             return _polygons(segmentation, shape)
@@ -110,7 +117,7 @@ def _unpacked(text: str | bytes) -> list[int]:
 
 def _class_of(name: str, task: Task, path: Path) -> int:
     names = [folded(c) for c in task.classes]
-    if folded(name) in names[1:]:
+    if folded(name) in names:
         return names.index(folded(name))
     near = nearest(name, task.classes[1:])
     fix = f"did you mean {near!r}?" if near else f"the card names: {', '.join(task.classes[1:])}"
@@ -121,7 +128,7 @@ def _table(path: Path) -> dict[str, Any]:
     with readable(path, "JSON"):
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"is larger than {MAX_BYTES:,} bytes", where=path)
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     try:
         table = parse_json(text, where=path)
     except SubmissionError as error:

@@ -15,10 +15,14 @@ MODALITY = {"ct": "ct", "mr": "mri", "mri": "mri", "t1": "mri", "t2": "mri", "fl
 
 @dataclass(frozen=True)
 class Described:
-    """classes: value of the mask -> name, as far as the file says. modality: one of ours, or None."""
+    """classes: value of the mask -> name, as far as the file says. modality: one of ours, or None.
+
+    channels: place -> name.
+    """
 
     classes: dict[int, str]
     modality: str | None
+    channels: dict[int, str]
 
 
 def described(folder: Path) -> Described | None:
@@ -31,8 +35,9 @@ def described(folder: Path) -> Described | None:
     if not isinstance(labels, dict):
         return None
     channels = table.get("modality") or table.get("channel_names")
-    names = list(channels.values()) if isinstance(channels, dict) else []
-    return Described(_classes(labels), _modality(names))
+    named = channels if isinstance(channels, dict) else {}
+    places = {int(place): str(name) for place, name in named.items() if str(place).isdecimal()}
+    return Described(_classes(labels), _modality(list(named.values())), places)
 
 
 def _classes(labels: dict[str, object]) -> dict[int, str]:

@@ -51,6 +51,11 @@ def header(source: Path | bytes) -> tuple[int, int, int, bool]:
     return int(read.get("NumberOfFrames") or 1), read.Rows, read.Columns, read.PhotometricInterpretation not in GREYS
 
 
+def is_several(source: Path) -> bool:
+    """Whether a file has several frames: a stack of its own, no slice of a series."""
+    return int(read_tags(source, ["NumberOfFrames"]).get("NumberOfFrames") or 1) > 1
+
+
 def read_tags(source: Path, only: list[str]) -> Any:
     """A few attributes of a file, for whoever has to describe it. Raises DataError."""
     return _read(source, only, pixels=False)
@@ -84,8 +89,14 @@ def _read(source: Path | bytes, only: list[str] | None = None, *, pixels: bool =
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     dataset = pydicom.dcmread(file, stop_before_pixels=only is not None, specific_tags=only)
     if pixels and (lacking := [key for key in ("Rows", "Columns", "PhotometricInterpretation") if key not in dataset]):
-        raise DataError(f"is a DICOM file without a picture (no {lacking[0]})", where=name_of(source))
+        raise no_picture(lacking[0], name_of(source))
     return dataset
+
+
+def no_picture(lacking: str, where: object) -> DataError:
+    """A file that is no image: a report, a presentation state, an index."""
+    fix = "it is a report or the like: move it out of the folder"
+    return DataError(f"is a DICOM file without a picture (no {lacking})", where=where, fix=fix)
 
 
 def _pixels(dataset: Any, source: Path | bytes) -> np.ndarray:

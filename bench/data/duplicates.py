@@ -18,6 +18,8 @@ from bench.data.dataset import Split
 from bench.data.detail import reduced, share_detail
 
 THUMBNAIL = 32
+HASHED = 8
+"""Frequencies of the hash along each side."""
 MAX_BITS = 6
 MIN_CORRELATION = 0.99
 MIN_SPREAD = 2.0
@@ -47,6 +49,9 @@ class Look:
     """uint8 (n, 8), its perceptual hash."""
     thumbnails: np.ndarray
     """uint8 (n, s, s)."""
+    low: int
+    high: int
+    """The darkest and the brightest value of all of them."""
 
     @property
     def repeats(self) -> int:
@@ -57,13 +62,14 @@ class Look:
 def look_at(split: Split) -> Look:
     """Hash every image of a split once, in blocks."""
     digests: list[bytes] = []
-    hashes, thumbnails = [], []
+    hashes, thumbnails, low, high = [], [], 255, 0
     for block in _blocks(split.images):
+        low, high = min(low, int(block.min())), max(high, int(block.max()))
         digests += [hashlib.sha256(image.tobytes()).digest() for image in block]
-        small = reduced(block, THUMBNAIL)
+        small = _at_least(reduced(block, THUMBNAIL), HASHED)
         hashes.append(perceptual_hashes(small))
         thumbnails.append(np.rint(small).astype(np.uint8))
-    return Look(digests, np.concatenate(hashes), np.concatenate(thumbnails))
+    return Look(digests, np.concatenate(hashes), np.concatenate(thumbnails), low, high)
 
 
 def pairs_across(splits: Mapping[str, Split], looks: Mapping[str, Look] | None = None) -> list[Pair]:
@@ -82,10 +88,16 @@ def pairs_across(splits: Mapping[str, Split], looks: Mapping[str, Look] | None =
 
 def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
     """uint8 (n, 8), 64 bits each, of thumbnails float (n, s, s), s >= 8."""
-    low = dctn(thumbnails, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(len(thumbnails), 64)
+    low = dctn(thumbnails, axes=(1, 2), norm="ortho")[:, :HASHED, :HASHED].reshape(len(thumbnails), 64)
     bits = low > np.median(low[:, 1:], axis=1, keepdims=True)
     bits[:, 0] = False  # The mean brightness says nothing about the content.
     return np.packbits(bits, axis=1)
+
+
+def _at_least(small: np.ndarray, side: int) -> np.ndarray:
+    """(n, h, w) of images thinner than `side`, their edges repeated."""
+    lacking = [(0, max(0, side - length)) for length in small.shape[1:]]
+    return np.pad(small, [(0, 0), *lacking], mode="edge")
 
 
 def _matches(a: Look, b: Look) -> Iterator[tuple[int, int, bool]]:

@@ -9,11 +9,13 @@ from typing import Literal
 import numpy as np
 
 from bench.data.dataset import Split
-from bench.data.duplicates import look_at, pairs_across
+from bench.data.duplicates import Look, look_at, pairs_across
 from bench.data.task import Task
 from bench.words import TESTS
 
 EXAMPLES = 10
+NARROW = 32
+"""Grey values of which the images of a task use more, all together."""
 MOSTLY = 0.5
 """Share of foreground pixels above which a two-class mask may be upside down."""
 
@@ -30,11 +32,13 @@ class Finding:
 
 def findings_of(task: Task, splits: Mapping[str, Split]) -> list[Finding]:
     """Everything found in the splits of a task; each image is looked at once."""
+    looks = {name: look_at(split) for name, split in splits.items()}
     return [
         *_absent_classes(task, splits),
         *_shared_patients(splits),
         *_lone_patients(splits),
-        *_duplicates(splits),
+        *_unused_range(looks),
+        *_duplicates(splits, looks),
         *_odd_masks(task, splits),
     ]
 
@@ -79,8 +83,15 @@ def _lone_patients(splits: Mapping[str, Split]) -> Iterator[Finding]:
             yield Finding("problem", "one-patient", f"every {name} image is of one patient: scores have no interval")
 
 
-def _duplicates(splits: Mapping[str, Split]) -> Iterator[Finding]:
-    looks = {name: look_at(split) for name, split in splits.items()}
+def _unused_range(looks: Mapping[str, Look]) -> Iterator[Finding]:
+    """Images of one depth shown through the window of another are black, or white, or nearly so."""
+    low, high = min(look.low for look in looks.values()), max(look.high for look in looks.values())
+    if high - low < NARROW:
+        message = f"all images lie between {low} and {high} of 0 to 255: are they as deep as 'window' in [source] says?"
+        yield Finding("problem", "unused-range", message)
+
+
+def _duplicates(splits: Mapping[str, Split], looks: Mapping[str, Look]) -> Iterator[Finding]:
     pairs = pairs_across(splits, looks)
     for exact, kind in ((True, "exact-duplicate"), (False, "near-duplicate")):
         chosen = [pair for pair in pairs if pair.exact is exact]

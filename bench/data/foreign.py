@@ -7,26 +7,42 @@ from collections.abc import Callable
 from pathlib import Path
 
 KINDS = {
-    ".mha": "MetaImage", ".mhd": "MetaImage",
+    ".mha": "MetaImage", ".mhd": "MetaImage", ".hdr": "Analyze", ".img": "Analyze",
     ".nrrd": "NRRD", ".npy": "NumPy", ".npz": "NumPy", ".svs": "whole-slide", ".ndpi": "whole-slide",
     ".mrxs": "whole-slide", ".jp2": "JPEG 2000", ".heic": "HEIC", ".mat": "MATLAB", ".h5": "HDF5", ".zip": "zip",
 }  # fmt: skip
 SIDECARS = frozenset({".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".toml", ".xlsx", ".db", ".ini", ".pdf", ".py"})
+STARTS = {
+    b"version https://git-lfs": "a pointer of Git LFS, not the file ('git lfs pull' fetches it)",
+    b"<!DOCTYPE": "a web page", b"<!doctype": "a web page", b"<html": "a web page", b"<?xml": "an XML file",
+}  # fmt: skip
+"""First bytes of what stands where an image should -> what a message calls it."""
 CONVERT = (
     "convert them to PNG: to 8 bits through the window your question needs, or to 16 bits with 'window' in [source]"
 )
 
 
 def is_hidden(relative: Path) -> bool:
-    """Whether a file or a folder on its way is hidden, or what macOS leaves in archives."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in relative.parts)
+    """Whether a file or a folder on its way is hidden, left by macOS in archives, or the index of a DICOM export."""
+    return any(part.startswith(".") or part in ("__MACOSX", "DICOMDIR") for part in relative.parts)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Files below a folder, by path, hidden ones aside; links to what is not there are files that are missing."""
+    found = (p for p in folder.rglob("*") if p.is_file() or (p.is_symlink() and not p.exists()))
+    return sorted(p for p in found if not is_hidden(p.relative_to(folder)))
 
 
 def kind_of(source: Path | bytes) -> str | None:
-    """The kind of a file by its name and first bytes ("a DICOM file"), or None when it is nothing known."""
+    """The kind of a file by its first bytes and name ("a DICOM file"), or None when it is nothing known."""
+    head = _head(source)
+    if head is not None and (other := next((kind for start, kind in STARTS.items() if head.startswith(start)), None)):
+        return other
+    if head == b"":
+        return "an empty file"
     name = "" if isinstance(source, bytes) else _suffix(source)
     kind = KINDS.get(name) or KINDS.get(name.removesuffix(".gz"))
-    if kind is None and _head(source)[128:132] == b"DICM":
+    if kind is None and (head or b"")[128:132] == b"DICM":
         kind = "DICOM"
     return f"a {kind} file" if kind else None
 
@@ -34,13 +50,8 @@ def kind_of(source: Path | bytes) -> str | None:
 def unread_files(folder: Path, is_read: Callable[[Path], bool]) -> str:
     """Which files below `folder` are neither images nor tables: ".mha: 18 files (MetaImage)"; "" for none."""
     found: Counter[tuple[str, str]] = Counter()
-    for path in folder.rglob("*"):
-        if (
-            is_hidden(path.relative_to(folder))
-            or not path.is_file()
-            or path.suffix.lower() in SIDECARS
-            or is_read(path)
-        ):
+    for path in files_below(folder):
+        if path.suffix.lower() in SIDECARS or is_read(path):
             continue
         kind = (kind_of(path) or "").removeprefix("a ").removesuffix(" file")
         found[_suffix(path) or "no ending", kind] += 1
@@ -54,11 +65,11 @@ def _suffix(path: Path) -> str:
     return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
 
 
-def _head(source: Path | bytes) -> bytes:
+def _head(source: Path | bytes) -> bytes | None:
     if isinstance(source, bytes):
         return source[:132]
     try:
         with open(source, "rb") as file:
             return file.read(132)
     except OSError:
-        return b""
+        return None

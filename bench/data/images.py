@@ -14,18 +14,18 @@ import numpy as np
 from PIL import Image, ImageOps
 from pydantic import Field
 
-from bench.data import dicom, nifti, series
+from bench.data import dicom, nifti, series, tiff
 from bench.data.foreign import CONVERT, kind_of
 from bench.data.guard import guarded, name_of, stem_of
 from bench.data.pixels import to_uint8
 from bench.data.stack import Plane, Stack
-from bench.data.windows import One
+from bench.data.windows import Meant, One
 from bench.errors import DataError
 from bench.words import AIR
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm"})
 Size = Annotated[int, Field(ge=8, le=2048)]
-SIXTEEN_BIT_COLOUR = "images: 16-bit colour, of which the upper 8 bits are kept"
+SIXTEEN_BIT_COLOUR = "images: 16-bit colour or transparency, of which the upper 8 bits are kept"
 FIRST_FRAME = "images: several frames, of which the first is taken"
 TURNED = "images: turned upright as its EXIF tag says"
 OTHER_COLOURS = "images: palette, CMYK or other colours, made RGB"
@@ -73,11 +73,14 @@ def stem(path: Path) -> str:
     return stem_of(path, (*SUFFIXES, *nifti.SUFFIXES, *dicom.SUFFIXES))
 
 
-def read_header(source: Path | bytes, plane: Plane | None = None) -> Header:
+def read_header(source: Path | bytes, plane: Plane | None = None, channel: int | None = None) -> Header:
     """Size, as it will be after turning upright, and colour, without decoding. Raises DataError."""
     if is_clinical(source):
         with guarded(source):
-            return _clinical_header(source, plane)
+            return _clinical_header(source, plane, channel)
+    if tiff.is_deep(source):
+        rows, columns, channels = tiff.size(source)
+        return Header(columns, rows, channels > 1, 1)
     with opened(source) as image:
         turn = image.getexif().get(0x0112, 1)
         width, height = image.size[::-1] if turn >= 5 else image.size
@@ -85,26 +88,30 @@ def read_header(source: Path | bytes, plane: Plane | None = None) -> Header:
         return Header(width, height, colour, turn)
 
 
-def _clinical_header(source: Path | bytes, plane: Plane | None) -> Header:
+def _clinical_header(source: Path | bytes, plane: Plane | None, channel: int | None) -> Header:
     if isinstance(source, Path) and (source.is_dir() or source.name.lower().endswith(nifti.SUFFIXES)):
-        frames, rows, columns = (series if source.is_dir() else nifti).shape(source, plane)
+        of_series = source.is_dir()
+        frames, rows, columns = series.shape(source, plane) if of_series else nifti.shape(source, plane, channel)
         return Header(columns, rows, False, 1, frames)
     frames, rows, columns, colour = dicom.header(source)
     return Header(columns, rows, colour, 1, frames)
 
 
-def read_stack(source: Path | bytes, plane: Plane | None = None) -> Stack:
-    """All pictures of a DICOM file, a series or a NIfTI volume. Raises DataError that names the file."""
+def read_stack(source: Path | bytes, plane: Plane | None = None, channel: int | None = None) -> Stack:
+    """All pictures of a DICOM file, a series or a NIfTI volume (4-D: of a channel). Raises DataError with its name."""
     with guarded(source):
         if isinstance(source, bytes) or not (source.is_dir() or source.name.lower().endswith(nifti.SUFFIXES)):
             return dicom.decode(source)
-        return (series if source.is_dir() else nifti).decode(source, plane)
+        return series.decode(source, plane) if source.is_dir() else nifti.decode(source, plane, channel)
 
 
 def read_image(source: Path | bytes, window: Shown, remarks: Counter[str]) -> np.ndarray:
     """uint8 (h, w, c), c in {1, 3}, upright, of a file with one picture. Raises DataError when it is unreadable."""
     if is_clinical(source):
         return frame_of(read_stack(source), None, window, remarks, where=name_of(source))
+    if tiff.is_deep(source):
+        values, inverted = tiff.decode(source)
+        return to_uint8(values[None], window, remarks, where=name_of(source), meant=Meant(inverted=inverted))[0]
     with opened(source) as image:
         if getattr(image, "n_frames", 1) > 1:
             remarks[FIRST_FRAME] += 1
@@ -205,7 +212,8 @@ def opened(source: Path | bytes) -> Iterator[Image.Image]:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds; each means that the file cannot be read.
         if (kind := kind_of(source)) is not None:
-            raise DataError(f"is {kind}, which is not read", where=name_of(source), fix=CONVERT) from None
+            fix = CONVERT if kind.endswith(" file") and kind != "an empty file" else "fetch the file again"
+            raise DataError(f"is {kind}, which is not read", where=name_of(source), fix=fix) from None
         raise DataError(f"is not a readable image: {str(error)[:150]}", where=name_of(source)) from None
 
 
@@ -215,4 +223,4 @@ def _is_sixteen_bit_colour(source: Path | bytes) -> bool:
     else:
         with open(source, "rb") as file:
             head = file.read(26)
-    return head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x06")
+    return head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")

@@ -33,6 +33,10 @@ Blank = Literal["zeros", "drop"]
 NAMES = (str, bytes, bool, np.bool_)
 """What may be the name of a class; other types are numbers."""
 NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
+REAL = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")
+LISTED = re.compile(r"\[(.*)\]", re.DOTALL)
+"""A list as programs print it: "['effusion', 'mass']"."""
 MISSING = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>"})
 NO_FINDING = "no finding"
 EMPTY_CELL = "images: an empty label, read as none of the classes"
@@ -129,12 +133,13 @@ class Labels:
         text = _text(value)
         if text.casefold() in MISSING:
             return self._unlabelled(text, remarks, where)
-        try:
-            number = float(text.replace(",", "."))
-        except ValueError:
-            number = math.nan
+        if THOUSANDS.fullmatch(text):
+            what = f"{text[:60]!r} can be thousands and a decimal"
+            raise DataError(what, where=where, fix="write it without a comma")
+        number = float(text.replace(",", ".")) if REAL.fullmatch(text) else math.nan
         if isinstance(value, bool | np.bool_) or not math.isfinite(number):
-            raise DataError(f"{text[:60]!r} is no number, and the target is one", where=where)
+            fix = "write the number alone, in the unit that 'classes' names; leave out lines without one"
+            raise DataError(f"{text[:60]!r} is no number, and the target is one", where=where, fix=fix)
         return np.float64(number)
 
     def outcome(self, value: object, remarks: Counter[str], *, where: object = None) -> np.ndarray | None:
@@ -203,7 +208,11 @@ class Labels:
 
     def _joined(self, value: object, remarks: Counter[str], where: object) -> np.ndarray | None:
         text = _text(value)
-        parts = [part.strip() for part in text.split("|")] if folded(text) not in self._names else [text]
+        if (match := LISTED.fullmatch(text)) is not None and folded(text) not in self._names:
+            return self._listed([part.strip(" \n'\"") for part in match[1].split(",") if part.strip()], remarks, where)
+        parts = self._parts(text)
+        if len(parts) > 1 and NO_FINDING not in self._names and NO_FINDING in map(folded, parts):
+            raise DataError(f"names 'No Finding' beside a finding: {text[:60]!r}", where=where, fix="leave one of them")
         if len(parts) == 1 and folded(text) not in self._names:
             if text.casefold() in MISSING:
                 if self.blank == "drop":
@@ -214,6 +223,16 @@ class Labels:
             elif folded(text) == NO_FINDING:
                 parts = []
         return self._flags(parts, remarks, where)
+
+    def _parts(self, text: str) -> list[str]:
+        """Labels in one cell: joined by "|" or ";", or by what else stands between names alone."""
+        if folded(text) in self._names:
+            return [text]
+        for separator in ("|", ";"):
+            if separator in text:
+                return [part.strip() for part in text.split(separator)]
+        parts = [part.strip() for part in re.split(r"[,/+]", text)]
+        return parts if all(folded(part) in self._names for part in parts) else [text]
 
     def _flags(self, parts: Sequence[object], remarks: Counter[str], where: object) -> np.ndarray:
         places = [self._index(part, remarks, where) for part in parts]
@@ -262,9 +281,6 @@ class Labels:
         near = nearest(text, classes)
         shown = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
         fix = f"did you mean {near!r}?" if near else f"the card names: {shown}; numbers count from 0"
-        parts = [part for part in re.split(r"[,;/+]", text) if part.strip()]
-        if self.task.target == "multi-label" and len(parts) > 1 and all(folded(p) in self._names for p in parts):
-            fix = f"""several labels of one image are joined by "|": {"|".join(p.strip() for p in parts)}"""
         raise DataError(f"unknown class {text[:60]!r}", where=where, fix=fix)
 
     def _wrong_shape(self, shape: tuple[int, ...], where: object) -> DataError:

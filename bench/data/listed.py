@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -54,6 +54,8 @@ class ListedSource(ReadSource):
     """How the features of a volume's slices become one vector; volumes only."""
     depth: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Slices taken of each volume, evenly; needed where volumes have different numbers of them."""
+    channel: Annotated[int, Field(ge=0, le=9999)] | None = None
+    """Which channel or time point of volumes in 4-D, and of cases as nnU-Net names them, is the image; from 0."""
     intensities: Literal["hu"] | None = None
     """Keep the Hounsfield units of CT beside the 8 bits that `window` makes of them, for encoders that ask for them."""
     bags: bool = False
@@ -64,7 +66,7 @@ class ListedSource(ReadSource):
     """One site, or another subgroup, whose images are all "test-shift": { site = "Jena" }."""
     unread: ClassVar[frozenset[str]] = frozenset({"aggregation"})
     later: ClassVar[frozenset[str]] = frozenset(
-        {"plane", "slices", "volume", "depth", "groups", "leave_out", "bags", "intensities"}
+        {"plane", "slices", "volume", "depth", "groups", "leave_out", "bags", "intensities", "channel"}
     )
 
     @model_validator(mode="after")
@@ -111,6 +113,10 @@ class ListedSource(ReadSource):
             raise DataError("names a test-shift split, and leave_out makes one", where=f"task {task.name!r}")
         return found | ({"test-shift": apart} if apart else {})
 
+    def pictures(self, task: Task, size: int | None = None) -> Pictures:
+        """How image and mask files are read, of images in 4-D one channel."""
+        return replace(super().pictures(task, size), channel=self.channel)
+
     def _is_left_out(self, row: Row) -> bool:
         return any(row.traits.get(trait) == name for trait, name in (self.leave_out or {}).items())
 
@@ -124,7 +130,7 @@ class ListedSource(ReadSource):
 
     def _frames(self, row: Row) -> int:
         clinical = row.number is None and row.image.exists() and is_clinical(row.image)
-        return read_header(row.image, self.plane).frames if clinical else 1
+        return read_header(row.image, self.plane, self.channel).frames if clinical else 1
 
     def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
         """Hash of the list and of every file in it. Raises DataError when files are missing."""
@@ -170,7 +176,7 @@ class ListedSource(ReadSource):
         """Of every file; refuses images of different sizes when the card names none."""
         with ThreadPoolExecutor() as pool:
             files = dict.fromkeys(row.image for row in rows)
-            headers = list(pool.map(lambda file: read_header(file, self.plane), files))
+            headers = list(pool.map(lambda file: read_header(file, self.plane, self.channel), files))
         sizes = Counter((h.width, h.height) for h in headers)
         if self.size is None and len(sizes) > 1:
             common = ", ".join(f"{w} x {h}" for (w, h), _ in sizes.most_common(3))

@@ -18,6 +18,8 @@ ENDING = re.compile(
     r"[ _-]*\(?(\d*)\)?$",
     re.IGNORECASE,
 )
+CHANNEL = re.compile(r"(.+)_(\d{4})")
+"""A case and its channel, as nnU-Net calls its images."""
 Key = tuple[PurePath, str]
 
 
@@ -25,6 +27,15 @@ def is_mask_of(name: str, stems: set[str]) -> bool:
     """Whether a file name without suffix is that of another file, of `stems`, and the ending of a mask."""
     stem, ending = _parts(name)
     return bool(ending) and stem in stems
+
+
+def channels_of(images: Sequence[Path], masks: Sequence[Path]) -> dict[Path, tuple[str, int]]:
+    """Image -> case and channel, where names are those of nnU-Net: "CASE_0000" with the mask "CASE"; else {}."""
+    cases = {stem(path) for path in masks}
+    found = {path: match for path in images if (match := CHANNEL.fullmatch(stem(path)))}
+    if len(found) < len(images) or cases & set(map(stem, images)) or not cases & {match[1] for match in found.values()}:
+        return {}
+    return {path: (match[1], int(match[2])) for path, match in found.items()}
 
 
 def masks_of(

@@ -1,7 +1,8 @@
 """One reading of masks for every source: files and arrays become class indices.
 
-A mask means what it shows: a palette of greys is read by its greys, one of colours by its indices, black being 0. With
-two classes 0 and 255 (or 65535) are background and foreground. `mask` on the card says what else is meant.
+A mask means what it shows: a palette of greys is read by its greys, one of colours by its indices, the ground (black,
+or else white) being 0. With two classes 0 and 255 (or 65535) are background and foreground. `mask` on the card says
+what else is meant.
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeGuard
 
 import numpy as np
 from PIL import Image, ImageOps
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
+from bench.data import tiff
 from bench.data.guard import name_of
 from bench.data.images import opened
 from bench.errors import DataError
 
 Values = Annotated[list[Annotated[int, Field(ge=-(2**31), lt=2**32)]], Field(min_length=2, max_length=200)]
-MaskRule = Literal["index", "nonzero", "threshold"] | Values
-"""What mask values mean: class index; 0, or below 128 (JPEG), against the rest; the value of each class."""
+Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$", to_lower=True)]
+Colours = Annotated[list[Colour], Field(min_length=2, max_length=200)]
+MaskRule = Literal["index", "nonzero", "threshold"] | Values | Colours
+"""What mask values mean: class index; 0, or below 128 (JPEG), against the rest; value or colour of each class."""
 
 WHITE = (255, 65535)
 FRINGE = 24
@@ -64,13 +68,17 @@ class MaskFile:
 
 
 def read_mask(source: Path | bytes, rule: MaskRule = "index", classes: int = 2) -> MaskFile:
-    """One mask file. Raises DataError when it is unreadable, or can be meant in two ways."""
+    """One mask file, class indices where the rule is colours. Raises DataError when it can be meant in two ways."""
+    if tiff.is_deep(source):
+        return MaskFile(_deep(source), 1)
     with opened(source) as image:
         turn = image.getexif().get(0x0112, 1)
-        lossy = image.format in LOSSY and not _is_lossless(source)
+        lossy = image.format in LOSSY and not is_lossless(source)
         if getattr(image, "n_frames", 1) > 1:
             raise DataError("is a mask of several frames", where=name_of(source), fix="save one mask a file")
         upright = ImageOps.exif_transpose(image)
+        if is_colours(rule):
+            return MaskFile(_by_colour(upright, rule, classes, name_of(source)), turn)
         if upright.mode in ("P", "PA"):
             values, colours = _indexed(upright, rule, classes, name_of(source))
         else:
@@ -90,6 +98,8 @@ def to_mask(values: np.ndarray, classes: int, rule: MaskRule = "index", *, where
     if values.ndim != 3:
         fix = "colours and one layer a class are no class indices" if values.ndim == 4 else None
         raise DataError(f"masks have shape {values.shape}, expected (n, h, w)", where=where, fix=fix)
+    if is_colours(rule):
+        raise DataError("holds numbers, and 'mask' gives colours", where=where, fix="mask = [0, ...] gives values")
     whole = _whole(values, where)
     if rule == "nonzero":
         return (whole != 0).astype(np.uint8)
@@ -136,11 +146,51 @@ def _indexed(
         return np.isin(indices, [i for i, colour in shown.items() if any(colour)]).astype(np.uint8), {}
     if rule == "threshold":
         raise _coloured(where)
-    black = [i for i, colour in shown.items() if colour == (0, 0, 0)]
-    if any(black):
-        what = f"is a palette mask in which black has index {max(black)}: the background by colour, a class by index"
-        raise DataError(what, where=where, fix="save it as a grey PNG of class indices")
+    if isinstance(rule, str):
+        _refuse_ground(shown | {0: _colour_of_zero(image, shown)}, where)
     return indices, shown
+
+
+def _refuse_ground(shown: dict[int, tuple[int, ...]], where: str) -> None:
+    """The ground, black or where there is none white, has index 0 or is not there."""
+    for name, colour in (("black", (0, 0, 0)), ("white", (255, 255, 255))):
+        places = [i for i, c in shown.items() if c == colour]
+        if any(places):
+            what = (
+                f"is a palette mask in which {name} has index {max(places)}: the background by colour, a class by index"
+            )
+            fix = f'give the colour of each class: mask = ["{_hex(colour)}", ...] in [source]; or save it as a grey PNG'
+            raise DataError(what, where=where, fix=fix)
+        if 0 in places:
+            return
+
+
+def _colour_of_zero(image: Image.Image, shown: dict[int, tuple[int, ...]]) -> tuple[int, ...]:
+    """The colour of index 0, also where no pixel has it."""
+    palette = image.getpalette("RGB") or [-1] * 3
+    return shown.get(0, tuple(palette[:3]))
+
+
+def _by_colour(image: Image.Image, rule: list[str], classes: int, where: str) -> np.ndarray:
+    """Class indices of a mask in colours; what is transparent is black."""
+    _refuse_length(rule, classes, where)
+    pixels = np.asarray(image.convert("RGBA"))
+    if not np.isin(pixels[..., 3], (0, 255)).all():
+        raise DataError("is a mask with half transparent pixels", where=where, fix="save it without alpha")
+    codes = (pixels[..., :3].astype(np.int64) @ [1 << 16, 1 << 8, 1]) * (pixels[..., 3] == 255)
+    given = {int(colour[1:], 16): i for i, colour in enumerate(rule)}
+    if odd := sorted(set(np.unique(codes).tolist()) - set(given)):
+        what = f"has pixels of {len(odd):,} colours that 'mask' does not give, e.g. #{odd[0]:06x}"
+        raise DataError(what, where=where, fix="a mask that was resized or saved as JPEG has blurred colours")
+    return np.vectorize(given.get, otypes=[np.uint8])(codes)
+
+
+def _deep(source: Path | bytes) -> np.ndarray:
+    """Values (h, w) of a TIFF that Pillow cannot read whole."""
+    values, inverted = tiff.decode(source)
+    if inverted or values.shape[-1] != 1:
+        raise DataError("is no mask of class indices", where=name_of(source), fix="save it as a grey PNG")
+    return values[..., 0]
 
 
 def _greys(image: Image.Image, rule: MaskRule, where: str) -> np.ndarray:
@@ -172,9 +222,18 @@ def _without_alpha(values: np.ndarray, where: str) -> np.ndarray:
     raise DataError("is a mask with transparency: the mask may be in the colours or in the alpha", where=where, fix=fix)
 
 
-def _by_value(values: np.ndarray, classes: int, rule: Sequence[int], where: object) -> np.ndarray:
+def is_colours(rule: MaskRule) -> TypeGuard[list[str]]:
+    """Whether a rule gives the colour of each class."""
+    return isinstance(rule, list) and isinstance(rule[0], str)
+
+
+def _refuse_length(rule: Sequence[object], classes: int, where: object) -> None:
     if len(rule) != classes or len(set(rule)) != classes:
         raise DataError(f"'mask' lists {len(rule)} values for {classes} classes", where=where, fix="one for each class")
+
+
+def _by_value(values: np.ndarray, classes: int, rule: Sequence[int], where: object) -> np.ndarray:
+    _refuse_length(rule, classes, where)
     order = np.argsort(rule)
     place = np.searchsorted(np.array(rule)[order], values).clip(0, classes - 1)
     found = order[place].astype(np.uint8)
@@ -190,14 +249,15 @@ def _whole(values: np.ndarray, where: object) -> np.ndarray:
         return values
     if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.round(values)).all():
         return values.astype(np.int64)
-    raise DataError(f"masks are {values.dtype}, expected whole numbers", where=where)
+    fix = "save 0 and 1, or class indices; where a mask is a probability, cut it where you would"
+    raise DataError(f"masks are {values.dtype}, expected whole numbers", where=where, fix=fix)
 
 
 def _is_valid(values: np.ndarray, classes: int) -> bool:
     return bool(values.max() < classes or (classes == 2 and np.isin(values, (0, 255)).all()))
 
 
-def _is_lossless(source: Path | bytes) -> bool:
+def is_lossless(source: Path | bytes) -> bool:
     """Whether a WebP file is of the lossless kind ("VP8L")."""
     if isinstance(source, Path):
         with open(source, "rb") as file:
@@ -206,7 +266,9 @@ def _is_lossless(source: Path | bytes) -> bool:
 
 
 def _coloured(where: str) -> DataError:
-    fix = 'save class indices as a grey PNG; mask = "nonzero" in [source] takes every colour but black as foreground'
+    fix = (
+        'mask = ["#000000", "#ff0000"] in [source] gives the colour of each class, mask = "nonzero" takes all but black'
+    )
     return DataError("is a mask in colour", where=where, fix=fix)
 
 

@@ -14,16 +14,30 @@ from bench.errors import DataError
 SUFFIXES = (".nii", ".nii.gz")
 
 
-def shape(path: Path, plane: Plane | None) -> tuple[int, int, int]:
+class ChannelsError(DataError):
+    """A volume of several channels or time points, and a card that names none."""
+
+
+def channels(path: Path) -> int:
+    """How many channels or time points a file holds. Raises DataError."""
+    shape = _opened(path).shape
+    return shape[3] if len(shape) > 3 else 1
+
+
+def shape(path: Path, plane: Plane | None, channel: int | None = None) -> tuple[int, int, int]:
     """(slices, rows, columns) that `decode` gives, from the header alone. Raises DataError."""
     image = _opened(path)
-    return plane_shape(_three(image, path), image.affine, plane, path)
+    return plane_shape(_three(image, path, channel), image.affine, plane, path)
 
 
-def decode(path: Path, plane: Plane | None) -> Stack:
-    """The slices of a volume, scaled as its header says. Raises DataError for 4-D, colour, or no orientation."""
+def decode(path: Path, plane: Plane | None, channel: int | None = None) -> Stack:
+    """The slices of a volume, scaled as its header says; channel: which one of a 4-D file.
+
+    Raises DataError for 4-D without a channel, colour, or no orientation.
+    """
     image = _opened(path)
-    voxels = np.asanyarray(image.dataobj).reshape(_three(image, path))
+    three = _three(image, path, channel)
+    voxels = np.asanyarray(image.dataobj[..., channel] if _is_four(image) else image.dataobj).reshape(three)
     if image.get_data_dtype().kind in "iu":
         voxels = whole_numbers(voxels)
     return with_whole(in_plane(voxels, image.affine, plane, Meant(), path))
@@ -42,10 +56,19 @@ def _opened(path: Path) -> Any:
     return image
 
 
-def _three(image: Any, path: Path) -> tuple[int, int, int]:
+def _is_four(image: Any) -> bool:
+    return len(image.shape) == 4 and image.shape[3] > 1
+
+
+def _three(image: Any, path: Path, channel: int | None) -> tuple[int, int, int]:
     sizes = (*image.shape, 1, 1, 1)
-    if any(size != 1 for size in sizes[3:]):
-        what = f"has {len(image.shape)} dimensions {image.shape}: time points, or channels"
+    what = f"has {len(image.shape)} dimensions {image.shape}: time points, or channels"
+    if _is_four(image) and channel is None:
+        fix = "say channel = 0 in [source] for the first, or save each as a volume of its own"
+        raise ChannelsError(what, where=path, fix=fix)
+    if _is_four(image) and channel is not None and channel >= image.shape[3]:
+        raise DataError(f"has no channel {channel}: it has {image.shape[3]}, counted from 0", where=path)
+    if not _is_four(image) and any(size != 1 for size in sizes[3:]):
         fix = "save each as a volume of its own: nibabel.four_to_three(image), fslsplit, or the one you mean"
         raise DataError(what, where=path, fix=fix)
     return sizes[0], sizes[1], sizes[2]

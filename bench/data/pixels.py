@@ -18,6 +18,7 @@ ALPHA = "images: transparency laid on black"
 INVERTED = "images: low values are white (MONOCHROME1), shown the other way about"
 IDENTITY = 1.0
 """How far a window of a file may be from 0 .. 255 and still change nothing."""
+MOST = 255 + IDENTITY
 
 
 def to_uint8(
@@ -67,7 +68,11 @@ def _scaled(images: np.ndarray, window: One | None, remarks: Counter[str], where
     if window is None:
         return _eight_bit(images, where, meant)
     if not np.isfinite(images).all():
-        raise DataError("images hold NaN or infinite values", where=where)
+        fix = "save them with a number there, e.g. numpy.nan_to_num(values, nan=...) with the value of the background"
+        raise DataError("images hold NaN or infinite values", where=where, fix=fix)
+    if images.dtype == np.uint8 and not isinstance(window, str) and not -IDENTITY <= window[0] < window[1] <= MOST:
+        what = f"holds 8 bits, and the window [{window[0]:g}, {window[1]:g}] is for deeper images"
+        raise DataError(what, where=where, fix="save all images with one depth, or leave these out")
     remarks[WINDOWED] += len(images)
     if window == "tags" and meant.shown is not None:
         return meant.shown

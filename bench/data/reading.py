@@ -25,8 +25,8 @@ from bench.data.images import (
     read_image,
 )
 from bench.data.labels import Blank, Labels, Numbers, Uncertain
-from bench.data.masks import Drawn, MaskFile, MaskRule, Palettes, read_mask, to_mask, united
-from bench.data.stack import Plane, refuse_elsewhere
+from bench.data.masks import Drawn, MaskFile, MaskRule, Palettes, is_colours, read_mask, to_mask, united
+from bench.data.stack import Plane, Stack, refuse_elsewhere
 from bench.data.stacks import Stacks
 from bench.data.task import Task
 from bench.data.windows import PRESETS, Window, uses_presets
@@ -84,6 +84,8 @@ class Pictures:
     mask: MaskRule
     size: int | None = None
     plane: Plane | None = None
+    channel: int | None = None
+    """Of images in 4-D; masks have none."""
     palettes: Palettes = field(default_factory=Palettes)
     stacks: Stacks = field(default_factory=Stacks)
 
@@ -95,13 +97,17 @@ class Pictures:
         number: the slice or frame of a file that has several.
         """
         if is_clinical(source):
-            stack = self.stacks.get(source, self.plane)
+            stack = self._stack(source)
             image = frame_of(stack, number, self.window, remarks, where=name_of(source))
         elif number is not None:
             raise DataError(f"is one picture, of which there is no slice {number}", where=name_of(source))
         else:
             image = read_image(source, self.window, remarks)
         return fit(image, self.size, channels or image.shape[-1], where=name_of(source))
+
+    def _stack(self, source: Path | bytes) -> Stack:
+        """The slices of an image."""
+        return self.stacks.get(source, self.plane, self.channel)
 
     def volume(self, source: Path, channels: int | None, depth: int | None, remarks: Counter[str]) -> np.ndarray:
         """uint8 (depth, h, w, c) of all slices of a file or series, `depth` of them taken evenly. Raises DataError."""
@@ -131,7 +137,7 @@ class Pictures:
         """The slices of a volume that are taken: `depth` of them, evenly, or all."""
         if not is_clinical(source):
             raise DataError("is one picture, and the card says volume = true", where=source)
-        n = len(self.stacks.get(source, self.plane).frames)
+        n = len(self._stack(source).frames)
         return list(range(n)) if depth is None else [int((i + 0.5) * n / depth) for i in range(depth)]
 
     def intensities(self, source: Path, depth: int | None, number: int | None = None) -> np.ndarray:
@@ -144,14 +150,14 @@ class Pictures:
         where = name_of(source)
         if not is_clinical(source):
             raise DataError("holds no Hounsfield units, as DICOM and NIfTI files do", where=where, fix=NO_UNITS)
-        stack = self.stacks.get(source, self.plane)
+        stack = self._stack(source)
         if stack.meant.units == "other" or stack.meant.inverted or stack.frames.shape[-1] != 1:
             raise DataError("is not in Hounsfield units", where=where, fix=NO_UNITS)
         return fit_intensities(stack.frames[only(stack, number, where)].astype(np.float32), self.size)
 
     def spacing(self, source: Path, depth: int) -> tuple[float, float, float]:
         """mm between planes, rows and columns of what `volume` gives; NaN where the file does not say."""
-        stack = self.stacks.get(source, self.plane)
+        stack = self._stack(source)
         planes, *sides = stack.frames.shape[:3]
         between, down, across = stack.spacing or (np.nan,) * 3
         shrunk = 1.0 if self.size is None else max(sides) / self.size
@@ -179,7 +185,7 @@ class Pictures:
     def _upright(self, source: Path | bytes) -> tuple[int, tuple[int, int]]:
         """EXIF orientation of an image, and (h, w) once upright."""
         if is_clinical(source):
-            h, w = self.stacks.get(source, self.plane).frames.shape[1:3]
+            h, w = self._stack(source).frames.shape[1:3]
             return 1, (h, w)
         header = read_header(source)
         return header.turn, (header.height, header.width)
@@ -192,13 +198,15 @@ class Pictures:
         if file.values.shape != shape:
             (h, w), (ih, iw) = file.values.shape, shape
             turned = f", turned by its EXIF orientation {turn}" if turn != file.turn else ""
-            raise DataError(f"is {w} x {h} pixels, its image {iw} x {ih}{turned}", where=where)
+            fix = "bring it to the size of its image, each pixel with the nearest value"
+            raise DataError(f"is {w} x {h} pixels, its image {iw} x {ih}{turned}", where=where, fix=fix)
         decided = (turn >= 5) != (file.turn >= 5) and shape[0] != shape[1]  # The sizes tell which way is meant.
         if turn != file.turn and not decided:
             what = f"has EXIF orientation {file.turn}, its image {turn}: is it of the turned or the unturned one?"
             raise DataError(what, where=where, fix="save both upright, without the tag")
         self.palettes.agree(file.colours, where)
-        return to_mask(file.values[None], self.classes, self.mask, where=where)[0]
+        read = is_colours(self.mask) and not isinstance(mask, Drawn) and not is_clinical(mask)
+        return to_mask(file.values[None], self.classes, "index" if read else self.mask, where=where)[0]
 
     def _values(self, mask: Path | bytes | Drawn, image: Path | bytes, number: int | None, turn: int) -> MaskFile:
         """The values of a mask as they lie in it; of a volume, those of the slice of its image."""
@@ -208,5 +216,5 @@ class Pictures:
             return read_mask(mask, self.mask, self.classes)
         stack = self.stacks.get(mask, self.plane)
         if is_clinical(image):
-            refuse_elsewhere(stack, self.stacks.get(image, self.plane), name_of(mask))
+            refuse_elsewhere(stack, self._stack(image), name_of(mask))
         return MaskFile(stack.frames[only(stack, number, name_of(mask)), ..., 0], 1)

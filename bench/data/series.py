@@ -63,6 +63,9 @@ def _series(folder: Path) -> Series:
     heads = [needed("pydicom").dcmread(file, stop_before_pixels=True, specific_tags=TAGS) for file in files]
     if not files:
         raise DataError("holds no DICOM files", where=folder)
+    for file, head in zip(files, heads, strict=True):
+        if "Rows" not in head:
+            raise dicom.no_picture("Rows", file)
     for what, keys in (("series", TAGS[:1]), ("sizes", TAGS[4:]), ("orientations", TAGS[1:2])):
         found = {str([head.get(key) for key in keys]) for head in heads}
         if len(found) > 1:

@@ -59,7 +59,8 @@ class Row:
 def split_name(text: str, where: object) -> str:
     """The split a word stands for ("Validation" is "val"). Raises DataError."""
     if (name := SPLIT_NAMES.get(text.strip().casefold())) is None:
-        raise DataError(f"unknown split {text[:40]!r}", where=where, fix="use train, val, test or test-shift")
+        fix = "use train, val, test or test-shift; of folds, call one val and one test"
+        raise DataError(f"unknown split {text[:40]!r}", where=where, fix=fix)
     return name
 
 
@@ -83,9 +84,16 @@ def with_shares(
     where = f"task {task.name!r}"
     given = {row.split for row in rows if row.split}
     if given and any(row.split is None for row in rows):
-        raise DataError("names the split of some images and not of others", where=where)
+        lone = next(row for row in rows if row.split is None)
+        fix = f"{lone.id} has none: name it for each image, or for none"
+        raise DataError("names the split of some images and not of others", where=where, fix=fix)
     if given and (test is not None or (val is not None and "val" in given)):
         raise DataError("names its splits, so 'val' and 'test' shares do not apply", where=where)
+    if given and "test" not in given:
+        fix = (
+            f'call {"val" if "val" in given else "some of it"} "test", and add val = 0.15 to [source] to set some aside'
+        )
+        raise DataError("has no test images", where=where, fix=fix)
     if given and "val" not in given and val is None:
         raise DataError("has no validation images", where=where, fix="add val = 0.15 to [source] to set some aside")
     if not given:

@@ -18,12 +18,12 @@ class Stacks:
     """The last few stacks, each decoded once however many threads ask for its slices."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[tuple[object, Plane | None], Future[Stack]] = OrderedDict()
+        self._held: OrderedDict[tuple[object, Plane | None, int | None], Future[Stack]] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, source: Path | bytes, plane: Plane | None) -> Stack:
+    def get(self, source: Path | bytes, plane: Plane | None, channel: int | None = None) -> Stack:
         """The stack of a file, series or volume. Raises DataError."""
-        key = source, plane
+        key = source, plane, channel
         with self._lock:
             mine = key not in self._held
             held = self._held.setdefault(key, Future())
@@ -32,7 +32,7 @@ class Stacks:
                 self._held.popitem(last=False)
         if mine:
             try:
-                held.set_result(read_stack(source, plane))
+                held.set_result(read_stack(source, plane, channel))
             except BaseException as error:
                 held.set_exception(error)
         return held.result()

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.data import dicom, nifti
-from bench.data.foreign import is_hidden, unread_files
+from bench.data import dicom, nifti, tiff
+from bench.data.foreign import files_below, unread_files
 from bench.data.guard import guarded
 from bench.data.images import SUFFIXES, Header, is_clinical, is_image, opened, read_header, read_stack
-from bench.data.masks import read_mask
+from bench.data.masks import LOSSY, is_lossless, read_mask
 from bench.data.stack import NotAxialError, Plane
-from bench.data.table import Table, read_table
 from bench.errors import DataError
 
+MAX_COLOURS = 40
 SAMPLED = 24
 """Files whose pixels are looked at, spread evenly."""
 MODALITIES = {
@@ -28,12 +29,13 @@ MODALITIES = {
     "OP": "fundus", "OPT": "oct", "SM": "histology", "GM": "microscopy", "ES": "endoscopy", "XC": "photo",
 }  # fmt: skip
 """DICOM modality (PS3.3 C.7.3.1.1.1) -> ours."""
+TABLES = (".csv", ".tsv")
 HEADER_TAGS = ["Modality", "PatientID"]
 
 
 @dataclass(frozen=True)
 class Depth:
-    """The values of a few images: their range, type, and what DICOM files say of them."""
+    """The values of a few images: their range (of the finite ones), type, and what DICOM files say of them."""
 
     low: float
     high: float
@@ -44,94 +46,165 @@ class Depth:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen. tables, outlines: CSV and COCO files; patients: distinct PatientIDs where every file has one."""
+    """What was seen. headers: of each image; tables, outlines: CSV and COCO files."""
 
     folder: Path
-    images: list[Path]
-    kinds: Counter[str]
-    sizes: Counter[tuple[int, int]]
-    frames: Counter[int]
-    colour: bool
-    depth: Depth
-    modalities: Counter[str]
-    patients: int | None
-    tables: list[Path]
-    outlines: list[Path]
-    arrays: list[Path]
-    plane: Plane | None = None
-    """The plane in which volumes were acquired, where it is not the axial one."""
+    headers: dict[Path, Header]
+    tables: list[Path] = field(default_factory=list)
+    outlines: list[Path] = field(default_factory=list)
+    arrays: list[Path] = field(default_factory=list)
     unread: str = ""
     skipped: list[str] = field(default_factory=list)
     """Images whose header cannot be read, with the reason."""
 
+    def without(self, masks: Iterable[Path]) -> Survey:
+        """What was seen of the other files."""
+        aside = set(masks)
+        return replace(self, headers={path: head for path, head in self.headers.items() if path not in aside})
+
+    @property
+    def images(self) -> list[Path]:
+        """Image files, by path."""
+        return list(self.headers)
+
+    @cached_property
+    def kinds(self) -> Counter[str]:
+        """Images of each kind of file."""
+        return Counter(map(_kind, self.headers))
+
+    @cached_property
+    def sizes(self) -> Counter[tuple[int, int]]:
+        """Images of each width and height."""
+        return Counter((header.width, header.height) for header in self.headers.values())
+
+    @cached_property
+    def frames(self) -> Counter[int]:
+        """Images of each number of slices or frames."""
+        return Counter(header.frames for header in self.headers.values())
+
+    @property
+    def colour(self) -> bool:
+        """Whether an image is in colour."""
+        return any(header.colour for header in self.headers.values())
+
+    @cached_property
+    def depth(self) -> Depth:
+        """The values of some images. Raises DataError where they cannot be read."""
+        return _depth(_spread(self.images))
+
+    @cached_property
+    def _tags(self) -> list[dict[str, str]]:
+        return [_tags(path) for path in self.headers if is_clinical(path) and dicom.is_dicom(path)]
+
+    @property
+    def modalities(self) -> Counter[str]:
+        """DICOM files of each modality."""
+        return Counter(MODALITIES.get(tag["Modality"], "mixed") for tag in self._tags)
+
+    @property
+    def patients(self) -> int | None:
+        """Distinct PatientIDs, where every image has one."""
+        found = {tag["PatientID"] for tag in self._tags}
+        return len(found) if found and len(self._tags) == len(self.headers) and "" not in found else None
+
+    @cached_property
+    def plane(self) -> Plane | None:
+        """The plane in which volumes were acquired, where it is not the axial one."""
+        return _plane(_spread([path for path in self.headers if path.name.lower().endswith(nifti.SUFFIXES)]))
+
+    @cached_property
+    def channels(self) -> int:
+        """The most channels or time points of some NIfTI files."""
+        files = _spread([path for path in self.headers if path.name.lower().endswith(nifti.SUFFIXES)])
+        return max(map(nifti.channels, files), default=1)
+
 
 def survey(folder: Path) -> Survey:
-    """Look at every file below `folder`, and at the pixels of a few. Raises DataError where there is nothing to see."""
+    """Look at every file below `folder`. Raises DataError where there is nothing to see."""
     if not folder.is_dir():
         raise DataError("no such folder", where=folder)
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not is_hidden(p.relative_to(folder)))
+    files = files_below(folder)
     arrays = [p for p in files if p.suffix.lower() == ".npz"]
     images = [p for p in files if is_image(p)]
     if not images and not arrays:
         unread = unread_files(folder, is_image)
-        raise DataError(f"holds no images{f': {unread}' if unread else ''}", where=folder)
+        fix = f"read are {', '.join(sorted(SUFFIXES))}, DICOM and NIfTI; files need their endings"
+        raise DataError(f"holds no images{f': {unread}' if unread else ''}", where=folder, fix=fix)
     with ThreadPoolExecutor() as pool:
         headers = list(pool.map(_header, images))
-    known = [(path, found) for path, found in zip(images, headers, strict=True) if isinstance(found, Header)]
+    known = {path: found for path, found in zip(images, headers, strict=True) if isinstance(found, Header)}
     if images and not known:
         raise DataError(next(found for found in headers if isinstance(found, str)), where=folder)
-    tags = [_tags(path) for path, _ in known if is_clinical(path) and dicom.is_dicom(path)]
-    patients = {tag["PatientID"] for tag in tags}
-    whole = bool(tags) and len(tags) == len(known) and "" not in patients
     return Survey(
         folder,
-        [path for path, _ in known],
-        Counter(_kind(path) for path, _ in known),
-        Counter((header.width, header.height) for _, header in known),
-        Counter(header.frames for _, header in known),
-        any(header.colour for _, header in known),
-        _depth(_spread([path for path, _ in known])),
-        Counter(MODALITIES.get(tag["Modality"], "mixed") for tag in tags),
-        len(patients) if whole else None,
-        [p for p in files if p.suffix.lower() in (".csv", ".tsv")],
+        known,
+        [p for p in files if p.suffix.lower() in TABLES],
         [p for p in files if p.suffix.lower() == ".json" and _is_coco(p)],
         arrays,
-        _plane(_spread([path for path, _ in known if path.name.lower().endswith(nifti.SUFFIXES)])),
         unread_files(folder, is_image),
         [found for found in headers if isinstance(found, str)],
     )
 
 
-def image_table(path: Path) -> tuple[Table, str] | None:
-    """A table and the column whose cells name files beside it, or None where no column does."""
-    table = read_table(path, "image")
-    for place, name in enumerate(table.columns):
-        cells = [cells[place] for _, cells in table.rows[:SAMPLED]]
-        if cells and all(cell and _file(path.parent, cell) for cell in cells):
-            return table, name
-    return None
+@dataclass(frozen=True)
+class MaskRule:
+    """A key `mask` that reads masks which are no class indices: what it takes them for, in words, and the classes."""
+
+    rule: str | list[str]
+    said: str
+    classes: list[str]
 
 
-def mask_values(masks: Sequence[Path]) -> list[int]:
-    """The values of some mask files, sorted. Raises DataError."""
+def mask_values(masks: Sequence[Path]) -> list[int] | MaskRule:
+    """The values of some mask files, sorted; or the rule by which they are read. Raises DataError."""
     found: set[int] = set()
     for path in _spread(list(masks)):
-        values = read_stack(path).frames if is_clinical(path) else read_mask(path, "index", 256).values
+        try:
+            values = read_stack(path).frames if is_clinical(path) else read_mask(path, "index", 256).values
+        except DataError as error:
+            if (rule := _other_rule(masks)) is None:
+                raise error from None
+            return rule
         found |= {int(v) for v in np.unique(values)[:256]}
     return sorted(found)
 
 
-def _header(path: Path) -> Header | str:
+def _other_rule(masks: Sequence[Path]) -> MaskRule | None:
+    """The colours of the classes, black first, or a threshold for lossy files; None where neither is meant."""
+    if any(is_clinical(path) for path in masks):
+        return None
+    colours: set[str] = set()
+    for path in _spread(list(masks)):
+        with opened(path) as image:
+            if image.format in LOSSY and not is_lossless(path):
+                said = "lossy files (JPEG), in which values of at least 128 are taken for foreground"
+                return MaskRule("threshold", said, ["background", "foreground"])
+            if image.mode in ("LA", "PA", "RGBA"):
+                return None
+            pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+        colours |= {"#" + bytes(colour).hex() for colour in np.unique(pixels, axis=0)[: MAX_COLOURS + 1].tolist()}
+    if not 2 <= len(colours) <= MAX_COLOURS or "#000000" not in colours:
+        return None
+    order = sorted(colours)
+    said = f"masks in the colours {', '.join(order[:8])}; black is taken for background, give the others their names"
+    return MaskRule(order, said, ["background", *order[1:]])
+
+
+def _header(path: Path, channel: int | None = None) -> Header | str:
     try:
-        return read_header(path)
+        return read_header(path, None, channel)
+    except NotAxialError as error:
+        return read_header(path, error.plane, 0)
+    except nifti.ChannelsError:
+        return _header(path, 0)
     except DataError as error:
-        return read_header(path, error.plane) if isinstance(error, NotAxialError) else str(error)
+        return str(error)
 
 
 def _plane(paths: Sequence[Path]) -> Plane | None:
     for path in paths:
         try:
-            read_header(path)
+            read_header(path, None, 0)
         except NotAxialError as error:
             return error.plane
     return None
@@ -165,25 +238,29 @@ def _depth(paths: Sequence[Path]) -> Depth:
 
 def _values(path: Path) -> Depth:
     if is_clinical(path):
-        stack = read_stack(path, "axial")
-        meant, values = stack.meant, stack.frames
-        windowed = meant.window is not None or meant.shown is not None
-        whole = values.dtype.kind in "iu"
-        return Depth(float(values.min()), float(values.max()), whole, meant.units == "hounsfield", windowed)
+        stack = read_stack(path, "axial", 0)
+        meant = stack.meant
+        return _range(
+            stack.frames, hounsfield=meant.units == "hounsfield", windowed=bool(meant.window or meant.shown is not None)
+        )
+    if tiff.is_deep(path):
+        return _range(tiff.decode(path)[0])
     with opened(path) as image:
-        values = np.asarray(image if image.mode in ("I", "F") or image.mode.startswith("I;") else image.convert("L"))
-        return Depth(float(values.min()), float(values.max()), values.dtype.kind in "iu")
+        return _range(
+            np.asarray(image if image.mode in ("I", "F") or image.mode.startswith("I;") else image.convert("L"))
+        )
+
+
+def _range(values: np.ndarray, *, hounsfield: bool = False, windowed: bool = False) -> Depth:
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    return Depth(low, high, values.dtype.kind in "iu", hounsfield, windowed)
 
 
 def _is_coco(path: Path) -> bool:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             table: Any = json.load(file)
     except (OSError, ValueError):
         return False
     return isinstance(table, dict) and {"images", "annotations", "categories"} <= set(table)
-
-
-def _file(root: Path, cell: str) -> bool:
-    path = root / cell
-    return (path.exists() and path != root) or any((root / f"{cell}{s}").is_file() for s in SUFFIXES)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from bench.data import dicom, nifti
 from bench.data.images import SUFFIXES
 from bench.data.task import folded
 from bench.errors import DataError
@@ -14,6 +17,9 @@ from bench.files import readable
 from bench.strict import nearest
 
 SEPARATORS = ",;\t|"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+ENDINGS = (*sorted(SUFFIXES), *nifti.SUFFIXES, *dicom.SUFFIXES)
+SAID = re.compile(r"sep=(.)\n")
 MAX_BYTES = 1 << 28
 
 
@@ -51,14 +57,17 @@ class Table:
 
 
 def read_table(path: Path, key: str) -> Table:
-    """A UTF-8 table whose header names the column `key`; the separator is the one under which it does.
+    """A table in UTF-8, or UTF-16 with its mark, whose header names the column `key`.
+
+    The separator is the one under which it does.
 
     Raises DataError when it is unreadable, or a line has too many or too few cells.
     """
     text = _text(path)
-    lines = text.split("\n", 1)[0]
-    separator = next((s for s in SEPARATORS if folded(key) in map(folded, _cells(lines, s))), None)
-    separator = separator or max(SEPARATORS, key=lambda s: len(_cells(lines, s)))
+    if (said := SAID.match(text)) is not None:  # as Excel says it
+        separator, text = said[1], text[said.end() :]
+    else:
+        separator = _separator(text.split("\n", 1)[0], key)
     rows = []
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -71,7 +80,8 @@ def read_table(path: Path, key: str) -> Table:
     for line, cells in rows:
         if len(cells) != len(header):
             what = f"has {len(cells)} cells, the header {len(header)}"
-            raise DataError(what, where=f"{path}, line {line}", fix=f"the separator is {separator!r}")
+            fix = f"the header reads {separator.join(header)[:60]!r}, the separator is {separator!r}"
+            raise DataError(what, where=f"{path}, line {line}", fix=fix)
     return Table(path, header, rows)
 
 
@@ -87,12 +97,15 @@ def path_of(text: str, root: Path, where: object) -> tuple[str, Path]:
             raise DataError(f"{text!r} is a path of a Windows machine", where=where, fix=fix)
         text = text.replace("\\", "/")
         path = root / text
-    if path.suffix.lower() not in SUFFIXES and not path.exists() and path.parent.is_dir():
-        found = sorted(p for s in SUFFIXES for ending in (s, s.upper()) if (p := Path(f"{path}{ending}")).is_file())
+    for form in ("NFC", "NFD"):  # macOS writes an accent as a letter of its own
+        if not path.exists() and (other := root / unicodedata.normalize(form, text)).exists():
+            path = other
+    if path.suffix.lower() not in ENDINGS and not path.exists() and path.parent.is_dir():
+        found = sorted(p for s in ENDINGS for ending in (s, s.upper()) if (p := Path(f"{path}{ending}")).is_file())
         if len(found) > 1:
             raise DataError(f"{text!r} can be {found[0].name} or {found[1].name}", where=where)
         if found:
-            return text + found[0].suffix, found[0]
+            return text + found[0].name.removeprefix(path.name), found[0]
     return text, path
 
 
@@ -101,9 +114,19 @@ def _text(path: Path) -> str:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"is larger than {MAX_BYTES:,} bytes", where=path)
         try:
-            return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+            content = path.read_bytes()
+            text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig")
         except UnicodeDecodeError as error:
             raise DataError(f"is not UTF-8 text (byte {error.start})", where=path, fix="save it as UTF-8") from None
+    if "\0" in text:
+        raise DataError("is no text, as a table is", where=path, fix="save an Excel workbook as CSV UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _separator(header: str, key: str) -> str:
+    """The one under which the header names the column `key`, or else has most cells."""
+    named = (s for s in SEPARATORS if folded(key) in map(folded, _cells(header, s)))
+    return next(named, None) or max(SEPARATORS, key=lambda s: len(_cells(header, s)))
 
 
 def _cells(line: str, separator: str) -> list[str]:

@@ -135,6 +135,26 @@ def test_unrelated_and_flat_pictures_are_no_duplicates():
     assert {(p.first, p.second) for p in found} >= {(f"train/{i}", f"test/{i}") for i in range(60)}
 
 
+def test_images_that_use_next_to_nothing_of_their_range_are_a_problem(tmp_path, make_task, tiny):
+    np.savez(tmp_path / "d.npz", **{k: v / 255.0 if "images" in k else v for k, v in tiny().items()})
+    found = {}
+    for high in (1.0, 255.0):
+        task = make_task(reader="npz", file="d.npz", window=[0.0, high])
+        found[high] = [f.message for f in check_task(task, folder=tmp_path).findings if f.kind == "unused-range"]
+    assert found == {1.0: [], 255.0: ["all images lie between 0 and 1 of 0 to 255: are they as deep as 'window' in "
+                                      "[source] says?"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(3, 9), (1, 1), (16, 4)])
+def test_images_thinner_than_a_hash_are_compared_too(shape):
+    images = np.random.default_rng(0).integers(0, 256, (4, *shape, 1), dtype=np.uint8)
+    parts = {
+        name: Split(part, np.zeros(len(part), np.int64), np.array([f"{name}{i}" for i in range(len(part))]))
+        for name, part in (("train", images[:3]), ("test", images[[0, 3]]))
+    }
+    assert [(p.first, p.second) for p in pairs_across(parts) if p.exact] == [("train0", "test0")]
+
+
 def test_the_command_prints_and_exits(tmp_path, tiny):
     np.savez(tmp_path / "t.npz", **tiny(size=32))
     card = tmp_path / "own.toml"

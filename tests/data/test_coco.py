@@ -97,11 +97,15 @@ def test_overlaps_want_an_order(made):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t["categories"].append({"id": 9, "name": "cel"}), r"has the category 'cel'.*did you mean 'cell'"),
+        (lambda t: t["categories"][0].update(name="cel"), r"has the category 'cel'.*did you mean 'cell'"),
         (lambda t: t.pop("images"), r"is no COCO file of masks \(KeyError: 'images'\)"),
         (lambda t: t["annotations"].append({"image_id": 99, "category_id": 1, "segmentation": []}), "image 99, which"),
         (lambda t: t["images"][0].update(height=7), r"run lengths of \(8, 8\)|is 8 x 7 pixels"),
         (lambda t: t["images"][0].update(height=-1), "has no possible size"),
+        (lambda t: t["images"].append(dict(t["images"][0], id=77)), "lists the file '00.png' twice"),
+        (lambda t: t["images"].append(dict(t["images"][0], file_name="x.png")), "lists the id 0 twice"),
+        (lambda t: t["annotations"][0].update(segmentation=[]), "annotation without an outline.*a box alone"),
+        (lambda t: t["annotations"][0].pop("segmentation"), "annotation without an outline"),
     ],
 )
 def test_a_file_that_is_not_what_it_should_be_is_refused(made, change, message):

@@ -79,7 +79,7 @@ def test_sixteen_bit_colour_is_noticed(tmp_path):
     png += chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
     done = Counter()
     np.testing.assert_array_equal(read_image(png, None, done)[0, 0], [0x12, 0x56, 0x9A])
-    assert done == {"images: 16-bit colour, of which the upper 8 bits are kept": 1}
+    assert done == {"images: 16-bit colour or transparency, of which the upper 8 bits are kept": 1}
 
 
 def test_unreadable_and_missing_files_are_named(tmp_path):
@@ -118,3 +118,10 @@ def test_fit_pads_before_it_resizes():
     np.testing.assert_array_equal(np.unique(small), [0, 2])
     assert (small == 2).sum() == 25
     np.testing.assert_array_equal(fit_mask(mask[:, 10:], 20), np.kron(mask[:, 10:], np.ones((2, 2), np.uint8)))
+
+
+def test_a_window_of_deeper_images_does_not_darken_those_of_8_bits(tmp_path):
+    Image.fromarray(np.full((8, 8), 200, np.uint8)).save(tmp_path / "x.png")
+    with pytest.raises(DataError, match=r"x.png: holds 8 bits, and the window \[0, 4095\] is for deeper images"):
+        read_image(tmp_path / "x.png", [0.0, 4095.0], Counter())
+    assert read_image(tmp_path / "x.png", [0.0, 255.0], Counter()).max() == 200

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from bench.data.masks import Palettes, read_mask, to_mask, united
@@ -172,3 +173,32 @@ def test_several_masks_are_united():
         united([SQUARE, other], 3, "x")
     with pytest.raises(DataError, match="different sizes"):
         united([SQUARE, other[1:]], 2, "x")
+
+
+def test_a_coloured_palette_without_black_has_its_ground_in_white():
+    np.testing.assert_array_equal(classes_of(palette(SQUARE, WHITE, RED)), SQUARE)
+    with pytest.raises(DataError, match=r"white has index 1.*mask = \[\"#ffffff\""):
+        classes_of(palette(1 - SQUARE, RED, WHITE))
+    np.testing.assert_array_equal(classes_of(palette(SQUARE * 2, BLACK, RED, WHITE), 3), SQUARE * 2)
+
+
+def test_masks_in_the_colours_of_their_classes():
+    three = SQUARE + np.roll(SQUARE, 7, 0) * 2
+    colours = np.array([BLACK, RED, GREEN], np.uint8)
+    rule = ["#000000", "#ff0000", "#00ff00"]
+    np.testing.assert_array_equal(read_mask(encoded(colours[three]), rule, 3).values, three)
+    np.testing.assert_array_equal(read_mask(encoded(palette(2 - three, GREEN, RED, BLACK)), rule, 3).values, three)
+    with pytest.raises(DataError, match=r"1 colours that 'mask' does not give, e\.g\. #00ff00"):
+        read_mask(encoded(colours[three]), rule[:2], 2)
+    with pytest.raises(DataError, match="lists 3 values for 2 classes"):
+        read_mask(encoded(colours[three]), rule, 2)
+    with pytest.raises(DataError, match="holds numbers"):
+        to_mask(three[None], 3, rule)
+
+
+def test_deep_tiff_masks(tmp_path):
+    tifffile.imwrite(tmp_path / "m.tif", SQUARE.astype(np.float64))
+    np.testing.assert_array_equal(to_mask(read_mask(tmp_path / "m.tif").values[None], 2)[0], SQUARE)
+    tifffile.imwrite(tmp_path / "w.tif", SQUARE.astype(np.uint16), photometric="miniswhite")
+    with pytest.raises(DataError, match="no mask of class indices"):
+        read_mask(tmp_path / "w.tif")

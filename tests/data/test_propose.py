@@ -1,6 +1,7 @@
 """`data new` sees what lies in a folder and writes a card that loads; what can be meant two ways it says."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -138,7 +139,7 @@ def test_tables_and_outlines(tmp_path):
     assert task.source == {"reader": "csv", "file": "list.csv", "columns": {"image": "Path", "label": "dx"},
                            "subgroups": {"sex": "Gender"}}  # fmt: skip
     assert task.classes == ["benign", "melanoma"]
-    assert "no column of them" in chosen
+    assert "patients: the column 'pid'" in chosen
     (tmp_path / "c").mkdir()
     names = [png(tmp_path / "c" / "img" / f"{i}.png", noise(8, 8)).name for i in range(12)]
     write_coco(tmp_path / "c" / "a.json", noise(12, 8, 8, top=2), names, ["background", "cell"])
@@ -149,9 +150,13 @@ def test_tables_and_outlines(tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["P001/a.png", "P002/a.png", "P003/a.png"], r"called P001, P002, P003, \.\.\.: patients rather than classes"),
+        (["P001/a.png", "P002/a.png", "P003/a.png"], r"called P001, P002, P003, \.\.\.: patients or folds rather than"),
         (["a.png", "b.png"], "says neither classes nor masks .*one folder a class"),
-        (["one/a.png"], "has one class alone: one"),
+        (["one/a.png"], "images in one folder alone, one"),
+        (["BraTS_001/a.png", "BraTS_002/a.png"], "patients or folds rather than classes"),
+        (["fold 1/a.png", "fold 2/a.png"], "patients or folds rather than classes"),
+        (["Original/a.png", "GroundTruth/a.png"], "'GroundTruth': of masks rather than of a class"),
+        (["a/1.png", "b/1.png", "logo.png"], "logo.png lies in no folder of a class"),
     ],
 )
 def test_folders_that_do_not_say_what_to_learn_are_refused(tmp_path, names, message):
@@ -203,7 +208,7 @@ def test_a_folder_of_the_decathlon_is_a_task_of_volumes_with_its_names(tmp_path)
     assert (task.modality, task.target, task.classes) == ("ct", "mask", ["background", "spleen"])
     assert task.source == {"reader": "imagefolder", "folder": ".", "volume": True, "depth": 4, "window": "soft-tissue"}
     assert "scored volume by volume" in chosen
-    assert "4 to 9; 4 of each are taken, evenly" in chosen
+    assert "4 to 6; 4 of each are taken, evenly" in chosen  # imagesTs has 9
     assert data.train.labels.shape[1:] == (4, 32, 24)
     assert sum(len(split) for split in data.splits.values()) == 16  # imagesTs has no masks
 
@@ -217,11 +222,97 @@ def test_masks_of_the_decathlon_keep_their_values(tmp_path):
     assert task.classes == ["background", "foreground"]
 
 
-def test_volumes_of_several_channels_are_refused_by_name(tmp_path):
+def test_of_volumes_of_several_channels_the_first_is_taken_and_said(tmp_path):
     for i in range(4):
-        write_nifti(tmp_path / "imagesTr" / f"{i}.nii.gz", np.zeros((8, 8, 3, 2), np.int16))
-        write_nifti(tmp_path / "labelsTr" / f"{i}.nii.gz", np.ones((8, 8, 3), np.uint8))
-    with pytest.raises(DataError, match=r"has 4 dimensions"):
+        channels = np.stack([noise(8, 8, 3), noise(8, 8, 3, top=9)], -1).astype(np.int16)
+        write_nifti(tmp_path / "imagesTr" / f"{i}.nii.gz", channels)
+        write_nifti(tmp_path / "labelsTr" / f"{i}.nii.gz", noise(8, 8, 3, top=2))
+    task, chosen, data = written(tmp_path)
+    assert task.source["channel"] == 0
+    assert "channel: there are 2: 0, 1; an encoder sees one" in chosen
+    assert data.train.images.shape[1:] == (3, 8, 8, 1)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_folder_of_nnunet_inside_another(tmp_path, channels):
+    root = tmp_path / "nnUNet_raw" / "Dataset001_X"
+    for i in range(8):
+        for c in range(channels):
+            write_nifti(root / "imagesTr" / f"case_{i:03d}_{c:04d}.nii.gz", noise(8, 8, 3).astype(np.int16) + 1000 * c)
+        write_nifti(root / "labelsTr" / f"case_{i:03d}.nii.gz", noise(8, 8, 3, top=2))
+    write_nifti(root / "imagesTs" / "case_900_0000.nii.gz", noise(9, 9, 9).astype(np.int16))
+    names = {str(c): name for c, name in zip(range(channels), ("CT", "PET"), strict=False)}
+    (root / "dataset.json").write_text(json.dumps({"channel_names": names, "labels": {"background": 0, "tumour": 1}}))
+    task, chosen, data = written(tmp_path)
+    assert task.classes == ["background", "tumour"]
+    assert task.source["folder"] == "nnUNet_raw/Dataset001_X"
+    assert ("0 (CT), 1 (PET); an encoder sees one" in chosen) == (channels == 2)
+    assert sum(len(split) for split in data.splits.values()) == 8
+
+
+def test_masks_do_not_decide_how_images_are_read(tmp_path):
+    for i in range(8):
+        png(tmp_path / "images" / f"{i}.png", noise(8, 8))
+        png(tmp_path / "masks" / f"{i}.png", noise(8, 8, top=2).astype(np.uint16) * 65535)
+    task, _, data = written(tmp_path)
+    assert "window" not in task.source
+    assert data.train.images.max() > 128
+
+
+def test_floats_from_0_to_1_get_that_window(tmp_path):
+    for i in range(8):
+        path = tmp_path / "t" / "ab"[i % 2] / f"{i}.tif"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        Image.fromarray(RNG.random((8, 8)).astype(np.float32)).save(path)
+    task, _, data = written(tmp_path / "t")
+    assert task.source["window"] == [0, 1]
+    assert data.train.images.max() > 200
+    path = tmp_path / "t" / "a" / "8.tif"
+    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(path)
+    (tmp_path / "t" / "task.toml").unlink()
+    with pytest.raises(DataError, match=r"8.tif: images hold NaN"):
+        written(tmp_path / "t")
+
+
+def test_masks_in_colours_and_lossy_ones_get_their_rule(tmp_path):
+    square = np.zeros((16, 16), np.uint8)
+    square[4:12, 4:12] = 1
+    for i in range(8):
+        for name in "uv":
+            png(tmp_path / name / "images" / f"{i}.png", noise(16, 16))
+        png(tmp_path / "u/masks" / f"{i}.png", np.array([[0, 0, 0], [255, 0, 0]], np.uint8)[square])
+        png(tmp_path / "v/masks" / f"{i}.jpg", square * 255)
+    task, chosen, data = written(tmp_path / "u")
+    assert (task.source["mask"], task.classes) == (["#000000", "#ff0000"], ["background", "#ff0000"])
+    assert "black is taken for background" in chosen
+    np.testing.assert_array_equal(data.train.labels[0], square)
+    task, chosen, data = written(tmp_path / "v")
+    assert task.source["mask"] == "threshold"
+    np.testing.assert_array_equal(data.train.labels[0], square)
+
+
+def test_masks_beside_their_images(tmp_path):
+    for i in range(8):
+        png(tmp_path / f"{i}.png", noise(8, 8))
+        png(tmp_path / f"{i}_mask.png", noise(8, 8, top=2))
+    assert written(tmp_path)[0].target == "mask"
+
+
+def test_of_train_and_test_alone_val_is_set_aside(tmp_path):
+    for split in ("train", "test"):
+        for i in range(16):
+            png(tmp_path / split / "ab"[i % 2] / f"{i}.png", noise(8, 8))
+    task, chosen, data = written(tmp_path)
+    assert task.source["val"] == 0.15
+    assert "15% of train are set aside" in chosen
+    assert [len(data.splits[name]) for name in ("train", "val", "test")] == [14, 2, 16]
+
+
+def test_volumes_and_flat_images_are_not_mixed(tmp_path):
+    for i in range(4):
+        write_nifti(tmp_path / "ab"[i % 2] / f"{i}.nii.gz", np.zeros((8, 8, 3), np.int16))
+    png(tmp_path / "a" / "z.png", noise(8, 8))
+    with pytest.raises(DataError, match=r"holds volumes, and flat images beside them, e.g. a.z.png"):
         written(tmp_path)
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from bench.data.check import check_task
+from bench.data.images import read_header
 from bench.data.load import load_task
 from bench.errors import CardError, DataError
-from tests.data.clinical import radiological, write_dicom, write_nifti, write_series
+from tests.data.clinical import dicom, radiological, write_dicom, write_nifti, write_series
 
 RNG = np.random.default_rng(0)
 SPLITS = ("train", "train", "val", "test")
@@ -95,7 +96,8 @@ def test_keys_that_do_not_go_together_are_refused(make_task, tmp_path, keys, mes
 
 
 def test_presets_are_for_ct(make_task, tmp_path):
-    write_nifti(tmp_path / "set/train/a/x.nii", np.zeros((4, 4, 1), np.int16))
+    for split in ("train", "test"):
+        write_nifti(tmp_path / f"set/{split}/a/x.nii", np.zeros((4, 4, 1), np.int16))
     task = make_task(reader="imagefolder", folder="set", window="lung", val=0.2)
     load_of = task.model_copy(update={"modality": "mri"})
     with pytest.raises((CardError, DataError), match="Hounsfield units, the modality is 'mri'"):
@@ -218,3 +220,22 @@ def test_volumes_keep_their_spacing_through_resizing(tmp_path, make_task):
     options |= {"depth": 3, "size": 12}
     fewer = load_task(make_task(classes=("a", "b"), reader="imagefolder", folder=".", **options), folder=tmp_path)
     assert fewer.train.spacing.tolist() == [[6.0, 3.0, 3.0]] * 2
+
+
+def test_files_of_several_frames_are_no_series_and_indices_no_images(make_task, tmp_path):
+    for i in range(8):
+        write_dicom(tmp_path / f"set/{'ab'[i % 2]}/{i}.dcm", np.stack([noise(), noise(), noise()]).astype(np.uint8))
+    write_dicom(tmp_path / "set/a/DICOMDIR", noise())
+    data = load(make_task, tmp_path, volume=True, aggregation="mean")
+    assert sum(map(len, data.splits.values())) == 8
+    assert data.train.images.shape[1] == 3
+
+
+def test_a_report_in_a_series_is_named(make_task, tmp_path):
+    folder = write_series(tmp_path / "set/a/s", np.stack([noise(), noise()]))
+    report = dicom(noise(), modality="SR")
+    for key in ("PixelData", "Rows", "Columns", "PhotometricInterpretation"):
+        delattr(report, key)
+    report.save_as(folder / "sr.dcm", enforce_file_format=True)
+    with pytest.raises(DataError, match=r"sr\.dcm: is a DICOM file without a picture.*it is a report"):
+        read_header(folder)

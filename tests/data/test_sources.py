@@ -64,7 +64,7 @@ def test_csv_without_splits_sets_whole_patients_aside(tmp_path, make_task):
     assert set(again.train.ids) == set(data.train.ids), "the choice does not depend on the order of rows"
 
 
-@pytest.mark.parametrize("column", ["patient_id", "PatientID", "Subject ID", "subject"])
+@pytest.mark.parametrize("column", ["patient_id", "PatientID", "Subject ID", "subject", "MRN", "lesion_id"])
 def test_a_column_of_patients_is_found_under_its_usual_names(tmp_path, make_task, column):
     rows = [{**row, column: f"p{i // 2}"} for i, row in enumerate(global_rows(tmp_path, 60))]
     table(tmp_path / "t.csv", [{k: v for k, v in row.items() if k not in ("split", "patient")} for row in rows])
@@ -166,7 +166,7 @@ def test_image_folder_by_class(tmp_path, make_task):
     assert data.val.labels.tolist() == [1] * 4 + [0] * 4 + [2] * 4
     assert data.train.groups[0] == "P0"
     assert "4 patients are in train and test: scores are too high" in data.notes
-    (tmp_path / "set" / "train" / "d").mkdir()
+    picture(tmp_path / "set" / "train" / "d" / "P0_9.png", 9)
     with pytest.raises(DataError, match="unknown class 'd'"):
         load_task(task, folder=tmp_path)
     with pytest.raises(CardError, match="one pair of parentheses"):
@@ -271,3 +271,49 @@ def test_hub_ids_are_pinned(make_task):
         load_task(make_task(reader="huggingface", id="org/set"))
     with pytest.raises(CardError, match="either 'id'"):
         load_task(make_task(reader="huggingface"))
+
+
+@pytest.mark.parametrize(("name", "noted"), [("split", False), ("set", True), ("Partition", True)])
+def test_a_column_of_nothing_but_splits_is_that_of_the_splits(tmp_path, make_task, name, noted):
+    for i in range(12):
+        pixels = np.random.default_rng(i).integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    splits = ["TRAIN", "valid", "test"]
+    rows = [[f"{i}.png", "ab"[i % 2], splits[i // 2 % 3], splits[i // 2 % 3]] for i in range(12)]
+    for header in (["image", "label", name], ["image", "label", name, "fold"]):
+        (tmp_path / "t.csv").write_text("\n".join(",".join(row[: len(header)]) for row in [header, *rows]))
+        task = make_task("binary", "ab", reader="csv", file="t.csv")
+        if len(header) == 4 and noted:
+            with pytest.raises(DataError, match=f"has names of splits in the columns '{name}' and 'fold'"):
+                load_task(task, folder=tmp_path)
+            continue
+        data = load_task(task, folder=tmp_path)
+        assert data.val.ids.tolist() == ["2.png", "3.png", "8.png", "9.png"]
+        assert any(f"splits are those of the column '{name}'" in f.message for f in data.findings) == noted
+
+
+@pytest.mark.parametrize("layout", ["{split}/{kind}", "{kind}/{split}"])
+@pytest.mark.parametrize("kinds", [("a", "b"), ("images", "masks")])
+def test_the_folder_of_a_split_may_lie_above_or_below(tmp_path, make_task, layout, kinds):
+    for split, start in (("train", 0), ("val", 8), ("test", 16)):
+        for kind in kinds:
+            folder = tmp_path / "set" / layout.format(split=split, kind=kind)
+            folder.mkdir(parents=True)
+            for i in range(start, start + 4):
+                Image.fromarray(np.random.default_rng(i).integers(0, 2, (8, 8), dtype=np.uint8)).save(
+                    folder / f"{i}.png"
+                )
+    (tmp_path / "set" / "results").mkdir()  # no images, so no class
+    task = make_task("binary" if kinds == ("a", "b") else "mask", kinds, reader="imagefolder", folder="set")
+    data = load_task(task, folder=tmp_path)
+    assert {name.rsplit("/", 1)[1][:-4] for name in data.val.ids.tolist()} == {"8", "9", "10", "11"}
+
+
+def test_links_to_nowhere_are_missing_files(tmp_path, make_task):
+    for i in range(8):
+        folder = tmp_path / "set" / "ab"[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), i * 30, np.uint8)).save(folder / f"{i}.png")
+    (tmp_path / "set/a/annexed.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(DataError, match=r"1 of 9 files are missing, the first is .*annexed\.png"):
+        load_task(make_task("binary", "ab", reader="imagefolder", folder="set"), folder=tmp_path)

@@ -146,3 +146,34 @@ def test_one_vector_is_said_where_there_is_one_and_nowhere_else():
     whole = card().model_copy(update={"kind": "global", "target": "binary"})
     with pytest.raises(CardError, match="go together"):
         read_source(whole)
+
+
+def test_cases_as_nnunet_names_them(tmp_path, make_task):
+    for i in range(8):
+        for channel in range(2):
+            image = np.full((4, 8, 8), 100 * channel, np.int16)
+            write_nifti(tmp_path / "imagesTr" / f"c_{i}_{channel:04d}.nii.gz", *radiological(image))
+        write_nifti(tmp_path / "labelsTr" / f"c_{i}.nii.gz", *radiological((image > 0) * np.uint8(1)))
+    options = {"reader": "imagefolder", "folder": ".", "volume": True, "window": [0, 100]}
+    with pytest.raises(DataError, match=r"holds the channels 0, 1 of each case.*say channel = 0"):
+        load_task(make_task("mask", ["background", "x"], **options), folder=tmp_path)
+    for channel in range(2):
+        data = load_task(make_task("mask", ["background", "x"], channel=channel, **options), folder=tmp_path)
+        assert sum(map(len, data.splits.values())) == 8
+        assert (data.train.images == 255 * channel).all()
+        assert data.train.labels.all()
+    with pytest.raises(DataError, match="holds the channels 0, 1 of each case"):
+        load_task(make_task("mask", ["background", "x"], channel=2, **options), folder=tmp_path)
+
+
+def test_the_channel_of_volumes_in_4d(tmp_path, make_task):
+    for i in range(8):
+        channels = np.stack([np.full((8, 8, 4), 50 * c) for c in range(3)], -1)
+        write_nifti(tmp_path / f"set/{'ab'[i % 2]}/{i}.nii.gz", channels.astype(np.int16))
+    options = {"reader": "imagefolder", "folder": "set", "volume": True, "aggregation": "mean", "window": [0, 100]}
+    with pytest.raises(DataError, match=r"time points, or channels \(say channel = 0"):
+        load_task(make_task("binary", "ab", **options), folder=tmp_path)
+    data = load_task(make_task("binary", "ab", channel=1, **options), folder=tmp_path)
+    assert set(np.unique(data.train.images)) <= {127, 128}
+    with pytest.raises(DataError, match="has no channel 3: it has 3, counted from 0"):
+        load_task(make_task("binary", "ab", channel=3, **options), folder=tmp_path)

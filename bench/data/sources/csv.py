@@ -11,16 +11,19 @@ from pydantic import model_validator
 
 from bench.data.labels import read_all
 from bench.data.listed import ListedSource
-from bench.data.shares import Row, group_name, split_name
+from bench.data.shares import SPLIT_NAMES, Row, group_name, split_name
 from bench.data.table import Table, path_of, read_table
-from bench.data.task import Task
+from bench.data.task import Task, folded
 from bench.data.traits import traits_of
 from bench.errors import DataError
 from bench.strict import Grown, Line
 from bench.words import Trait
 
 SLICE = re.compile(r"(.+)#slice=(\d{1,5})")
-PATIENT = ("patient", "patient id", "patientid", "subject", "subject id", "subjectid")
+PATIENT = (
+    "patient", "patient id", "patientid", "patient no", "patient number", "patient name", "pid", "mrn", "subject",
+    "subject id", "subjectid", "participant", "participant id", "person id", "case id", "lesion id",
+)  # fmt: skip
 """What a column of patients is usually called; overlooked, the same patient would be in train and in test."""
 
 
@@ -34,7 +37,7 @@ class Columns(Grown):
     """Default: "label", or one column for each class."""
     mask: Line = "mask"
     split: Line | None = None
-    """Default: "split", where there is one."""
+    """Default: "split", or the one column that holds nothing but names of splits."""
     patient: Line | None = None
     """Default: the first of PATIENT that there is."""
     time: Line | None = None
@@ -49,7 +52,7 @@ class CsvSource(ListedSource):
     """`reader = "csv"`. Paths in the table start at `root`, which starts at the folder of the table."""
 
     name: ClassVar[str] = "csv"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     unread: ClassVar[frozenset[str]] = ListedSource.unread | {"file", "root"}
     later: ClassVar[frozenset[str]] = ListedSource.later | {"subgroups"}
 
@@ -92,10 +95,15 @@ class CsvSource(ListedSource):
         else:
             labels = self._labels(table, task, remarks)
             found = [None if label is None else {"label": label} for label in labels]
+        known = {name: self._known(table, name) for name in ("split", "patient", "bag")}
+        if (split := known["split"]) is not None and folded(table.columns[split]) != folded(
+            self.columns.split or "split"
+        ):
+            remarks[f"images: splits are those of the column {table.columns[split]!r}"] = len(files)
         places = {trait: table.column(name, trait) for trait, name in self.subgroups.items()}
         traits = traits_of({trait: [cells[place] for _, cells in table.rows] for trait, place in places.items()})
         about = [
-            self._about(table, line, cells) | {"traits": {trait: values[i] for trait, values in traits.items()}}
+            self._about(table, line, cells, known) | {"traits": {trait: values[i] for trait, values in traits.items()}}
             for i, (line, cells) in enumerate(table.rows)
         ]
         together = zip(files, found, about, strict=True)
@@ -122,22 +130,38 @@ class CsvSource(ListedSource):
             values, read = [cells[column] for _, cells in table.rows], reading.one
         return read_all(values, read, remarks, where=lambda i: table.where(lines[i]))
 
-    def _about(self, table: Table, line: int, cells: list[str]) -> dict[str, str | None]:
-        split, patient = (self._known(table, name) for name in ("split", "patient"))
+    def _about(self, table: Table, line: int, cells: list[str], known: dict[str, int | None]) -> dict[str, str | None]:
+        """known: places of the columns of splits, patients and bags."""
+        split, patient, bag = (known[name] for name in ("split", "patient", "bag"))
         text = "" if split is None else cells[split]
         found = {
             "split": split_name(text, table.where(line)) if text else None,
             "group": None if patient is None else group_name(cells[patient]),
         }
-        if not self.bags or (bag := self._known(table, "bag")) is None:
-            return found
-        return found | {"bag": group_name(cells[bag])}
+        return found if bag is None else found | {"bag": group_name(cells[bag])}
 
-    def _known(self, table: Table, name: Literal["split", "patient", "bag"]) -> int | None:
+    def _known(self, table: Table, name: str) -> int | None:
+        if name == "bag" and not self.bags:
+            return None
         if (named := getattr(self.columns, name)) is not None:
             return table.column(named, name)
         places = map(table.find, PATIENT if name == "patient" else (name,))
-        return next((place for place in places if place is not None), None)
+        place = next((place for place in places if place is not None), None)
+        return split_column(table) if place is None and name == "split" else place
+
+
+def split_column(table: Table) -> int | None:
+    """A column whose cells are all names of splits, test among them, whatever it is called ("set", "partition").
+
+    Raises DataError when there are two.
+    """
+    names = [{cells[i].strip().casefold() for _, cells in table.rows} for i in range(len(table.columns))]
+    found = [i for i, said in enumerate(names) if said <= set(SPLIT_NAMES) and "test" in map(SPLIT_NAMES.get, said)]
+    if len(found) > 1:
+        both = " and ".join(repr(table.columns[i]) for i in found[:2])
+        fix = f'columns = {{ split = "{table.columns[found[0]]}" }} in [source]'
+        raise DataError(f"has names of splits in the columns {both}", where=table.path, fix=fix)
+    return found[0] if found else None
 
 
 class _File(NamedTuple):
@@ -150,7 +174,8 @@ class _File(NamedTuple):
 
 def _file(table: Table, line: int, cells: list[str], column: int, root: Path) -> _File:
     if not (text := cells[column]):
-        raise DataError(f"has no {table.columns[column]}", where=table.where(line))
+        fix = "name one, a black picture where there is nothing to see, or remove the line"
+        raise DataError(f"has no {table.columns[column]}", where=table.where(line), fix=fix)
     if (named := SLICE.fullmatch(text)) is None:
         return _File(*path_of(text, root, table.where(line)), None)
     name, path = path_of(named[1], root, table.where(line))

@@ -2,6 +2,8 @@
 
 global task   {split}/{class}/*.png              without splits: {class}/*.png
 dense task    {split}/images/*.png, masks/*.png  without splits: images/*.png, masks/*.png (see bench.data.mask_files)
+
+The folder of a split may also lie further below: {class}/{split}/*.png, images/{split}/*.png and masks/{split}/*.png.
 """
 
 from __future__ import annotations
@@ -9,16 +11,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, StringConstraints
 
-from bench.data import series
-from bench.data.foreign import CONVERT, is_hidden, unread_files
+from bench.data import dicom, series
+from bench.data.foreign import CONVERT, files_below, is_hidden, unread_files
 from bench.data.images import is_clinical, is_image, stem
 from bench.data.listed import ListedSource
-from bench.data.mask_files import is_mask_of, masks_of
+from bench.data.mask_files import channels_of, is_mask_of, masks_of
 from bench.data.shares import SPLIT_NAMES, Row
 from bench.data.task import Task
 from bench.errors import DataError
@@ -43,7 +46,7 @@ class ImageFolderSource(ListedSource):
     """`reader = "imagefolder"`. `patient` is a pattern that finds the patient in a file's name: "^(P[0-9]+)_"."""
 
     name: ClassVar[str] = "imagefolder"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     unread: ClassVar[frozenset[str]] = ListedSource.unread | {"folder"}
 
     reader: Literal["imagefolder"]
@@ -57,6 +60,7 @@ class ImageFolderSource(ListedSource):
             raise DataError(f"no such folder: {root}", where=f"task {task.name!r}", fix="correct 'folder' in [source]")
         read = self._masked if task.kind == "dense" else self._classed
         rows = [row for part, split in _splits(root).items() for row in read(part, split, root, task, remarks)]
+        rows = [row if row.split else replace(row, split=_split_below(row.id)) for row in rows]
         unread = unread_files(root, is_image)
         if not rows:
             found = f"; {unread}, not read by this reader" if unread else ""
@@ -69,8 +73,9 @@ class ImageFolderSource(ListedSource):
     def _classed(self, part: Path, split: str | None, root: Path, task: Task, remarks: Counter[str]) -> list[Row]:
         reading, rows = self.reading(task), []
         for folder in _folders(part):
+            if not (images := _images(folder, self.stacked)):
+                continue  # what else lies there, such as results
             label = reading.one(folder.name, remarks, where=folder)
-            images = _images(folder, self.stacked)
             stems = {path.parent / stem(path) for path in images}
             masks = [p for p in images if is_mask_of(stem(p), {s.name for s in stems if s.parent == p.parent})]
             if masks:
@@ -86,6 +91,8 @@ class ImageFolderSource(ListedSource):
             stems = {path.parent / stem(path) for path in images}
             masks = [p for p in images if is_mask_of(stem(p), {s.name for s in stems if s.parent == p.parent})]
             images, base = sorted(set(images) - set(masks)), there
+        if cases := channels_of(images, masks):
+            return self._cases(cases, masks, base, root, split)
         found = masks_of(images, there, masks, base)
         if spare := len(set(masks) - {mask for own in found.values() for mask in own}):
             remarks["masks: no image of their name, left out"] += spare
@@ -93,6 +100,22 @@ class ImageFolderSource(ListedSource):
         return [
             self._row(path, root, split, masks=own or (base / path.relative_to(there).parent / _mask_name(path),))
             for path, own in found.items()
+        ]
+
+    def _cases(
+        self, cases: dict[Path, tuple[str, int]], masks: list[Path], base: Path, root: Path, split: str | None
+    ) -> list[Row]:
+        """One channel of each case of nnU-Net, and its mask."""
+        channels = sorted({channel for _, channel in cases.values()})
+        if (self.channel is None and len(channels) > 1) or self.channel not in (None, *channels):
+            what = f"holds the channels {', '.join(map(str, channels))} of each case (x_0000, x_0001, ...)"
+            fix = f"say channel = {channels[0]} in [source]: an encoder sees one"
+            raise DataError(what, where=root, fix=fix)
+        chosen, own = channels[0] if self.channel is None else self.channel, {stem(mask): mask for mask in masks}
+        return [
+            self._row(path, root, split, masks=(own.get(case, base / path.name.replace(stem(path), case)),))
+            for path, (case, channel) in cases.items()
+            if channel == chosen
         ]
 
     def _row(self, path: Path, root: Path, split: str | None, **target: Any) -> Row:
@@ -120,6 +143,12 @@ def _splits(root: Path) -> dict[Path, str | None]:
     return dict(named) or {root: None}
 
 
+def _split_below(name: str) -> str | None:
+    """The split that a folder on the way to an image names ("images/train/x.png", "benign/train/x.png"), or None."""
+    named = {SPLIT_NAMES[part.casefold()] for part in name.split("/")[:-1] if part.casefold() in SPLIT_NAMES}
+    return named.pop() if len(named) == 1 else None
+
+
 def _folders(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and not is_hidden(Path(p.name)))
 
@@ -129,17 +158,18 @@ def _images(folder: Path, stacked: bool) -> list[Path]:
 
     stacked: the DICOM files of a folder are one series where there are several, and the folder stands for them.
     """
-    found = (p for p in folder.rglob("*") if p.is_file() and not is_hidden(p.relative_to(folder)))
-    images = [path for path in found if is_image(path)]
+    images = [path for path in files_below(folder) if is_image(path)]
     if not stacked:
-        return sorted(images)
+        return images
     homes = {path.parent for path in images}
-    whole = {home for home in homes if len(series.files_of(home)) > 1}
+    whole = {home for home in homes if len(found := series.files_of(home)) > 1 and not dicom.is_several(found[0])}
     return sorted({path.parent if path.parent in whole and is_clinical(path) else path for path in images})
 
 
 def _first(part: Path, names: Iterable[str]) -> Path | None:
-    return next((part / name for name in names if (part / name).is_dir()), None)
+    """The first folder of these names, whatever their case."""
+    there = {path.name.casefold(): path for path in _folders(part)}
+    return next((there[name.casefold()] for name in names if name.casefold() in there), None)
 
 
 def _layout(task: Task) -> str:
