@@ -53,6 +53,8 @@ def why_no_folder(folder: Path) -> str | None:
     """Why a path cannot be an encoder's folder on every system, or None."""
     if not re.fullmatch(NAME, folder.name) or folder.is_symlink() or not folder.is_dir():
         return "is not a folder named like an encoder"
+    if folder.name in KEPT:
+        return "has the name of a file that maintainers keep here"
     if DEVICES.fullmatch(folder.name):
         return "cannot be the name of a folder on Windows"
     return None

@@ -57,7 +57,8 @@ def read_stored(folder: Path) -> Stored | None:
         if twice := [name for name in found.files if (folder / name).exists()]:
             raise ValueError(f"names {twice[0]}, which lies in the folder too")
     except (ValueError, ValidationError) as error:
-        raise SubmissionError(f"is no list of stored files: {str(error)[:200]}", where=path) from None
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise SubmissionError(f"is no list of stored files: {why[:200]}", where=path) from None
     return found
 
 

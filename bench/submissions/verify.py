@@ -14,7 +14,7 @@ from bench.errors import SubmissionError, UserError
 from bench.runs.journal import records_file
 from bench.runs.plan import Plan
 from bench.submissions import rerun as rerunning
-from bench.submissions.alike import claims, near_predictions, near_weights, withdrawn_before
+from bench.submissions.alike import claims, near_predictions, near_weights, same_title, withdrawn_before
 from bench.submissions.badge import RANK, Coverage, Verification, contents_sha256, verdict_of, write_verdicts
 from bench.submissions.compare import TOLERANCE, check_absent_metrics
 from bench.submissions.encoder import check_contract
@@ -99,7 +99,7 @@ def _verified(
         report.problems.append(f"the folder must be called like the encoder, {results[0].card.name!r}")
     others = _others(results[0].card.name, against, {result.suite for result in results})
     check_copies(results, others, report)
-    report.alarms += claims(results[0].card, results)
+    report.alarms += [*claims(results[0].card, results), *same_title(results[0].card, others)]
     report.alarms += [alarm for result in results for alarm in near_predictions(result, others)]
     report.alarms += near_weights(
         folder, [f for root in against for f in encoder_folders(root) if f.name != folder.name]

@@ -56,6 +56,16 @@ def test_verdicts_and_withdrawals_are_the_maintainers(roots, name: str, change) 
         changed(base, incoming)
 
 
+@pytest.mark.parametrize("name", ["badges.jsonl", "withdrawn.toml"])
+def test_no_folder_takes_the_name_of_what_maintainers_keep(roots, name: str) -> None:
+    base, incoming = roots
+    (base / name).unlink()
+    (incoming / name).unlink()
+    shutil.copytree(base / "first", incoming / name)
+    with pytest.raises(SubmissionError, match="the name of a file that maintainers keep"):
+        changed(base, incoming)
+
+
 def link(path: Path) -> None:
     """The same bytes, by way of a link."""
     path.rename(path.with_suffix(".old"))
