@@ -33,7 +33,7 @@ source = {{ reader = "npz", file = "{name}.npz" }}
 CARD = """schema = 1
 name = "{name}"
 version = "1"
-title = "Seeded ResNet-10"
+title = "Seeded ResNet-10 {name}"
 authors = ["A. Author"]
 licence = "MIT"
 paradigm = "contrastive"
