@@ -33,7 +33,7 @@ source = {{ reader = "npz", file = "{name}.npz" }}
 CARD = """schema = 1
 name = "{name}"
 version = "1"
-title = "Seeded ResNet-10 {name}"
+title = "Seeded ResNet-10"
 authors = ["A. Author"]
 licence = "MIT"
 paradigm = "contrastive"
@@ -75,7 +75,8 @@ def write_submission(work: Path, tasks: Path, name: str = "honest", seed: int = 
     torch.manual_seed(seed)
     save_file(timm.create_model("resnet10t", num_classes=0).state_dict(), source / "weights.safetensors")
     digest = hashlib.sha256((source / "weights.safetensors").read_bytes()).hexdigest()
-    (source / "encoder.toml").write_text(CARD.format(name=name, sha256=digest))
+    card = CARD.format(name=name, sha256=digest)
+    (source / "encoder.toml").write_text(card.replace("ResNet-10", f"ResNet-10, draw {seed}") if seed else card)
     run(RunSpec(encoder=str(source), suite=None, tasks=str(tasks), out=str(work / "runs"), command="medssl run"))
     return bundle(source, work / "runs", work / "submissions", [tasks.name], with_weights=True).folder
 
