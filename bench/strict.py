@@ -151,7 +151,7 @@ def parse_toml(text: str, *, where: object) -> dict[str, Any]:
 def parse_json(text: str, *, where: object) -> Any:
     """Parse JSON text; a key that is given twice, NaN and infinity are refused. Raises SubmissionError."""
     try:
-        return json.loads(text, parse_constant=_no_number, object_pairs_hook=_no_key_twice)
+        return _JSON.decode(text)
     except (ValueError, RecursionError) as error:
         raise SubmissionError(f"is not valid JSON: {str(error)[:200]}", where=where) from None
 
@@ -166,6 +166,9 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"key {next(n for n in names if names.count(n) > 1)[:60]!r} is given twice")
     return found
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_number, object_pairs_hook=_no_key_twice)
 
 
 def _deeper_than(value: Any, limit: int) -> bool:

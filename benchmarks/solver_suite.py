@@ -19,8 +19,8 @@ from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard
 from bench.encoders.preprocess import prepare
 from bench.features.extract import BATCH, extract
+from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
-from bench.runs.run import fingerprint_of
 from bench.runs.score_task import Setting, score_task
 
 TINY = {"img_size": 64, "patch_size": 8, "embed_dim": 96, "depth": 6}

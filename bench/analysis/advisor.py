@@ -250,10 +250,10 @@ def _nearest_budget(rows: pd.DataFrame, labels: int | None) -> pd.DataFrame:
 
 
 def _choices(evidence: Evidence, found: Foretold, able: np.ndarray, level: float) -> list[Choice]:
-    about = evidence.table.encoders
+    names, paradigms = (list(map(str, x)) for x in (evidence.table.encoders.index, evidence.table.encoders["paradigm"]))
     return [
         Choice(
-            name=str(about.index[i]), paradigm=str(about["paradigm"].iloc[i]), score=float(level + found.score[i]),
+            name=names[i], paradigm=paradigms[i], score=float(level + found.score[i]),
             low=float(level + found.score[i] - 1.96 * found.spread[i]),
             high=float(level + found.score[i] + 1.96 * found.spread[i]), error=float(found.error[i]),
         )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.analysis.claim import Claim, read_ledger, read_note
 from bench.analysis.measurement import Estimand, Measurement, NotEnough
-from bench.analysis.sensitivity import variants
+from bench.analysis.sensitivity import Change, settings, variants
 from bench.analysis.table import counted
 from bench.analysis.verdict import Part, Variant, Verdict, judge, lacking, one_sided
 from bench.discover import members, pick
@@ -38,7 +38,8 @@ def evaluate(
     main = _one_world(frame)
     found = {c.id: _measure(c, main, diagnostics) for c in claims}
     adjusted = _adjusted({c.id: _p(c, found[c.id]) for c in claims if c.family == "confirmatory"})
-    more = {c.id: _sensitivity(c, frame, main, diagnostics) if sensitivity else [] for c in claims}
+    shared = list(variants(frame, main)) if sensitivity else []
+    more = {c.id: _sensitivity(c, [*shared, *settings(c, main)], diagnostics) if sensitivity else [] for c in claims}
     return [_verdict(c, found[c.id], adjusted, more[c.id]) for c in claims]
 
 
@@ -89,11 +90,9 @@ def _adjusted(found: dict[str, float | None]) -> dict[str, float | None]:
     return {name: None if found[name] is None else float(p) for name, p in zip(found, adjusted, strict=True)}
 
 
-def _sensitivity(
-    claim: Claim, everything: pd.DataFrame, main: pd.DataFrame, diagnostics: pd.DataFrame | None
-) -> list[Variant]:
+def _sensitivity(claim: Claim, choices: Sequence[Change], diagnostics: pd.DataFrame | None) -> list[Variant]:
     out = []
-    for choice, frame, changes in variants(claim, everything, main):
+    for choice, frame, changes in choices:
         for part, m in _measure(claim, frame, diagnostics, **changes).items():
             if isinstance(m, str):
                 out.append(Variant(choice=choice, part=part, note=m))

@@ -21,8 +21,8 @@ PLACEMENTS = {
 }
 
 
-def variants(claim: Claim, everything: pd.DataFrame, main: pd.DataFrame) -> Iterator[Change]:
-    """(the choice in words, the table under it, changed settings) for every choice that changes something here.
+def variants(everything: pd.DataFrame, main: pd.DataFrame) -> Iterator[Change]:
+    """(the choice in words, the table under it, no settings) for every choice of results that changes something here.
 
     everything: the table with clinical and phantom results; main: the one the verdict is judged on.
     """
@@ -32,7 +32,6 @@ def variants(claim: Claim, everything: pd.DataFrame, main: pd.DataFrame) -> Iter
     yield from _subsets(main)
     if len(everything) > len(main):
         yield "phantom tasks instead of clinical ones", everything[everything["synthetic"].astype(bool)], {}
-    yield from _settings(claim, main)
 
 
 def _placed(frame: pd.DataFrame, moves: dict[str, str]) -> pd.DataFrame:
@@ -68,16 +67,17 @@ def _subsets(main: pd.DataFrame) -> Iterator[Change]:
                 yield f"encoders with {name} pooling only", main[here | (main["paradigm"] == "reference")], {}
 
 
-def _settings(claim: Claim, main: pd.DataFrame) -> Iterator[Change]:
-    settings, there = next(iter(claim.asked.values())), {family(name) for name in main["protocol"].unique()}
-    asked = [family(name) for name in settings.get("protocols", [])]
+def settings(claim: Claim, main: pd.DataFrame) -> Iterator[Change]:
+    """As `variants`, for the choices of one claim: other settings on the same results."""
+    said, there = next(iter(claim.asked.values())), {family(name) for name in main["protocol"].unique()}
+    asked = [family(name) for name in said.get("protocols", [])]
     swap = {"linear": "knn", "dense-linear": "dense-retrieval"}
     other = [swap.get(name, name) for name in asked]
-    by_protocol = str(settings.get("more", "")).startswith("protocol=")
+    by_protocol = str(said.get("more", "")).startswith("protocol=")
     if not by_protocol and set(other) <= there and other != asked:
         yield "nearest neighbours instead of linear probes", main, {"protocols": other}
     attentive = ["attentive" if name == "linear" else name for name in asked]
     if not by_protocol and "attentive" in attentive and set(attentive) <= there:
         yield "attentive instead of linear probe", main, {"protocols": attentive}
-    if settings.get("budget") == FULL and (main["budget"] == (few := Budget("10%"))).any():
+    if said.get("budget") == FULL and (main["budget"] == (few := Budget("10%"))).any():
         yield few.words, main, {"budget": few}

@@ -17,6 +17,8 @@ ENCODER_FIELDS = [
     *("paradigm", "objective", "architecture", "controlled_track", "comparable", "parameters", "flops", "in_domain"),
 ]
 TASK_FIELDS = ["origin", "kind", "modality", "extent"]
+WORDS = {"encoder", "task", "protocol", "budget", "split", "metric", "paradigm", "kind", "modality", "origin"}
+"""Columns of words, however they are stored."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,10 @@ class Table:
 
 
 def counted(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows that enter averages: tasks not left out, one pretraining seed an encoder; word columns as categories."""
-    frame = frame[frame["left_out"].isna() & frame["repeat_of"].isna()].copy()
-    words = ["encoder", "task", "protocol", "budget", "split", "metric", "paradigm", "kind", "modality", "origin"]
-    for name in words:
-        frame[name] = frame[name].astype("category")
-    return frame
+    """Rows that enter averages: tasks not left out, one pretraining seed an encoder; words as categories."""
+    frame = frame[frame["left_out"].isna() & frame["repeat_of"].isna()]
+    words = [name for name, kind in frame.dtypes.items() if isinstance(kind, pd.StringDtype) or name in WORDS]
+    return frame.astype(dict.fromkeys(words, "category"))
 
 
 def pick(

@@ -40,6 +40,7 @@ def _step(start: float, line: str) -> None:
 
 @COMMAND.command("build")
 @_inputs
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 2), help="How many processes.")
 def _build(out: Path, **inputs: object) -> None:
     """Build the site from submissions/ and from runs of your own."""
     from bench.cli._print import say_left_out

@@ -10,9 +10,9 @@ from pathlib import Path
 from bench.data.task import Task, shipped_tasks, suite_names
 from bench.discover import members
 from bench.leaderboard import against
+from bench.runs.fingerprint import fingerprint_of
 from bench.runs.kept import KeptPlan
 from bench.runs.plan import Plan, make_plan, plan_of
-from bench.runs.run import fingerprint_of
 from bench.submissions.folder import Results
 
 

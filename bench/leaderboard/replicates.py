@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,11 +83,11 @@ def all_replicates(
     interval in the record stands in: normal draws, independent between encoders, which makes differences wider.
     """
     families = {family(name) for name in protocols}
-    mine = (r for r in results.records if r.status == "done" and only in (None, r.unit.task) and r.primary)
-    wanted = [r for r in mine if family(r.unit.protocol) in families]
-    by_task: dict[str, list[Record]] = defaultdict(list)
-    for record in wanted:
-        by_task[record.unit.task].append(record)
+    tasks = results.by_task if only is None else {only: results.by_task.get(only, [])}
+    by_task = {
+        name: [r for r in mine if r.status == "done" and r.primary and family(r.unit.protocol) in families]
+        for name, mine in tasks.items()
+    }
     found: dict[UnitKey, np.ndarray] = {}
     for name, records in by_task.items():
         known = _cached(results, data.tasks[name], records)
@@ -96,7 +95,7 @@ def all_replicates(
         if left := [r for r in records if _key(r) not in known]:
             with suppress(UserError):
                 found |= dict(_recomputed(results, data.load(name), left))
-    approximated = {_key(r): approximate(r) for r in wanted if _key(r) not in found}
+    approximated = {_key(r): approximate(r) for mine in by_task.values() for r in mine if _key(r) not in found}
     return found | approximated, frozenset(approximated)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -13,6 +13,7 @@ import pandas as pd
 from bench.files import canonical_json, sha256_text
 from bench.leaderboard.collect import Collection
 from bench.protocols.base import Protocol
+from bench.publish.beside import beside
 from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
 from bench.publish.snapshots import History
 from bench.publish.told import Told, silent
@@ -41,22 +42,33 @@ def site_view(
     base: str = "",
     repository: str = "",
     withdrawn: Sequence[Withdrawal] = (),
+    jobs: int = 1,
     told: Told = silent,
 ) -> SiteView:
-    """The whole site from collections of results; what goes beside the pages is added to `files`."""
-    from bench.publish.suites import suite_view
+    """The whole site from collections of results; what goes beside the pages is added to `files`.
+
+    jobs: processes at work; with more than one, claims and advice are found while boards and pictures are made.
+    """
+    from bench.publish.suites import diagnostics, judged, suite_view
 
     records = [r for c in collections.values() for result in c.results.values() for r in result.records]
-    suites = [suite_view(c, files, told) for c in _clinical_first(collections)]
+    ordered = _clinical_first(collections)
+    tables = [table for c in ordered if (table := diagnostics(c)) is not None]
+    for c in ordered:
+        told(f"{c.suite}: {len(c.frame):,} numbers")
+    with beside(lambda: ([judged(c) for c in ordered], fingerprint(records, tables)), jobs) as derived:
+        suites = [suite_view(c, files, told) for c in ordered]
+        told("claims and advice")
+        found, mark = derived()
     return SiteView(
         version=__version__,
-        fingerprint=fingerprint(records, [s.suite.diagnostics for s in suites if s.suite.diagnostics is not None]),
+        fingerprint=mark,
         date=newest(records),
-        suites=tuple(s.suite for s in suites),
+        suites=tuple(replace(suite, fares=j.fares) for suite, j in zip(suites, found, strict=True)),
         encoders=encoder_views(collections, files),
         protocols=[protocol_view(p) for p in _protocols(collections)],
-        claims={s.suite.name: s.claims for s in suites},
-        advice={s.suite.name: s.advice for s in suites},
+        claims={suite.name: j.claims for suite, j in zip(suites, found, strict=True)},
+        advice={suite.name: j.advice for suite, j in zip(suites, found, strict=True)},
         history=history or History(),
         base=base,
         repository=repository,

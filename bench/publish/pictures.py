@@ -93,7 +93,7 @@ class Given:
 def _given(collection: Collection, data: TaskData, protocol: str | None) -> Iterator[tuple[str, Given]]:
     """(encoder, what it predicted with all labels under the main protocol), where that was made on these images."""
     for name, result in collection.results.items():
-        record = next((r for r in result.records if _is_main(r, data.task, protocol)), None)
+        record = next((r for r in result.by_task.get(data.task.name, ()) if _is_main(r, protocol)), None)
         if record is not None and record.data_sha256 == data.sha256 and (found := _read(result, data, record.unit.key)):
             yield name, found
 
@@ -114,9 +114,9 @@ def _read(result: Results, data: TaskData, key: str) -> Given | None:
     return None
 
 
-def _is_main(record: Record, task: Task, protocol: str | None) -> bool:
+def _is_main(record: Record, protocol: str | None) -> bool:
     unit = record.unit
-    return record.status == "done" and (unit.task, unit.protocol, unit.budget) == (task.name, protocol, FULL)
+    return record.status == "done" and (unit.protocol, unit.budget) == (protocol, FULL)
 
 
 def _cases(folder: str, data: TaskData, given: dict[str, Given], files: dict[str, bytes]) -> Cases:

@@ -35,19 +35,21 @@ def build(
     base: str = "",
     repository: str = "",
     withdrawn: Sequence[Withdrawal] = (),
+    jobs: int = 1,
     told: Told = silent,
 ) -> Path:
     """Write the site of some collections to the folder `out`, whole or not at all; returns its front page.
 
     history: earlier versions of the boards, which stay in the archive. base, repository: addresses of the site to be
-    and of its sources. withdrawn: what was taken back. told: hears of each step.
+    and of its sources. withdrawn: what was taken back. jobs: processes at work, 1 or 2. told: hears of each step.
     Raises RunError when `out` holds something else than a site.
     """
     files = Files()
     view = site_view(
-        collections, files, history=history, base=base, repository=repository, withdrawn=withdrawn, told=told
-    )
-    write_site(view, out, files=files.bytes, told=told)
+        collections, files, history=history, base=base, repository=repository, withdrawn=withdrawn, jobs=jobs,
+        told=told,
+    )  # fmt: skip
+    write_site(view, out, files=files.bytes, jobs=jobs, told=told)
     return out / "index.html"
 
 
@@ -60,6 +62,7 @@ def build_from(
     history: Path | None = None,
     base: str = "",
     repository: str = "",
+    jobs: int = 1,
     told: Told = silent,
 ) -> Built:
     """`build` from folders: `submissions` (default: submissions/), and runs shown as local (`records`, default: runs/).
@@ -73,7 +76,7 @@ def build_from(
     earlier = read_history(history) if history else None
     repository = _https(repository)
     back = read_withdrawals(submissions or roots)
-    page = build(found, out, history=earlier, base=base, repository=repository, withdrawn=back, told=told)
+    page = build(found, out, history=earlier, base=base, repository=repository, withdrawn=back, jobs=jobs, told=told)
     sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
     own = tuple(name for name, c in found.items() if c.local)
     return Built(page, own, found.left_out, len(sizes), sum(sizes) / 1e6)

@@ -29,22 +29,35 @@ from bench.words import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class SuiteParts:
-    """A suite and what is derived from its results."""
+class Judged:
+    """What is derived from the results of a suite. fares: how the advice does on tasks it has not seen."""
 
-    suite: SuiteView
     claims: Sequence[ClaimView]
     advice: Sequence[Answer]
+    fares: str
 
 
-def suite_view(collection: Collection, files: Files, told: Told = silent) -> SuiteParts:
-    """Everything the site shows of one collection; pictures are added to `files`. told: hears of each step."""
+def judged(collection: Collection) -> Judged:
+    """Verdicts and advice on the results of one collection."""
+    frame, ledger = collection.frame, {claim.id: claim for claim in read_ledger()}
+    verdicts = evaluate(frame, diagnostics=diagnostics(collection)) if len(frame) else []
+    main = frame[frame["primary"] & (frame["split"] == "test")]
+    return Judged([ClaimView(ledger[v.id], v) for v in verdicts], answers(main), _fares(main))
+
+
+def diagnostics(collection: Collection) -> pd.DataFrame | None:
+    """The label-free diagnostics that are shipped of its encoders, if any."""
+    return shipped_diagnostics(collection.suite, collection.cards)
+
+
+def suite_view(collection: Collection, files: Files, told: Told = silent) -> SuiteView:
+    """What the site shows of one collection but for `judged`; pictures are added to `files`. told: hears of steps."""
     frame = collection.frame
     main = _main(frame)
     card = collection.plan.suite if collection.plan else None
     known = known_replicates(collection, told)
     told(f"{collection.suite}: boards and pictures")
-    view = SuiteView(
+    return SuiteView(
         name=collection.suite,
         title=card.title if card else collection.suite,
         description=card.description if card else "",
@@ -57,13 +70,8 @@ def suite_view(collection: Collection, files: Files, told: Told = silent) -> Sui
         main=main,
         pairs=pairs(collection, known.draws),
         left_out=dict(collection.left_out),
-        fares=_fares(frame),
-        diagnostics=shipped_diagnostics(collection.suite, collection.cards),
+        diagnostics=diagnostics(collection),
     )
-    told(f"{collection.suite}: claims and advice")
-    ledger = {claim.id: claim for claim in read_ledger()}
-    verdicts = evaluate(frame, diagnostics=view.diagnostics) if len(frame) else []
-    return SuiteParts(view, [ClaimView(ledger[v.id], v) for v in verdicts], answers(frame))
 
 
 def _fares(frame: pd.DataFrame) -> str:

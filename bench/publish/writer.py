@@ -19,6 +19,7 @@ from bench.errors import RunError
 from bench.files import canonical_json, exchange
 from bench.locate import shipped
 from bench.publish import svg, text
+from bench.publish.beside import beside
 from bench.publish.model import BOARD_TITLES, Estimate, SiteView
 from bench.publish.told import Told, silent
 from bench.words import SIZES, size_class
@@ -46,6 +47,8 @@ class Page:
     title: str = ""
     order: int = 0
     path: str = ""
+    many: bool = False
+    """Whether it grows with the number of encoders: such pages are written beside the others."""
 
 
 class Site:
@@ -56,7 +59,6 @@ class Site:
         self.pages = sorted(members("bench.publish.pages", "PAGE").values(), key=lambda p: (p.order, p.name))
         self._environment = _environment()
         self._templates: dict[str, Any] = {}
-        self.addresses: list[str] = []
 
     def page(self, path: str, template: str, **context: Any) -> None:
         """Render `template` to the address `path` ("encoders/x.html"); `root` leads back to the top."""
@@ -65,7 +67,6 @@ class Site:
         page = self._templates[template].render(
             site=self.view, pages=self.pages, path=path, root="../" * path.count("/"), policy=POLICY, **context
         )
-        self.addresses.append(path)
         self.file(path, page)
 
     def file(self, path: str, data: bytes | str) -> None:
@@ -91,24 +92,25 @@ def write_site(
     out: Path,
     *,
     files: Mapping[str, bytes] | None = None,
+    jobs: int = 1,
     told: Told = silent,
-) -> int:
-    """Write every page of `view` to `out`, replacing an earlier site there; returns the number of pages.
+) -> None:
+    """Write every page of `view` to `out`, replacing an earlier site there.
 
-    files: address within the site -> bytes beside the pages (records, pictures). The folder appears whole or not at
-    all; where `out` is a link, the one it leads to. Raises RunError when `out` is a folder that holds something else
-    than a site, and when the disk does not take it.
+    files: address within the site -> bytes beside the pages (records, pictures). jobs: processes at
+    work. The folder appears whole or not at all; where `out` is a link, the one it leads to. Raises RunError when `out`
+    is a folder that holds something else than a site, and when the disk does not take it.
     """
     out = out.resolve()
     _refuse_foreign(out)
     try:
-        return _write(view, out, files or {}, told)
+        _write(view, out, files or {}, jobs, told)
     except OSError as error:
         fix = "free some space and build again" if error.errno == errno.ENOSPC else "choose another --out"
         raise RunError(f"the site cannot be written: {error.strerror}", where=out, fix=fix) from None
 
 
-def _write(view: SiteView, out: Path, files: Mapping[str, bytes], told: Told) -> int:
+def _write(view: SiteView, out: Path, files: Mapping[str, bytes], jobs: int, told: Told) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     sweep(out)
     partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=_prefix(out)))
@@ -117,16 +119,20 @@ def _write(view: SiteView, out: Path, files: Mapping[str, bytes], told: Told) ->
         _copy_assets(partial)
         for address, data in sorted(files.items()):
             site.file(address, data)
-        for page in site.pages:
-            told(f"pages: {page.name}")
-            page.write(site)
+        many = [page for page in site.pages if page.many]
+        with beside(lambda: [page.write(site) for page in many], jobs) as written:
+            for page in site.pages:
+                if not page.many:
+                    told(f"pages: {page.name}")
+                    page.write(site)
+            told(f"pages: {', '.join(page.name for page in many)}")
+            written()
         site.json(MARKER, {"made_by": f"medssl {view.version}", "data": view.fingerprint, "date": view.date})
         partial.chmod(0o755)
         exchange(partial, out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return len(site.addresses)
 
 
 def _prefix(out: Path) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.data.load import sources
 from bench.data.task import Suite, Task
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
 from bench.protocols.base import Protocol
+
+if TYPE_CHECKING:
+    from bench.runs.plan import Plan
 
 PROSE = {"title", "description", "citation", "caveats"}
 """Keys of cards that explain and decide nothing: a better sentence does not make results incomparable."""
@@ -37,6 +40,11 @@ def suite_fingerprint(suite: Suite, tasks: Mapping[str, Task], protocols: Mappin
         "data": {} if first else {name: _reader_version(tasks[name]) for name in suite.tasks},
     }
     return sha256_text(canonical_json(meaning))
+
+
+def fingerprint_of(plan: Plan) -> str:
+    """`suite_fingerprint` of a plan's suite."""
+    return suite_fingerprint(plan.suite, plan.tasks, plan.protocols)
 
 
 def meaning_of_task(task: Task, *, prompts: bool = False) -> dict[str, Any]:

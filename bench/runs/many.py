@@ -20,10 +20,11 @@ from bench.encoders.weights_on_disk import Stock, download_bytes, is_here
 from bench.errors import RunError, UserError
 from bench.features.extract import extract
 from bench.runs.estimate import estimate
+from bench.runs.fingerprint import fingerprint_of
 from bench.runs.journal import Journal
 from bench.runs.plan import Plan
 from bench.runs.records import Record
-from bench.runs.run import RunSpec, fingerprint_of
+from bench.runs.run import RunSpec
 
 MAX_LIST_BYTES = 1 << 20
 YARDSTICK = "random-init-vit"

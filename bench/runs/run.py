@@ -19,7 +19,7 @@ from bench.features.device import place
 from bench.files import write_atomic
 from bench.identity import Measure
 from bench.runs.executors._base import Resources
-from bench.runs.fingerprint import suite_fingerprint
+from bench.runs.fingerprint import fingerprint_of
 from bench.runs.holding import Holding, leave_behind
 from bench.runs.journal import Journal
 from bench.runs.kept import keep_plan, kept_plan
@@ -183,8 +183,3 @@ def session(spec: RunSpec) -> tuple[Encoder, Plan]:
 def run_folder(out: str, encoder: Encoder, plan: Plan) -> Path:
     """`out`/<encoder>/<suite>."""
     return Path(out) / encoder.card.name / plan.suite.name
-
-
-def fingerprint_of(plan: Plan) -> str:
-    """Fingerprint of the plan's suite (`bench.runs.fingerprint.suite_fingerprint`)."""
-    return suite_fingerprint(plan.suite, plan.tasks, plan.protocols)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from bench.encoders.card import EncoderCard, read_card
@@ -35,6 +35,14 @@ class Results:
     folder: Path
     records: list[Record]
     plan: KeptPlan | None = None
+
+    @cached_property
+    def by_task(self) -> dict[str, list[Record]]:
+        """Task -> its records."""
+        found: dict[str, list[Record]] = {}
+        for record in self.records:
+            found.setdefault(record.unit.task, []).append(record)
+        return found
 
 
 def read_results(encoder_folder: Path) -> Iterator[Results]:

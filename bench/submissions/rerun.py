@@ -14,10 +14,10 @@ from bench.encoders.load import load_encoder
 from bench.errors import EncoderError, UserError
 from bench.features.device import place
 from bench.identity import Measure
+from bench.runs.fingerprint import fingerprint_of
 from bench.runs.journal import kept_probe
 from bench.runs.plan import Plan
 from bench.runs.records import Record
-from bench.runs.run import fingerprint_of
 from bench.runs.score_task import Setting, score_task
 from bench.submissions.compare import compare
 from bench.submissions.folder import Results

@@ -11,9 +11,9 @@ from bench.data.budgets import subsets, why_invalid
 from bench.data.dataset import TaskData
 from bench.errors import UserError
 from bench.files import npz_names
+from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import Plan
 from bench.runs.records import Record
-from bench.runs.run import fingerprint_of
 from bench.submissions.consistent import contradictions
 from bench.submissions.folder import Results
 from bench.submissions.report import Report

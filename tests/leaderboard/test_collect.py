@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace as Has
 
@@ -12,8 +14,8 @@ import pytest
 from bench.encoders.card import read_card
 from bench.leaderboard import boards
 from bench.leaderboard.collect import Collection, collect
+from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
-from bench.runs.run import fingerprint_of
 from bench.submissions.verify import verify
 from benchmarks.hostile.base import write_submission, write_tasks
 
@@ -124,3 +126,8 @@ def test_refused_units_are_finished_and_failed_or_absent_ones_are_not() -> None:
     records = [Has(unit=unit, status=status) for unit, status in zip(units, state, strict=False)]
     found = Collection("phantom-mini", "", {"a": Has(records=records)}, {}, {}, {}, plan=plan).unfinished
     assert found == {("a", u.task, u.protocol, u.budget) for u in (units[1], units[-1])}
+
+
+def test_reading_results_loads_no_networks():
+    code = "import sys, bench.publish.site; sys.exit(sorted({'timm', 'torchvision'} & set(sys.modules)) or 0)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -26,7 +26,7 @@ from pathlib import Path
 from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 out = Path(sys.argv[1])
-write_site(synthetic_site(6, 6, replicates=50, seed=1), out)
+write_site(synthetic_site(6, 6, replicates=50, seed=1), out, jobs=int(sys.argv[2]))
 total = hashlib.sha256()
 for p in sorted(out.rglob("*")):
     if p.is_file():
@@ -35,12 +35,12 @@ print(total.hexdigest())
 """
 
 
-def test_same_records_same_bytes_in_another_process(tmp_path):
+def test_same_records_same_bytes_in_another_process_and_in_two(tmp_path):
     root = Path(__file__).parents[2]
     digests = set()
     for i, seed in enumerate(("1", "2")):
         environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONHASHSEED": seed, "TZ": f"UTC+{i * 7}"}
-        command = [sys.executable, "-c", DIGEST, str(tmp_path / str(i))]
+        command = [sys.executable, "-c", DIGEST, str(tmp_path / str(i)), str(i + 1)]
         digests.add(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
     assert len(digests) == 1
 

@@ -71,6 +71,15 @@ def real(runs, tasks, nothing, tmp_path_factory) -> Path:
     return out
 
 
+def test_two_processes_build_the_same_site_as_one(real, runs, tasks, nothing, tmp_path):
+    build_from(tmp_path / "public", records=[runs], submissions=[nothing], tasks=tasks, jobs=2)
+    pages, again = (
+        {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+        for out in (real, tmp_path / "public")
+    )
+    assert again == pages
+
+
 def test_boards_on_the_page_are_those_of_the_leaderboard(collection):
     made = boards(collection)
     suite = site_view({collection.suite: collection}, Files()).suites[0]

@@ -10,8 +10,9 @@ import pytest
 
 from bench.errors import UserError
 from bench.runs.executors._base import Resources
+from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
-from bench.runs.run import RunSpec, fingerprint_of, run
+from bench.runs.run import RunSpec, run
 from benchmarks.wandb_listing import OfflineRun, open_run
 
 

@@ -46,4 +46,4 @@ def results_table(suite: SuiteView) -> pd.DataFrame:
     return frame[list(RESULT_COLUMNS)]
 
 
-PAGE = Page("data", write, "Data", 65, "data.html")
+PAGE = Page("data", write, "Data", 65, "data.html", many=True)

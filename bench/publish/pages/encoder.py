@@ -166,4 +166,4 @@ def _corpora(encoder: EncoderView) -> list[dict]:
     ]
 
 
-PAGE = Page("encoder", write)
+PAGE = Page("encoder", write, many=True)
