@@ -38,7 +38,8 @@ def headline(view: SiteView, answer: Answer) -> str:
     """The answer in a sentence, encoders by their titles."""
     first = [view.encoders[c.name].title for c in answer.encoders[: min(3, answer.together)]]
     if answer.together > 1:
-        return f"No clear winner: {answer.together} encoders cannot be told apart, {'; '.join(first)} first."
+        which = "the first are " * (answer.together > len(first)) + "; ".join(first)
+        return f"No clear winner: {answer.together} encoders cannot be told apart: {which}."
     return f"{first[0]} did best." if first else "No encoder."
 
 

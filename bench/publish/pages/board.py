@@ -147,7 +147,7 @@ def _who(view: SiteView, board: BoardView) -> str:
     kinds = [(PARADIGM_TITLES[p].lower(), sum(c.paradigm == p for c in cards)) for p in PARADIGM_TITLES]
     sizes = [view.encoders[r.encoder].parameters for r in board.rows if view.encoders[r.encoder].parameters]
     corpora = {c.corpus for card in cards for c in card.pretraining or []}
-    said = ", ".join(f"{n} {title}" for title, n in kinds if n)
+    said = ", ".join(f"{n} {title}{'s' * (title == 'reference' and n > 1)}" for title, n in kinds if n)
     span = f"; {count(min(sizes))} to {count(max(sizes))} parameters" if sizes else ""
     shared = (
         f"; all pretrained on {next(iter(corpora))}" if len(corpora) == 1 else f"; {len(corpora)} pretraining corpora"
