@@ -166,7 +166,8 @@ def _masks(seen: Survey, made: Proposal) -> dict[str, Any] | None:
         raise DataError(f"holds masks in {len(above)} places: {shown}", where=seen.folder, fix="describe one of them")
     root = above.pop()
     made.seen = seen.without([*masks, *(p for p in seen.images if not p.is_relative_to(root) or "imagesTs" in p.parts)])
-    names = said.classes if (said := described(root)) else {}
+    said = described(root)
+    names: dict[int, str] = said.classes if said else {}
     source: dict[str, Any] = {"reader": "imagefolder", "folder": relative(root, seen.folder)}
     cases = {channel for _, channel in channels_of(made.seen.images, masks).values()}
     channels = sorted(cases or range(made.seen.channels))
