@@ -172,8 +172,8 @@ def _masks(seen: Survey, made: Proposal) -> dict[str, Any] | None:
     cases = {channel for _, channel in channels_of(made.seen.images, masks).values()}
     channels = sorted(cases or range(made.seen.channels))
     if len(channels) > 1:
-        shown = said.channels if said else {}
-        what = ", ".join(f"{c} ({shown[c]})" if c in shown else str(c) for c in channels[:12])
+        called = said.channels if said else {}
+        what = ", ".join(f"{c} ({called[c]})" if c in called else str(c) for c in channels[:12])
         source["channel"] = channels[0]
         made.chosen.append(f"channel: there are {len(channels)}: {what}; an encoder sees one, {channels[0]} is chosen")
     return _with_masks(masks, source, made, names)
