@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MIN_POSITIVES = 10
 """A label of a multi-label task enters the macro means when the test split has this many positives."""
 EXACT = 1 << 23
-"""Whole and half numbers below this are exact in float32."""
+"""Whole numbers below this, and sums of two of them, are exact in float32."""
 STEP = 16
 """Thresholds whose running sum is one small product; their number is rounded up to a multiple of it."""
 
