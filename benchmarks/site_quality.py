@@ -178,8 +178,9 @@ def made_up(browser: Browser, encoders: int, tasks: int) -> dict[str, float]:
     try:
         view, site = synthetic_site(encoders, tasks), scratch / "site"
         start, cpu = time.perf_counter(), time.process_time()
-        pages = write_site(view, site)
-        found = {"pages": pages, "build": time.perf_counter() - start, "cpu": time.process_time() - cpu}
+        write_site(view, site)
+        found = {"build": time.perf_counter() - start, "cpu": time.process_time() - cpu}
+        found["pages"] = sum(1 for _ in site.rglob("*.html"))
         found["megabytes"] = sum(p.stat().st_size for p in site.rglob("*") if p.is_file()) / 1e6
         with served(site) as base:
             found["first"] = first_view(browser, base, "index.html")[0] / 1000
