@@ -13,9 +13,10 @@ import numpy as np
 from bench.budget import FULL
 from bench.encoders.card import EncoderCard, read_card
 from bench.encoders.cures import places
+from bench.encoders.source import Place
 from bench.encoders.statedict import state_at
 from bench.encoders.transformers_config import WEIGHTS
-from bench.encoders.weights import read_state
+from bench.encoders.weights import inside, read_state
 from bench.errors import UserError
 from bench.runs.journal import read_outputs
 from bench.runs.records import Record
@@ -117,9 +118,9 @@ def _weights(folder: Path) -> list[np.ndarray]:
     try:
         source = read_card(folder).source
         name = source.get("weights", WEIGHTS if "folder" in source else None)
-        path = folder / str(source.get("folder", "")) / str(name)
-        if name is None or not path.is_file():
+        if name is None:
             return []
+        path = inside(f"{source.get('folder', '.')}/{name}", Place(folder), where=folder.name)
         held = read_state(path, where=folder.name)
         place = max(places(held), key=lambda found: found[1])[0]
         state = state_at(held, place or None, where=folder.name)

@@ -55,6 +55,16 @@ def test_half_precision_under_an_entry(tmp_path: Path) -> None:
     assert len(list(near_weights(tmp_path / "mine", [tmp_path / "theirs"]))) == 1
 
 
+def test_a_path_out_of_the_submission_is_not_read(tmp_path: Path) -> None:
+    weights = torch.randn(20, 20, generator=torch.Generator().manual_seed(0))
+    _sent(tmp_path / "theirs", "weights.safetensors", {"w": weights})
+    save_file({"w": 1.001 * weights}, tmp_path / "private.safetensors")
+    _sent(tmp_path / "mine", "../mine/weights.safetensors", {"w": weights})
+    card = (tmp_path / "mine" / "encoder.toml").read_text()
+    (tmp_path / "mine" / "encoder.toml").write_text(card.replace("../mine/weights", "../private"))
+    assert list(near_weights(tmp_path / "mine", [tmp_path / "theirs"])) == []
+
+
 def _sent(folder: Path, name: str, state: dict) -> None:
     """A card and its weights file."""
     folder.mkdir()
