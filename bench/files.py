@@ -57,6 +57,17 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def first_bytes(source: Path | bytes, n: int) -> bytes | None:
+    """The first n bytes of a file, or of its content; fewer where it holds fewer, None where it cannot be read."""
+    if isinstance(source, bytes):
+        return source[:n]
+    try:
+        with open(source, "rb") as file:
+            return file.read(n)
+    except OSError:
+        return None
+
+
 def sha256_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over names, dtypes, shapes and bytes, in name order (memory maps are read in blocks of rows)."""
     digest = hashlib.sha256()

@@ -18,6 +18,7 @@ from bench.data.guard import name_of
 from bench.data.stack import Stack, needed, whole_numbers, with_whole
 from bench.data.windows import Meant
 from bench.errors import DataError
+from bench.files import first_bytes
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 HEADER = ["Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"]
@@ -36,13 +37,7 @@ GREYS = ("MONOCHROME1", "MONOCHROME2")
 
 def is_dicom(source: Path | bytes) -> bool:
     """Whether a file is DICOM, by its first bytes (PS3.10: "DICM" after 128 others)."""
-    if isinstance(source, bytes):
-        return source[128:132] == b"DICM"
-    try:
-        with open(source, "rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+    return (first_bytes(source, 132) or b"")[128:] == b"DICM"
 
 
 def header(source: Path | bytes) -> tuple[int, int, int, bool]:

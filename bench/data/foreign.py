@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.files import first_bytes
+
 KINDS = {
     ".mha": "MetaImage", ".mhd": "MetaImage", ".hdr": "Analyze", ".img": "Analyze",
     ".nrrd": "NRRD", ".npy": "NumPy", ".npz": "NumPy", ".svs": "whole-slide", ".ndpi": "whole-slide",
@@ -35,7 +37,7 @@ def files_below(folder: Path) -> list[Path]:
 
 def kind_of(source: Path | bytes) -> str | None:
     """The kind of a file by its first bytes and name ("a DICOM file"), or None when it is nothing known."""
-    head = _head(source)
+    head = first_bytes(source, 132)
     if head is not None and (other := next((kind for start, kind in STARTS.items() if head.startswith(start)), None)):
         return other
     if head == b"":
@@ -63,13 +65,3 @@ def unread_files(folder: Path, is_read: Callable[[Path], bool]) -> str:
 def _suffix(path: Path) -> str:
     name = path.name.lower()
     return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
-
-
-def _head(source: Path | bytes) -> bytes | None:
-    if isinstance(source, bytes):
-        return source[:132]
-    try:
-        with open(source, "rb") as file:
-            return file.read(132)
-    except OSError:
-        return None

@@ -13,6 +13,7 @@ from tifffile import TiffFile, TiffPage
 
 from bench.data.guard import guarded, name_of
 from bench.errors import DataError
+from bench.files import first_bytes
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 GREY, COLOUR = (0, 1), 2
@@ -22,7 +23,7 @@ UNSIGNED = 1
 
 def is_deep(source: Path | bytes) -> bool:
     """Whether a file is a TIFF that is for `decode`."""
-    if not _head(source).startswith(MAGIC):
+    if not (first_bytes(source, 4) or b"").startswith(MAGIC):
         return False
     try:
         with _opened(source) as file:
@@ -78,13 +79,3 @@ def _first(file: TiffFile) -> TiffPage:
 
 def _opened(source: Path | bytes) -> TiffFile:
     return TiffFile(io.BytesIO(source) if isinstance(source, bytes) else source)
-
-
-def _head(source: Path | bytes) -> bytes:
-    if isinstance(source, bytes):
-        return source[:4]
-    try:
-        with open(source, "rb") as file:
-            return file.read(4)
-    except OSError:
-        return b""

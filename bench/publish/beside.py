@@ -32,7 +32,7 @@ def beside(work: Callable[[], Result], jobs: int) -> Iterator[Callable[[], Resul
     def result() -> Result:
         try:
             return here.recv()
-        except EOFError:
+        except (EOFError, OSError):  # it ended before, or while, it sent
             return work()
 
     try:
