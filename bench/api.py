@@ -18,14 +18,17 @@ from torch import nn
 
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard
-from bench.encoders.load import load_encoder
 from bench.encoders.wrapped import Read, WrappedEncoder
-from bench.features.device import place
+from bench.errors import RunError
 from bench.leaderboard.frame import to_frame
-from bench.runs.plan import Plan, make_plan
+from bench.runs.options import SUITE, RunSpec, Trust, What, Where
+from bench.runs.plan import Plan
 from bench.runs.records import Record
-from bench.runs.run import Report, RunSpec, Say, aloud, run_folder, run_plan
+from bench.runs.run import Report, Say, aloud, run_folder, run_plan, session
 from bench.words import Pooling
+
+HERE, NOTHING = Where(), Trust()
+"""Where a run takes place and what it trusts, where nobody says it."""
 
 
 @dataclass(frozen=True)
@@ -52,48 +55,36 @@ class RunResults:
 
 def run(
     encoder: Encoder | str | Path,
-    suite: str | Path | None = "phantom-v1",
+    suite: str | Path | None = SUITE,
     *,
     tasks: str | Path | None = None,
     only: tuple[str, ...] = (),
     out: str | Path = "runs",
-    device: str = "auto",
-    precision: str = "auto",
-    compiled: bool = False,
-    deterministic: bool = False,
-    batch_size: int | None = None,
-    cache: bool = True,
+    where: Where = HERE,
+    trust: Trust = NOTHING,
     report: Report = lambda message, record: None,
     say: Say = aloud,
+    **options: Any,
 ) -> RunResults:
     """Score an encoder on a suite, or on a folder of task cards (`suite=None, tasks=...`).
 
     encoder: what `wrap` returns, a folder or path of a card, or the name of a reference encoder. Units that
     `out` already holds are not run again while they hold (docs/faq.md); `say` is told which are, and why.
-    device, precision, compiled, deterministic: as `bench.features.device.place`.
-    Raises UserError as `medssl run` would print it.
+    where, trust: as `bench.runs.options`; their fields may also be given one by one (`device="cuda"`).
+    Raises UserError as `medssl run` would print it, TypeError for an option there is not.
     """
-    loaded = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
-    if isinstance(loaded, WrappedEncoder):
-        loaded.measure_weights()  # it may have been trained on since it was wrapped
-    place(loaded, device, precision=precision, compiled=compiled, deterministic=deterministic)
-    plan = make_plan(suite, Path(tasks) if tasks else None, only, out=Path(out))
-    spec = RunSpec(
-        encoder=loaded.card.name,
-        suite=str(suite) if suite else None,
-        tasks=str(tasks) if tasks else None,
-        only=only,
-        out=str(out),
-        device=device,
-        precision=precision,
-        compiled=compiled,
-        deterministic=deterministic,
-        batch_size=batch_size,
-        cache=cache,
-        command=f"bench.run({loaded.card.name!r}, suite={str(suite)!r})",
-    )
+    held = encoder if isinstance(encoder, Encoder) else None
+    name = held.card.name if held else str(encoder)
+    what = What(name, str(suite) if suite else None, str(tasks) if tasks else None, tuple(only), out=str(out))
+    spec = RunSpec(what, where, trust).but(**options)
+    if held and spec.where.executor != "serial":
+        raise RunError("an encoder in memory cannot be sent to other processes", fix="give its folder or its name")
+    if isinstance(held, WrappedEncoder):
+        held.measure_weights()  # it may have been trained on since it was wrapped
+    loaded, plan = session(spec, held)
+    spec = spec.but(command=f"bench.run({loaded.card.name!r}, suite={str(suite)!r})")
     records = run_plan(loaded, plan, spec, report, say)
-    return RunResults(loaded, plan, run_folder(spec.out, loaded, plan), records)
+    return RunResults(loaded, plan, run_folder(spec.what.out, loaded, plan), records)
 
 
 def wrap(

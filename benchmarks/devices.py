@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -25,7 +24,8 @@ import torch
 from bench.encoders.load import load_encoder
 from bench.features.device import place
 from bench.features.extract import extract
-from bench.runs.run import RunSpec, run
+from bench.runs.options import RunSpec
+from bench.runs.run import run
 
 ROOT = Path(__file__).resolve().parents[1]
 ENCODERS = {"EfficientNet-Lite0": "imagenet-efficientnet-lite0", "tiny ViT": str(ROOT / "submissions/tiny-vit-simclr")}
@@ -87,9 +87,9 @@ def precision_rows(folder: Path, real: Path) -> tuple[list[str], list[float]]:
     (folder / "real.toml").write_text(SUITE)
     rows, moved = [], []
     for title, encoder in ENCODERS.items():
-        spec = RunSpec(encoder, str(folder / "real.toml"), str(folder / "tasks"), device="cpu", threads=1)
+        spec = RunSpec.of(encoder, str(folder / "real.toml"), str(folder / "tasks"), device="cpu", threads=1)
         full, half = (
-            {r.unit.key: r for r in run(replace(spec, out=f"{folder}/{precision}", precision=precision))}
+            {r.unit.key: r for r in run(spec.but(out=f"{folder}/{precision}", precision=precision))}
             for precision in ("fp32", "bf16")
         )
         for key, a in full.items():

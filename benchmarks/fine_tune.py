@@ -25,8 +25,9 @@ from bench.leaderboard import boards
 from bench.leaderboard.collect import collect
 from bench.markers import refresh, table
 from bench.metrics.interval import Interval
+from bench.runs.options import RunSpec
 from bench.runs.records import Record
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = 48
@@ -58,7 +59,7 @@ def main() -> None:
     found = {}
     for name in options.encoders:
         folder = small(ROOT / "submissions" / name, options.out / "cards" / f"{name}-{SIZE}px")
-        spec = RunSpec(str(folder), str(suite), device="cpu", threads=1, out=str(options.out / "records"))
+        spec = RunSpec.of(str(folder), str(suite), device="cpu", threads=1, out=str(options.out / "records"))
         found[name] = {record.unit.protocol: record for record in run(spec, lambda line, _: print(line, flush=True))}
     text = f"{scores(found, tiers(options.out / 'records', suite.stem))}\n\n{agreement(found)}"
     print(text)

@@ -37,7 +37,8 @@ from bench.pretrain.recipe import read_recipe
 from bench.pretrain.results import Results
 from bench.pretrain.schedule import encoders
 from bench.pretrain.trainer import FETCH, pretrain
-from bench.runs.run import RunSpec, run_plan, session
+from bench.runs.options import RunSpec
+from bench.runs.run import run_plan, session
 from bench.runs.timing import timing
 
 NETWORKS = {"ViT-S": "vit_small_patch16_224", "ViT-B": "vit_base_patch16_224", "ViT-L": "vit_large_patch16_224",
@@ -193,7 +194,7 @@ def phantoms(sizes: Sizes, folder: Path) -> Iterator[Line]:
     on_gpu = sizes.device.startswith("cuda")
     for name, model in ({"ViT-B": NETWORKS["ViT-B"]} if on_gpu else TINY).items():
         encoder = network(model, sizes)
-        spec = RunSpec("raw-pixels", suite, only=only, out=f"{folder}/{name}", device=sizes.device, cache=False)
+        spec = RunSpec.of("raw-pixels", suite, only=only, out=f"{folder}/{name}", device=sizes.device, cache=False)
         _ = [_images(session(spec)[1], task) for task in session(spec)[1].selected]  # drawn before the clock starts
         aim = "<= 4 s" if on_gpu else {"ViT-Ti": "<= 1.8 x", "ResNet-18": "<= 1.15 x"}[name]
         yield suite_line(f"{suite}, {len(only) or 'all'} tasks, {name}", encoder, spec, sizes, aim)
@@ -222,7 +223,7 @@ def standin(sizes: Sizes, folder: Path) -> Iterator[Line]:
     encoder = network(NETWORKS["ViT-B"] if sizes.scale == 1 else TINY["ViT-Ti"], sizes)
     for only, aim in ((("tissue", "chest"), "<= 1.3 x"), (("dense",), "")):
         where = {"suite": None, "tasks": str(tasks), "only": only, "out": f"{folder}/{only[0]}"}
-        spec = RunSpec("raw-pixels", **where, device=sizes.device, cache=False)
+        spec = RunSpec.of("raw-pixels", **where, device=sizes.device, cache=False)
         yield suite_line(f"stand-in of {' + '.join(only)}", encoder, spec, sizes, aim)
 
 

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -29,8 +29,8 @@ import psutil
 import simpy
 
 from bench.data.task import Task, read_suite, shipped_tasks
-from bench.runs.executors._base import Resources
 from bench.runs.journal import read_records
+from bench.runs.options import Resources
 from bench.runs.timing import timing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -232,15 +232,16 @@ def simulated_table(work: list[Job]) -> str:
 
 def measured_table() -> str:
     """phantom-mini with an untrained ViT: processor seconds of one worker process, and of each of two."""
-    from bench.runs.run import RunSpec, run
+    from bench.runs.options import RunSpec
+    from bench.runs.run import run
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MEDSSL_HOME"] = f"{folder}/home"
-        spec = RunSpec("random-init-vit", "phantom-mini", threads=1, cache=False, executor="processes")
-        run(replace(spec, out=f"{folder}/warm", executor="serial", only=("phantom-xray-diffuse-mini",)))
-        run(replace(spec, out=f"{folder}/images", encoder="colour-histogram", executor="serial"))
+        spec = RunSpec.of("random-init-vit", "phantom-mini", threads=1, cache=False, executor="processes")
+        run(spec.but(out=f"{folder}/warm", executor="serial", only=("phantom-xray-diffuse-mini",)))
+        run(spec.but(out=f"{folder}/images", encoder="colour-histogram", executor="serial"))
         (one,), two = (
-            worker_seconds(lambda n=n: run(replace(spec, out=f"{folder}/{n}", resources=Resources(n)))) for n in (1, 2)
+            worker_seconds(lambda n=n: run(spec.but(out=f"{folder}/{n}", resources=Resources(n)))) for n in (1, 2)
         )
     listed = " and ".join(f"{seconds / one:.2f}" for seconds in sorted(two, reverse=True))
     return MEASURED.format(ratio=one / max(two), listed=listed, more=sum(two) / one - 1)

@@ -96,7 +96,8 @@ def _items(items: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Run two reference encoders and list their folders."""
-    from bench.runs.run import RunSpec, run
+    from bench.runs.options import RunSpec
+    from bench.runs.run import run
     from benchmarks.hostile.base import write_tasks
 
     with tempfile.TemporaryDirectory() as folder:
@@ -104,7 +105,7 @@ def main() -> None:
         os.environ["MEDSSL_HOME"] = f"{folder}/home"
         tasks = write_tasks(Path(folder) / "tasks", dark=150, bright=190)
         for encoder in ("raw-pixels", "colour-histogram"):
-            run(RunSpec(encoder, suite=None, tasks=str(tasks), threads=1, watches=("wandb:offline",)))
+            run(RunSpec.of(encoder, suite=None, tasks=str(tasks), threads=1, watches=("wandb:offline",)))
         wandb.teardown()
         for found in sorted(Path("wandb").glob("offline-run-*")):
             _list(open_run(found))

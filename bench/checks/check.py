@@ -15,6 +15,7 @@ from bench.encoders.open_card import pinned
 from bench.encoders.source import Place
 from bench.encoders.sources.embeddings import EmbeddingsEncoder
 from bench.errors import MedsslError, UserError
+from bench.features.device import pick_device
 
 
 def _silent(done: int, total: int) -> None:
@@ -35,7 +36,9 @@ def check(
 
     suite: name or file of the suite to forecast. images: for the alarms, a split and task; None: 40 to 120, by the
     network's FLOPs; 0 leaves them out. seen: called with the alarms' images encoded so far, and all there will be.
+    Raises RunError for a device there is not.
     """
+    chosen = pick_device(device)
     opened = open_card(path_or_name)
     path = CATALOGUE if opened else card_path(path_or_name)
     try:
@@ -46,7 +49,7 @@ def check(
         return
     yield _card(card)
     try:
-        encoder = source.load(card, Place(path if opened else path.parent, trust_code, allow_outside)).to(device)
+        encoder = source.load(card, Place(path if opened else path.parent, trust_code, allow_outside)).to(chosen)
     except UserError as error:
         yield Finding("loads", "problem", str(error))
         return

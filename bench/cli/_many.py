@@ -15,7 +15,7 @@ def many(text: str, spec, *, disk: float | None, dry_run: bool, as_json: bool) -
     from bench.runs.plan import make_plan
 
     names = names_of(text)
-    plan = make_plan(spec.suite, Path(spec.tasks) if spec.tasks else None, spec.only)
+    plan = make_plan(spec.what.suite, Path(spec.what.tasks) if spec.what.tasks else None, spec.what.only)
     coming = expected(names, plan)
     if not as_json:
         _forecast(coming, plan)
@@ -42,7 +42,7 @@ def _one(spec, as_json: bool):
     from bench.runs.run import run_folder, session
 
     loaded, plan = session(spec)
-    folder = run_folder(spec.out, loaded, plan)
+    folder = run_folder(spec.what.out, loaded, plan)
     records, spent = _with_progress(loaded, plan, spec, folder)
     if not as_json:
         _summary(records, folder, spent, plan)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
+
+from bench.cli._options import options_of
+from bench.runs.options import Trust, Where
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}
 WORDS = {"ok": "ok", "warning": "look", "problem": "FAILS", "skipped": "skipped"}
@@ -14,18 +18,15 @@ WORDS = {"ok": "ok", "warning": "look", "problem": "FAILS", "skipped": "skipped"
 @click.argument("encoder")
 @click.option("--suite", default=None, help="Also say what this suite (name or TOML file) will take.")
 @click.option("--images", default=None, type=click.IntRange(0, 2000), help="Phantom images for the alarms; 0: none.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")
-@click.option("--trust-code", is_flag=True, help="Allow an encoder that is code. It can do anything you can.")
-@click.option("--allow-outside", is_flag=True, help="Allow weights outside the card's folder.")
+@options_of(Where, "device", device="cpu")
+@options_of(Trust, "trust_code", "allow_outside")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def COMMAND(
     encoder: str,
     suite: str | None,
     images: int | None,
-    device: str,
-    trust_code: bool,
-    allow_outside: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Check ENCODER (a folder with encoder.toml, a card, or a reference encoder's name).
 
@@ -35,10 +36,9 @@ def COMMAND(
     from bench.checks.finding import Report
     from bench.cli._print import transient_bar
 
-    options = {"suite": suite, "device": device, "trust_code": trust_code, "allow_outside": allow_outside}
     found = []
     with transient_bar("phantom images") as seen:
-        for finding in check(encoder, images=images, seen=seen, **options):
+        for finding in check(encoder, suite=suite, images=images, seen=seen, **options):
             found.append(finding)
             if not as_json:
                 _print(finding)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import click
 
+from bench.cli._options import options_of
+from bench.runs.options import Trust
 from bench.words import MODALITIES
 
 NAMES = click.argument("names", nargs=-1, metavar="[TASK|SUITE|CARD.toml|FOLDER]...")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-ACCEPT = click.option("--accept-checksum", is_flag=True, help="Go on with a wrong checksum; marks every record.")
+ACCEPT = options_of(Trust, "accept_checksum")
 FOLDER = click.option(
     "--folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Where files of the cards are looked for first.",

@@ -21,11 +21,12 @@ def COMMAND(suite: str, out: Path, site: Path) -> None:
     from bench.cli._print import progress_bar
     from bench.leaderboard.collect import collect
     from bench.publish.site import build
-    from bench.runs.run import RunSpec, run_plan, session
+    from bench.runs.options import RunSpec
+    from bench.runs.run import run_plan, session
 
     with progress_bar() as bar:
         for name in ENCODERS:
-            spec = RunSpec(encoder=name, suite=suite, out=str(out), command=f"medssl run {name} --suite {suite}")
+            spec = RunSpec.of(name, suite, out=str(out), command=f"medssl run {name} --suite {suite}")
             encoder, plan = session(spec)
             row = bar.add_task(name, total=plan.n_units)
 

@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bench.cli._options import Grouped, options_of
+from bench.runs.options import SUITE, RunSpec, Trust, What, Where
 
-@click.command("run")
+
+@click.command("run", cls=Grouped)
 @click.argument("encoder", required=False)
-@click.option("--model", help="timm architecture of ENCODER, a weights file without a card, if shapes do not tell it.")
+@options_of(What, suite=None)
+@options_of(Where)
+@options_of(Trust)
 @click.option("--encoders", help="Many instead of one: catalogue:small, a list with commas, a file with a name a line.")
 @click.option("--disk", type=click.FloatRange(0.001), help="With --encoders: GB of weights to keep at most.")
-@click.option("--suite", default=None, help="Suite by name or TOML file [default: phantom-v1, or your --tasks].")
-@click.option(
-    "--tasks",
-    type=click.Path(exists=True, path_type=Path),
-    help="Folder with your own task cards, or one card; alone, it is the suite.",
-)
-@click.option("--task", "only", multiple=True, help="Only these tasks of the suite: a,b (may be repeated).")
-@click.option("--out", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder for results.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--precision", default="auto", show_default=True, help="auto (bf16 on a GPU that has it), fp32, bf16.")
-@click.option("--compile", "compiled", is_flag=True, help="Run the network through torch.compile.")
-@click.option("--deterministic", is_flag=True, help="Only algorithms that give the same bits every time.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads [default: all cores].")
-@click.option("--batch-size", type=click.IntRange(1, 65536), help="Images a batch; halved when memory runs out.")
-@click.option("--no-cache", is_flag=True, help="Do not keep features on disk.")
-@click.option("--accept-checksum", is_flag=True, help="Use data whose checksum differs; every record is marked.")
-@click.option("--trust-code", is_flag=True, help="Allow an encoder that is a Python file. It can do anything you can.")
-@click.option("--allow-outside", is_flag=True, help="Allow weights outside the card's folder.")
-@click.option("--executor", default="serial", show_default=True, help="serial, processes, ray, slurm.")
-@click.option("--workers", type=click.IntRange(1, 4096), help="Workers of the executor.")
-@click.option("--partition", help="SLURM: partition of the jobs.")
-@click.option("--minutes", default=240, show_default=True, type=click.IntRange(1, 10**5), help="SLURM: time of a job.")
-@click.option("--logs", "log_folder", default="runs/.slurm", show_default=True, help="SLURM: folder of the logs.")
-@click.option("--gpus", type=click.IntRange(0, 8), help="SLURM: GPUs of a job [default: 0 with --device cpu, else 1].")
-@click.option("--cpus", default=4, show_default=True, type=click.IntRange(1, 1024), help="SLURM: cores of a job.")
-@click.option("--address", help="Address of a Ray cluster; for slurm, 'local' tries the jobs on this machine.")
-@click.option("--watch", "watches", multiple=True, help="jsonl:FILE, wandb:offline, wandb:online, tensorboard:FOLDER.")
 @click.option("--dry-run", is_flag=True, help="Only show units, time, memory and disk to expect.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines.")
 def COMMAND(
-    encoder: str | None, encoders: str | None, disk: float | None, suite: str | None, tasks: Path | None,
-    only: tuple[str, ...], out: Path, no_cache: bool, gpus: int | None, dry_run: bool, as_json: bool, **given: Any,
+    encoder: str | None, suite: str | None, tasks: str | None, only: tuple[str, ...], encoders: str | None,
+    disk: float | None, dry_run: bool, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Score ENCODER: a folder with encoder.toml, a name of 'medssl list encoders', timm:TAG, hf:OWNER/NAME, or weights.
 
@@ -53,33 +30,23 @@ def COMMAND(
     """
     if (encoder is None) == (encoders is None):
         raise click.UsageError("give one ENCODER, or --encoders")
-    from bench.runs.executors._base import Resources
     from bench.runs.provenance import command_line
-    from bench.runs.run import RunSpec, run_folder, session
+    from bench.runs.run import run_folder, session
 
-    asked = {field.name: given.pop(field.name) for field in fields(Resources) if field.name in given}
-    spec = RunSpec(
-        encoder=encoder or "",
-        suite=suite or (None if tasks else "phantom-v1"),
-        tasks=str(tasks) if tasks else None,
-        only=tuple(name.strip() for names in only for name in names.split(",") if name.strip()),
-        out=str(out),
-        cache=not no_cache,
-        command=command_line(),
-        resources=Resources(gpus=int(given["device"] != "cpu") if gpus is None else gpus, **asked),
-        **given,  # the other options are fields of it by name
-    )
+    named = tuple(name.strip() for names in only for name in names.split(",") if name.strip())
+    suite = suite or (None if tasks else SUITE)
+    spec = RunSpec.of(encoder or "", suite, tasks, only=named, command=command_line(), **options)
     if encoders is not None:
         from bench.cli._many import many
 
         many(encoders, spec, disk=disk, dry_run=dry_run, as_json=as_json)
         return
     loaded, plan = session(spec)
-    _say_made(spec.encoder, loaded.card)
+    _say_made(spec.what.encoder, loaded.card)
     if dry_run:
         _print_estimate(loaded, plan, spec, as_json)
         return
-    folder = run_folder(spec.out, loaded, plan)
+    folder = run_folder(spec.what.out, loaded, plan)
     records, spent = _with_progress(loaded, plan, spec, folder)
     if as_json:
         for record in records:
@@ -132,7 +99,7 @@ def _with_progress(loaded, plan, spec, folder: Path):
 
         records = run_plan(loaded, plan, spec, report, say)
         bar.update(row, completed=plan.n_units, description=title)
-    workers = 1 if spec.executor == "serial" else spec.resources.workers or 1
+    workers = 1 if spec.where.executor == "serial" else spec.where.resources.workers or 1
     return records, timing(made, time.perf_counter() - started, workers)
 
 
@@ -201,7 +168,7 @@ def _print_estimate(loaded, plan, spec, as_json: bool) -> None:
     from bench.cli._print import out, print_table
     from bench.runs.estimate import estimate
 
-    expected = estimate(loaded, plan, accept_checksum=spec.accept_checksum)
+    expected = estimate(loaded, plan, accept_checksum=spec.trust.accept_checksum)
     if as_json:
         click.echo(json.dumps(asdict(expected) | {"seconds": expected.seconds, "disk_bytes": expected.disk_bytes}))
         return
@@ -228,8 +195,8 @@ def _print_estimate(loaded, plan, spec, as_json: bool) -> None:
         out.print(
             f"{absent} of {len(rows)} tasks are not prepared yet: noise stood for their images. Preparing comes on top."
         )
-    if spec.executor == "slurm":
-        out.print(spec.resources.asks(len(plan.selected)), soft_wrap=True)
+    if spec.where.executor == "slurm":
+        out.print(spec.where.asked.asks(len(plan.selected)), soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

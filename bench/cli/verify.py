@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from bench.cli._options import options_of
+from bench.runs.options import Trust
+
 
 @click.command("verify")
 @click.argument("submission", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -29,7 +32,7 @@ import click
     help="Suite file of your own (may be repeated).",
 )
 @click.option("--store", help="Folder or address that holds weights kept beside the repository (stored.json).")
-@click.option("--trust-code", is_flag=True, help="Allow an encoder that is a Python file.")
+@options_of(Trust, "trust_code")
 @click.option("--minutes", default=240.0, show_default=True, help="What takes longer is stopped.")
 @click.option("--memory", default=32.0, show_default=True, help="GB of memory it may take.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,9 @@ from bench.features.extract import extract
 from bench.runs.estimate import estimate
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.journal import Journal
+from bench.runs.options import RunSpec
 from bench.runs.plan import Plan
 from bench.runs.records import Record
-from bench.runs.run import RunSpec
 
 MAX_LIST_BYTES = 1 << 20
 YARDSTICK = "random-init-vit"
@@ -140,7 +140,7 @@ def run_many(
                 yield Left(name, records)
                 continue
             with stock.room_for(name, open_card(name)):
-                yield Left(name, one(replace(spec, encoder=name)))
+                yield Left(name, one(spec.but(encoder=name)))
         except UserError as error:
             yield Left(name, [], str(error))
 
@@ -151,7 +151,7 @@ def _finished(name: str, spec: RunSpec, plan: Plan) -> list[Record] | None:
     if card is None or is_here(card) is not False:
         return None
     whole, fingerprint = pinned(card), fingerprint_of(plan)
-    records = Journal(Path(spec.out) / whole.name / plan.suite.name).records()
+    records = Journal(Path(spec.what.out) / whole.name / plan.suite.name).records()
     same = all(r.card_sha256 == whole.sha256 and r.made_by.suite_fingerprint == fingerprint for r in records.values())
     wanted = {unit.key for task in plan.selected for unit in plan.units(plan.tasks[task])}
     return list(records.values()) if same and records and wanted <= records.keys() else None

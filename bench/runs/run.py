@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from bench.features.cache import FeatureCache
 from bench.features.device import place
 from bench.files import write_atomic
 from bench.identity import Measure
-from bench.runs.executors._base import Resources
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.holding import Holding, leave_behind
 from bench.runs.journal import Journal
 from bench.runs.kept import keep_plan, kept_plan
+from bench.runs.options import RunSpec
 from bench.runs.plan import Plan, make_plan
 from bench.runs.records import Record
 from bench.runs.score_task import Setting, score_task
@@ -30,35 +30,6 @@ from bench.runs.watching import Report, watching
 
 Say = Callable[[str], None]
 """Called with a line that whoever started the run has to know."""
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """Everything that defines a run, as plain values that can be sent to another process."""
-
-    encoder: str
-    """Folder or path of a card, a name of 'medssl list encoders', or weights without a card."""
-    suite: str | None = "phantom-v1"
-    tasks: str | None = None
-    only: tuple[str, ...] = ()
-    out: str = "runs"
-    model: str | None = None
-    """timm architecture of weights without a card, where shapes do not tell it."""
-    device: str = "auto"
-    precision: str = "auto"
-    compiled: bool = False
-    deterministic: bool = False
-    threads: int | None = None
-    batch_size: int | None = None
-    trust_code: bool = False
-    allow_outside: bool = False
-    accept_checksum: bool = False
-    cache: bool = True
-    command: str = ""
-    fingerprint: str = ""
-    executor: str = "serial"
-    resources: Resources = field(default_factory=Resources)
-    watches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,11 +57,11 @@ def run(spec: RunSpec, report: Report = lambda message, record: None, say: Say =
 
 def run_plan(encoder: Encoder, plan: Plan, spec: RunSpec, report: Report, say: Say = aloud) -> list[Record]:
     """As `run`, with an encoder and a plan already in hand."""
-    executor = pick(members("bench.runs.executors", "EXECUTOR"), spec.executor, what="executor")
+    executor = pick(members("bench.runs.executors", "EXECUTOR"), spec.where.executor, what="executor")
     spec = replace(spec, fingerprint=spec.fingerprint or fingerprint_of(plan))
     with (
-        Journal(run_folder(spec.out, encoder, plan)) as journal,
-        watching(spec.watches, encoder.card, plan.suite.name, spec.fingerprint, report) as watched,
+        Journal(run_folder(spec.what.out, encoder, plan)) as journal,
+        watching(spec.where.watches, encoder.card, plan.suite.name, spec.fingerprint, report) as watched,
     ):
         measure = Measure(encoder, journal.adopt)
         begin(journal, measure, plan, spec, say)  # after a wrong --watch was refused: that leaves no run behind
@@ -100,7 +71,7 @@ def run_plan(encoder: Encoder, plan: Plan, spec: RunSpec, report: Report, say: S
         else:
             jobs = [TaskJob(spec, name) for name in plan.selected]
             known = journal.records()
-            executor.run(work, jobs, lambda job, n: _tell(journal, job.task, known, watched), spec.resources)
+            executor.run(work, jobs, lambda job, n: _tell(journal, job.task, known, watched), spec.where.asked)
         return watched.finish(journal.seal())
 
 
@@ -122,7 +93,7 @@ def work(job: TaskJob) -> int:
 def _measured(spec: RunSpec) -> tuple[Measure, Plan, Path]:
     """The session of a worker and its run folder, kept for the next task; nobody trains the encoder between two."""
     encoder, plan = session(spec)
-    folder = run_folder(spec.out, encoder, plan)
+    folder = run_folder(spec.what.out, encoder, plan)
     return Measure(encoder, Journal(folder).adopt), plan, folder
 
 
@@ -132,7 +103,7 @@ def begin(journal: Journal, measure: Measure, plan: Plan, spec: RunSpec, say: Sa
         kept_plan(journal.folder)
     except CardError as error:
         say(f"damaged: {error.where}: {error.what}; written anew")
-    holding = Holding(journal, measure, plan, spec.fingerprint, spec.accept_checksum)
+    holding = Holding(journal, measure, plan, spec.fingerprint, spec.trust.accept_checksum)
     for line in (*holding.sort_out(), *leave_behind(journal, measure, members("bench.protocols", "PROTOCOL"))):
         say(line)
     keep_plan(journal.folder, plan.kept())
@@ -150,10 +121,10 @@ def run_task(measure: Measure, plan: Plan, name: str, spec: RunSpec, journal: Jo
         suite=plan.suite.name,
         fingerprint=spec.fingerprint,
         scoring=plan.suite.scoring,
-        accept_checksum=spec.accept_checksum,
+        accept_checksum=spec.trust.accept_checksum,
         precision=encoder.precision,
-        batch_size=spec.batch_size,
-        cache=FeatureCache() if spec.cache else None,
+        batch_size=spec.where.batch_size,
+        cache=FeatureCache() if spec.where.cache else None,
         measure=measure,
         progress=lambda message: report(message, None),
     )
@@ -168,14 +139,17 @@ def run_task(measure: Measure, plan: Plan, name: str, spec: RunSpec, journal: Jo
     return written
 
 
-def session(spec: RunSpec) -> tuple[Encoder, Plan]:
-    """The encoder on its device and the plan of a spec, as card, weights and tasks are now."""
-    if spec.threads:
-        torch.set_num_threads(spec.threads)
-    plan = make_plan(spec.suite, Path(spec.tasks) if spec.tasks else None, spec.only, out=Path(spec.out))
-    encoder = load_encoder(spec.encoder, model=spec.model, trust_code=spec.trust_code, allow_outside=spec.allow_outside)
+def session(spec: RunSpec, encoder: Encoder | None = None) -> tuple[Encoder, Plan]:
+    """The encoder on its device and the plan of a spec, as card, weights and tasks are now; encoder: one in hand."""
+    what, where, trust = spec.what, spec.where, spec.trust
+    if where.threads:
+        torch.set_num_threads(where.threads)
+    plan = make_plan(what.suite, Path(what.tasks) if what.tasks else None, what.only, out=Path(what.out))
+    encoder = encoder or load_encoder(
+        what.encoder, model=what.model, trust_code=trust.trust_code, allow_outside=trust.allow_outside
+    )
     placed = place(
-        encoder, spec.device, precision=spec.precision, compiled=spec.compiled, deterministic=spec.deterministic
+        encoder, where.device, precision=where.precision, compiled=where.compiled, deterministic=where.deterministic
     )
     return placed, plan
 

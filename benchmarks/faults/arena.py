@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,8 +18,9 @@ import torch
 from bench.errors import UserError
 from bench.files import canonical_json
 from bench.runs.journal import Journal
+from bench.runs.options import RunSpec
 from bench.runs.records import Record
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from benchmarks.hostile.base import write_tasks
 
 SUITE = """schema = 1
@@ -78,8 +79,10 @@ class Arena:
         suite = folder / "faults.toml"
         suite.write_text(SUITE)
         torch.set_num_threads(1)
-        arena = cls(folder, RunSpec("raw-pixels", str(suite), str(tasks), threads=1, command="medssl run raw-pixels"))
-        run(replace(arena.spec, out=str(folder / "warm")))  # so that a forked child has nothing left to import
+        arena = cls(
+            folder, RunSpec.of("raw-pixels", str(suite), str(tasks), threads=1, command="medssl run raw-pixels")
+        )
+        run(arena.spec.but(out=str(folder / "warm")))  # so that a forked child has nothing left to import
         return arena
 
     def place(self, name: str) -> Place:
@@ -105,7 +108,7 @@ class Arena:
 
         try:
             begin()
-            run(replace(self.spec, out=str(place.out), **changes), report)
+            run(self.spec.but(out=str(place.out), **changes), report)
         except UserError as error:
             place.message.write_text(str(error))
             return NOT_ANSWERED

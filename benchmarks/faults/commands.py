@@ -29,8 +29,9 @@ from bench.leaderboard.collect import collect
 from bench.leaderboard.replicates import all_replicates
 from bench.publish.from_records import Files, site_view
 from bench.publish.writer import PART, write_site
+from bench.runs.options import RunSpec
 from bench.runs.plan import own_cards
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from bench.submissions.bundle import bundle
 from bench.submissions.labels import write_labels
 from benchmarks.faults.arena import CRASHED, NOT_ANSWERED, Place, at_write, die, wait
@@ -60,7 +61,7 @@ def commands(folder: Path) -> list[Command]:
     tasks, suite = write_tasks(folder / "tasks"), folder / "suite.toml"
     suite.write_text(SUITE)
     os.environ["MEDSSL_HOME"] = str(folder / "warm")
-    run(RunSpec(encoder="colour-histogram", suite=str(suite), tasks=str(tasks), out=str(folder / "runs"), command="x"))
+    run(RunSpec.of("colour-histogram", str(suite), str(tasks), out=str(folder / "runs"), command="x"))
     card = REFERENCE / "colour-histogram.toml"
     task, beside = own_cards(tasks)["which"]
     data = load_task(task, folder=beside)

@@ -186,7 +186,16 @@ def _jump(years: int) -> None:
 
 
 def _command(arena: Arena, place: Place, workers: int) -> subprocess.Popen:
-    options = ["--suite", arena.spec.suite, "--tasks", arena.spec.tasks, "--out", str(place.out), "--threads", "1"]
+    options = [
+        "--suite",
+        arena.spec.what.suite,
+        "--tasks",
+        arena.spec.what.tasks,
+        "--out",
+        str(place.out),
+        "--threads",
+        "1",
+    ]
     if workers:
         options += ["--executor", "processes", "--workers", str(workers)]
     run = (

@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import save_file
 
 from bench.files import sha256_arrays
+from bench.runs.options import RunSpec
 from bench.runs.predictions import predictions_bytes, read_predictions
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from bench.submissions.bundle import bundle
 
 TASK = """schema = 1
@@ -77,7 +78,7 @@ def write_submission(work: Path, tasks: Path, name: str = "honest", seed: int = 
     digest = hashlib.sha256((source / "weights.safetensors").read_bytes()).hexdigest()
     card = CARD.format(name=name, sha256=digest)
     (source / "encoder.toml").write_text(card.replace("ResNet-10", f"ResNet-10, draw {seed}") if seed else card)
-    run(RunSpec(encoder=str(source), suite=None, tasks=str(tasks), out=str(work / "runs"), command="medssl run"))
+    run(RunSpec.of(encoder=str(source), suite=None, tasks=str(tasks), out=str(work / "runs"), command="medssl run"))
     return bundle(source, work / "runs", work / "submissions", [tasks.name], with_weights=True).folder
 
 

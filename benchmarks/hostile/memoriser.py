@@ -13,8 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bench.data.dataset import TaskData
 from bench.data.load import load_task
+from bench.runs.options import RunSpec
 from bench.runs.plan import own_cards
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from bench.submissions.bundle import bundle
 from benchmarks.hostile.base import CARD
 from benchmarks.hostile.cases import NEEDS_RERUN, case
@@ -40,7 +41,7 @@ def lookup_of_every_image(folder: Path, other: Path) -> None:
         card = card.replace('adapter = "timm", model = "resnet10t", weights = "weights.safetensors"', SOURCE)
         card = card.replace("dense_size = 64, ", "")
         (encoder / "encoder.toml").write_text(card.replace('pooling = "mean", dense_layer = -2', 'pooling = "native"'))
-        run(RunSpec(encoder=str(encoder), suite=None, tasks=str(tasks), out=str(work / "runs"), command="medssl run"))
+        run(RunSpec.of(str(encoder), None, str(tasks), out=str(work / "runs"), command="medssl run"))
         sent = bundle(encoder, work / "runs", work / "sent", [tasks.name], with_weights=True).folder
         shutil.rmtree(folder)
         shutil.copytree(sent, folder)

@@ -16,7 +16,7 @@ from bench.cli.new import COMMAND as NEW
 from bench.encoders.card import read_card
 from bench.encoders.load import REFERENCE, load_encoder
 from bench.encoders.new import ADAPTERS
-from bench.errors import CardError
+from bench.errors import CardError, RunError
 
 SAID = ("--author", "A", "--objective", "other", "--licence", "MIT", "--method", "M", "--paradigm", "hybrid")
 """What `medssl new` leaves blank otherwise."""
@@ -87,6 +87,11 @@ def test_failures_are_one_line_and_exit_1(old, new, where, message, folder):
     assert result.exit_code == 1
     assert (last["check"], last["level"]) == (where, "problem")
     assert message in last["message"]
+
+
+def test_a_device_that_is_not_there_is_one_message():
+    with pytest.raises(RunError, match="unknown device 'gpu'"):
+        list(check("raw-pixels", device="gpu"))
 
 
 def test_code_is_refused_by_check_too(tmp_path):

@@ -12,7 +12,8 @@ import pytest
 
 from bench.leaderboard.collect import Collection, collect
 from bench.leaderboard.compare import compare
-from bench.runs.run import RunSpec, run
+from bench.runs.options import RunSpec
+from bench.runs.run import run
 
 SUITE = """schema = 1
 name = "own"
@@ -51,7 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (tasks / f"{name}.toml").write_text(CARD.replace("NAME", name))
     (work / "own.toml").write_text(SUITE)
     for name in ("raw-pixels", "colour-histogram"):
-        run(RunSpec(name, str(work / "own.toml"), str(tasks), out=str(work / "runs"), command=f"medssl run {name}"))
+        run(RunSpec.of(name, str(work / "own.toml"), str(tasks), out=str(work / "runs"), command=f"medssl run {name}"))
     return work / "runs"
 
 

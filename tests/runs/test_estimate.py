@@ -11,8 +11,9 @@ from bench.data.task import shipped_tasks
 from bench.encoders.load import load_encoder
 from bench.runs import estimate as module
 from bench.runs.estimate import estimate
+from bench.runs.options import RunSpec
 from bench.runs.plan import make_plan
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from bench.runs.stand_in import stand_in
 
 
@@ -44,7 +45,7 @@ def test_an_estimate_is_of_the_right_order(squares: Path, tmp_path: Path) -> Non
     expected = estimate(load_encoder("raw-pixels"), plan)
     assert all(t.prepared for t in expected.tasks)
     started = time.perf_counter()
-    run(RunSpec("raw-pixels", None, str(squares), out=str(tmp_path), threads=1))
+    run(RunSpec.of("raw-pixels", None, str(squares), out=str(tmp_path), threads=1))
     assert expected.seconds < 20 * (time.perf_counter() - started)
 
 

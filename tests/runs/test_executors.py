@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,15 +15,15 @@ import pytest
 from bench.errors import RunError
 from bench.files import canonical_json
 from bench.runs.executors import slurm
-from bench.runs.executors._base import Resources
+from bench.runs.options import Resources, RunSpec
 from bench.runs.records import Record
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 
 
 @pytest.fixture(scope="module")
 def spec(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSpec:
     out = tmp_path_factory.mktemp("serial")
-    return RunSpec(encoder="raw-pixels", suite=None, tasks=str(squares), out=str(out), threads=1, command="medssl run")
+    return RunSpec.of("raw-pixels", None, str(squares), out=str(out), threads=1, command="medssl run")
 
 
 Outcome = tuple[list[str], dict[str, bytes]]
@@ -32,7 +31,7 @@ Outcome = tuple[list[str], dict[str, bytes]]
 
 @pytest.fixture(scope="module")
 def serial(spec: RunSpec) -> Outcome:
-    return outcome(run(spec), spec.out)
+    return outcome(run(spec), spec.what.out)
 
 
 def outcome(records: list[Record], out: str) -> Outcome:
@@ -67,7 +66,7 @@ def test_ray_survives_a_killed_worker_and_uses_a_late_node(
 ) -> None:
     killed = []
     with ThreadPoolExecutor(1) as background:
-        running = background.submit(run, replace(spec, out=str(tmp_path), executor="ray"))
+        running = background.submit(run, spec.but(out=str(tmp_path), executor="ray"))
         until = time.monotonic() + 120
         while not killed and not running.done() and time.monotonic() < until:
             for worker in ray_workers()[:1]:
@@ -83,14 +82,14 @@ def test_ray_survives_a_killed_worker_and_uses_a_late_node(
 def test_slurm_jobs_give_the_serial_records(spec: RunSpec, serial: Outcome, tmp_path: Path) -> None:
     pytest.importorskip("submitit", reason="submitit is not installed")
     resources = Resources(address="local", log_folder=str(tmp_path / "log"))
-    records = run(replace(spec, out=str(tmp_path / "out"), executor="slurm", resources=resources))
+    records = run(spec.but(out=str(tmp_path / "out"), executor="slurm", resources=resources))
     assert outcome(records, str(tmp_path / "out")) == serial
 
 
 def test_slurm_without_sbatch_is_one_message(spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RunError, match=r"SLURM cannot be reached.*sbatch"):
-        run(replace(spec, out=str(tmp_path / "out"), executor="slurm"))
+        run(spec.but(out=str(tmp_path / "out"), executor="slurm"))
 
 
 def test_slurm_is_asked_for_what_the_user_states(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,15 @@ from bench.encoders.load import open_card
 from bench.encoders.weights_on_disk import download_bytes, is_here
 from bench.errors import CardError, RunError
 from bench.runs.many import expected, names_of, run_many
+from bench.runs.options import RunSpec
 from bench.runs.plan import make_plan
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from tests.encoders.hub_server import Hub, Repo
 
 
 @pytest.fixture
 def spec(squares: Path, tmp_path: Path) -> RunSpec:
-    return RunSpec(encoder="", suite=None, tasks=str(squares), only=("which",), out=str(tmp_path / "runs"))
+    return RunSpec.of(encoder="", suite=None, tasks=str(squares), only=("which",), out=str(tmp_path / "runs"))
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def three(hub: Hub) -> Hub:
 
 
 def plan_of(spec: RunSpec):
-    return make_plan(spec.suite, Path(spec.tasks), spec.only)
+    return make_plan(spec.what.suite, Path(spec.what.tasks), spec.what.only)
 
 
 def test_what_cannot_be_had_is_left_out_with_its_reason(three: Hub, spec: RunSpec) -> None:
@@ -101,6 +101,6 @@ def test_names_come_from_words_a_list_or_a_file(tmp_path: Path) -> None:
 def test_another_suite_is_not_taken_for_finished(three: Hub, spec: RunSpec) -> None:
     size = download_bytes(open_card("hf:lab/one"))
     list(run_many(["hf:lab/one", "hf:lab/two"], spec, plan_of(spec), run, disk=size + 100))
-    other = replace(spec, only=("which", "where"))
+    other = spec.but(only=("which", "where"))
     (left,) = run_many(["hf:lab/one"], other, plan_of(other), run, disk=size + 100)
     assert {r.unit.task for r in left.records} == {"which", "where"}

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.encoders.card import read_card
-from bench.runs.executors._base import Resources
+from bench.runs.options import Resources, RunSpec
 from bench.runs.records import Record
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from bench.submissions.folder import read_results
 
 
 @pytest.fixture
 def spec(squares: Path, tmp_path: Path) -> RunSpec:
-    return RunSpec(
+    return RunSpec.of(
         encoder="raw-pixels", suite=None, tasks=str(squares), out=str(tmp_path / "a"), threads=1, command="medssl run"
     )
 
@@ -31,10 +30,10 @@ def bytes_of(out: str) -> dict[str, bytes]:
 
 
 def test_two_runs_are_identical_but_for_times(spec: RunSpec, tmp_path: Path) -> None:
-    again = replace(spec, out=str(tmp_path / "b"), cache=False)
+    again = spec.but(out=str(tmp_path / "b"), cache=False)
     first, second = run(spec), run(again)
     assert comparable(first) == comparable(second)
-    assert bytes_of(spec.out) == bytes_of(again.out)
+    assert bytes_of(spec.what.out) == bytes_of(again.what.out)
     assert {(r.status, r.unit.budget) for r in first if r.status != "done"} == {("refused", "1%")}
     assert {(r.unit.protocol, r.unit.budget) for r in first} >= {("knn-v1", "100%"), ("dense-linear-v2", "10%")}
 
@@ -47,7 +46,11 @@ def test_a_finished_run_does_nothing_again(spec: RunSpec) -> None:
 
 def test_two_suites_share_a_folder_and_the_newest_card_is_shown(spec: RunSpec, tmp_path: Path) -> None:
     first = run(spec)
-    kept, other, suite = Path(spec.out) / "raw-pixels" / "encoder.toml", tmp_path / "other", tmp_path / "another.toml"
+    kept, other, suite = (
+        Path(spec.what.out) / "raw-pixels" / "encoder.toml",
+        tmp_path / "other",
+        tmp_path / "another.toml",
+    )
     other.mkdir()
     card = read_card(kept).model_copy(update={"version": "2", "authors": ["B. Author"]})
     (other / "encoder.toml").write_text(card.to_toml())
@@ -56,7 +59,7 @@ def test_two_suites_share_a_folder_and_the_newest_card_is_shown(spec: RunSpec, t
         'protocols = [{ name = "knn-v1", budgets = ["100%"] }]\n'
     )
     said: list[str] = []
-    run(replace(spec, encoder=str(other), suite=str(suite)), say=said.append)
+    run(spec.but(encoder=str(other), suite=str(suite)), say=said.append)
     assert said == []
     assert read_card(kept).sha256 == card.sha256
     assert {result.suite: len(result.records) for result in read_results(kept.parent)} == {
@@ -74,7 +77,7 @@ def test_encoding_tells_how_far_it_is(spec: RunSpec, tmp_path: Path, monkeypatch
     monkeypatch.setattr("bench.runs.score_task.TELL_SECONDS", 0.0)
     told: list[str] = []
     where = {"out": str(tmp_path / "told"), "only": ("which",), "cache": False, "batch_size": 7}
-    run(replace(spec, **where), lambda message, record: told.append(message))
+    run(spec.but(**where), lambda message, record: told.append(message))
     counts = [message for message in told if "train images" in message]
     total = counts[0].split("encoding ")[1].split()[0]
     assert counts[1] == f"which: encoding 7 of {total} train images"
@@ -82,7 +85,7 @@ def test_encoding_tells_how_far_it_is(spec: RunSpec, tmp_path: Path, monkeypatch
 
 
 def test_batch_size_and_threads_leave_scores_alone(spec: RunSpec, tmp_path: Path) -> None:
-    other = replace(spec, out=str(tmp_path / "b"), cache=False, batch_size=7, threads=2)
+    other = spec.but(out=str(tmp_path / "b"), cache=False, batch_size=7, threads=2)
     first, second = (
         {
             (r.unit.key, split, name): m.value
@@ -96,20 +99,20 @@ def test_batch_size_and_threads_leave_scores_alone(spec: RunSpec, tmp_path: Path
 
 
 def test_processes_give_the_same_records(spec: RunSpec, tmp_path: Path) -> None:
-    pool = replace(spec, out=str(tmp_path / "b"), executor="processes", resources=Resources(workers=2))
+    pool = spec.but(out=str(tmp_path / "b"), executor="processes", resources=Resources(workers=2))
     assert comparable(run(spec)) == comparable(run(pool))
-    assert bytes_of(spec.out) == bytes_of(pool.out)
+    assert bytes_of(spec.what.out) == bytes_of(pool.what.out)
 
 
 def test_results_that_hold_are_of_the_suite_as_it_is_now(spec: RunSpec) -> None:
-    first = run(replace(spec, only=("which",)))
-    again = run(replace(spec, only=("which",), fingerprint="f" * 64))
+    first = run(spec.but(only=("which",)))
+    again = run(spec.but(only=("which",), fingerprint="f" * 64))
     assert {record.made_by.suite_fingerprint for record in again} == {"f" * 64}
     assert [r.predictions_sha256 for r in again] == [r.predictions_sha256 for r in first]
 
 
 def test_a_damaged_plan_of_a_shipped_suite_is_named_and_written_anew(tmp_path: Path) -> None:
-    spec = RunSpec("raw-pixels", "phantom-mini", only=("phantom-xray-diffuse-mini",), out=str(tmp_path), threads=1)
+    spec = RunSpec.of("raw-pixels", "phantom-mini", only=("phantom-xray-diffuse-mini",), out=str(tmp_path), threads=1)
     first, said = run(spec), []
     plan = tmp_path / "raw-pixels" / "phantom-mini" / "plan.json"
     whole = plan.read_text()

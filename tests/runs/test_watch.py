@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.errors import UserError
-from bench.runs.executors._base import Resources
 from bench.runs.fingerprint import fingerprint_of
+from bench.runs.options import Resources, RunSpec
 from bench.runs.plan import make_plan
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from benchmarks.wandb_listing import OfflineRun, open_run
 
 
 @pytest.fixture
 def spec(squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
     monkeypatch.chdir(tmp_path)
-    return RunSpec("raw-pixels", None, str(squares), only=("which",), threads=1, command="medssl run")
+    return RunSpec.of("raw-pixels", None, str(squares), only=("which",), threads=1, command="medssl run")
 
 
 def test_json_lines_hold_every_unit_once_whoever_made_it(spec: RunSpec) -> None:
     for executor in ("serial", "processes"):
         log = Path(f"{executor}.jsonl")
-        watched = replace(spec, out=executor, executor=executor, watches=(f"jsonl:{log}",), resources=Resources(1))
+        watched = spec.but(out=executor, executor=executor, watches=(f"jsonl:{log}",), resources=Resources(1))
         records = run(watched)
         *units, last = map(json.loads, log.read_text().splitlines())
         assert sorted(u["unit"] for u in units) == [r.unit.key for r in records]
@@ -36,7 +35,7 @@ def test_tensorboard_holds_every_score(spec: RunSpec) -> None:
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    records = run(replace(spec, watches=("tensorboard:tb",)))
+    records = run(spec.but(watches=("tensorboard:tb",)))
     events = EventAccumulator("tb/raw-pixels-squares").Reload()
     scores = [(s.step, round(s.value, 5)) for tag in events.Tags()["scalars"] for s in events.Scalars(tag)]
     assert sorted(scores) == sorted((r.n_labels, round(r.primary.value, 5)) for r in records if r.primary)
@@ -49,13 +48,15 @@ def test_wandb_offline_holds_config_scores_tables_and_curves(spec: RunSpec, monk
     monkeypatch.setenv("WANDB_DIR", ".")
     made = {}
     for encoder in ("raw-pixels", "colour-histogram"):
-        made[encoder] = run(replace(spec, encoder=encoder, watches=("wandb:offline",)))
+        made[encoder] = run(spec.but(encoder=encoder, watches=("wandb:offline",)))
     wandb.teardown()
     found = [open_run(folder) for folder in Path("wandb").glob("offline-run-*")]
     assert {f.name for f in found} == {f"{encoder} squares" for encoder in made}, "one run an encoder"
     for offline in found:
         records = made[offline.config["name"]]
-        assert offline.config["suite_fingerprint"] == fingerprint_of(make_plan(None, Path(spec.tasks), spec.only))
+        assert offline.config["suite_fingerprint"] == fingerprint_of(
+            make_plan(None, Path(spec.what.tasks), spec.what.only)
+        )
         assert offline.config["card_sha256"] == records[0].card_sha256
         _holds(offline, records)
 
@@ -89,11 +90,11 @@ def test_a_watcher_that_fails_never_stops_a_run(spec: RunSpec, monkeypatch: pyte
 
     monkeypatch.setattr(_Lines, "record", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.warns(UserWarning, match="stopped: disk full"):
-        assert run(replace(spec, watches=("jsonl:log.jsonl",)))
+        assert run(spec.but(watches=("jsonl:log.jsonl",)))
 
 
 @pytest.mark.parametrize(("watch", "message"), [("wnadb:offline", "did you mean 'wandb'"), ("wandb:later", "offline")])
 def test_a_wrong_watch_is_one_message_and_leaves_no_run(spec: RunSpec, watch: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        run(replace(spec, watches=(watch,)))
-    assert not list(Path(spec.out).rglob("run.json"))
+        run(spec.but(watches=(watch,)))
+    assert not list(Path(spec.what.out).rglob("run.json"))

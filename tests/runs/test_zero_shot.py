@@ -14,8 +14,9 @@ from bench.leaderboard import boards
 from bench.leaderboard.collect import collect
 from bench.runs.fingerprint import suite_fingerprint
 from bench.runs.journal import read_outputs, read_records
+from bench.runs.options import RunSpec
 from bench.runs.plan import make_plan
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from bench.submissions.bundle import bundle
 from tests.encoders import two_towers
 from tests.encoders.conftest import make_card
@@ -69,7 +70,7 @@ def write_card(root: Path, card) -> None:
 def go(root: Path) -> tuple[set[str], list[str]]:
     """Run; the protocols that wrote a record, and what was said."""
     ran, said = set(), []
-    spec = RunSpec(str(root / "encoder"), str(root / "suite.toml"), str(root / "tasks"), out=str(root / "runs"),
+    spec = RunSpec.of(str(root / "encoder"), str(root / "suite.toml"), str(root / "tasks"), out=str(root / "runs"),
                    device="cpu")  # fmt: skip
     run(spec, lambda message, record: ran.add(record.unit.protocol) if record else None, said.append)
     return ran, said

@@ -14,8 +14,9 @@ from bench.errors import RunError, SubmissionError
 from bench.leaderboard.collect import collect
 from bench.leaderboard.replicates import all_replicates
 from bench.publish.pictures import pictures
+from bench.runs.options import RunSpec
 from bench.runs.predictions import predictions_bytes, read_predictions
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from bench.submissions import bundle as bundling
 from bench.submissions import cases, condensed
 from bench.submissions.badge import contents_sha256
@@ -47,7 +48,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("cases")
     tasks, suite = write_tasks(work / "tasks"), work / "own.toml"
     suite.write_text(SUITE)
-    run(RunSpec(encoder="raw-pixels", suite=str(suite), tasks=str(tasks), out=str(work / "runs"), command="x"))
+    run(RunSpec.of(encoder="raw-pixels", suite=str(suite), tasks=str(tasks), out=str(work / "runs"), command="x"))
     bundle(CARD, work / "runs", work / "whole", ["own"])
     bundle(CARD, work / "runs", work / "small", ["own"], compact=True)
     return work

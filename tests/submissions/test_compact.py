@@ -12,8 +12,9 @@ from bench.errors import SubmissionError
 from bench.leaderboard.collect import collect
 from bench.runs import journal
 from bench.runs.journal import read_records
+from bench.runs.options import RunSpec
 from bench.runs.predictions import predictions_bytes, read_predictions
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from bench.submissions.badge import badge_of, read_verdicts
 from bench.submissions.bundle import bundle
 from bench.submissions.verify import verify
@@ -41,7 +42,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path, Pa
     work = tmp_path_factory.mktemp("compact")
     tasks, suite = write_tasks(work / "tasks"), work / "own.toml"
     suite.write_text(SUITE)
-    run(RunSpec(encoder="colour-histogram", suite=str(suite), tasks=str(tasks), out=str(work / "runs"), command="x"))
+    run(RunSpec.of(encoder="colour-histogram", suite=str(suite), tasks=str(tasks), out=str(work / "runs"), command="x"))
     card = REFERENCE / "colour-histogram.toml"
     small = bundle(card, work / "runs", work / "small", ["own"], compact=True)
     whole = bundle(card, work / "runs", work / "whole", ["own"])

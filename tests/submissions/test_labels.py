@@ -20,7 +20,8 @@ from bench.files import npz_bytes, read_npz
 from bench.leaderboard.collect import collect
 from bench.leaderboard.replicates import all_replicates
 from bench.locate import shipped
-from bench.runs.run import RunSpec, run
+from bench.runs.options import RunSpec
+from bench.runs.run import run
 from bench.submissions.bundle import bundle
 from bench.submissions.labels import load_labels, read_labels, write_labels
 from bench.submissions.verify import verify
@@ -132,9 +133,7 @@ def test_boards_and_rescoring_need_no_image(tasks: Path, elsewhere: Path, tmp_pa
     suite, home = tmp_path / "own.toml", tmp_path / "home"
     suite.write_text(SUITE)
     monkeypatch.setenv("MEDSSL_HOME", str(tmp_path / "with images"))
-    run(
-        RunSpec(encoder="colour-histogram", suite=str(suite), tasks=str(tasks), out=str(tmp_path / "runs"), command="x")
-    )
+    run(RunSpec.of("colour-histogram", str(suite), str(tasks), out=str(tmp_path / "runs"), command="x"))
     sent = bundle(REFERENCE / "colour-histogram.toml", tmp_path / "runs", tmp_path / "sent", ["own"], compact=True)
     whole = replicates(sent.folder, tasks)
     done = CliRunner().invoke(COMMAND, ["labels", str(tasks), "--out", str(tmp_path / "labels")])

@@ -11,8 +11,9 @@ import pytest
 
 from bench.encoders.load import REFERENCE
 from bench.errors import CardError
+from bench.runs.options import RunSpec
 from bench.runs.predictions import predictions_bytes, read_predictions
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from bench.submissions.bundle import bundle
 from bench.submissions.verify import verify
 from benchmarks.hostile.base import write_tasks
@@ -36,7 +37,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     card = tasks / "which.toml"
     card.write_text(card.read_text().replace('modality = "mixed"', 'modality = "xray"'))
     suite.write_text(SUITE)
-    run(RunSpec(encoder="colour-histogram", suite=str(suite), tasks=str(tasks), out=str(work / "runs"), command="x"))
+    run(RunSpec.of(encoder="colour-histogram", suite=str(suite), tasks=str(tasks), out=str(work / "runs"), command="x"))
     made = bundle(REFERENCE / "colour-histogram.toml", work / "runs", work / "submissions", ["own"])
     return made.folder, tasks, suite
 

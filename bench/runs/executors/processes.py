@@ -13,7 +13,8 @@ from multiprocessing import connection
 import torch
 
 from bench.errors import RunError
-from bench.runs.executors._base import Done, Executor, Job, Resources, Work
+from bench.runs.executors._base import Done, Executor, Job, Work
+from bench.runs.options import Resources
 
 
 class Processes(Executor):

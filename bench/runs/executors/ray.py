@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from bench.errors import RunError, UserError
-from bench.runs.executors._base import Done, Executor, Job, Resources, Work
+from bench.runs.executors._base import Done, Executor, Job, Work
+from bench.runs.options import Resources
 
 RETRIES = 5
 

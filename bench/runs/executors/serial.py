@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.runs.executors._base import Done, Executor, Job, Resources, Work
+from bench.runs.executors._base import Done, Executor, Job, Work
+from bench.runs.options import Resources
 
 
 class Serial(Executor):

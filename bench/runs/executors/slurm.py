@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.errors import RunError
-from bench.runs.executors._base import PARALLEL, Done, Executor, Job, Resources, Work
+from bench.runs.executors._base import Done, Executor, Job, Work
+from bench.runs.options import PARALLEL, Resources
 
 POLL_SECONDS = 0.5
 
