@@ -80,19 +80,20 @@ def score_task(
     pending = [unit for unit in units if unit.key not in done]
     if not pending:
         return
-    work = _Work(encoder, task, folder, setting)
+    work = Work(encoder, task, folder, setting)
     for name in dict.fromkeys(unit.protocol for unit in pending):
         yield from work.run(protocols[name], [unit for unit in pending if unit.protocol == name])
 
 
-class _Work:
+class Work:
     """The data, features and shared resamples of one encoder x task, each made when first needed."""
 
     def __init__(self, encoder: Encoder, task: Task, folder: Path | None, setting: Setting) -> None:
         self.encoder, self.task, self.folder, self.setting = encoder, task, folder, setting
         self.measure = setting.measure or Measure(encoder)
         self.extract_seconds = 0.0
-        self._held: dict[tuple[str, bool], Features] = {}
+        self.held: dict[tuple[str, bool], Features] = {}
+        """Features by split, and whether they have a grid."""
 
     @cached_property
     def data(self) -> TaskData:
@@ -120,8 +121,7 @@ class _Work:
     def run(self, protocol: Protocol, units: list[Unit]) -> Iterator[Result]:
         ready: list[tuple[Unit, Subset]] = []
         for unit in units:
-            reason = protocol.refuses(self.task) or protocol.refuses_budget(unit.budget)
-            drawn = reason or self._subset(unit)
+            drawn = self.drawn(protocol, unit)
             if isinstance(drawn, str):
                 yield self._without_result(protocol, unit, "refused", drawn)
             else:
@@ -129,8 +129,10 @@ class _Work:
         if ready:
             yield from self._predict(protocol, ready)
 
-    def _subset(self, unit: Unit) -> Subset | str:
-        """The rows of a unit, or why its budget is not valid on this task."""
+    def drawn(self, protocol: Protocol, unit: Unit) -> Subset | str:
+        """The rows of a unit, or why the protocol or the budget does not apply to this task."""
+        if reason := protocol.refuses(self.task) or protocol.refuses_budget(unit.budget):
+            return reason
         train = self.data.train
         try:
             drawn = subsets(self.task, train.labels, train.groups, unit.budget, [unit.seed])[0]
@@ -179,9 +181,9 @@ class _Work:
         )
 
     def _features(self, name: str, dense: bool) -> Features:
-        if (name, dense) not in self._held:
-            self._held[name, dense] = self._extract(name, dense)
-        return self._held[name, dense]
+        if (name, dense) not in self.held:
+            self.held[name, dense] = self._extract(name, dense)
+        return self.held[name, dense]
 
     def _extract(self, name: str, dense: bool) -> Features:
         split = self.data.splits[name]

@@ -32,8 +32,8 @@ def test_before_the_data_are_there_the_card_gives_the_counts(tmp_path: Path, mon
 def test_made_up_data_of_one_shape_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDSSL_HOME", str(tmp_path))
     measured = []
-    honest = module._calibrated
-    monkeypatch.setattr(module, "_calibrated", lambda *given: measured.append(given[1].task.name) or honest(*given))
+    honest = module.rehearse
+    monkeypatch.setattr(module, "rehearse", lambda *given: measured.append(given[1].task.name) or honest(*given))
     plan = make_plan("core-v1", only=("breastmnist-224", "organamnist-224", "organcmnist-224", "organsmnist-224"))
     found = estimate(load_encoder("raw-pixels"), plan)
     assert len(measured) == 2

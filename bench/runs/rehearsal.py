@@ -1,0 +1,166 @@
+"""What a unit costs: a few units of a task run for good on some of its images, and what follows for all of them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data.budgets import presence
+from bench.data.dataset import Split, TaskData
+from bench.encoders.base import Encoder
+from bench.encoders.features import Features
+from bench.features.extract import extract
+from bench.features.looks import looked_at
+from bench.identity import Measure
+from bench.protocols.base import Protocol
+from bench.runs.journal import Journal
+from bench.runs.records import Unit
+from bench.runs.score_task import Setting, Work
+
+IMAGES = 16
+"""Encoded at least; as many as SECONDS allow of each split."""
+SECONDS = 0.4
+ROWS, GRIDS, VOLUME_GRIDS = 128, 32, 12
+"""Rows of a split: of global tasks, of dense tasks and protocols that encode images again, of dense volumes."""
+VOLUMES = 4
+OF_A_CLASS = 8
+
+
+@dataclass(frozen=True)
+class UnitCost:
+    """Seconds of a unit with `rows` training and `tested` test images: fixed + rows * row + tested * test."""
+
+    fixed: float = 0.0
+    row: float = 0.0
+    test: float = 0.0
+    once: float = 0.0
+    """Of the first unit of a task alone: what a protocol prepares for all of them."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Seconds and bytes of an image, the width of a feature as solvers hold it, and the cost of units by protocol."""
+
+    per_image: float
+    image_bytes: int
+    width: int
+    units: Mapping[str, UnitCost]
+
+
+def rehearse(encoder: Encoder, data: TaskData, protocols: Iterable[Protocol], units: Sequence[Unit]) -> Rehearsal:
+    """Encode some images of each split, and run the least and the largest budget of each protocol on them.
+
+    Raises DataError, EncoderError as the run itself would.
+    """
+    protocols = list(protocols)
+    dense = any(p.reads_grid for p in protocols)
+    again = any(p.board in ("fine-tune", "robustness") for p in protocols)
+    volumes = data.task.volume and dense
+    most = VOLUME_GRIDS if volumes else GRIDS if dense or again else ROWS
+    small = replace(data, **_small(data, most), known={})
+    per_image = _seconds_an_image(encoder, small.train, dense, VOLUMES if volumes else IMAGES)
+    held = {name: _features(encoder, split, dense, per_image, volumes) for name, split in small.splits.items()}
+    work = Work(encoder, small.task, None, Setting("", "rehearsal", "0" * 64, measure=Measure(encoder)))
+    work.data = small
+    work.held = {(name, grid): features for name, features in held.items() for grid in (False, True)}
+    with tempfile.TemporaryDirectory() as folder:
+        costs = {p.name: _cost(work, p, units, Journal(Path(folder))) for p in protocols}
+    train = held["train"]
+    size = sum(a.nbytes for a in (train.pooled, train.grid) if a is not None) // len(train)
+    return Rehearsal(per_image, size, _width(train), costs)
+
+
+def _small(data: TaskData, most: int) -> dict[str, Any]:
+    tests = {name: _some(data, split, most) for name, split in data.tests.items()}
+    return {"train": _some(data, data.train, most), "val": _some(data, data.val, most), "tests": tests}
+
+
+def _some(data: TaskData, split: Split, most: int) -> Split:
+    """`most` rows of a split, evenly spread, with some of each class."""
+    if len(split) <= most:
+        return split
+    rows = np.unique(np.linspace(0, len(split) - 1, most).round().astype(int))
+    if data.task.kind == "global" and (present := presence(data.task, split.labels)).ndim == 2:
+        rows = np.union1d(rows, np.concatenate([np.flatnonzero(column)[:OF_A_CLASS] for column in present.T]))
+    arrays = {f.name: getattr(split, f.name) for f in fields(Split) if f.name != "strata"}
+    strata = {name: values[rows] for name, values in split.strata.items()}
+    return Split(**{name: a if a is None else a[rows] for name, a in arrays.items()}, strata=strata)
+
+
+def _seconds_an_image(encoder: Encoder, train: Split, dense: bool, images: int) -> float:
+    """The faster of two passes: the first also loads what is loaded once."""
+
+    def one() -> float:
+        started = time.perf_counter()
+        n = len(_encoded(encoder, train, dense, images))
+        return (time.perf_counter() - started) / n
+
+    first = one()
+    return min(first, one()) if first * images < 20 * SECONDS else first
+
+
+def _encoded(encoder: Encoder, split: Split, dense: bool, images: int) -> Features:
+    spacing = None if split.spacing is None else split.spacing[:images]
+    sizes = None if split.sizes is None else split.sizes[:images]
+    looks = looked_at(encoder, split)[:images]
+    return extract(encoder, looks, dense=dense and sizes is None, spacing=spacing, sizes=sizes)
+
+
+def _features(encoder: Encoder, split: Split, dense: bool, per_image: float, volumes: bool) -> Features:
+    """Of every row: true ones as far as time allows, then these again with a little noise."""
+    images = VOLUMES if volumes else max(IMAGES, int(SECONDS / per_image))
+    measured = _encoded(encoder, split, dense, images)
+    rng = np.random.default_rng(0)
+
+    def grown(array: np.ndarray | None) -> np.ndarray | None:
+        if array is None or len(array) == len(split):
+            return array
+        more = array[np.arange(len(array), len(split)) % len(array)]
+        noise = 0.1 * (array.std() + 1e-6) * rng.standard_normal(more.shape, dtype=np.float32)
+        return np.concatenate([array, more + noise])
+
+    return Features(grown(measured.pooled), grown(measured.grid), grown(measured.members))
+
+
+def _width(features: Features) -> int:
+    """Numbers of a feature that a solver holds at a time: the global vector, or what stands for it in a grid."""
+    if features.grid is None or features.grid.ndim == 5:
+        return features.pooled.shape[1]
+    return features.grid[0].size // 8
+
+
+def _cost(work: Work, protocol: Protocol, units: Sequence[Unit], journal: Journal) -> UnitCost:
+    """From the least budget, twice where units are quick, since the first prepares for all, and the largest."""
+    n, k = len(work.data.train), len(work.task.classes)
+    own = [unit for unit in units if unit.protocol == protocol.name and not isinstance(work.drawn(protocol, unit), str)]
+    if not own:
+        return UnitCost()
+    own.sort(key=lambda unit: unit.budget.images(n, k))
+    least = own[:1] if protocol.reads_grid else own[:2]
+    solved, rest, last = [], [], time.perf_counter()
+    for record, outputs in work.run(protocol, list(dict.fromkeys([*least, own[-1]]))):
+        journal.write(record, outputs)
+        now = time.perf_counter()
+        if record.status == "done":
+            solve = record.cost.seconds["solve"]
+            solved.append((record.n_labels, solve))
+            rest.append(now - last - solve)
+        last = now
+    tested = sum(map(len, work.data.tests.values()))
+    return replace(_line(solved), test=min(rest) / tested) if solved else UnitCost()
+
+
+def _line(solved: Sequence[tuple[int, float]]) -> UnitCost:
+    """Through the last two of (training images, seconds); what the first took beyond it was for all."""
+    many, more = solved[-1]
+    few, less = solved[-2] if len(solved) > 1 else (0, 0.0)
+    row = max(0.0, more - less) / (many - few) if many > few else 0.0
+    fixed = max(0.0, more - row * many)
+    rows, first = solved[0]
+    return UnitCost(fixed, row, once=max(0.0, first - fixed - row * rows))

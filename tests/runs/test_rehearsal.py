@@ -1,0 +1,89 @@
+"""What units cost, worked out from a few: the line by hand, the rows that stand for a split, planted seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.data.dataset import Split, TaskData
+from bench.data.task import shipped_tasks
+from bench.encoders.load import load_encoder
+from bench.protocols.base import Prediction
+from bench.protocols.knn import PROTOCOL as KNN
+from bench.runs import rehearsal
+from bench.runs.plan import make_plan
+from bench.runs.rehearsal import UnitCost, rehearse
+from bench.runs.stand_in import stand_in
+
+
+def test_the_line_by_hand() -> None:
+    assert rehearsal._line([(100, 4.0)]) == UnitCost(fixed=0.0, row=0.04)
+    two = rehearsal._line([(10, 2.0), (110, 4.0)])
+    assert (two.fixed, two.row, two.once) == (pytest.approx(1.8), pytest.approx(0.02), pytest.approx(0))
+    first = rehearsal._line([(10, 5.0), (10, 2.0), (110, 4.0)])
+    assert (first.fixed, first.once) == (pytest.approx(1.8), pytest.approx(3.0))
+    falling = rehearsal._line([(10, 4.0), (110, 2.0)])
+    assert (falling.fixed, falling.row, falling.once) == (2.0, 0.0, 2.0)  # never less for more
+
+
+def test_the_rows_of_a_split_show_each_class_and_keep_their_arrays_together() -> None:
+    task = shipped_tasks()["retinamnist-28"]
+    labels = np.zeros(1000, np.int64)
+    labels[501:505] = 4
+    split = Split(
+        np.arange(1000, dtype=np.uint8).reshape(-1, 1, 1, 1),
+        labels,
+        np.array([f"train/{i}" for i in range(1000)]),
+        strata={"row": np.arange(1000)},
+    )
+    some = rehearsal._some(TaskData.of(task, {"train": split, "val": split}, ""), split, 50)
+    rows = some.strata["row"]
+    assert 50 <= len(some) <= 62
+    assert {501, 502, 503, 504} <= set(rows.tolist())
+    assert (rows[0], rows[-1]) == (0, 999)
+    assert np.array_equal(some.labels, labels[rows])
+    assert np.array_equal(some.images.ravel(), rows.astype(np.uint8))
+    assert some.ids[1] == f"train/{rows[1]}"
+
+
+class Planted(type(KNN)):
+    """As kNN on a clock of its own: 20 ms a unit and 1 ms a training image."""
+
+    def __init__(self, clock: list[float]) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def predict(self, problem: object, subsets: object) -> Iterator[Prediction]:
+        for prediction in super().predict(problem, subsets):
+            self.clock[0] += 0.02 + 0.001 * len(prediction.subset.rows)
+            yield prediction
+
+
+def test_planted_seconds_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSSL_HOME", str(tmp_path))
+    plan = make_plan("core-v1", only=("breastmnist-224",))
+    task = plan.tasks["breastmnist-224"]
+    units = [unit for unit in plan.units(task) if unit.protocol == KNN.name]
+    data = stand_in(task, task.stated_counts)
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(rehearsal, "_seconds_an_image", lambda *given: 0.001)
+    found = rehearse(load_encoder("raw-pixels"), data, [Planted(clock)], units).units[KNN.name]
+    assert found.row == pytest.approx(0.001)
+    assert found.fixed == pytest.approx(0.02)
+    assert (found.test, found.once) == (pytest.approx(0), pytest.approx(0))
+
+
+def test_a_protocol_whose_units_are_all_refused_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSSL_HOME", str(tmp_path))
+    plan = make_plan("core-v1", only=("breastmnist-224",))
+    task = plan.tasks["breastmnist-224"]
+    data = stand_in(task, task.stated_counts)
+    one_ill = replace(data, train=replace(data.train, labels=np.eye(1, len(data.train), dtype=np.int64)[0]))
+    found = rehearse(load_encoder("raw-pixels"), one_ill, [KNN], plan.units(task))
+    assert found.units == {KNN.name: UnitCost()}
