@@ -89,8 +89,8 @@ def _some(data: TaskData, split: Split, most: int) -> Split:
     if data.task.kind == "global" and (present := presence(data.task, split.labels)).ndim == 2:
         rows = np.union1d(rows, np.concatenate([np.flatnonzero(column)[:OF_A_CLASS] for column in present.T]))
     arrays = {f.name: getattr(split, f.name) for f in fields(Split) if f.name != "strata"}
-    strata = {name: values[rows] for name, values in split.strata.items()}
-    return Split(**{name: a if a is None else a[rows] for name, a in arrays.items()}, strata=strata)
+    part: dict[str, Any] = {name: None if array is None else array[rows] for name, array in arrays.items()}
+    return Split(**part, strata={name: values[rows] for name, values in split.strata.items()})
 
 
 def _seconds_an_image(encoder: Encoder, train: Split, dense: bool, images: int) -> float:
@@ -118,21 +118,23 @@ def _features(encoder: Encoder, split: Split, dense: bool, per_image: float, vol
     measured = _encoded(encoder, split, dense, images)
     rng = np.random.default_rng(0)
 
-    def grown(array: np.ndarray | None) -> np.ndarray | None:
-        if array is None or len(array) == len(split):
+    def grown(array: np.ndarray) -> np.ndarray:
+        if len(array) == len(split):
             return array
         more = array[np.arange(len(array), len(split)) % len(array)]
         noise = 0.1 * (array.std() + 1e-6) * rng.standard_normal(more.shape, dtype=np.float32)
         return np.concatenate([array, more + noise])
 
-    return Features(grown(measured.pooled), grown(measured.grid), grown(measured.members))
+    parts = (measured.pooled, measured.grid, measured.members)
+    return Features(*(None if array is None else grown(array) for array in parts))
 
 
 def _width(features: Features) -> int:
     """Numbers of a feature that a solver holds at a time: the global vector, or what stands for it in a grid."""
-    if features.grid is None or features.grid.ndim == 5:
-        return features.pooled.shape[1]
-    return features.grid[0].size // 8
+    pooled, grid = features.pooled, features.grid
+    if pooled is not None and (grid is None or grid.ndim == 5):
+        return pooled.shape[1]
+    return 0 if grid is None else grid[0].size // 8
 
 
 def _cost(work: Work, protocol: Protocol, units: Sequence[Unit], journal: Journal) -> UnitCost:
