@@ -54,7 +54,7 @@ def build(
     The global random state is left as it was. Raises EncoderError for an unknown model (with the nearest name),
     for options the model does not take, and for more than 8 * 10^9 parameters.
     """
-    _check_name(model, card.name)
+    check_name(model, card.name)
     arguments = {k: LAYERS[k][v] if k in LAYERS else v for k, v in checked_options(options or {}, card.name).items()}
     arguments |= {"num_classes": num_classes, "in_chans": card.preprocessing.channels}
     try:
@@ -89,7 +89,8 @@ def checked_options(options: Mapping[str, object], where: str) -> Mapping[str, o
     return options
 
 
-def _check_name(model: str, where: str) -> None:
+def check_name(model: str, where: str) -> None:
+    """EncoderError, with the nearest name, for what is no architecture of timm."""
     known = timm.list_models()
     if model in known:
         return

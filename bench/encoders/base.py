@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from bench.encoders.text import TextTower
 
 
-NO_TEXT = "CLIP and SigLIP as transformers keeps them have one: adapter = 'huggingface', part = 'vision_model'"
+NO_TEXT = "CLIP and SigLIP have one: 'medssl new NAME --from FOLDER' takes those of transformers, open_clip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Encoder(ABC):
         """What loading did to the weights beyond reading them, in words ("pos_embed resampled from ... to ...")."""
         self.autocast: torch.dtype | None = None
         """Type the network computes in; None is float32. Set by `bench.features.device.place`."""
+        self.reads_text: Callable[[], TextTower] | None = None
+        """Loads the text tower of a model of two, which most runs do not ask for; None where there is none."""
         self._channels_last = False
         self._compiled: Callable[[Tensor, bool], Encoded] | None = None
 
@@ -78,7 +81,16 @@ class Encoder(ABC):
 
     def text_tower(self) -> TextTower:
         """The text half of an image-text encoder. Raises NotForThisEncoderError where there is none."""
-        raise NotForThisEncoderError("has no text tower", where=self.card.name, fix=NO_TEXT)
+        return self._loaded_text
+
+    @cached_property
+    def _loaded_text(self) -> TextTower:
+        if self.reads_text is None:
+            raise NotForThisEncoderError("has no text tower", where=self.card.name, fix=NO_TEXT)
+        if self.card.features.pooling != "native" or self.card.features.layer != -1:
+            what = "its text tower goes with the model's own global vector, and the card chooses another"
+            raise NotForThisEncoderError(what, where=self.card.name, fix="pooling = 'native', without 'layer'")
+        return self.reads_text()
 
     def to(self, device: torch.device | str) -> Encoder:
         """Move the network to a device; returns self."""

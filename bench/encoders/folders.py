@@ -17,15 +17,15 @@ from bench.encoders.hub_config import (
 )
 from bench.encoders.normalisations import NORMALISATIONS
 from bench.encoders.open_card import WEIGHTS
+from bench.encoders.open_clip_text import OPEN_CLIP, OPEN_CLIP_WEIGHTS
 from bench.encoders.shards import shard_names
 from bench.encoders.transformers_config import check_config
+from bench.encoders.transformers_text import TOWERS
 from bench.encoders.weights import sha256_of
 from bench.errors import EncoderError
 
-OPEN_CLIP = "open_clip_config.json"
-OPEN_CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 CLIP_SIZES = {
-    384: "xsmall", 512: "medium", 640: "betwixt", 768: "base", 1024: "large", 1280: "huge", 1408: "giant",
+    256: "xsmall", 384: "small", 512: "medium", 640: "betwixt", 768: "base", 1024: "large", 1280: "huge", 1408: "giant",
     1664: "gigantic",
 }  # fmt: skip
 """Width of open_clip's own towers -> what timm calls them."""
@@ -59,11 +59,12 @@ def transformers_folder(path: Path) -> dict[str, Any]:
     source |= {"part": "vision_model"} if tower is not None else {}
     maps = "hidden_sizes" in config.to_dict() or "swin" in config.model_type
     stated = _prepared(path, channels)
-    assumed = ["the mean of the patches represents an image: pooling"]
+    two = config.model_type in TOWERS  # trained on their own global vector, which the text tower goes with
+    assumed = [] if two else ["the mean of the patches represents an image: pooling"]
     assumed += [] if size or stated else ["size 224: the config does not say it"]
     return {
-        "source": source, "files": (path,), "architecture": "cnn" if maps else "vit", "pooling": "mean",
-        "size": size or 224, "channels": channels, "stated": stated, "assumed": tuple(assumed),
+        "source": source, "files": (path,), "architecture": "cnn" if maps else "vit", "size": size or 224,
+        "pooling": "native" if two else "mean", "channels": channels, "stated": stated, "assumed": tuple(assumed),
     }  # fmt: skip
 
 

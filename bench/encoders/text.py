@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -14,7 +13,7 @@ class TextTower(ABC):
 
     sha256: str
     """Of everything it computes with: weights, scale, tokenizer."""
-    sigmoid: ClassVar[bool]
+    sigmoid: bool
     """Whether the sigmoid of a logit is a probability: it was trained pair by pair, with a bias (SigLIP)."""
 
     @abstractmethod

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from math import isqrt
 from typing import Any
 
@@ -14,8 +13,7 @@ from torch import Tensor, nn
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard
 from bench.encoders.outputs import features
-from bench.encoders.text import TextTower
-from bench.errors import EncoderError, NotForThisEncoderError
+from bench.errors import EncoderError
 
 SPECIAL = ("cls_token", "class_embedding", "class_token", "distillation_token", "register_tokens", "reg_token")
 """Parameters that stand as tokens before the patches: one each, registers as many as they have rows."""
@@ -28,10 +26,9 @@ class HuggingFaceEncoder(Encoder):
     Masking at random (ViTMAE) is taken out; position embeddings are resampled where the input is not the native one.
     """
 
-    def __init__(self, card: EncoderCard, network: nn.Module, text: Callable[[], TextTower] | None = None) -> None:
-        """text: loads the text tower of a model of two, which most runs do not ask for."""
+    def __init__(self, card: EncoderCard, network: nn.Module) -> None:
         super().__init__(card)
-        self._network, self._text = network.eval(), text
+        self._network = network.eval()
         self._takes = inspect.signature(network.forward).parameters
         self._check_input()
         self._special = sum(_rows(p) for n, p in network.named_parameters() if n.split(".")[-1] in SPECIAL)
@@ -42,18 +39,6 @@ class HuggingFaceEncoder(Encoder):
     @property
     def module(self) -> nn.Module:
         return self._network
-
-    def text_tower(self) -> TextTower:
-        return self._loaded_text if self._text is not None else super().text_tower()
-
-    @cached_property
-    def _loaded_text(self) -> TextTower:
-        choice = self.card.features
-        if choice.pooling != "native" or choice.layer != -1:
-            what = "its text tower goes with the model's own global vector, and the card chooses another"
-            raise NotForThisEncoderError(what, where=self.card.name, fix="pooling = 'native', without 'layer'")
-        assert self._text is not None
-        return self._text()
 
     def forward(self, x: Tensor, dense: bool) -> Encoded:
         choice = self.card.features

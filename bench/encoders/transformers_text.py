@@ -17,10 +17,10 @@ from torch import Tensor
 from bench.encoders.base import state_sha256
 from bench.encoders.hub_config import read_object
 from bench.encoders.text import TextTower
+from bench.encoders.text_files import ABOUT, TOKENIZER
 from bench.errors import EncoderError, NotForThisEncoderError
 from bench.files import canonical_json, sha256_file, sha256_text
 
-TOKENIZER, ABOUT = "tokenizer.json", "tokenizer_config.json"
 MAX_BYTES = 64 << 20
 
 
@@ -57,15 +57,18 @@ class Reader:
 
         Raises NotForThisEncoderError for one that cannot be read whole."""
         found = self._rules.encode(sentence).ids
-        if len(found) > self.context:
-            what = f"the prompt {sentence[:60]!r} has {len(found)} tokens, the text tower reads {self.context}"
-            raise NotForThisEncoderError(
-                what, where=self.where, fix="shorten it on the task's card; nothing is cut off"
-            )
+        refuse_long(sentence, len(found), self.context, self.where)
         if self._unknown in found[:-1] or not found:
             what = f"the prompt {sentence[:60]!r} holds what the tokenizer does not know"
             raise NotForThisEncoderError(what, where=self.where, fix="write it in other words")
         return found if self._pad is None else found + [self._pad] * (self.context - len(found))
+
+
+def refuse_long(sentence: str, tokens: int, context: int, where: str) -> None:
+    """NotForThisEncoderError for a sentence of more `tokens` than a tower of `context` reads."""
+    if tokens > context:
+        what = f"the prompt {sentence[:60]!r} has {tokens} tokens, the text tower reads {context}"
+        raise NotForThisEncoderError(what, where=where, fix="shorten it on the task's card; nothing is cut off")
 
 
 class TransformersText(TextTower):

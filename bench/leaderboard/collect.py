@@ -168,6 +168,7 @@ def _collection(suite: str, entries: Mapping[str, Entry], cards: Cards, back: Se
 def _folders(tasks: Mapping[str, Task], results: Mapping[str, Results], cards: Cards) -> dict[str, Path | None]:
     """Where the data of tasks lie: beside the cards that were given, else where the runs found them."""
     found: dict[str, Path | None] = {}
+    same = {name: task.sha256 for name, task in tasks.items()}
     for plan in filter(None, (result.plan for result in results.values())):
-        found |= {name: Path(f) for name, f in plan.folders.items() if tasks.get(name) == plan.tasks[name]}
-    return found | {name: folder for name, (task, folder) in cards.items() if tasks.get(name) == task}
+        found |= {name: Path(f) for name, f in plan.folders.items() if same.get(name) == plan.tasks[name].sha256}
+    return found | {name: folder for name, (task, folder) in cards.items() if same.get(name) == task.sha256}

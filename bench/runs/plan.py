@@ -167,9 +167,16 @@ def _suite(suite: str | Path | None, tasks: Path | None, own: Mapping[str, Task]
 
 
 def _as_shipped(suite: Suite, own: Mapping[str, Task]) -> bool:
-    """Whether one's own cards are the shipped ones of the suite: copies that lie beside the data."""
+    """Whether one's own cards are the shipped ones of the suite: copies that lie beside the data, maybe older ones
+    without prompts."""
     shipped = shipped_tasks()
-    return set(own) <= set(suite.tasks) and all(shipped.get(name) == task for name, task in own.items())
+    return set(own) <= set(suite.tasks) and all(_same(shipped.get(name), task) for name, task in own.items())
+
+
+def _same(shipped: Task | None, own: Task) -> bool:
+    if shipped is None or shipped.sha256 != own.sha256:
+        return False
+    return own.prompts is None or own.prompts == shipped.prompts
 
 
 def _free_name(tasks: Path, base: str, others: Mapping[str, Path]) -> str:

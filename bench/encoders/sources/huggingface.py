@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,17 +10,19 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from bench.encoders import text_files
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard
 from bench.encoders.hub import Repository, Revision, fetch
 from bench.encoders.shards import shard_names
 from bench.encoders.source import EncoderSource, Place
 from bench.encoders.text import TextTower
+from bench.encoders.text_files import ABOUT, TOKENIZER, alone
 from bench.encoders.transformers_config import CONFIG, WEIGHTS, check_config, refuse_oversized
 from bench.encoders.transformers_model import HuggingFaceEncoder
-from bench.encoders.transformers_text import ABOUT, TOKENIZER, text_tower
+from bench.encoders.transformers_text import text_tower
 from bench.encoders.weights import inside, verify_all
-from bench.errors import EncoderError, NotForThisEncoderError
+from bench.errors import EncoderError
 from bench.strict import Sha256
 
 
@@ -47,11 +46,11 @@ class HuggingFaceSource(EncoderSource):
         if (self.repository is None) == (self.folder is None):
             raise EncoderError("give either 'source.repository' or 'source.folder'", where=card.name)
         found, names, sha256 = self._files(card, place)
-        with _alone(found) as folder:
+        with alone(found) as folder:
             network = _read(folder, card, self.part, [folder / name for name in names])
-        two = self.part == "vision_model"
-        encoder = HuggingFaceEncoder(card, network, partial(self._text, card, place) if two else None)
+        encoder = HuggingFaceEncoder(card, network)
         encoder.weights_sha256 = sha256
+        encoder.reads_text = partial(self._text, card, place) if self.part == "vision_model" else None
         return encoder
 
     def own_files(self, folder: Path) -> list[str]:
@@ -76,37 +75,15 @@ class HuggingFaceSource(EncoderSource):
     def _text(self, card: EncoderCard, place: Place) -> TextTower:
         """The text tower beside the part that is the encoder. Raises EncoderError."""
         found, names, _ = self._files(card, place)
-        found |= {name: self._of_tokenizer(name, card, place) for name in (TOKENIZER, ABOUT)}
-        with _alone(found) as folder:
+        found |= text_files.found(partial(self._file, card=card, place=place), (TOKENIZER, ABOUT), card.name)
+        with alone(found) as folder:
             network = _read(folder, card, None, [folder / name for name in names])
             return text_tower(network, folder, card.name)
-
-    def _of_tokenizer(self, name: str, card: EncoderCard, place: Place) -> Path:
-        try:
-            return self._file(name, card, place)
-        except EncoderError as error:
-            if not any(said in error.what for said in ("holds no", "lacks a file", "no such file")):
-                raise
-            raise NotForThisEncoderError(
-                f"has a text tower, but no {name} of a fast tokenizer",
-                where=card.name,
-                fix="transformers writes it: AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)",
-            ) from None
 
     def _file(self, name: str, card: EncoderCard, place: Place) -> Path:
         if self.repository is not None:
             return fetch(self.repository, name, self.revision, where=card.name)
         return inside(f"{self.folder}/{name}", place, where=card.name)
-
-
-@contextmanager
-def _alone(files: Mapping[str, Path]) -> Iterator[Path]:
-    """A folder with these files and no other: the library can load no weights but those that were hashed."""
-    with tempfile.TemporaryDirectory(prefix="medssl-") as name:
-        for relative, path in files.items():
-            (Path(name) / relative).parent.mkdir(parents=True, exist_ok=True)
-            (Path(name) / relative).symlink_to(path.resolve())
-        yield Path(name)
 
 
 def _read(folder: Path, card: EncoderCard, part: str | None, files: list[Path]) -> nn.Module:

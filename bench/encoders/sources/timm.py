@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
+from torch import Tensor
 
 from bench.encoders.address import Url, fetch_url
 from bench.encoders.architectures import build
@@ -13,8 +15,11 @@ from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard
 from bench.encoders.hub import Repository, Revision, fetch
 from bench.encoders.networks import TimmEncoder
+from bench.encoders.open_clip_text import OPEN_CLIP, OPEN_CLIP_WEIGHTS, open_clip_text
 from bench.encoders.source import EncoderSource, Place
 from bench.encoders.statedict import KeyMapping, fit, state_at, under
+from bench.encoders.text import TextTower
+from bench.encoders.text_files import ABOUT, TOKENIZER
 from bench.encoders.weights import in_package, inside, read_state, verify
 from bench.errors import EncoderError
 from bench.strict import Line, Sha256
@@ -50,8 +55,7 @@ class TimmSource(EncoderSource):
     def load(self, card: EncoderCard, place: Place) -> Encoder:
         path = self._find(card, place)
         sha256 = verify(path, self.sha256, where=card.name)
-        state = state_at(read_state(path, where=card.name), self.entry, where=card.name)
-        state = under(state, self.prefix, where=card.name)
+        state = under(self._held(path, card), self.prefix, where=card.name)
         arguments = {"options": self.options, "num_classes": self.num_classes}
         bones = build(card, self.model, skeleton=True, **arguments)
         state, notes = fit(bones, state, self.drop, self.key_mapping, where=card.name)
@@ -61,7 +65,28 @@ class TimmSource(EncoderSource):
             network.reset_classifier(0)
         encoder = TimmEncoder(card, network)
         encoder.weights_sha256, encoder.notes = sha256, notes
+        if path.name in OPEN_CLIP_WEIGHTS:
+            encoder.reads_text = partial(self._text, encoder, path, place)
         return encoder
+
+    def own_files(self, folder: Path) -> list[str]:
+        own = super().own_files(folder)
+        beside = [Path(name).parent / text for name in own for text in (OPEN_CLIP, TOKENIZER, ABOUT)]
+        of_two = own and Path(own[0]).name in OPEN_CLIP_WEIGHTS
+        return own + [str(name) for name in beside if of_two and (folder / name).is_file()]
+
+    def _held(self, path: Path, card: EncoderCard) -> dict[str, Tensor]:
+        return state_at(read_state(path, where=card.name), self.entry, where=card.name)
+
+    def _text(self, encoder: Encoder, path: Path, place: Place) -> TextTower:
+        """The text tower in the same file, by the files of open_clip beside it."""
+        card = encoder.card
+        return open_clip_text(encoder, lambda name: self._beside(name, card, place), self._held(path, card))
+
+    def _beside(self, name: str, card: EncoderCard, place: Place) -> Path:
+        assert self.weights is not None
+        beside = (Path(self.weights).parent / name).as_posix()
+        return self.model_copy(update={"weights": beside})._find(card, place)
 
     def _find(self, card: EncoderCard, place: Place) -> Path:
         if self.package is not None and self.repository is not None:
