@@ -107,8 +107,8 @@ def progress_bar() -> Iterator[Progress]:
 def transient_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar that is told (done, total), shown on a terminal only and gone when `what` is done."""
     # Standard output goes past the bar, and must not go into it where it is a file.
-    on = {"disable": not err.is_terminal, "redirect_stdout": sys.stdout.isatty()}
-    shown = Progress(*_columns(), console=err, transient=True, **on)
+    here, stdout = err.is_terminal, sys.stdout.isatty()
+    shown = Progress(*_columns(), console=err, transient=True, disable=not here, redirect_stdout=stdout)
     with shown:
 
         def seen(done: int, total: int) -> None:

@@ -32,9 +32,14 @@ def list_runs(root: Path) -> None:
     from bench.runs.journal import Journal
     from bench.runs.kept import kept_plan
 
-    rows = []
+    rows: list[dict[str, str | int | None]] = []
     for folder in _folders(root):
-        row = {"encoder": folder.parent.name, "suite": folder.name, "units": None, "refused": None}
+        row: dict[str, str | int | None] = {
+            "encoder": folder.parent.name,
+            "suite": folder.name,
+            "units": None,
+            "refused": None,
+        }
         journal = Journal(folder)
         try:
             records, kept = journal.records(), kept_plan(folder)

@@ -79,6 +79,8 @@ class Metric(ABC):
     primary_for: ClassVar[tuple[Target, ...]] = ()
     """Kinds of label of the tasks whose primary metric it may be; such a metric has a `chance`."""
     higher_is_better: ClassVar[bool] = True
+    draws_are_cases: ClassVar[bool] = True
+    """Whether a case that a replicate draws twice counts as two; not so where a metric allows for its own error."""
     since: ClassVar[int] = 1
     """The scoring version that brought it."""
     until: ClassVar[int | None] = None

@@ -135,7 +135,7 @@ class CnnBackbone(Backbone):
         return self.network.forward_features((images - MEAN) / STD).flatten(2).transpose(1, 2)
 
 
-BACKBONES: dict[str, type[Backbone]] = {cls.kind: cls for cls in (VitBackbone, CnnBackbone)}
+BACKBONES: dict[str, type[VitBackbone] | type[CnnBackbone]] = {cls.kind: cls for cls in (VitBackbone, CnnBackbone)}
 
 
 def pixels_of(mask: Tensor, patch: int) -> Tensor:

@@ -248,8 +248,9 @@ def _npz(path: Path) -> Iterator[Chunk]:
 
 
 def _one_label(labels: np.ndarray | None) -> np.ndarray | None:
-    single = labels is not None and labels.size == len(labels) and labels.dtype.kind in "iu"
-    return labels.reshape(-1).astype(np.int64) if single else None
+    if labels is None or labels.size != len(labels) or labels.dtype.kind not in "iu":
+        return None
+    return labels.reshape(-1).astype(np.int64)
 
 
 def _uint8(images: np.ndarray, path: Path) -> np.ndarray:

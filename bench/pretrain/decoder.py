@@ -19,6 +19,8 @@ def pixel_decoder(backbone: Backbone) -> nn.Linear:
 class TokenDecoder(nn.Module):
     """Visible tokens and their places in, a prediction for every place out."""
 
+    places: Tensor
+
     def __init__(self, backbone: Backbone, heads: Heads, out: int) -> None:
         super().__init__()
         width = heads.decoder_dim

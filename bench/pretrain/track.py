@@ -37,7 +37,13 @@ def runs(recipe: Recipe) -> list[Job]:
 
 
 def run_track(
-    jobs: list[Job], corpus: Corpus, out: Path, *, threads: int, say: Callable[[str], None], **watch: WandbMode | None
+    jobs: list[Job],
+    corpus: Corpus,
+    out: Path,
+    *,
+    threads: int,
+    say: Callable[[str], None],
+    wandb_mode: WandbMode | None = None,
 ) -> None:
     """Work through `jobs`, each into `out/<name>`. Runs that are done, or under way elsewhere, are passed over."""
     for job in jobs:
@@ -49,7 +55,7 @@ def run_track(
                 if done(job, corpus, folder):
                     say(f"{job.name}: done")
                     continue
-                run_job(job, corpus, folder, work, threads=threads, track=job.recipe.comparison, **watch)
+                run_job(job, corpus, folder, work, threads=threads, track=job.recipe.comparison, wandb_mode=wandb_mode)
                 say(f"{job.name}: finished")
         except Timeout:
             say(f"{job.name}: under way in another process")

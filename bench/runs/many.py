@@ -85,7 +85,7 @@ def expected(names: list[str], plan: Plan) -> list[Expected]:
             coming = download_bytes(card, ask=ask) if card else 0
         except OutOfReachError:
             ask = False
-            coming = download_bytes(card, ask=ask)
+            coming = download_bytes(card, ask=ask) if card else 0
         found.append(Expected(name, coming, seconds, (card and card.access) or ""))
     return found
 

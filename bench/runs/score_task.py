@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,7 +68,7 @@ def score_task(
     task: Task,
     folder: Path | None,
     units: list[Unit],
-    protocols: dict[str, Protocol],
+    protocols: Mapping[str, Protocol],
     done: Collection[str],
     setting: Setting,
 ) -> Iterator[Result]:

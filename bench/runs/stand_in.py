@@ -55,6 +55,7 @@ def _split(task: Task, name: str, n: int, side: int, planes: int, rng: np.random
     depth = (planes,) if task.source.get("volume") else ()
     images = rng.integers(0, 256, (n, *depth, side, side, 3), dtype=np.uint8)
     k = len(task.classes)
+    labels: np.ndarray
     if task.target == "mask":
         labels = np.kron(rng.integers(0, k, (n, 8, 8)), np.ones((1, side // 8 + 1, side // 8 + 1)))
         labels = labels[:, :side, :side].astype(np.uint8)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,6 +70,18 @@ def test_the_metric_is_scored(beside: Beside, tmp_path: Path) -> None:
     assert set(mine["scoring"]) == {SCORING}
     assert mine["value"].between(0, 1).all()
     assert metric("spherical") == "Spherical score"
+
+
+def test_the_metric_and_the_objective_keep_the_laws(tmp_path: Path) -> None:
+    """A test module as each page shows it, run by pytest as an author would."""
+    for name in ("metric", "objective"):
+        parts = [b.text for b in blocks(ROOT / "docs" / f"own-{name}.md") if b.language == "python"]
+        (tmp_path / f"test_{name}.py").write_text("\n".join(parts))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert int(done.stdout.split(" passed")[0].split()[-1]) == 16
 
 
 def test_the_versions_are_those_of_the_set() -> None:

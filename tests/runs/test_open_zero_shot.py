@@ -10,8 +10,9 @@ import pytest
 from bench.data.task import read_suite, shipped_tasks
 from bench.runs.fingerprint import meaning_of_task
 from bench.runs.journal import read_records
+from bench.runs.options import RunSpec
 from bench.runs.plan import make_plan
-from bench.runs.run import RunSpec, run
+from bench.runs.run import run
 from bench.toml import to_toml
 
 SUITE = "open-zero-shot-v1"
@@ -54,7 +55,7 @@ def test_a_folder_of_open_clip_from_its_files_to_records(tmp_path: Path) -> None
     card = shipped_tasks()["ph2"].model_copy(update={"source": {"reader": "npz", "file": "ph2.npz"}})
     values = {k: v for k, v in card.model_dump(mode="json", by_alias=True).items() if v is not None}
     (tmp_path / "tasks" / "ph2.toml").write_text(to_toml(values))
-    spec = RunSpec(str(tmp_path / "clip"), SUITE, str(tmp_path / "tasks"), out=str(tmp_path / "runs"), device="cpu",
+    spec = RunSpec.of(str(tmp_path / "clip"), SUITE, str(tmp_path / "tasks"), out=str(tmp_path / "runs"), device="cpu",
                    only=("ph2",))  # fmt: skip
     run(spec)
     (place,) = tmp_path.glob("runs/*/*/run.json")

@@ -15,6 +15,7 @@ class Ece(Metric):
     title = "ECE"
     targets = ("binary", "multi-class", "ordinal")
     higher_is_better = False
+    draws_are_cases = False
     changes = {2: calibration.CORRECTED}
 
     def value(self, given: Comparison) -> np.ndarray:

@@ -49,7 +49,8 @@ def _rows(view: SiteView, board: BoardView) -> list[dict]:
 def front(rows: list[dict], cost: str) -> set[str]:
     """Encoders of a known cost that no other beats at a lower or the same one."""
     known = sorted((r[cost], -r["score"], r["encoder"]) for r in rows if r[cost] and r["score"] == r["score"])
-    best, found = float("-inf"), set()
+    best = float("-inf")
+    found: set[str] = set()
     for _, negative, encoder in known:
         if -negative > best:
             best, found = -negative, {*found, encoder}

@@ -7,7 +7,7 @@ from bench.publish.writer import Page, Site
 
 def write(site: Site) -> None:
     """One page with all protocols."""
-    used = {}
+    used: dict[str, list[str]] = {}
     for suite in site.view.suites:
         for protocol in suite.results["protocol"].unique():
             used.setdefault(protocol, []).append(suite.title)

@@ -40,7 +40,7 @@ class _Board(Watcher):
             ]
             for r in records
         ]
-        self._run.log({"records": wandb.Table(columns=columns, data=rows)})
+        self._run.log({"records": wandb.Table(columns=[*columns], data=rows)})
         for key, points in _label_curves(records).items():
             table = wandb.Table(columns=["labels", "value"], data=points)
             self._run.log({f"label curve/{key}": wandb.plot.line(table, "labels", "value", title=key)})
