@@ -37,9 +37,12 @@ ONLY_RESCORED = "verify it with --rescore: nobody else can tell what its feature
 
 
 def check_rerun(
-    folder: Path, result: Results, plan: Plan, report: Report, *, keys: set[str], trust_code: bool = False
+    folder: Path, result: Results, plan: Plan, report: Report, *, keys: set[str], lot: str, trust_code: bool = False
 ) -> None:
-    """Rerun the units `keys`: what the encoder is and costs, scores, and predictions case by case."""
+    """Rerun the units `keys`: what the encoder is and costs, scores, and predictions case by case.
+
+    lot: drawn after the submission was fixed, as the units were (`bench.submissions.sampling`).
+    """
     wanted = {r.unit.key: r for r in result.records if r.status == "done" and r.unit.key in keys}
     try:
         encoder = place(load_encoder(folder, trust_code=trust_code), precision="fp32")
@@ -64,7 +67,7 @@ def check_rerun(
                 report.problems += _otherwise_scaled(record, fresh)
                 report.rerun += 1
         report.problems += differences.problems()
-        report.problems += suspicions(encoder, _looked_at(plan, wanted.values()))
+        report.problems += suspicions(encoder, _looked_at(plan, wanted.values()), lot)
     except UserError as error:
         report.problems.append(f"cannot be rerun: {error}")
     report.checked.append(f"{result.suite}: {report.rerun} units rerun from the weights, predictions compared")

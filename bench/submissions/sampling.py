@@ -17,14 +17,19 @@ CHANCE = 0.95
 """... with this probability."""
 
 
-def draw(keys: Iterable[str], n: int, contents_sha256: str, nonce: str) -> list[str]:
-    """`n` of the units (all where there are fewer), by the bytes of the submission and what the verifier adds.
+def lot(contents_sha256: str, nonce: str) -> str:
+    """What draws: by the bytes of the submission and what the verifier adds.
 
     An author who changes a byte to move the draw cannot know where to: the nonce comes afterwards. Who has both can
     repeat the draw.
     """
+    return sha256_text(f"{contents_sha256}\0{nonce}")
+
+
+def draw(keys: Iterable[str], n: int, lot: str) -> list[str]:
+    """`n` of the units, all where there are fewer."""
     found = sorted(keys)
-    return random.Random(sha256_text(f"{contents_sha256}\0{nonce}")).sample(found, min(n, len(found)))
+    return random.Random(lot).sample(found, min(n, len(found)))
 
 
 def chance(units: int, forged: int, sample: int) -> float:

@@ -23,7 +23,7 @@ from bench.submissions.intake import inspect
 from bench.submissions.plans import plan_for
 from bench.submissions.report import Report
 from bench.submissions.rescore import check_predictions
-from bench.submissions.sampling import draw, enough
+from bench.submissions.sampling import draw, enough, lot
 from bench.submissions.stored import read_stored, whole
 from bench.submissions.structure import check_copies, check_structure
 from bench.version import __version__
@@ -126,8 +126,9 @@ def _verify_suite(folder: Path, result: Results, plan: Plan, asked: Asked, held:
         check_absent_metrics(one)
     if asked.reruns and one.accepted and report.accepted:
         n = len(done) if asked.rerun else asked.sample or enough(len(done))
-        keys = draw(done, n, contents, asked.nonce)
-        rerunning.check_rerun(folder, result, plan, one, keys=set(keys), trust_code=asked.trust_code)
+        drawn = lot(contents, asked.nonce)
+        keys = set(draw(done, n, drawn))
+        rerunning.check_rerun(folder, result, plan, one, keys=keys, lot=drawn, trust_code=asked.trust_code)
     covers = Coverage(
         units=one.done, rescored=one.units, primary=one.condensed, rerun=one.rerun, whole=asked.rescore, contract=held
     )

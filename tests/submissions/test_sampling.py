@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from bench.submissions.sampling import CHANCE, FORGED, chance, draw, enough, table
+from bench.submissions.sampling import CHANCE, FORGED, chance, draw, enough, lot, table
 
 KEYS = [f"unit{i}" for i in range(100)]
 
@@ -27,11 +27,11 @@ def test_enough_is_the_smallest_sample_that_keeps_the_promise() -> None:
 
 
 def test_the_draw_depends_on_the_bytes_and_on_the_nonce() -> None:
-    drawn = draw(KEYS, 10, "a" * 64, "1")
-    assert drawn == draw(reversed(KEYS), 10, "a" * 64, "1")
+    drawn = draw(KEYS, 10, lot("a" * 64, "1"))
+    assert drawn == draw(reversed(KEYS), 10, lot("a" * 64, "1"))
     assert len(set(drawn)) == 10
-    assert drawn != draw(KEYS, 10, "b" * 64, "1") != draw(KEYS, 10, "b" * 64, "2")
-    assert sorted(draw(KEYS, 1000, "a" * 64, "1")) == sorted(KEYS)
+    assert drawn != draw(KEYS, 10, lot("b" * 64, "1")) != draw(KEYS, 10, lot("b" * 64, "2"))
+    assert sorted(draw(KEYS, 1000, lot("a" * 64, "1"))) == sorted(KEYS)
 
 
 def test_the_table_of_the_docs_is_what_the_command_prints() -> None:
