@@ -162,12 +162,10 @@ def _from_parquet(path: Path) -> Splits:
     import pyarrow.parquet as pq
 
     try:
-        meta = pq.read_metadata(path)
-        if sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)) > MAX_BYTES:
+        if _bytes_in_memory(pq.read_metadata(path)) > MAX_BYTES:
             raise EncoderError(f"unpacks to more than {MAX_BYTES:,} bytes", where=path)
-        table = pq.read_table(path)
-        names = table["split"].to_numpy(zero_copy_only=False)
-        ids = table["id"].to_numpy(zero_copy_only=False).astype(np.str_)
+        table = pq.read_table(path, read_dictionary=["split", "id"])
+        names, ids = (_texts(table[name], path) for name in ("split", "id"))
         pooled = _rectangle(table["pooled"])
         grid = None
         if "grid" in table.column_names:
@@ -177,6 +175,20 @@ def _from_parquet(path: Path) -> Splits:
         raise EncoderError(f"is not an embeddings file: {str(error)[:200]}", where=path) from None
     splits = {str(name): names == name for name in dict.fromkeys(names)}
     return {n: (ids[rows], Features(pooled[rows], None if grid is None else grid[rows])) for n, rows in splits.items()}
+
+
+def _bytes_in_memory(meta) -> int:
+    """Bytes of a file's values at the most, whatever they are packed in: a run of equal ones takes none in the file."""
+    groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
+    return sum(max(g.total_byte_size, 8 * sum(g.column(i).num_values for i in range(g.num_columns))) for g in groups)
+
+
+def _texts(column, path: Path) -> np.ndarray:
+    """str (n,) from a column of text in dictionaries. Raises EncoderError when it unpacks to more than MAX_BYTES."""
+    longest = max((len(text) for chunk in column.chunks for text in chunk.dictionary.to_pylist()), default=0)
+    if 4 * longest * len(column) > MAX_BYTES:
+        raise EncoderError(f"unpacks to more than {MAX_BYTES:,} bytes", where=path)
+    return column.to_numpy(zero_copy_only=False).astype(np.str_)
 
 
 def _rectangle(column) -> np.ndarray:
