@@ -40,6 +40,15 @@ _HERE, _SWAP = -100, 2
 PARTIAL = ".partial"
 """How the name of a file ends that is not yet whole."""
 
+_LOGIN = "copy or download it again; the address may ask for a login"
+MISTAKEN = (
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "git lfs pull"),
+    (b"<!doctype", "a web page", _LOGIN),
+    (b"<html", "a web page", _LOGIN),
+    (b"<?xml", "an XML file", _LOGIN),
+)
+"""First bytes in lower case, what such a file is, and the cure."""
+
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces, full float precision, no NaN: same value, same bytes."""
@@ -66,6 +75,12 @@ def first_bytes(source: Path | bytes, n: int) -> bytes | None:
             return file.read(n)
     except OSError:
         return None
+
+
+def mistaken(head: bytes) -> tuple[str, str] | None:
+    """(what, cure) of a file that begins like a text which stands in another file's place; None for any other."""
+    begin = head.lstrip().lower()
+    return next(((what, cure) for start, what, cure in MISTAKEN if begin.startswith(start)), None)
 
 
 def sha256_arrays(arrays: Mapping[str, np.ndarray]) -> str:

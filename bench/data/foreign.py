@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.files import first_bytes
+from bench.files import MISTAKEN, first_bytes, mistaken
 
 KINDS = {
     ".mha": "MetaImage", ".mhd": "MetaImage", ".hdr": "Analyze", ".img": "Analyze",
@@ -14,14 +14,12 @@ KINDS = {
     ".mrxs": "whole-slide", ".jp2": "JPEG 2000", ".heic": "HEIC", ".mat": "MATLAB", ".h5": "HDF5", ".zip": "zip",
 }  # fmt: skip
 SIDECARS = frozenset({".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".toml", ".xlsx", ".db", ".ini", ".pdf", ".py"})
-STARTS = {
-    b"version https://git-lfs": "a pointer of Git LFS, not the file ('git lfs pull' fetches it)",
-    b"<!DOCTYPE": "a web page", b"<!doctype": "a web page", b"<html": "a web page", b"<?xml": "an XML file",
-}  # fmt: skip
-"""First bytes of what stands where an image should -> what a message calls it."""
 CONVERT = (
     "convert them to PNG: to 8 bits through the window your question needs, or to 16 bits with 'window' in [source]"
 )
+EMPTY = "an empty file"
+CURES = {EMPTY: "fetch the file again", **{what: cure for _, what, cure in MISTAKEN}}
+"""What to do about a kind that stands where an image should; CONVERT for any other."""
 
 
 def is_hidden(relative: Path) -> bool:
@@ -38,10 +36,10 @@ def files_below(folder: Path) -> list[Path]:
 def kind_of(source: Path | bytes) -> str | None:
     """The kind of a file by its first bytes and name ("a DICOM file"), or None when it is nothing known."""
     head = first_bytes(source, 132)
-    if head is not None and (other := next((kind for start, kind in STARTS.items() if head.startswith(start)), None)):
-        return other
+    if found := mistaken(head or b""):
+        return found[0]
     if head == b"":
-        return "an empty file"
+        return EMPTY
     name = "" if isinstance(source, bytes) else _suffix(source)
     kind = KINDS.get(name) or KINDS.get(name.removesuffix(".gz"))
     if kind is None and (head or b"")[128:132] == b"DICM":
@@ -55,7 +53,8 @@ def unread_files(folder: Path, is_read: Callable[[Path], bool]) -> str:
     for path in files_below(folder):
         if path.suffix.lower() in SIDECARS or is_read(path):
             continue
-        kind = (kind_of(path) or "").removeprefix("a ").removesuffix(" file")
+        kind = kind_of(path) or ""
+        kind = f"{kind}: {CURES[kind]}" if kind in CURES else kind.removeprefix("a ").removesuffix(" file")
         found[_suffix(path) or "no ending", kind] += 1
     common = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:5]
     parts = [f"{name}: {n:,} files{f' ({kind})' if kind else ''}" for (name, kind), n in common]

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from pydantic import Field
 
 from bench.data import dicom, nifti, series, tiff
-from bench.data.foreign import CONVERT, kind_of
+from bench.data.foreign import CONVERT, CURES, kind_of
 from bench.data.guard import guarded, name_of, stem_of
 from bench.data.pixels import to_uint8
 from bench.data.stack import Plane, Stack
@@ -212,8 +212,9 @@ def opened(source: Path | bytes) -> Iterator[Image.Image]:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds; each means that the file cannot be read.
         if (kind := kind_of(source)) is not None:
-            fix = CONVERT if kind.endswith(" file") and kind != "an empty file" else "fetch the file again"
-            raise DataError(f"is {kind}, which is not read", where=name_of(source), fix=fix) from None
+            raise DataError(
+                f"is {kind}, which is not read", where=name_of(source), fix=CURES.get(kind, CONVERT)
+            ) from None
         raise DataError(f"is not a readable image: {str(error)[:150]}", where=name_of(source)) from None
 
 

@@ -6,14 +6,11 @@ import zipfile
 from pathlib import Path
 
 from bench.errors import EncoderError
+from bench.files import mistaken
 
 AGAIN = "copy or download it again"
 UNPACK = "unpack it first"
 BEGIN = (
-    (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself", "git lfs pull"),
-    (b"<!doctype", "is a web page", f"{AGAIN}; the address may ask for a login"),
-    (b"<html", "is a web page", f"{AGAIN}; the address may ask for a login"),
-    (b"<?xml", "is XML text", f"{AGAIN}; the address may ask for a login"),
     (b'{"', "is JSON text", AGAIN),
     (b"\x1f\x8b", "is packed with gzip", UNPACK),
     (b"bzh", "is packed with bzip2", UNPACK),
@@ -22,7 +19,7 @@ BEGIN = (
     (b"\x89hdf", "is HDF5, as TensorFlow and Keras write it", "load it there, and export it as ONNX"),
     (b"gguf", "is GGUF, weights for llama.cpp", "take the repository's safetensors"),
 )
-"""First bytes in lower case, what such a file is, and the cure."""
+"""First bytes in lower case, what such a file is, and the cure; beside `bench.files.MISTAKEN`."""
 FLAX = ".msgpack"
 
 
@@ -30,8 +27,10 @@ def refuse_mistaken(path: Path, *, where: object) -> None:
     """EncoderError when a file is empty or plainly something that no adapter reads, naming what it is."""
     with open(path, "rb") as file:
         head = file.read(512)
-    begin = head.lstrip().lower() if head[:1].isspace() else head.lower()
+    begin = head.lstrip().lower()
     kind = next(((what, fix) for mark, what, fix in BEGIN if begin.startswith(mark)), None)
+    if found := mistaken(head):
+        kind = (f"is {found[0]}", found[1])
     if not head:
         kind = ("is empty", AGAIN)
     elif head[257:262] == b"ustar":
