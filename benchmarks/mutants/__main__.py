@@ -1,6 +1,6 @@
 """Change the code a little, in every way that `change` knows, and count how often a test notices.
 
-    python -m benchmarks.mutants [--module bench/metrics/resample.py] [--sample 20] [--jobs 2] [--hand]
+    python -m benchmarks.mutants [--module bench/metrics/resample.py] [--sample 20] [--jobs 2] [--kept FOLDER] [--hand]
 
 Without --module every module of metrics, protocols, budgets, leaderboard and analysis is changed; --sample takes that
 many mutants of each, always the same ones. A mutant is run with the tests that call the changed function, in a fork of
@@ -13,15 +13,17 @@ of the others are noticed.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from bench.files import sha256_file, write_atomic
 from benchmarks.mutants.change import Mutant, mutants
 from benchmarks.mutants.trial import Reach, killed, reach, start, warm
 
@@ -109,7 +111,7 @@ def _finished(running: dict[int, Mutant]) -> tuple[Mutant, bool]:
     return running.pop(pid), killed(status)
 
 
-def run_modules(names: list[str], sample: int | None, jobs: int) -> dict[str, Outcome]:
+def run_modules(names: list[str], sample: int | None, jobs: int, kept: Path | None) -> dict[str, Outcome]:
     """Every (sampled) mutant of the modules."""
     explained = {(s["module"], s["function"], s["what"]) for s in table("survivors.toml").get("survivor", [])}
     by_tests: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -118,8 +120,9 @@ def run_modules(names: list[str], sample: int | None, jobs: int) -> dict[str, Ou
     outcomes: dict[str, Outcome] = defaultdict(Outcome)
     for tests, mine in by_tests.items():
         warm(tests)
-        reached = reach(ROOT, list(tests))
+        reached = _traced(list(tests), kept)
         work = [(m, *_with(reached, m)) for name in mine for m in chosen(name, sample)]
+        left = Counter(mutant.module for mutant, *_ in work)
         for mutant, noticed in attempt(work, jobs):
             outcome = outcomes[mutant.module]
             if noticed:
@@ -132,9 +135,23 @@ def run_modules(names: list[str], sample: int | None, jobs: int) -> dict[str, Ou
                     f"survived: {mutant.module}:{mutant.line} {mutant.function or '(module)'}: {mutant.what}",
                     flush=True,
                 )
-        for name in mine:
-            print(line_of(name, outcomes[name]), flush=True)
+            left[mutant.module] -= 1
+            if not left[mutant.module]:
+                print(line_of(mutant.module, outcome), flush=True)
     return outcomes
+
+
+def _traced(tests: list[str], kept: Path | None) -> Reach:
+    """What each test calls, from the folder `kept` where a run of the same sources left it."""
+    sources = sorted(p for folder in ("bench", "tests") for p in (ROOT / folder).rglob("*.py"))
+    state = sha256("\0".join([*tests, *(sha256_file(p) for p in sources)]).encode()).hexdigest()
+    path = kept and kept / f"reach-{state[:16]}.json"
+    if path and path.is_file():
+        return Reach(**json.loads(path.read_text()))
+    found = reach(ROOT, tests)
+    if path:
+        write_atomic(path, json.dumps(asdict(found)))
+    return found
 
 
 def _with(reached: Reach, mutant: Mutant) -> tuple[list[str], float]:
@@ -167,13 +184,15 @@ def main() -> int:
     parser.add_argument("--module", action="append", help="path of a module, or a folder of them")
     parser.add_argument("--sample", type=int, help="mutants of each module")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--kept", type=Path, help="folder for what each test calls, so that a later run need not trace")
     parser.add_argument("--hand", action="store_true", help="the hand-made mutants only")
     arguments = parser.parse_args()
     os.chdir(ROOT)
     if arguments.hand:
         return int(bool(run_hand(arguments.jobs)))
     wanted = arguments.module or [""]
-    outcomes = run_modules([m for m in modules() if m.startswith(tuple(wanted))], arguments.sample, arguments.jobs)
+    names = [m for m in modules() if m.startswith(tuple(wanted))]
+    outcomes = run_modules(names, arguments.sample, arguments.jobs, arguments.kept)
     total = Outcome(*(sum(getattr(o, f) for o in outcomes.values()) for f in ("killed", "explained")),
                     [m for o in outcomes.values() for m in o.survived])  # fmt: skip
     print(line_of("all", total))
