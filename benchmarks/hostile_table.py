@@ -1,8 +1,9 @@
 """Verify every hostile submission with the command, as a maintainer would; write what happened to docs/hostile.md.
 
-    python benchmarks/hostile_table.py --before CHECKOUT
+    python benchmarks/hostile_table.py --before CHECKOUT [--new]
 
---before: a checkout of an earlier version, whose verdict on the same bytes stands beside.
+--before: a checkout of an earlier version, whose verdict on the same bytes stands beside. --new: run the cases that the
+page does not hold, and leave its other rows as they are.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.hostile import gaming, memoriser  # noqa: F401 - they add their cases
+from benchmarks.hostile import gaming, memoriser, smuggled  # noqa: F401 - they add their cases
 from benchmarks.hostile.base import copy, write_submission, write_tasks
-from benchmarks.hostile.cases import CASES, HARMLESS, MARKER, NEEDS_RERUN
+from benchmarks.hostile.cases import ALARMED, CASES, HARMLESS, MARKER, NEEDS_RERUN
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "docs" / "hostile.md"
@@ -47,7 +48,9 @@ def main() -> None:
     """Make the corpus in a temporary folder, verify it, write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--before", type=Path, help="checkout of an earlier version, to be asked too")
-    earlier = parser.parse_args().before
+    parser.add_argument("--new", action="store_true", help="only the cases that the page does not hold")
+    arguments = parser.parse_args()
+    earlier, held = arguments.before, _held() if arguments.new else {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         os.environ["MEDSSL_HOME"] = str(work / "home")
@@ -55,11 +58,20 @@ def main() -> None:
         honest, other = write_submission(work, tasks), write_submission(work, tasks, "other", seed=1)
         rows = []
         for name in (HONEST, *CASES):
+            if name in held:
+                rows.append(held[name])
+                continue
             options = ["--rescore", *(["--rerun"] if name in NEEDS_RERUN else []), "--tasks", str(tasks)]
             spoilt = [_spoilt(name, honest, other, work / place) for place in ("cases", "earlier")]
             rows.append(_row(name, spoilt, options, earlier))
             print(rows[-1], flush=True)
     OUT.write_text(_page(rows, earlier))
+
+
+def _held() -> dict[str, Row]:
+    """The rows of the page, by case."""
+    lines = [line[2:-2].split(" | ") for line in OUT.read_text().splitlines() if line.startswith("| ")][1:]
+    return {name: Row(name, *told, float(s), float(mb)) for name, *told, s, mb in lines}
 
 
 def _spoilt(name: str, honest: Path, other: Path, where: Path) -> Path:
@@ -79,6 +91,7 @@ def _row(name: str, spoilt: list[Path], options: list[str], earlier: Path | None
     code, printed, seconds, megabytes = _judged(ROOT, now, options)
     outcome = _outcome(code, now)
     outcome = "accepted, no effect" if outcome == "accepted" and name in HARMLESS else outcome
+    outcome = "accepted, alarm" if outcome == "accepted" and name in ALARMED and "LOOK" in printed else outcome
     before = _outcome(_judged(earlier, then, options)[0], then) if earlier else "not asked"
     return Row(name, before, outcome, _message(printed, now), seconds, megabytes)
 
@@ -135,7 +148,7 @@ def _head(rows: list[Row], earlier: Path | None) -> Iterator[str]:
             "traceback or not at all."
         )
     counts = ", ".join(f"{after[word]} {word.lower()}" for word in ("refused", "accepted", "EXECUTED", "BROKE"))
-    yield f"\n{len(rows) - 1} cases: {counts}. What is accepted has no effect: it is shown as text.\n"
+    yield f"\n{len(rows) - 1} cases: {counts}. What is accepted has no effect, or is put before the reviewer (alarm).\n"
     yield (
         "Seconds are of processor time, without starting the program. Memory is the peak in MB, resident, most of it "
         "the program itself: the first row is the submission before it is spoilt."

@@ -1,6 +1,7 @@
 """The corpus: one function a case. Each spoils a copy of a valid submission in place.
 
-A case named in `HARMLESS` may be accepted; what it tries must then have no effect. Every other case must be refused.
+A case named in `HARMLESS` may be accepted; what it tries must then have no effect. One in `ALARMED` breaks no rule, and
+must be put before the reviewer. Every other case must be refused.
 `NEEDS_RERUN` are forgeries that are consistent in themselves: only rerunning from the weights can find them.
 """
 
@@ -25,6 +26,7 @@ Case = Callable[[Path, Path], None]
 
 CASES: dict[str, Case] = {}
 HARMLESS: set[str] = set()
+ALARMED: set[str] = set()
 NEEDS_RERUN: set[str] = set()
 MARKER = "medssl-was-executed"
 """A file of this name in the working folder would prove that something was executed."""

@@ -18,9 +18,9 @@ from bench.runs.records import Record
 from bench.submissions.badge import FILE, badge_of, contents_sha256, read_verdicts
 from bench.submissions.sampling import enough
 from bench.submissions.verify import verify
-from benchmarks.hostile import gaming, memoriser  # noqa: F401 - they add their cases
+from benchmarks.hostile import gaming, memoriser, smuggled  # noqa: F401 - they add their cases
 from benchmarks.hostile.base import copy, edit_card, edit_record, write_submission, write_tasks
-from benchmarks.hostile.cases import CASES, HARMLESS, MARKER, NEEDS_RERUN
+from benchmarks.hostile.cases import ALARMED, CASES, HARMLESS, MARKER, NEEDS_RERUN
 
 
 @pytest.fixture(scope="module")
@@ -206,10 +206,10 @@ def test_features_alone_cannot_be_reproduced(made, tmp_path: Path) -> None:
 
 def test_the_corpus_is_large_enough() -> None:
     assert len(CASES) >= 40
-    assert set(CASES) >= HARMLESS | NEEDS_RERUN
+    assert set(CASES) >= HARMLESS | ALARMED | NEEDS_RERUN
 
 
-@pytest.mark.parametrize("spoilt", sorted(set(CASES) - HARMLESS - NEEDS_RERUN), indirect=True)
+@pytest.mark.parametrize("spoilt", sorted(set(CASES) - HARMLESS - ALARMED - NEEDS_RERUN), indirect=True)
 def test_refused(made, spoilt: Path) -> None:
     problems = check(made, spoilt)
     assert problems
@@ -217,7 +217,7 @@ def test_refused(made, spoilt: Path) -> None:
     assert badge_of(spoilt, "tasks") == "declared"
 
 
-@pytest.mark.parametrize("spoilt", sorted(NEEDS_RERUN), indirect=True)
+@pytest.mark.parametrize("spoilt", sorted(NEEDS_RERUN - HARMLESS), indirect=True)
 def test_found_by_a_rerun(made, spoilt: Path) -> None:
     problems = check(made, spoilt, rerun=True)
     assert problems
@@ -227,4 +227,13 @@ def test_found_by_a_rerun(made, spoilt: Path) -> None:
 @pytest.mark.parametrize("spoilt", sorted(HARMLESS), indirect=True)
 def test_harmless(made, spoilt: Path) -> None:
     assert badge_of(spoilt, "tasks") == "declared"
-    assert check(made, spoilt) == []
+    assert check(made, spoilt, rerun=spoilt.parent.name.replace("-", " ") in NEEDS_RERUN) == []
+
+
+@pytest.mark.parametrize("spoilt", sorted(ALARMED), indirect=True)
+def test_put_before_the_reviewer(made, spoilt: Path) -> None:
+    _, tasks, _, other = made
+    report = verify(spoilt, rescore=True, tasks=tasks, against=[other.parent])
+    assert report.problems == []
+    assert all(other.name in alarm for alarm in report.alarms)
+    assert report.alarms
