@@ -1,4 +1,4 @@
-"""What the sets of open-v1 are, and whether phantom-v1 orders encoders as they do.
+"""What the sets of open-v1 are, whether phantom-v1 orders encoders as they do, and how much pretraining seeds differ.
 
     python benchmarks/open_suite.py [--records runs ...] [--write]     # writes the tables of docs/open.md
 
@@ -24,12 +24,18 @@ from bench import markers
 from bench.analysis.agreement import bootstrap_rows, tau_rows
 from bench.analysis.table import counted, pick, weights
 from bench.data.task import Task, read_suite, shipped_tasks
+from bench.leaderboard import boards
 from bench.leaderboard.collect import Collection, collect, default_roots
 from bench.locate import shipped
+from bench.pretrain import standings
+from bench.pretrain.recipe import read_recipe
+from bench.pretrain.report import stories_in
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/open.md"
 LINEAR = ["linear-v2", "dense-linear-v2"]
 REAL, PHANTOM = "open-v1", "phantom-v1"
+TRACK = "tiny"
+"""Whose encoders were pretrained with several seeds."""
 NO_NETWORK = ("raw-pixels", "colour-histogram")
 UNTRAINED = ("tiny-vit-random-init", "tiny-cnn-random-init")
 RESAMPLES, FEWEST = 2000, 8
@@ -146,6 +152,8 @@ def main() -> None:
     found = collect(default_roots()[0], local=chosen.records, suites=[REAL, PHANTOM])
     real, phantom = scores(found[REAL]), scores(found[PHANTOM])
     tables = {"sets": sets(real), "agreement": agreement(real, phantom), "phantoms": each_phantom(real, phantom)}
+    stories, scored = stories_in(default_roots()[0][0], read_recipe(TRACK)), boards(found[REAL])
+    tables |= {"seeds": standings.seeds(stories, scored), "spread": standings.spread(stories, scored)}
     for name, text in tables.items():
         print(f"\n{name}\n\n{text}")
     if chosen.write:
