@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -51,6 +51,17 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def rows(self, chosen: np.ndarray) -> Split:
+        """Some of the rows, int (m,): every array with them."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "strata"}
+        part: dict[str, Any] = {name: None if array is None else array[chosen] for name, array in arrays.items()}
+        return Split(**part, strata={name: values[chosen] for name, values in self.strata.items()})
+
+
+def evenly(n: int, most: int) -> np.ndarray:
+    """Numbers of at most `most` of `n` rows, evenly spread from the first to the last, int (m,)."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
 
 
 @dataclass(frozen=True)

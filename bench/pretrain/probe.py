@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from bench.data.dataset import evenly
 from bench.errors import DataError
 from bench.pretrain.backbone import Backbone
 from bench.pretrain.corpus import Corpus, as_floats
@@ -96,4 +97,4 @@ def _places(
 
 def _spread(rows: np.ndarray, most: int) -> np.ndarray:
     """At most `most` of the rows, evenly spaced: files of one class often lie together."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
+    return rows[evenly(len(rows), most)]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.data.budgets import presence
-from bench.data.dataset import Split, TaskData
+from bench.data.dataset import Split, TaskData, evenly
 from bench.encoders.base import Encoder
 from bench.encoders.features import Features
 from bench.features.extract import extract
@@ -85,12 +85,10 @@ def _some(data: TaskData, split: Split, most: int) -> Split:
     """`most` rows of a split, evenly spread, with some of each class."""
     if len(split) <= most:
         return split
-    rows = np.unique(np.linspace(0, len(split) - 1, most).round().astype(int))
+    rows = evenly(len(split), most)
     if data.task.kind == "global" and (present := presence(data.task, split.labels)).ndim == 2:
         rows = np.union1d(rows, np.concatenate([np.flatnonzero(column)[:OF_A_CLASS] for column in present.T]))
-    arrays = {f.name: getattr(split, f.name) for f in fields(Split) if f.name != "strata"}
-    part: dict[str, Any] = {name: None if array is None else array[rows] for name, array in arrays.items()}
-    return Split(**part, strata={name: values[rows] for name, values in split.strata.items()})
+    return split.rows(rows)
 
 
 def _seconds_an_image(encoder: Encoder, train: Split, dense: bool, images: int) -> float:

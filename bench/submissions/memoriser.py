@@ -18,7 +18,7 @@ from PIL import Image
 
 from bench.checks.alarms import BATCH, collapse
 from bench.checks.probe import Probe, probe_of, ranked
-from bench.data.dataset import Split, TaskData
+from bench.data.dataset import Split, TaskData, evenly
 from bench.encoders.base import Encoder
 
 IMAGES = 100
@@ -45,7 +45,7 @@ def suspicions(encoder: Encoder, datas: list[TaskData], lot: str) -> Iterator[st
 
 def some(split: Split) -> Split:
     """At most IMAGES cases of a split, evenly spread."""
-    rows = np.unique(np.linspace(0, len(split) - 1, min(len(split), IMAGES)).round().astype(int))
+    rows = evenly(len(split), IMAGES)
     return Split(np.asarray(split.images[rows]), np.asarray(split.labels)[rows], np.asarray(split.ids)[rows])
 
 
