@@ -158,7 +158,12 @@ class Encoder(ABC):
         """
         from bench.encoders.preprocess import prepare
 
-        x = prepare(images.to(self.device), preprocessing or self.card.preprocessing, dense=dense, spacing=spacing)
+        x = prepare(
+            images.to(self.device, non_blocking=True),
+            preprocessing or self.card.preprocessing,
+            dense=dense,
+            spacing=spacing,
+        )
         if self._channels_last:
             x = x.contiguous(memory_format=self._last)
         autocast = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)

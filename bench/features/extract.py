@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -19,6 +21,8 @@ BATCH = 64
 """Images a batch."""
 CUDA_BATCH = 256
 """The same on a GPU: on an H200 the best of 64, 256 and 512 for four networks, or within 5 % of it (docs/gpu.md)."""
+AHEAD = 1
+"""Encoded batches that wait on a GPU until the one before is copied."""
 VOLUMES = 4
 """Volumes a batch, of an encoder that takes them whole."""
 
@@ -55,9 +59,9 @@ def extract(
     usual = VOLUMES if encoder.card.volumetric else flat
     collected = _Collected(len(images), dense, encoder.card.name)
     run = _BackOff(encoder, dense, batch_size or usual, _known(spacing))
-    with freed_memory_kept():
+    with freed_memory_kept(), _putting(collected, encoder.device) as put:
         for start, out in _batches(run, images, batch_size or usual):
-            collected.put(start, out)
+            put(start, out)
             if progress:
                 progress(len(out.pooled))
     return collected.features()
@@ -138,14 +142,47 @@ class _Collected:
                 shape = self.n, *out.grid.shape[1:]
                 self.grid = roomy(shape) if out.grid.ndim == 5 else np.empty(shape, np.float32)
         rows = slice(start, start + len(out.pooled))
-        self.pooled[rows] = out.pooled.cpu().numpy()
+        _copy(out.pooled, self.pooled[rows])
         if self.dense:
-            self.grid[rows] = out.grid.cpu().numpy()
+            _copy(out.grid, self.grid[rows])
 
     def features(self) -> Features:
         if self.pooled is None:
             raise EncoderError("was given no images", where=self.name)
         return Features(self.pooled, self.grid)
+
+
+def _copy(found: torch.Tensor, to: np.ndarray) -> None:
+    """Into an array of the host; from a GPU by way of pinned memory, on the stream of the caller."""
+    if found.device.type == "cuda":
+        found = found.to("cpu", non_blocking=True)
+        torch.cuda.current_stream().synchronize()
+    torch.from_numpy(to).copy_(found)
+
+
+@contextmanager
+def _putting(collected: _Collected, device: torch.device) -> Iterator[Callable[[int, Encoded], None]]:
+    """How pieces are collected: from a GPU on a thread and a stream of their own, while the next one is encoded."""
+    if device.type != "cuda":
+        yield collected.put
+        return
+    stream, waiting = torch.cuda.Stream(device), deque[Future[None]]()
+
+    def copied(start: int, out: Encoded, ready: torch.cuda.Event) -> None:
+        with torch.cuda.stream(stream):
+            stream.wait_event(ready)
+            collected.put(start, out)
+
+    def put(start: int, out: Encoded) -> None:
+        ready = torch.cuda.current_stream(device).record_event()
+        waiting.append(writer.submit(copied, start, out, ready))
+        if len(waiting) > AHEAD:
+            waiting.popleft().result()
+
+    with ThreadPoolExecutor(1) as writer:
+        yield put
+        for piece in waiting:
+            piece.result()
 
 
 def _batches(run: _BackOff, images: np.ndarray, size: int) -> Iterator[tuple[int, Encoded]]:

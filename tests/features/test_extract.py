@@ -9,7 +9,7 @@ import torch
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard
 from bench.errors import EncoderError, NotForThisEncoderError
-from bench.features.extract import extract
+from bench.features.extract import AHEAD, _Collected, _putting, extract
 
 CARD = EncoderCard.parse(
     {
@@ -165,3 +165,56 @@ def test_the_images_of_bags_are_encoded_once_and_joined(volumes: np.ndarray, bat
         np.testing.assert_allclose(found.pooled[i, 0], getattr(alone[i, :n], how)(), rtol=1e-5)
     with pytest.raises(NotForThisEncoderError):
         extract(Deep(), volumes, dense=False, sizes=sizes)
+
+
+class _Gpu:
+    """What `torch.cuda` is asked for while pieces are copied: streams and events that take no time."""
+
+    def __getattr__(self, name: str) -> object:
+        return lambda *given, **options: self
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *raised: object) -> None: ...
+
+
+@pytest.fixture
+def with_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces are copied as from a GPU, on a thread of their own."""
+    for name in ("Stream", "stream", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, getattr(_Gpu(), name))
+
+
+@pytest.mark.usefixtures("with_streams")
+def test_pieces_copied_beside_encoding_are_the_same() -> None:
+    collected = _Collected(23, dense=True, name="probe")
+    pooled, grid = torch.arange(46.0).view(23, 2), torch.arange(23.0 * 12).view(23, 2, 2, 3)
+    with _putting(collected, torch.device("cuda")) as put:
+        for rows in (slice(0, 8), slice(8, 10), slice(10, 23)):
+            put(rows.start, Encoded(pooled[rows], grid[rows]))
+    np.testing.assert_array_equal(collected.features().pooled, pooled)
+    np.testing.assert_array_equal(collected.features().grid, grid)
+
+
+@pytest.mark.usefixtures("with_streams")
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_what_goes_wrong_beside_encoding_is_raised(pieces: int) -> None:
+    given = []
+
+    def give() -> None:
+        with _putting(_Collected(8, dense=True, name="probe"), torch.device("cuda")) as put:
+            for start in range(pieces):
+                given.append(start)
+                put(start, Encoded(torch.zeros(1, 2), None))
+
+    with pytest.raises(NotForThisEncoderError, match="no patch grid"):
+        give()
+    assert len(given) <= AHEAD + 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_gpu_gives_the_features_of_a_cpu(images: np.ndarray) -> None:
+    there = Probe()
+    there.to(torch.device("cuda"))
+    found, expected = extract(there, images, dense=True, batch_size=4), extract(Probe(), images, dense=True)
+    np.testing.assert_allclose(found.pooled, expected.pooled, rtol=1e-5)
+    np.testing.assert_allclose(found.grid, expected.grid, rtol=1e-5)

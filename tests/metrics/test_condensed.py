@@ -92,6 +92,7 @@ def test_what_was_not_condensed_for_such_labels_is_refused():
             condensed_areas(dense, kept, pixels(labels, 2))
     for task, kept, truth in [
         (ordinal, one_too_high, classes), (ordinal, np.zeros((N, 3), np.uint8), classes),
+        (ordinal, np.zeros((N, 1), np.int64), classes), (ordinal, np.zeros((N - 1, 1), np.uint8), classes),
         (binary, np.zeros((N, 2), np.uint8), classes),
     ]:  # fmt: skip
         with pytest.raises(DataError, match="condensed predictions"):
