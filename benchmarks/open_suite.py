@@ -3,9 +3,7 @@
     python benchmarks/open_suite.py [--records runs ...] [--write]     # writes the tables of docs/open.md
 
 Needs the results of both suites (`submissions/`, or run folders). Scores are those at 100 % of the labels under the
-linear probes, seeds averaged. Kendall's tau is over the encoders measured on both suites, without repeat seeds and
-without the references that are no network; its interval is a percentile bootstrap over these encoders, and says nothing
-about encoders of other kinds.
+linear probes, seeds averaged; orders are compared as `bench.analysis.between` says.
 """
 
 from __future__ import annotations
@@ -13,40 +11,26 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
 
 from bench import markers
-from bench.analysis.agreement import bootstrap_rows, tau_rows
-from bench.analysis.table import counted, pick, weights
+from bench.analysis.between import Agreement, Between, between, full_label_scores
 from bench.data.task import Task, read_suite, shipped_tasks
 from bench.leaderboard import boards
-from bench.leaderboard.collect import Collection, collect, default_roots
+from bench.leaderboard.collect import collect, default_roots
 from bench.locate import shipped
 from bench.pretrain import standings
 from bench.pretrain.recipe import read_recipe
 from bench.pretrain.report import stories_in
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/open.md"
-LINEAR = ["linear-v2", "dense-linear-v2"]
 REAL, PHANTOM = "open-v1", "phantom-v1"
 TRACK = "tiny"
 """Whose encoders were pretrained with several seeds."""
-NO_NETWORK = ("raw-pixels", "colour-histogram")
 UNTRAINED = ("tiny-vit-random-init", "tiny-cnn-random-init")
-RESAMPLES, FEWEST = 2000, 8
-"""Resamples of encoders; encoders below which no tau is given."""
-
-
-def scores(collection: Collection) -> pd.DataFrame:
-    """Primary metric of every encoder and task at 100 % under the linear probes; a row an encoder and task."""
-    rows = pick(counted(collection.frame), LINEAR, ssl=False)
-    about = ["encoder", "task", "kind", "modality", "origin", "paradigm", "chance"]
-    return rows.groupby(about, observed=True)[["value", "score"]].mean().reset_index().astype({"task": str})
 
 
 def sets(found: pd.DataFrame) -> str:
@@ -78,69 +62,32 @@ def _number(value: float | None) -> str:
     return "-" if value is None or np.isnan(value) else f"{value:.3f}"
 
 
-def agreement(real: pd.DataFrame, phantom: pd.DataFrame) -> str:
+def agreement(found: Between) -> str:
     """Kendall's tau between both suites, whole, by kind and by modality and kind."""
-    parts: dict[str, Mapping[str, str]] = {"all tasks": {}, "global": {"kind": "global"}, "dense": {"kind": "dense"}}
-    shared = sorted(set(_cells(real)) & set(_cells(phantom)))
-    parts |= {f"{modality}, {kind}": {"modality": modality, "kind": kind} for modality, kind in shared}
-    rows = []
-    for name, part in parts.items():
-        pair = (_means(_within(real, part)), _means(_within(phantom, part)))
-        rows.append([name, _count(real, part), _count(phantom, part), *_tau(*pair)])
+    rows = [[_named(a) or "all tasks", a.others, a.tasks, *_tau(a), a.first, _place(a)] for a in found.parts]
     head = ["tasks", "real", "phantom", "encoders", "tau", "95 % interval", "first on real", "its place on phantoms"]
     return markers.table(head, rows, right=[1, 2, 3, 4])
 
 
-def each_phantom(real: pd.DataFrame, phantom: pd.DataFrame) -> str:
+def each_phantom(found: Between) -> str:
     """Kendall's tau of each phantom task with the real tasks of its modality and kind, or of its kind."""
-    rows = []
-    for task, found in phantom.groupby("task"):
-        about = found.iloc[0]
-        part = {"modality": about["modality"], "kind": about["kind"]}
-        own = _count(real, part) > 0
-        against = part if own else {"kind": about["kind"]}
-        rows.append([
-            task, ", ".join(against.values()), _count(real, against),
-            *_tau(_means(_within(real, against)), _means(found))[:3],
-        ])  # fmt: skip
+    rows = [[task, _named(a), a.others, *_tau(a)] for task, a in found.by_task.items()]
     head = ["phantom task", "against real tasks of", "tasks", "encoders", "tau", "95 % interval"]
     return markers.table(head, rows, right=[2, 3, 4])
 
 
-def _cells(found: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    return zip(found["modality"].astype(str), found["kind"].astype(str), strict=True)
+def _named(found: Agreement) -> str:
+    return ", ".join(found.part.values())
 
 
-def _within(found: pd.DataFrame, part: Mapping[str, str]) -> pd.DataFrame:
-    for column, value in part.items():
-        found = found[found[column] == value]
-    return found
+def _tau(found: Agreement) -> list[object]:
+    if found.tau is None:
+        return [found.encoders, "not measured", ""]
+    return [found.encoders, f"{found.tau:.2f}", f"[{found.low:.2f}, {found.high:.2f}]"]
 
 
-def _count(found: pd.DataFrame, part: Mapping[str, str]) -> int:
-    return _within(found, part)["task"].nunique()
-
-
-def _means(found: pd.DataFrame) -> pd.Series:
-    """Board score of each encoder that has every task: cells alike, origins alike within a cell."""
-    table = found.pivot_table(index="encoder", columns="task", values="score", observed=True).dropna()
-    columns = found.drop_duplicates("task").set_index("task").loc[table.columns].reset_index().assign(side="")
-    mean = table.to_numpy() @ weights(columns[["task", "modality", "kind", "side", "origin"]].astype(str))
-    return pd.Series(mean, table.index.astype(str))
-
-
-def _tau(real: pd.Series, phantom: pd.Series) -> list[object]:
-    """Encoders, tau, its interval, the first encoder on real tasks and its place on phantoms."""
-    both = pd.DataFrame({"real": real, "phantom": phantom}).dropna().drop(index=list(NO_NETWORK), errors="ignore")
-    if len(both) < FEWEST:
-        return [len(both), "not measured", "", "", ""]
-    x, y = both["real"].to_numpy(), both["phantom"].to_numpy()
-    drawn = bootstrap_rows(len(x), RESAMPLES, np.random.default_rng(0))
-    low, high = np.nanquantile(tau_rows(x[drawn], y[drawn]), [0.025, 0.975])
-    first = both["real"].idxmax()
-    place = int(both["phantom"].rank(ascending=False)[first])
-    tau = kendalltau(x, y).statistic
-    return [len(both), f"{tau:.2f}", f"[{low:.2f}, {high:.2f}]", first, f"{place} of {len(both)}"]
+def _place(found: Agreement) -> str:
+    return f"{found.place} of {found.encoders}" if found.first else ""
 
 
 def main() -> None:
@@ -150,8 +97,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/open.md")
     chosen = parser.parse_args()
     found = collect(default_roots()[0], local=chosen.records, suites=[REAL, PHANTOM])
-    real, phantom = scores(found[REAL]), scores(found[PHANTOM])
-    tables = {"sets": sets(real), "agreement": agreement(real, phantom), "phantoms": each_phantom(real, phantom)}
+    told = between(found[PHANTOM].frame, found[REAL].frame, REAL)
+    tables = {"sets": sets(full_label_scores(found[REAL].frame))}
+    tables |= {"agreement": agreement(told), "phantoms": each_phantom(told)}
     stories, scored = stories_in(default_roots()[0][0], read_recipe(TRACK)), boards(found[REAL])
     tables |= {"seeds": standings.seeds(stories, scored), "spread": standings.spread(stories, scored)}
     for name, text in tables.items():

@@ -53,6 +53,11 @@ class Collection:
     """Task -> where the relative paths of its card start, for tasks of one's own."""
 
     @property
+    def synthetic(self) -> bool:
+        """Whether no image of its tasks is a real one."""
+        return all(task.synthetic for task in self.tasks.values())
+
+    @property
     def origin(self) -> Path | None:
         """Where one's own task cards lie; None for a suite of shipped tasks, and where it is not known."""
         return self.plan.origin if self.plan else None

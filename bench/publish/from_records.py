@@ -56,7 +56,7 @@ def site_view(
     tables = [table for c in ordered if (table := diagnostics(c)) is not None]
     for c in ordered:
         told(f"{c.suite}: {len(c.frame):,} numbers")
-    with beside(lambda: ([judged(c) for c in ordered], fingerprint(records, tables)), jobs) as derived:
+    with beside(lambda: ([judged(c, ordered[0]) for c in ordered], fingerprint(records, tables)), jobs) as derived:
         suites = [suite_view(c, files, told) for c in ordered]
         told("claims and advice")
         found, mark = derived()
@@ -64,7 +64,7 @@ def site_view(
         version=__version__,
         fingerprint=mark,
         date=newest(records),
-        suites=tuple(replace(suite, fares=j.fares) for suite, j in zip(suites, found, strict=True)),
+        suites=tuple(replace(suite, fares=j.fares, between=j.between) for suite, j in zip(suites, found, strict=True)),
         encoders=encoder_views(collections, files),
         protocols=[protocol_view(p) for p in _protocols(collections)],
         claims={suite.name: j.claims for suite, j in zip(suites, found, strict=True)},
@@ -94,7 +94,7 @@ def _clinical_first(collections: Mapping[str, Collection]) -> list[Collection]:
     """Suites of clinical images before phantoms, larger ones before smaller."""
 
     def key(c: Collection) -> tuple:
-        return (any(t.synthetic for t in c.tasks.values()), -len(c.tasks) * len(c.results), c.suite)
+        return (c.synthetic, -len(c.tasks) * len(c.results), c.suite)
 
     return sorted(collections.values(), key=key)
 

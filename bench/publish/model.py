@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.advisor import Answer
+from bench.analysis.between import Between
 from bench.analysis.claim import Claim
 from bench.analysis.verdict import Verdict
 from bench.data.task import Task
@@ -262,6 +263,8 @@ class SuiteView:
     """How the advice does on tasks it has not seen, beside always taking the overall best."""
     scoring: int = SCORING
     """Version of the set of metrics that scored its results."""
+    between: Between | None = None
+    """Of synthetic images: whether they order encoders as the real images of another suite do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.analysis.advisor import Answer
+from bench.analysis.between import Between, between
 from bench.analysis.claim import read_ledger
 from bench.analysis.evaluate import evaluate
 from bench.analysis.measurement import NotEnough
@@ -30,19 +31,24 @@ from bench.words import Kind
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What is derived from the results of a suite. fares: how the advice does on tasks it has not seen."""
+    """What is derived from the results of a suite. fares: how the advice does on tasks it has not seen. between: of
+    a suite of synthetic images, whether it orders encoders as real ones do."""
 
     claims: Sequence[ClaimView]
     advice: Sequence[Answer]
     fares: str
+    between: Between | None
 
 
-def judged(collection: Collection) -> Judged:
-    """Verdicts and advice on the results of one collection."""
+def judged(collection: Collection, first: Collection) -> Judged:
+    """Verdicts and advice on the results of one collection. first: that of the front page."""
     frame, ledger = collection.frame, {claim.id: claim for claim in read_ledger()}
     verdicts = evaluate(frame, diagnostics=diagnostics(collection)) if len(frame) else []
     main = frame[frame["primary"] & (frame["split"] == "test")]
-    return Judged([ClaimView(ledger[v.id], v) for v in verdicts], answers(main), _fares(main))
+    told = None
+    if collection.synthetic and not first.synthetic:
+        told = between(frame, first.frame, first.suite)
+    return Judged([ClaimView(ledger[v.id], v) for v in verdicts], answers(main), _fares(main), told)
 
 
 def diagnostics(collection: Collection) -> pd.DataFrame | None:
@@ -61,7 +67,7 @@ def suite_view(collection: Collection, files: Files, told: Told = silent) -> Sui
         name=collection.suite,
         title=card.title if card else collection.suite,
         description=card.description if card else "",
-        synthetic=all(t.synthetic for t in collection.tasks.values()),
+        synthetic=collection.synthetic,
         fingerprint=collection.fingerprint,
         tasks={name: _task(collection, name, main, files) for name in collection.tasks},
         boards=board_views(collection, known),
