@@ -13,7 +13,7 @@ AGGREGATION = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class BoardRecipe:
     """A board's ingredients. `protocols` says, for each kind of task, which family of protocols counts.
 
     A suite runs one version of a family, and a board is of one suite: versions never mix.
@@ -41,18 +41,22 @@ class Recipe:
 FROZEN: dict[Kind, str] = {"global": "linear", "dense": "dense-linear"}
 LOW_BUDGETS = Budget("1%"), Budget("5%"), Budget("10%")
 
-RECIPES: tuple[Recipe, ...] = (
-    Recipe("Overall", FROZEN, (FULL,), "Mean of Global and Dense.", every_kind=True),
-    Recipe("Global", {"global": FROZEN["global"]}, (FULL,), "Linear probe on the frozen global vector, all labels."),
-    Recipe("Dense", {"dense": FROZEN["dense"]}, (FULL,), "Linear probe on the frozen patch grid, all labels."),
-    Recipe(
+RECIPES: tuple[BoardRecipe, ...] = (
+    BoardRecipe("Overall", FROZEN, (FULL,), "Mean of Global and Dense.", every_kind=True),
+    BoardRecipe(
+        "Global", {"global": FROZEN["global"]}, (FULL,), "Linear probe on the frozen global vector, all labels."
+    ),
+    BoardRecipe("Dense", {"dense": FROZEN["dense"]}, (FULL,), "Linear probe on the frozen patch grid, all labels."),
+    BoardRecipe(
         "Low-label", FROZEN, LOW_BUDGETS,
         "As Overall, with 1, 5 and 10 % of the labels: a task's score is the mean over the three.",
     ),
-    Recipe("Volumes", {"dense": "dense-volume"}, (FULL,), "Linear probe on the frozen grid of volumes, all labels."),
-    Recipe("Numbers", {"global": "ridge"}, (FULL,), "Ridge probe on the frozen global vector, all labels: R²."),
-    Recipe("Survival", {"global": "cox"}, (FULL,), "Cox probe on the frozen global vector, all labels: C index."),
-    Recipe("Fine-tune", {"global": "fine-tune"}, (FULL,), "The whole encoder is trained, all labels."),
+    BoardRecipe(
+        "Volumes", {"dense": "dense-volume"}, (FULL,), "Linear probe on the frozen grid of volumes, all labels."
+    ),
+    BoardRecipe("Numbers", {"global": "ridge"}, (FULL,), "Ridge probe on the frozen global vector, all labels: R²."),
+    BoardRecipe("Survival", {"global": "cox"}, (FULL,), "Cox probe on the frozen global vector, all labels: C index."),
+    BoardRecipe("Fine-tune", {"global": "fine-tune"}, (FULL,), "The whole encoder is trained, all labels."),
 )  # fmt: skip
 
 

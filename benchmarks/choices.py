@@ -76,7 +76,7 @@ def _curve(given: Problem, truth: np.ndarray, subset: Subset, how: str) -> Curve
     fit = _logistic.Design(z, y, link(task)).fit(grid * len(rows), np.repeat(rows, len(grid), 0), tolerance=1e-7)
     parts = [fit.part(slice(i * len(grid), (i + 1) * len(grid))) for i in range(len(rows))]
 
-    def auroc(part: _logistic.Fit, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def auroc(part: _logistic.LogisticFit, z: np.ndarray, y: np.ndarray) -> np.ndarray:
         return primary(task, probabilities(task, part.logits(z)), y)
 
     folds = np.array([auroc(part, z[h], y[h]) for part, h in zip(parts[:-1], held, strict=True)]).reshape(-1, len(grid))

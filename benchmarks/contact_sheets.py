@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from bench.phantoms._fields import N
 from bench.phantoms.base import SIZE_BINS, Modality
-from bench.phantoms.generate import Plan, modalities, one
+from bench.phantoms.generate import PhantomPlan, modalities, one
 
 COLUMNS, SEED, LEVELS = 4, 1, 96
 FOLDER = Path(__file__).resolve().parents[1] / "docs/images"
@@ -32,7 +32,7 @@ def row(modality: Modality, aim: str, split: str, wanted: list) -> np.ndarray:
     tiles: list[np.ndarray] = []
     for target in wanted[:COLUMNS]:
         for index in range(400):
-            image, label, _, strata = one(Plan(modality.name, aim, SEED), split, index)
+            image, label, _, strata = one(PhantomPlan(modality.name, aim, SEED), split, index)
             low_high = SIZE_BINS[target] if aim == "dense" else (0, 1)
             if low_high[0] <= strata["lesion_area"] <= low_high[1] and (aim == "dense" or strata[aim] == target):
                 colour = np.repeat(image, 3, 2) if image.shape[2] == 1 else image

@@ -30,7 +30,7 @@ from bench.leaderboard.weights import Tasks, task_weights
 from bench.metrics.products import weighted_sums
 from bench.metrics.resample import percentile_interval, resample_counts
 from bench.metrics.uncertainty import nest_seeds, paired_difference, seed_draws
-from bench.recipes import FROZEN, RECIPES, Recipe
+from bench.recipes import FROZEN, RECIPES, BoardRecipe
 
 CASES, SEEDS, REPLICATES = 150, 5, 500
 TASKS = {
@@ -66,7 +66,7 @@ class World:
         shift = 0.02 * np.cos(np.pi * (2 * order / len(order) + t)) * (np.ptp(self.scores) > 0)
         return LESS[budget] * np.maximum(np.array(self.scores) + shift, 0.0)
 
-    def board(self, recipe: Recipe) -> np.ndarray:
+    def board(self, recipe: BoardRecipe) -> np.ndarray:
         """True score of each encoder on a board, (e,)."""
         mine, weights = part(recipe)
         budgets = [b for b in recipe.budgets if b in LESS]
@@ -82,7 +82,7 @@ WORLDS = (
 )
 
 
-def part(recipe: Recipe) -> tuple[list[str], np.ndarray]:
+def part(recipe: BoardRecipe) -> tuple[list[str], np.ndarray]:
     """The tasks of a board and their weights."""
     mine = np.isin(TABLE.kinds, list(recipe.protocols))
     weights = task_weights(TABLE, mine)[0]
@@ -148,7 +148,7 @@ def simulate(world: World, rng: np.random.Generator) -> dict[tuple[str, str], np
     return found
 
 
-def board_of(estimates: Estimates, recipe: Recipe, cut_off: bool) -> tuple[np.ndarray, np.ndarray]:
+def board_of(estimates: Estimates, recipe: BoardRecipe, cut_off: bool) -> tuple[np.ndarray, np.ndarray]:
     """Scores (e,) and replicates (e, b) of a board; cut_off: as when scores below chance counted as 0."""
     mine, weights = part(recipe)
     tasks = []

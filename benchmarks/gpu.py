@@ -34,7 +34,7 @@ from bench.pretrain.feed import batch_of
 from bench.pretrain.job import Job
 from bench.pretrain.ledger import Ledger
 from bench.pretrain.recipe import read_recipe
-from bench.pretrain.results import Results
+from bench.pretrain.results import ComparisonFolder
 from bench.pretrain.schedule import encoders
 from bench.pretrain.trainer import FETCH, pretrain
 from bench.runs.options import RunSpec
@@ -260,7 +260,9 @@ def track(sizes: Sizes, folder: Path) -> Iterator[Line]:
     np.savez(folder / "noise.npz", images=images, labels=rng.integers(0, 3, n))
     settings = Settings("noise", folder / "noise.npz", sizes.device, workers=workers, minutes=minutes)
     corpus = open_corpus("noise", recipe, data=settings.data)
-    found = compare(recipe, Results(folder / "track", Ledger.of(recipe, corpus)), settings, say=lambda line: None)
+    found = compare(
+        recipe, ComparisonFolder(folder / "track", Ledger.of(recipe, corpus)), settings, say=lambda line: None
+    )
     rate, seed = found.views / found.seconds, [job for job in encoders(recipe) if not job.seed and job.kind.trains]
     whole = len(seed) * recipe.views / rate / 60
     value = f"{rate:,.0f} views/s; {len(seed)} encoders of one seed: {whole:.1f} minutes"

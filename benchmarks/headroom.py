@@ -28,7 +28,7 @@ from bench.files import write_atomic
 from bench.leaderboard.frame import normalised
 from bench.locate import home
 from bench.metrics.scored import score
-from bench.phantoms.generate import Plan, split_of
+from bench.phantoms.generate import PhantomPlan, split_of
 from bench.protocols.base import Labelled, Problem, Unlabelled
 from bench.runs.records import Record
 
@@ -94,7 +94,7 @@ def measure(task: Task, runs: Path, columns: tuple[str, ...]) -> dict[str, float
 def oracle(data: TaskData) -> dict[str, float]:
     """The oracle on the test images of both sites."""
     task = data.task
-    plan = Plan(task.modality, task.source["aim"], task.source["seed"])
+    plan = PhantomPlan(task.modality, task.source["aim"], task.source["seed"])
     train = [data.train, Split(**vars(split_of(plan, "oracle", EXTRA)))]
     if task.kind == "dense":
         predict = dense_oracle(task, train, EPOCHS)

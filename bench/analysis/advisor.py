@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from bench.analysis.kriging import Foretold, Spread, foretell, left_out_error, spread_of
+from bench.analysis.kriging import Foretold, VarianceComponents, foretell, left_out_error, spread_of
 from bench.analysis.measurement import NotEnough
-from bench.analysis.table import Table, counted, pick, tabulate
+from bench.analysis.table import ScoreTable, counted, pick, tabulate
 from bench.budget import Budget
 from bench.recipes import FROZEN
 from bench.strict import Prose, Strict
@@ -40,7 +40,7 @@ class Question(Strict):
     """Largest image side, in pixels, the encoder may need."""
 
 
-class Choice(Strict):
+class Recommendation(Strict):
     """One encoder with the score it can be expected to reach, in points.
 
     low, high: 95 % of new tasks like these. error: standard error of the expectation beside other encoders.
@@ -60,11 +60,11 @@ class Answer(Strict):
     question: Question
     level: Literal["direct", "none"]
     confidence: Literal["high", "moderate", "low", "none"]
-    encoders: list[Choice]
+    encoders: list[Recommendation]
     """Self-supervised encoders that the question lets in, best first. Without evidence: the order over all tasks."""
     together: int
     """How many of them, from the first, cannot be told apart from the first."""
-    baselines: list[Choice]
+    baselines: list[Recommendation]
     """Supervised and untrained references: what the others are to be read against, never advised."""
     tasks: list[str]
     budgets: list[str]
@@ -101,27 +101,27 @@ class Answer(Strict):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class KnownScores:
     """What is known at one number of labels: scores in points, centred by task (E, T), and the level of each task."""
 
-    table: Table
+    table: ScoreTable
     centred: np.ndarray
     level: np.ndarray
     rows: pd.DataFrame
     """One row an encoder, the columns of the long table that describe it."""
 
     @cached_property
-    def spread(self) -> Spread:
+    def spread(self) -> VarianceComponents:
         """How self-supervised encoders differ; by kind and modality only where that foretells data sets left out
         better. Raises NotEnough."""
         ssl = self.centred[(self.table.encoders["paradigm"] != "reference").to_numpy()]
         apart, overall = (left_out_error(ssl, self.table.columns, apart=a) for a in (True, False))
         return spread_of(ssl, self.table.columns, apart=apart < overall)
 
-    def without(self, origin: str) -> Evidence:
+    def without(self, origin: str) -> KnownScores:
         """The evidence less one source data set."""
         kept = (self.table.columns["origin"] != origin).to_numpy()
-        return Evidence(self.table.columns_kept(kept), self.centred[:, kept], self.level[kept], self.rows)
+        return KnownScores(self.table.columns_kept(kept), self.centred[:, kept], self.level[kept], self.rows)
 
 
 def advise(frame: pd.DataFrame, question: Question) -> Answer:
@@ -135,7 +135,7 @@ def advise(frame: pd.DataFrame, question: Question) -> Answer:
     return advise_from(evidence_at(frame, question.labels), question)
 
 
-def advise_from(evidence: Evidence | None, question: Question) -> Answer:
+def advise_from(evidence: KnownScores | None, question: Question) -> Answer:
     """As `advise`, from the evidence at the question's number of labels."""
     if evidence is None:
         return _nothing(question, "No encoder has a result on any task.")
@@ -165,7 +165,7 @@ def advise_from(evidence: Evidence | None, question: Question) -> Answer:
     return answer.model_copy(update={"notes": _notes(answer), "confidence": _confidence(answer)})
 
 
-def evidence_at(frame: pd.DataFrame, labels: int | None) -> Evidence | None:
+def evidence_at(frame: pd.DataFrame, labels: int | None) -> KnownScores | None:
     """The results that count at a number of labels; None where there are none."""
     rows = pick(counted(frame), list(FROZEN.values()), budget=None, ssl=False)
     if len(rows) and not rows["synthetic"].astype(bool).all():
@@ -187,17 +187,17 @@ def evidence_at(frame: pd.DataFrame, labels: int | None) -> Evidence | None:
     budget = rows.drop_duplicates("task").set_index("task")["budget"].astype(str)
     columns = table.columns.assign(n_labels=used["n_labels"].reindex(table.columns["task"]).to_numpy())
     columns = columns.assign(budget=budget.reindex(columns["task"]).to_numpy())
-    return Evidence(
-        Table(table.values, table.encoders, columns), scores - level, level, about.loc[table.encoders.index]
+    return KnownScores(
+        ScoreTable(table.values, table.encoders, columns), scores - level, level, about.loc[table.encoders.index]
     )
 
 
-def foretold(evidence: Evidence, kind: str, modality: str) -> Foretold:
+def foretold(evidence: KnownScores, kind: str, modality: str) -> Foretold:
     """What the evidence foretells of a task of a kind and modality."""
     return foretell(evidence.centred, evidence.table.columns, evidence.spread, kind, modality)
 
 
-def together(choices: list[Choice]) -> int:
+def together(choices: list[Recommendation]) -> int:
     """How many choices, best first, cannot be told apart from the first: none is beyond `APART` standard errors."""
     if not choices:
         return 0
@@ -249,10 +249,10 @@ def _nearest_budget(rows: pd.DataFrame, labels: int | None) -> pd.DataFrame:
     return rows[groups.ngroup().isin(best)]
 
 
-def _choices(evidence: Evidence, found: Foretold, able: np.ndarray, level: float) -> list[Choice]:
+def _choices(evidence: KnownScores, found: Foretold, able: np.ndarray, level: float) -> list[Recommendation]:
     names, paradigms = (list(map(str, x)) for x in (evidence.table.encoders.index, evidence.table.encoders["paradigm"]))
     return [
-        Choice(
+        Recommendation(
             name=names[i], paradigm=paradigms[i], score=float(level + found.score[i]),
             low=float(level + found.score[i] - 1.96 * found.spread[i]),
             high=float(level + found.score[i] + 1.96 * found.spread[i]), error=float(found.error[i]),
@@ -261,11 +261,11 @@ def _choices(evidence: Evidence, found: Foretold, able: np.ndarray, level: float
     ]  # fmt: skip
 
 
-def _budgets(evidence: Evidence, alike: np.ndarray) -> list[str]:
+def _budgets(evidence: KnownScores, alike: np.ndarray) -> list[str]:
     return sorted(set(evidence.table.columns.loc[alike, "budget"]), key=lambda text: Budget(text).number)
 
 
-def _used_labels(evidence: Evidence, alike: np.ndarray) -> tuple[int, int]:
+def _used_labels(evidence: KnownScores, alike: np.ndarray) -> tuple[int, int]:
     used = evidence.table.columns.loc[alike, "n_labels"].round()
     return int(used.min()), int(used.max())
 

@@ -24,29 +24,29 @@ def alc(n: np.ndarray, score: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelsNeeded:
     """Labels needed to reach a score: at `n`, or more than `n` ("right"), or fewer ("left")."""
 
     n: float
     censored: str | None = None
 
 
-def labels_to_reach(n: np.ndarray, score: np.ndarray, target: float) -> Labels:
+def labels_to_reach(n: np.ndarray, score: np.ndarray, target: float) -> LabelsNeeded:
     """Labels at which an isotonic learning curve crosses `target`, log-linear in between.
 
     >>> labels_to_reach(np.array([10, 100]), np.array([0.2, 0.4]), 0.3).n.round(3)
     np.float64(31.623)
     >>> labels_to_reach(np.array([10, 100]), np.array([0.2, 0.4]), 0.5)
-    Labels(n=100.0, censored='right')
+    LabelsNeeded(n=100.0, censored='right')
     """
     n, curve = np.asarray(n, float), isotonic_regression(np.asarray(score, float))
     if target > curve[-1]:
-        return Labels(float(n[-1]), "right")
+        return LabelsNeeded(float(n[-1]), "right")
     if target <= curve[0]:
-        return Labels(float(n[0]), None if target == curve[0] else "left")
+        return LabelsNeeded(float(n[0]), None if target == curve[0] else "left")
     i = int(np.searchsorted(curve, target, side="left"))
     share = (target - curve[i - 1]) / (curve[i] - curve[i - 1])
-    return Labels(np.exp(np.log(n[i - 1]) + share * (np.log(n[i]) - np.log(n[i - 1]))))
+    return LabelsNeeded(np.exp(np.log(n[i - 1]) + share * (np.log(n[i]) - np.log(n[i - 1]))))
 
 
 @dataclass(frozen=True)

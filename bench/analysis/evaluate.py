@@ -12,7 +12,7 @@ from bench.analysis.claim import Claim, read_ledger, read_note
 from bench.analysis.measurement import Estimand, Measurement, NotEnough
 from bench.analysis.sensitivity import Change, settings, variants
 from bench.analysis.table import counted
-from bench.analysis.verdict import Part, Variant, Verdict, judge, lacking, one_sided
+from bench.analysis.verdict import ClaimPart, Variant, Verdict, judge, lacking, one_sided
 from bench.discover import members, pick
 from bench.metrics.names import MetricName
 from bench.metrics.uncertainty import holm
@@ -141,8 +141,8 @@ def _verdict(claim: Claim, found: Found, adjusted: dict[str, float | None], sens
     )
 
 
-def _part(claim: Claim, name: str, found: Measurement) -> Part:
-    return Part(
+def _part(claim: Claim, name: str, found: Measurement) -> ClaimPart:
+    return ClaimPart(
         name=name, effect=found.effect, low=found.low, high=found.high, p=one_sided(claim, found),
         groups=found.groups, n_tasks=found.n_tasks, chart=found.chart,
     )  # fmt: skip

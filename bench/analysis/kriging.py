@@ -18,7 +18,7 @@ from bench.analysis.measurement import NotEnough
 
 
 @dataclass(frozen=True)
-class Spread:
+class VarianceComponents:
     """Variances, in squared score points: of an encoder everywhere, by kind, by modality, and on one task alone."""
 
     everywhere: float
@@ -46,7 +46,7 @@ class Foretold:
     spread: np.ndarray
 
 
-def spread_of(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool = True) -> Spread:
+def spread_of(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool = True) -> VarianceComponents:
     """Variances from centred scores (E, T), NaN where missing, by nonnegative least squares over pairs of tasks.
 
     apart: whether kinds and modalities have variances of their own; else they are 0, and the order is the overall one.
@@ -65,7 +65,9 @@ def spread_of(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool = True) 
     alike = [kind[i] == kind[j], modality[i] == modality[j]] if apart else []
     design = np.column_stack([np.ones(len(i)), *alike]).astype(float)
     found = [*nnls(design, products[i, j])[0].tolist(), 0.0, 0.0][:3]
-    return Spread(found[0], found[1], found[2], max(1e-6, float(np.nanmean(np.diag(products))) - sum(found)))
+    return VarianceComponents(
+        found[0], found[1], found[2], max(1e-6, float(np.nanmean(np.diag(products))) - sum(found))
+    )
 
 
 def left_out_error(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool) -> float:
@@ -84,7 +86,9 @@ def left_out_error(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool) ->
     return float(np.nanmean(errors))
 
 
-def foretell(scores: np.ndarray, columns: pd.DataFrame, spread: Spread, kind: str, modality: str) -> Foretold:
+def foretell(
+    scores: np.ndarray, columns: pd.DataFrame, spread: VarianceComponents, kind: str, modality: str
+) -> Foretold:
     """Best linear prediction for a new task, from centred scores (E, T), NaN where missing."""
     kinds, modalities = (columns[name].to_numpy(str) for name in ("kind", "modality"))
     every = np.stack([spread.between(kinds, modalities, k, m) for k, m in zip(kinds, modalities, strict=True)])

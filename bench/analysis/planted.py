@@ -34,7 +34,7 @@ STRATA = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class SimulationDesign:
     """What to plant. Effects and spreads are in score points (0-100); 0 is the null of a claim.
 
     The parts of one score: task level + encoder + encoder x kind + encoder x task + seed noise + planted effects.
@@ -78,13 +78,13 @@ class Plan:
     synthetic: bool = True
 
 
-def plant(plan: Plan, seed: int = 0) -> pd.DataFrame:
+def plant(plan: SimulationDesign, seed: int = 0) -> pd.DataFrame:
     """A long table (bench.leaderboard.frame.COLUMNS) of one draw of a plan; equal seed, equal table."""
     encoders, tasks = _encoders(plan), _tasks(plan)
     return _finished(_rows(plan, encoders, tasks, seed), encoders, tasks, plan)
 
 
-def _rows(plan: Plan, encoders: pd.DataFrame, tasks: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _rows(plan: SimulationDesign, encoders: pd.DataFrame, tasks: pd.DataFrame, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     at_full = _full(plan, encoders, tasks, rng)
     scores = _at_fractions(plan, encoders, tasks, at_full, rng)
@@ -94,7 +94,7 @@ def _rows(plan: Plan, encoders: pd.DataFrame, tasks: pd.DataFrame, seed: int) ->
     return pd.concat(rows, ignore_index=True)
 
 
-def _encoders(plan: Plan) -> pd.DataFrame:
+def _encoders(plan: SimulationDesign) -> pd.DataFrame:
     paradigm = [SSL_PARADIGMS[i % 4] for i in range(plan.encoders)] + ["reference"] * plan.references
     n = len(paradigm)
     # Whole rounds of four paradigms alternate between architectures, so that each stratum holds all of them.
@@ -120,7 +120,7 @@ def _encoders(plan: Plan) -> pd.DataFrame:
     )
 
 
-def _tasks(plan: Plan) -> pd.DataFrame:
+def _tasks(plan: SimulationDesign) -> pd.DataFrame:
     rows = [
         {
             "task": f"{m}-{kind}-{j}",
@@ -135,7 +135,7 @@ def _tasks(plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _full(plan: Plan, encoders: pd.DataFrame, tasks: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
+def _full(plan: SimulationDesign, encoders: pd.DataFrame, tasks: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
     """Scores with all labels, (E, T), in points."""
     e, t = len(encoders), len(tasks)
     is_global = (tasks["kind"] == "global").to_numpy()
@@ -157,7 +157,9 @@ def _paradigm_number(encoders: pd.DataFrame) -> np.ndarray:
     return encoders["paradigm"].map({p: i for i, p in enumerate([*SSL_PARADIGMS, "reference"])}).to_numpy()
 
 
-def _interaction(plan: Plan, encoders: pd.DataFrame, tasks: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
+def _interaction(
+    plan: SimulationDesign, encoders: pd.DataFrame, tasks: pd.DataFrame, rng: np.random.Generator
+) -> np.ndarray:
     """A doubly centred paradigm x modality table; its mean square is `plan.modality` squared."""
     names = list(dict.fromkeys(tasks["modality"]))
     effect = rng.normal(0, 1, (len(SSL_PARADIGMS), len(names)))
@@ -242,7 +244,7 @@ def _strata_rows(plan, full, encoders, tasks, rng):
     )
 
 
-def _finished(rows: pd.DataFrame, encoders: pd.DataFrame, tasks: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+def _finished(rows: pd.DataFrame, encoders: pd.DataFrame, tasks: pd.DataFrame, plan: SimulationDesign) -> pd.DataFrame:
     e, t = rows.pop("e").to_numpy(), rows.pop("t").to_numpy()
     for name in encoders:
         rows[name] = encoders[name].to_numpy()[e]

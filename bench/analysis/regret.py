@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.analysis.advisor import Evidence, Question, advise_from, evidence_at
+from bench.analysis.advisor import KnownScores, Question, advise_from, evidence_at
 from bench.analysis.bootstrap import cluster_counts
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import counted, pick
@@ -78,7 +78,7 @@ def said(table: Sequence[Regret]) -> str:
 
 
 def _losses(
-    evidence: Evidence, scores: pd.DataFrame, about: pd.DataFrame, paradigm: pd.Series, task: str
+    evidence: KnownScores, scores: pd.DataFrame, about: pd.DataFrame, paradigm: pd.Series, task: str
 ) -> dict[str, float]:
     """Points each policy loses on one task."""
     kind, modality, origin = about.loc[task, ["kind", "modality", "origin"]]

@@ -22,7 +22,7 @@ WORDS = {"encoder", "task", "protocol", "budget", "split", "metric", "paradigm",
 
 
 @dataclass(frozen=True)
-class Table:
+class ScoreTable:
     """Scores of encoders.
 
     values: float64 (E, C, S), encoders x columns x seeds, in score points (0-100); NaN where there is no result.
@@ -33,16 +33,16 @@ class Table:
     encoders: pd.DataFrame
     columns: pd.DataFrame
 
-    def keep(self, encoders: np.ndarray) -> Table:
+    def keep(self, encoders: np.ndarray) -> ScoreTable:
         """The table of some encoders (bool (E,) or row numbers)."""
         return replace(self, values=self.values[encoders], encoders=self.encoders[encoders])
 
-    def side(self, name: str) -> Table:
+    def side(self, name: str) -> ScoreTable:
         """The table of the columns of one side."""
         chosen = (self.columns["side"] == name).to_numpy()
         return self.columns_kept(chosen)
 
-    def columns_kept(self, chosen: np.ndarray) -> Table:
+    def columns_kept(self, chosen: np.ndarray) -> ScoreTable:
         """The table of some columns (bool (C,))."""
         return replace(self, values=self.values[:, chosen], columns=self.columns[chosen].reset_index(drop=True))
 
@@ -98,7 +98,7 @@ def versions(frame: pd.DataFrame, protocols: Sequence[str]) -> list[str]:
     return found
 
 
-def tabulate(rows: pd.DataFrame, side: pd.Series | str = "", value: str = "score", scale: float = 100.0) -> Table:
+def tabulate(rows: pd.DataFrame, side: pd.Series | str = "", value: str = "score", scale: float = 100.0) -> ScoreTable:
     """Rows as a table; `side` names the condition of each row. Values are multiplied by `scale`."""
     rows = rows.assign(side=side)
     rows = rows[rows[value].notna()]
@@ -116,7 +116,7 @@ def tabulate(rows: pd.DataFrame, side: pd.Series | str = "", value: str = "score
     about.index = about.index.astype(str)
     columns = rows.assign(key=column_key).drop_duplicates("key").set_index("key").loc[list(column_names)]
     columns = columns[["task", "side", *TASK_FIELDS]].astype(str).reset_index(drop=True)
-    return Table(values, about.loc[list(encoder_names)], columns)
+    return ScoreTable(values, about.loc[list(encoder_names)], columns)
 
 
 def weights(columns: pd.DataFrame) -> np.ndarray:
@@ -129,14 +129,14 @@ def weights(columns: pd.DataFrame) -> np.ndarray:
     return weight
 
 
-def centred(table: Table) -> Table:
+def centred(table: ScoreTable) -> ScoreTable:
     """The table less each column's mean over encoders, so that a missing result moves no contrast."""
     with np.errstate(invalid="ignore"):
         mean = np.nanmean(table.values.reshape(len(table.values), table.values.shape[1], -1), axis=(0, 2))
     return replace(table, values=table.values - mean[None, :, None])
 
 
-def covered(table: Table, share: float = 0.5) -> Table:
+def covered(table: ScoreTable, share: float = 0.5) -> ScoreTable:
     """The encoders that have a result in at least this share of the columns of every side and kind."""
     there = np.isfinite(table.values).any(axis=2)
     enough = np.ones(len(there), bool)

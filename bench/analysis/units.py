@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.measurement import NotEnough
-from bench.analysis.table import Table, weights
+from bench.analysis.table import ScoreTable, weights
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Units:
         return [side == name for name in np.unique(side)]
 
 
-def units_of(table: Table, strata: np.ndarray) -> Units:
+def units_of(table: ScoreTable, strata: np.ndarray) -> Units:
     """Tasks of one origin, side and kind averaged; a missing result becomes the encoder's mean over the others.
 
     Raises NotEnough with fewer than two source data sets on a side.
@@ -88,7 +88,7 @@ def units_of(table: Table, strata: np.ndarray) -> Units:
     return Units(values, about, weight, float(1 - there.mean()))
 
 
-def _averaged(table: Table) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+def _averaged(table: ScoreTable) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """(about, values, weight) of each origin x side x kind."""
     keys = table.columns[["side", "kind", "origin"]].agg("|".join, axis=1)
     _, first, member = np.unique(keys, return_index=True, return_inverse=True)

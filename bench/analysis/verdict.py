@@ -27,7 +27,7 @@ class Variant(Strict):
     note: Prose = ""
 
 
-class Part(Strict):
+class ClaimPart(Strict):
     """One of the things a claim says; p is one-sided."""
 
     name: str
@@ -70,7 +70,7 @@ class Verdict(Strict):
     n_tasks: int
     groups: dict[str, int]
     """Encoders in each compared group."""
-    parts: list[Part]
+    parts: list[ClaimPart]
     """What the claim says one by one, where it says several things."""
     reason: Prose
     """Why this verdict, in a sentence or two."""

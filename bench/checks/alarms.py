@@ -12,7 +12,7 @@ import torch
 
 from bench.checks.batchnorm import batch_norm
 from bench.checks.finding import Finding
-from bench.checks.probe import PHANTOMS, Probe, ranked
+from bench.checks.probe import PHANTOMS, ProbeTask, ranked
 from bench.encoders.base import Encoder
 from bench.encoders.card import Preprocessing
 
@@ -53,7 +53,7 @@ def looks(encoder: Encoder, *, brief: bool = False) -> int:
 
 
 def alarms(
-    encoder: Encoder, probes: Sequence[Probe], *, brief: bool = False, seen: Seen = lambda done, total: None
+    encoder: Encoder, probes: Sequence[ProbeTask], *, brief: bool = False, seen: Seen = lambda done, total: None
 ) -> Iterator[Finding]:
     """Three or four findings, from the probes' images under the card's and under neighbouring normalisations.
 
@@ -96,7 +96,7 @@ def collapse(features: np.ndarray) -> Finding:
     return Finding("collapse", "ok", spoken, values)
 
 
-def _chance(probes: Sequence[Probe], scores: Sequence[np.ndarray]) -> Finding:
+def _chance(probes: Sequence[ProbeTask], scores: Sequence[np.ndarray]) -> Finding:
     parts, above = {}, False
     for probe, replicates in zip(probes, scores, strict=True):
         low, high = np.nanpercentile(replicates[1:], [2.5, 97.5])
@@ -109,7 +109,7 @@ def _chance(probes: Sequence[Probe], scores: Sequence[np.ndarray]) -> Finding:
 
 
 def _normalisation(
-    encode: _Encode, others: Mapping[str, Preprocessing], probes: Sequence[Probe], own: np.ndarray
+    encode: _Encode, others: Mapping[str, Preprocessing], probes: Sequence[ProbeTask], own: np.ndarray
 ) -> Finding:
     scores = {"card": own}
     for name, changed in others.items():
@@ -131,7 +131,7 @@ class _Encode:
     def __init__(self, encoder: Encoder, seen: Seen, total: int) -> None:
         self.encoder, self.seen, self.total, self.done = encoder, seen, total, 0
 
-    def __call__(self, probe: Probe, preprocessing: Preprocessing | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, probe: ProbeTask, preprocessing: Preprocessing | None = None) -> tuple[np.ndarray, np.ndarray]:
         """float32 (n, d) each, maybe under another preprocessing than the card's."""
         return tuple(np.concatenate(list(self._batches(i, preprocessing))) for i in (probe.train, probe.test))
 

@@ -48,7 +48,7 @@ def has_batch_norm(encoder: Encoder) -> bool:
     return encoder.module is not None and any(isinstance(m, nn.BatchNorm2d) for m in encoder.module.modules())
 
 
-class _Seen(Exception):
+class _LayerReached(Exception):
     """The first batch-norm layer has been reached."""
 
 
@@ -60,13 +60,13 @@ def misfit(encoder: Encoder, images: np.ndarray, preprocessing: Preprocessing) -
         if not seen and layer.running_var is not None:
             variance = inputs[0].float().var((0, 2, 3)).clamp_min(1e-12)
             seen.append(float((variance / layer.running_var.float().clamp_min(1e-12)).log().abs().median()))
-            raise _Seen  # what comes after this layer would be computed for nothing
+            raise _LayerReached  # what comes after this layer would be computed for nothing
 
     layers = [m for m in encoder.module.modules() if isinstance(m, nn.BatchNorm2d)]
     hooks = [layer.register_forward_pre_hook(look) for layer in layers]
     try:
         encoder.encode(torch.from_numpy(np.array(images[:IMAGES])), preprocessing=preprocessing)
-    except _Seen:
+    except _LayerReached:
         pass
     finally:
         for hook in hooks:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.allocator import freed_memory_kept
 from bench.checks.contract import contract
-from bench.checks.finding import Finding, Report
+from bench.checks.finding import CheckReport, Finding
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard, read_card
 from bench.encoders.load import CATALOGUE, card_path, open_card, source_of
@@ -64,10 +64,10 @@ def check(
     yield from _alarms(encoder, images, costs, seen)
 
 
-def report(path_or_name: str | Path, **options: object) -> Report:
+def report(path_or_name: str | Path, **options: object) -> CheckReport:
     """All findings of `check` at once."""
     findings = tuple(check(path_or_name, **options))
-    return Report(str(path_or_name), findings)
+    return CheckReport(str(path_or_name), findings)
 
 
 def _card(card: EncoderCard) -> Finding:

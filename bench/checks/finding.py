@@ -19,7 +19,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """All findings about one encoder. `passed` is False as soon as one is a problem."""
 
     encoder: str

@@ -17,7 +17,7 @@ NEIGHBOURS = 10
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProbeTask:
     """Images and labels of one small task, and the bootstrap counts of its test cases."""
 
     name: str
@@ -28,25 +28,25 @@ class Probe:
     counts: np.ndarray
 
 
-def phantom_probes(images: int) -> list[Probe]:
+def phantom_probes(images: int) -> list[ProbeTask]:
     """Small phantom tasks for the alarms: `images` training and test cases each, drawn anew (a few seconds)."""
-    from bench.phantoms.generate import Plan, split_of
+    from bench.phantoms.generate import PhantomPlan, split_of
 
-    plans = {f"{m} {aim}": Plan(m, aim, seed=1) for m, aim in PHANTOMS}
+    plans = {f"{m} {aim}": PhantomPlan(m, aim, seed=1) for m, aim in PHANTOMS}
     return [
         probe_of(name, *(Split(**vars(split_of(plan, split, images, jobs=1))) for split in ("train", "test")))
         for name, plan in plans.items()
     ]
 
 
-def probe_of(name: str, train: Split, test: Split) -> Probe:
+def probe_of(name: str, train: Split, test: Split) -> ProbeTask:
     """A probe from two splits with one class index a case."""
     counts = resample_counts(name, "test", np.asarray(test.ids), None, replicates=REPLICATES)
     counts = with_point(counts, len(test))
-    return Probe(name, train.images, np.asarray(train.labels), test.images, np.asarray(test.labels), counts)
+    return ProbeTask(name, train.images, np.asarray(train.labels), test.images, np.asarray(test.labels), counts)
 
 
-def ranked(probe: Probe, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+def ranked(probe: ProbeTask, train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Macro one-versus-rest AUROC, mean of a nearest-neighbour and a ridge probe: float64 (1 + replicates,).
 
     train, test: float32 features (n, d). The first value is the estimate, the rest are its replicates.

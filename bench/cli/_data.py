@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from bench.cli._print import err, out, print_table, progress_bar
-from bench.data.check import Report
+from bench.data.check import DataReport
 from bench.data.fetch import Coming, Fetched
 from bench.data.prepare import Prepared
 from bench.data.propose import Proposal
@@ -112,7 +112,7 @@ def show_status(rows: Sequence[Status]) -> None:
     print_table(f"{sum(row.prepared for row in rows)} of {len(rows)} tasks are prepared", shown, right=("prepared",))
 
 
-def show_report(report: Report) -> None:
+def show_report(report: DataReport) -> None:
     """Counts, then problems, then notes, each with examples."""
     counts = ", ".join(f"{split} {n:,}" for split, n in report.images.items())
     verdict = "no problem found" if report.ok else "has problems"

@@ -12,7 +12,7 @@ from bench.cli._print import interval_text
 
 if TYPE_CHECKING:
     from bench.leaderboard.board import Board
-    from bench.leaderboard.collect import Collection
+    from bench.leaderboard.collect import SuiteResults
 
 REFERENCES = ("raw-pixels", "random-init-cnn")
 """The image itself, and a network with random weights: a pretraining that does not beat them has taught nothing."""
@@ -23,7 +23,7 @@ def heading(reference: str) -> str:
     return f"over {reference} [95 %]"
 
 
-def on_board(table: Board, encoder: str, collection: Collection) -> dict[str, str]:
+def on_board(table: Board, encoder: str, collection: SuiteResults) -> dict[str, str]:
     """On one's own tasks, how far an encoder's score lies over each reference on the board, paired: heading -> text."""
     whole = {row.encoder for row in table.rows if not row.missing}
     cells = {}
@@ -34,7 +34,7 @@ def on_board(table: Board, encoder: str, collection: Collection) -> dict[str, st
     return cells
 
 
-def on_tasks(collection: Collection, encoder: str) -> dict[tuple[str, str, str], str]:
+def on_tasks(collection: SuiteResults, encoder: str) -> dict[tuple[str, str, str], str]:
     """The same task by task with all labels: (task, protocol, heading) -> text."""
     from bench.leaderboard.compare import compare
 
@@ -46,7 +46,7 @@ def on_tasks(collection: Collection, encoder: str) -> dict[tuple[str, str, str],
     }
 
 
-def hint(collection: Collection) -> Iterator[str]:
+def hint(collection: SuiteResults) -> Iterator[str]:
     """On one's own tasks, the commands that add the references which have no result yet."""
     lacking = [name for name in REFERENCES if name not in collection.results]
     if collection.origin and collection.plan and lacking:

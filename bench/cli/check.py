@@ -33,7 +33,7 @@ def COMMAND(
     Exit code 1 when something fails.
     """
     from bench.checks.check import check
-    from bench.checks.finding import Report
+    from bench.checks.finding import CheckReport
     from bench.cli._print import transient_bar
 
     found = []
@@ -42,7 +42,7 @@ def COMMAND(
             found.append(finding)
             if not as_json:
                 _print(finding)
-    report = Report(encoder, tuple(found))
+    report = CheckReport(encoder, tuple(found))
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2, sort_keys=True))
     else:

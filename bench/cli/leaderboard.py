@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from bench.leaderboard.board import Board, Row
-    from bench.leaderboard.collect import Collection
+    from bench.leaderboard.board import Board, BoardRow
+    from bench.leaderboard.collect import SuiteResults
 
 SCORE = "score [95 % interval]"
 
@@ -65,7 +65,7 @@ def COMMAND(
         err.print(f"There are also results on {' and '.join(others)}: --suite NAME", markup=False, soft_wrap=True)
 
 
-def _print(collection: Collection, tables: Mapping[str, Board], board: str | None) -> None:
+def _print(collection: SuiteResults, tables: Mapping[str, Board], board: str | None) -> None:
     from bench.cli._print import out, print_table
     from bench.cli._references import hint
     from bench.leaderboard.volumes import VOLUME, volume_costs
@@ -90,7 +90,7 @@ def _print(collection: Collection, tables: Mapping[str, Board], board: str | Non
         out.print(line, markup=False, soft_wrap=True)
 
 
-def _row(row: Row, table: Board, collection: Collection) -> dict[str, object]:
+def _row(row: BoardRow, table: Board, collection: SuiteResults) -> dict[str, object]:
     from bench.cli._print import interval_text
     from bench.cli._references import on_board
 

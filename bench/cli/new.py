@@ -43,7 +43,7 @@ def COMMAND(
     name: str, out: Path | None, title: str | None, weights: Path | None, source: Path | None, yes: bool, **given: Any
 ) -> None:
     """Write NAME/encoder.toml. Asks for what the options leave open; what nobody answers stays blank on the card."""
-    from bench.encoders.new import Answers, write_card
+    from bench.encoders.new import CardAnswers, write_card
 
     folder = out or Path(name)
     if source is not None:
@@ -53,7 +53,7 @@ def COMMAND(
         _from(source, {"name": name, "title": title or name, **given}, folder)
         return
     said = {"name": name, "title": title or name, **_asked(given, ask=not yes and _interactive())}
-    path = write_card(Answers(weights=weights, **said), folder)
+    path = write_card(CardAnswers(weights=weights, **said), folder)
     click.echo(f"Wrote {path}")
     if weights is None and said["adapter"] != "huggingface":
         what = "files of features" if said["adapter"] == "embeddings" else "weights"

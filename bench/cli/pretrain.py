@@ -182,14 +182,14 @@ def _compare(track, out, done, data, room: int, device: str, threads: int, worke
     from bench.pretrain.comparison import Settings, compare, comparison_recipe
     from bench.pretrain.corpus import open_corpus
     from bench.pretrain.ledger import Ledger, read_ledger
-    from bench.pretrain.results import Results
+    from bench.pretrain.results import ComparisonFolder
 
     recipe = comparison_recipe(track)
     settings = Settings(
         recipe.corpus, data, device, threads, workers or (1 if device == "cpu" else 8), minutes, compiled
     )
     images = open_corpus(recipe.corpus, recipe, data=data)
-    results = Results(out or Path("pretrained") / track, Ledger.of(recipe, images), room=room)
+    results = ComparisonFolder(out or Path("pretrained") / track, Ledger.of(recipe, images), room=room)
     for path in done:
         results.know(read_ledger(path), where=path)
     summary = compare(recipe, results, settings, say=click.echo)

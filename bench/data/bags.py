@@ -9,7 +9,7 @@ from typing import NoReturn
 import numpy as np
 
 from bench.data.dataset import Split
-from bench.data.shares import Row
+from bench.data.shares import ListedImage
 from bench.errors import DataError
 
 LARGEST = 512
@@ -29,12 +29,12 @@ def check_joined(*, volume: bool, bags: bool, aggregation: str | None) -> None:
         raise ValueError(f'{said} and aggregation ("mean" or "max") go together')
 
 
-def bags_of(rows: Sequence[Row], where: object) -> list[list[Row]]:
+def bags_of(rows: Sequence[ListedImage], where: object) -> list[list[ListedImage]]:
     """Rows that share a bag, in the order in which bags first appear. Raises DataError.
 
     A row without a bag of its own belongs to that of its patient; one without a patient cannot belong anywhere.
     """
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[ListedImage]] = {}
     for row in rows:
         if (name := row.bag or row.group) is None:
             fix = "name the patient or the bag of each image"
@@ -45,7 +45,7 @@ def bags_of(rows: Sequence[Row], where: object) -> list[list[Row]]:
     return list(found.values())
 
 
-def largest(bags: Iterable[Sequence[Row]], where: object) -> int:
+def largest(bags: Iterable[Sequence[ListedImage]], where: object) -> int:
     """Images of the largest bag. Raises DataError above the limit."""
     most, name = max((len(bag), bag[0].bag or bag[0].group) for bag in bags)
     if most > LARGEST:
@@ -71,7 +71,7 @@ def bags_of_splits(splits: Mapping[str, Split], where: object) -> dict[str, list
     if next(iter(splits.values())).labels.ndim > 2:
         refuse_masks(where)
     rows = {
-        name: [Row(str(i), Path(), label, split=name, group=str(group), number=at)
+        name: [ListedImage(str(i), Path(), label, split=name, group=str(group), number=at)
                for at, (i, label, group) in enumerate(zip(split.ids, split.labels, split.groups, strict=True))]
         for name, split in splits.items() if split.groups is not None
     }  # fmt: skip
@@ -88,7 +88,7 @@ def _part(split: Split, rows: list[int]) -> Split:
     return Split(split.images[rows], split.labels[rows], split.ids[rows], groups)
 
 
-def _refuse_mixed(name: str, bag: Sequence[Row], where: object) -> None:
+def _refuse_mixed(name: str, bag: Sequence[ListedImage], where: object) -> None:
     first = bag[0]
     for row in bag[1:]:
         if first.label is None or row.label is None or not np.array_equal(row.label, first.label):

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.dataset import TaskData
-from bench.data.findings import EXAMPLES, Finding, class_counts
+from bench.data.findings import EXAMPLES, DataFinding, class_counts
 from bench.data.listed import ListedSource
 from bench.data.load import load_task, read_source
-from bench.data.reading import Pictures
-from bench.data.shares import Row
+from bench.data.reading import ImageReader
+from bench.data.shares import ListedImage
 from bench.data.task import Task
 from bench.errors import DataError, UserError
 
 
 @dataclass(frozen=True)
-class Report:
+class DataReport:
     """All findings about one task, with the number of images of each split and class."""
 
     task: str
-    findings: list[Finding]
+    findings: list[DataFinding]
     images: dict[str, int]
     classes: dict[str, dict[str, int]]
     """Split -> class -> images (for masks: images in which it occurs)."""
@@ -39,24 +39,24 @@ class Report:
         return {**asdict(self), "ok": self.ok}
 
 
-def check_task(task: Task, *, folder: Path | None = None, accept_checksum: bool = False) -> Report:
+def check_task(task: Task, *, folder: Path | None = None, accept_checksum: bool = False) -> DataReport:
     """Look at every file and image of a task; bad data become findings, never errors."""
-    findings: list[Finding] = []
+    findings: list[DataFinding] = []
     try:
         source, start = read_source(task), Path(folder or ".")
         if isinstance(source, ListedSource):
             findings += check_files(source, task, start)
         if findings:
-            return Report(task.name, findings, {}, {})
+            return DataReport(task.name, findings, {}, {})
         data = load_task(task, folder=folder, accept_checksum=accept_checksum)
     except UserError as error:
-        return Report(task.name, [*findings, Finding("problem", "unusable", str(error))], {}, {})
+        return DataReport(task.name, [*findings, DataFinding("problem", "unusable", str(error))], {}, {})
     counts = {name: class_counts(task, split.labels) for name, split in data.splits.items()}
     findings = [*_overridden(data), *data.findings]
-    return Report(task.name, findings, {name: len(split) for name, split in data.splits.items()}, counts)
+    return DataReport(task.name, findings, {name: len(split) for name, split in data.splits.items()}, counts)
 
 
-def check_files(source: ListedSource, task: Task, folder: Path) -> list[Finding]:
+def check_files(source: ListedSource, task: Task, folder: Path) -> list[DataFinding]:
     """Missing and unreadable files, and masks that do not fit, of a source that lists files."""
     rows = [row for part in source.listed(task, folder, Counter()).values() for row in part]
     pictures = source.pictures(task)
@@ -68,12 +68,12 @@ def check_files(source: ListedSource, task: Task, folder: Path) -> list[Finding]
         kinds.setdefault(kind, []).append(message)
     what = {"missing": "files are missing", "unreadable": "images cannot be read", "mask": "masks cannot be read"}
     return [
-        Finding("problem", kind, f"{len(messages):,} of {len(rows):,} {what[kind]}", messages[:EXAMPLES])
+        DataFinding("problem", kind, f"{len(messages):,} of {len(rows):,} {what[kind]}", messages[:EXAMPLES])
         for kind, messages in sorted(kinds.items())
     ]
 
 
-def _problem_of(row: Row, pictures: Pictures, volume: bool, units: bool) -> tuple[str, str] | None:
+def _problem_of(row: ListedImage, pictures: ImageReader, volume: bool, units: bool) -> tuple[str, str] | None:
     """Kind and message of the first thing wrong with one image, or None."""
     for path in (row.image, *row.mask_files):
         if not path.exists():
@@ -100,7 +100,7 @@ def _problem_of(row: Row, pictures: Pictures, volume: bool, units: bool) -> tupl
     return None
 
 
-def _overridden(data: TaskData) -> Sequence[Finding]:
+def _overridden(data: TaskData) -> Sequence[DataFinding]:
     if not data.checksum_override:
         return ()
-    return [Finding("note", "checksum", "the file's checksum is not the card's, and was accepted by a flag")]
+    return [DataFinding("note", "checksum", "the file's checksum is not the card's, and was accepted by a flag")]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from skimage.draw import polygon2mask
 
-from bench.data.masks import Drawn
+from bench.data.masks import DrawnMask
 from bench.data.task import Task, folded
 from bench.errors import DataError, SubmissionError
 from bench.files import readable
@@ -23,7 +23,7 @@ Shape = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Drawing(Drawn):
+class Drawing(DrawnMask):
     """The annotations of one image, drawn when they are asked for."""
 
     file: Path

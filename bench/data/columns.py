@@ -91,7 +91,7 @@ class ImageTable:
 
 
 @dataclass
-class Meant:
+class ColumnMeaning:
     """Keys of a card that a column of labels gives, keys of its [source], and what has to be said of them."""
 
     card: dict[str, Any]
@@ -148,14 +148,14 @@ def _is_here(cell: str, root: Path) -> bool:
     return path.is_file() or (path.is_dir() and path != root and bool(files_of(path)))
 
 
-def labels_of(found: ImageTable) -> Meant:
+def labels_of(found: ImageTable) -> ColumnMeaning:
     """What a table says of its images. Raises DataError where no column says it, or a column holds no classes."""
     time, event = found.called(TIME), found.called(EVENT)
     label = found.called(LABEL)
     if label is not None:
         return _labelled(found, label)
     if time is not None and event is not None:
-        return Meant(
+        return ColumnMeaning(
             {"target": "survival", "classes": [f"{event}, {time}"]}, {"columns": {"time": time, "event": event}}
         )
     if (runs := found.called(RUNS)) is not None:
@@ -167,9 +167,9 @@ def labels_of(found: ImageTable) -> Meant:
     raise DataError("has no column of labels", where=found.table.path, fix=fix)
 
 
-def _labelled(found: ImageTable, label: str) -> Meant:
+def _labelled(found: ImageTable, label: str) -> ColumnMeaning:
     cells = found.cells(label)
-    made = Meant({}, {} if folded(label) == "label" else {"columns": {"label": label}})
+    made = ColumnMeaning({}, {} if folded(label) == "label" else {"columns": {"label": label}})
     if others := [c for c in found.others if folded(c) in LABEL and c != label]:
         made.chosen.append(f"label: the column {label!r}; could be {', '.join(map(repr, others))}")
     missing = _missing(set(cells))
@@ -182,7 +182,7 @@ def _labelled(found: ImageTable, label: str) -> Meant:
             p.strip(" '\"") for c in named for p in re.split(r"[|;]" if not LISTED.fullmatch(c) else ",", c.strip("[]"))
         }
         names = distinct(part for part in parts if part and folded(part) != "no finding")
-        return Meant({"target": "multi-label", "classes": names}, made.source, made.chosen)
+        return ColumnMeaning({"target": "multi-label", "classes": names}, made.source, made.chosen)
     if all(NUMBER.fullmatch(cell) for cell in named) and _is_quantity([_real(cell) for cell in named]):
         made.chosen.append(f"target: the column {label!r} holds numbers; name the unit in 'classes'")
         made.card, made.source["columns"] = {"target": "number", "classes": [label]}, {"label": label}
@@ -197,13 +197,13 @@ def _labelled(found: ImageTable, label: str) -> Meant:
     return made
 
 
-def _flagged(found: ImageTable, flags: list[str]) -> Meant:
+def _flagged(found: ImageTable, flags: list[str]) -> ColumnMeaning:
     """One column a finding, as in CheXpert; or one a class, of which each line has one."""
     rows = list(zip(*(found.cells(c) for c in flags), strict=True))
     said = f"classes: columns of 0 and 1: {', '.join(flags)}; leave out of 'classes' what is none"
     if all(sum(_is_one(cell) for cell in row) == 1 and all(row) for row in rows):
-        return Meant({"target": "binary" if len(flags) == 2 else "multi-class", "classes": flags}, {}, [said])
-    made = Meant({"target": "multi-label", "classes": flags}, {}, [said])
+        return ColumnMeaning({"target": "binary" if len(flags) == 2 else "multi-class", "classes": flags}, {}, [said])
+    made = ColumnMeaning({"target": "multi-label", "classes": flags}, {}, [said])
     for key, what, is_so in (("uncertain", "-1", _is_uncertain), ("blank", "empty", lambda cell: not cell)):
         if n := sum(map(is_so, (cell for row in rows for cell in row))):
             made.source[key] = "zeros"

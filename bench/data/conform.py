@@ -13,7 +13,7 @@ from bench.words import REQUIRED_SPLITS, SPLITS
 
 
 @dataclass
-class _Seen:
+class _SplitSeen:
     """What is remembered of one split."""
 
     rows: int = 0
@@ -28,7 +28,7 @@ class Conformity:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.splits: dict[str, _Seen] = {}
+        self.splits: dict[str, _SplitSeen] = {}
         self.intense = False
         self.ids: set[str] = set()
 
@@ -36,7 +36,7 @@ class Conformity:
         """Check one block of rows of `split`."""
         if split not in SPLITS:
             raise self._error(f"unknown split {split!r}", fix=f"a task has {', '.join(SPLITS)}")
-        seen = self.splits.setdefault(split, _Seen(counts=np.zeros(len(self.task.classes), np.int64)))
+        seen = self.splits.setdefault(split, _SplitSeen(counts=np.zeros(len(self.task.classes), np.int64)))
         self._check_lengths(split, block)
         self._check_images(split, block.images, seen)
         self._check_spacing(split, block)
@@ -48,7 +48,7 @@ class Conformity:
     def finish(self) -> None:
         """Check what only the whole shows. Raises DataError."""
         for split in REQUIRED_SPLITS:
-            if not self.splits.get(split, _Seen()).rows:
+            if not self.splits.get(split, _SplitSeen()).rows:
                 raise self._error(f"the {split} split is empty", fix="every task needs train, val and test images")
         self._check_classes()
         if self.intense and min(seen.lowest for seen in self.splits.values()) >= 0:
@@ -62,7 +62,7 @@ class Conformity:
             if column is not None and len(column) != len(block):
                 raise self._error(f"{split} has {len(block):,} ids but {len(column):,} rows of {name}")
 
-    def _check_images(self, split: str, images: np.ndarray, seen: _Seen) -> None:
+    def _check_images(self, split: str, images: np.ndarray, seen: _SplitSeen) -> None:
         if images.dtype != np.uint8:
             raise self._error(f"{split} images are {images.dtype}, expected uint8")
         if images.ndim not in (4, 5) or images.shape[-1] not in (1, 3):
@@ -74,7 +74,7 @@ class Conformity:
         if images.shape[1:] != seen.shape:
             raise self._error(f"{split} images have shapes {seen.shape} and {images.shape[1:]}", fix="give 'size'")
 
-    def _check_intensities(self, split: str, block: Split, seen: _Seen) -> None:
+    def _check_intensities(self, split: str, block: Split, seen: _SplitSeen) -> None:
         if (values := block.intensities) is None:
             return
         if values.dtype != np.float32 or values.shape != (*block.images.shape[:-1], 1):

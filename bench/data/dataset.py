@@ -18,7 +18,7 @@ from bench.strict import Strict
 from bench.words import TESTS
 
 if TYPE_CHECKING:
-    from bench.data.findings import Finding
+    from bench.data.findings import DataFinding
     from bench.data.held import HeldFile
     from bench.data.repositories import Repository
 
@@ -76,7 +76,7 @@ class TaskData:
     """Hash of all arrays of all splits (bench.files.sha256_arrays)."""
     checksum_override: bool = False
     """True when a file with another checksum than the card's was accepted by an explicit flag."""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[DataFinding, ...] = ()
     """What was noticed, or done to the images, while they were prepared."""
     store: str = ""
     """Name of the prepared copy: equal names, equal arrays."""
@@ -178,13 +178,13 @@ class TaskSource(Strict, ABC):
         """The files it reads out of public repositories, by repository. Raises DataError."""
         return {}
 
-    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
+    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> SourceDigest:
         """What the arrays depend on beside `version`; equal identities share one prepared copy.
 
         By default the card alone (images made by procedure); a source that reads files returns their checksum.
         Raises DataError when a file is missing, or has another checksum than the card's and is not accepted.
         """
-        return Identity(task.sha256)
+        return SourceDigest(task.sha256)
 
     def stream(self, task: Task, folder: Path, remarks: Counter[str]) -> Mapping[str, Iterable[Split]]:
         """The splits as blocks of rows, each block a small Split, so that a large set never is in memory whole.
@@ -195,7 +195,7 @@ class TaskSource(Strict, ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class SourceDigest:
     """Fingerprint of a source's input; `override` when it is not the one the card asks for."""
 
     digest: str

@@ -14,7 +14,7 @@ MODALITY = {"ct": "ct", "mr": "mri", "mri": "mri", "t1": "mri", "t2": "mri", "fl
 
 
 @dataclass(frozen=True)
-class Described:
+class DatasetDescription:
     """classes: value of the mask -> name, as far as the file says. modality: one of ours, or None.
 
     channels: place -> name.
@@ -25,7 +25,7 @@ class Described:
     channels: dict[int, str]
 
 
-def described(folder: Path) -> Described | None:
+def described(folder: Path) -> DatasetDescription | None:
     """What `dataset.json` of a folder says; None where there is none, or it is another kind of file."""
     try:
         table = json.loads((folder / FILE).read_text(encoding="utf-8"))
@@ -37,7 +37,7 @@ def described(folder: Path) -> Described | None:
     channels = table.get("modality") or table.get("channel_names")
     named = channels if isinstance(channels, dict) else {}
     places = {int(place): str(name) for place, name in named.items() if str(place).isdecimal()}
-    return Described(_classes(labels), _modality(list(named.values())), places)
+    return DatasetDescription(_classes(labels), _modality(list(named.values())), places)
 
 
 def _classes(labels: dict[str, object]) -> dict[int, str]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.data.guard import name_of
 from bench.data.stack import Stack, needed, whole_numbers, with_whole
-from bench.data.windows import Meant
+from bench.data.windows import PixelMeaning
 from bench.errors import DataError
 from bench.files import first_bytes
 
@@ -125,24 +125,24 @@ def _stored(values: np.ndarray, dataset: Any, source: Path | bytes) -> np.ndarra
     return values if values.dtype.kind == "f" or stored >= bits else (values << (bits - stored)) >> (bits - stored)
 
 
-def _frame(dataset: Any, number: int, stored: np.ndarray, source: Path | bytes) -> tuple[np.ndarray, Meant]:
+def _frame(dataset: Any, number: int, stored: np.ndarray, source: Path | bytes) -> tuple[np.ndarray, PixelMeaning]:
     """Values of a frame (h, w, c) after the modality LUT, and what they mean."""
     if dataset.PhotometricInterpretation not in GREYS:
-        return stored, Meant("other")
+        return stored, PixelMeaning("other")
     inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
     if "ModalityLUTSequence" in dataset:
         values = needed("pydicom.pixels").apply_modality_lut(stored, dataset)
-        return values, _voi(dataset, number, values, Meant("other", inverted=inverted), source)
+        return values, _voi(dataset, number, values, PixelMeaning("other", inverted=inverted), source)
     scale = _group(dataset, number, "PixelValueTransformationSequence")
     slope, intercept = float(scale.get("RescaleSlope", 1)), float(scale.get("RescaleIntercept", 0))
     values = stored if (slope, intercept) == (1, 0) else whole_numbers(stored.astype(np.float64) * slope + intercept)
     hounsfield = dataset.get("Modality") == "CT" and "RescaleIntercept" in scale
     hounsfield = hounsfield and str(scale.get("RescaleType") or "HU").strip().upper() == "HU"
-    meant = Meant("hounsfield" if hounsfield else "other", inverted=inverted)
+    meant = PixelMeaning("hounsfield" if hounsfield else "other", inverted=inverted)
     return values, _voi(dataset, number, values, meant, source)
 
 
-def _voi(dataset: Any, number: int, values: np.ndarray, meant: Meant, source: Path | bytes) -> Meant:
+def _voi(dataset: Any, number: int, values: np.ndarray, meant: PixelMeaning, source: Path | bytes) -> PixelMeaning:
     """`meant` with what a frame asks to be shown: a window, or the picture through its table (PS3.3 C.11.2.1)."""
     said = _group(dataset, number, "FrameVOILUTSequence")
     if said.get("VOILUTSequence"):
@@ -178,11 +178,11 @@ def _group(dataset: Any, frame: int, sequence: str) -> Any:
     return dataset
 
 
-def together(kinds: list[Meant]) -> Meant:
+def together(kinds: list[PixelMeaning]) -> PixelMeaning:
     """What frames say together: one meaning for all."""
     first = kinds[0]
     if any((k.units, k.window, k.shown is None) != (first.units, first.window, first.shown is None) for k in kinds):
-        return Meant(first.units, inverted=first.inverted, why="asks for other windows in other frames")
+        return PixelMeaning(first.units, inverted=first.inverted, why="asks for other windows in other frames")
     if first.shown is not None:
         return replace(first, shown=np.stack([kind.shown for kind in kinds]))
     return first

@@ -21,7 +21,7 @@ MOSTLY = 0.5
 
 
 @dataclass(frozen=True)
-class Finding:
+class DataFinding:
     """One thing that was found. A problem must be mended or lived with; a note says what was done or is odd."""
 
     severity: Literal["problem", "note"]
@@ -30,7 +30,7 @@ class Finding:
     examples: list[str] = field(default_factory=list)
 
 
-def findings_of(task: Task, splits: Mapping[str, Split]) -> list[Finding]:
+def findings_of(task: Task, splits: Mapping[str, Split]) -> list[DataFinding]:
     """Everything found in the splits of a task; each image is looked at once."""
     looks = {name: look_at(split) for name, split in splits.items()}
     return [
@@ -58,15 +58,15 @@ def class_counts(task: Task, labels: np.ndarray) -> dict[str, int]:
     return dict(zip(task.classes, counts.tolist(), strict=True))
 
 
-def _absent_classes(task: Task, splits: Mapping[str, Split]) -> Iterator[Finding]:
+def _absent_classes(task: Task, splits: Mapping[str, Split]) -> Iterator[DataFinding]:
     for name, split in splits.items():
         counts = class_counts(task, split.labels)
         if absent := [label for label in task.classes[task.kind == "dense" :] if counts[label] == 0]:
             message = f"{name} has no image of {len(absent)} {'class' if len(absent) == 1 else 'classes'}"
-            yield Finding("problem", "absent-class", f"{message}: {', '.join(absent[:EXAMPLES])}")
+            yield DataFinding("problem", "absent-class", f"{message}: {', '.join(absent[:EXAMPLES])}")
 
 
-def _shared_patients(splits: Mapping[str, Split]) -> Iterator[Finding]:
+def _shared_patients(splits: Mapping[str, Split]) -> Iterator[DataFinding]:
     names = [name for name, split in splits.items() if split.groups is not None]
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
@@ -74,24 +74,26 @@ def _shared_patients(splits: Mapping[str, Split]) -> Iterator[Finding]:
             if shared:
                 message = f"{len(shared):,} patients are in {first} and {second}"
                 message += ": scores are too high" if second in TESTS else ""
-                yield Finding("problem", "shared-patient", message, shared[:EXAMPLES])
+                yield DataFinding("problem", "shared-patient", message, shared[:EXAMPLES])
 
 
-def _lone_patients(splits: Mapping[str, Split]) -> Iterator[Finding]:
+def _lone_patients(splits: Mapping[str, Split]) -> Iterator[DataFinding]:
     for name, split in splits.items():
         if name in TESTS and split.groups is not None and len(set(split.groups.tolist())) == 1:
-            yield Finding("problem", "one-patient", f"every {name} image is of one patient: scores have no interval")
+            yield DataFinding(
+                "problem", "one-patient", f"every {name} image is of one patient: scores have no interval"
+            )
 
 
-def _unused_range(looks: Mapping[str, Look]) -> Iterator[Finding]:
+def _unused_range(looks: Mapping[str, Look]) -> Iterator[DataFinding]:
     """Images of one depth shown through the window of another are black, or white, or nearly so."""
     low, high = min(look.low for look in looks.values()), max(look.high for look in looks.values())
     if high - low < NARROW:
         message = f"all images lie between {low} and {high} of 0 to 255: are they as deep as 'window' in [source] says?"
-        yield Finding("problem", "unused-range", message)
+        yield DataFinding("problem", "unused-range", message)
 
 
-def _duplicates(splits: Mapping[str, Split], looks: Mapping[str, Look]) -> Iterator[Finding]:
+def _duplicates(splits: Mapping[str, Split], looks: Mapping[str, Look]) -> Iterator[DataFinding]:
     pairs = pairs_across(splits, looks)
     for exact, kind in ((True, "exact-duplicate"), (False, "near-duplicate")):
         chosen = [pair for pair in pairs if pair.exact is exact]
@@ -100,19 +102,19 @@ def _duplicates(splits: Mapping[str, Split], looks: Mapping[str, Look]) -> Itera
             message = f"{len(chosen):,} {'exact' if exact else 'near'} duplicates across splits"
             message += f", {odd:,} of them with different labels" if odd else ""
             shown = [f"{pair.first} = {pair.second}" for pair in chosen[:EXAMPLES]]
-            yield Finding("problem", kind, message, shown)
+            yield DataFinding("problem", kind, message, shown)
     for name, look in looks.items():
         if look.repeats:
-            yield Finding("note", "repeated", f"{look.repeats:,} {name} images repeat another one of {name}")
+            yield DataFinding("note", "repeated", f"{look.repeats:,} {name} images repeat another one of {name}")
 
 
-def _odd_masks(task: Task, splits: Mapping[str, Split]) -> Iterator[Finding]:
+def _odd_masks(task: Task, splits: Mapping[str, Split]) -> Iterator[DataFinding]:
     if task.kind != "dense":
         return
     for name, split in splits.items():
         shares = np.array([np.count_nonzero(mask) / mask.size for mask in split.labels])
         if empty := int((shares == 0).sum()):
-            yield Finding("note", "empty-mask", f"{empty:,} {name} images have no foreground")
+            yield DataFinding("note", "empty-mask", f"{empty:,} {name} images have no foreground")
         if name == "train" and len(task.classes) == 2 and shares.mean() > MOSTLY:
             message = f"the foreground fills {shares.mean():.0%} of the training images: is the mask upside down?"
-            yield Finding("note", "mostly-foreground", message)
+            yield DataFinding("note", "mostly-foreground", message)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data.dataset import Identity
+from bench.data.dataset import SourceDigest
 from bench.errors import DataError, RunError
 from bench.files import sha256_text, write_atomic
 from bench.locate import home
@@ -58,23 +58,23 @@ class HeldFile:
             raise DataError(f"{self.name} is not here yet", where=where, fix=fix)
         raise DataError(f"no such file: {folder / self.file}", where=where, fix="correct 'file' in [source]")
 
-    def identity(self, folder: Path, *, accept_checksum: bool) -> Identity:
+    def identity(self, folder: Path, *, accept_checksum: bool) -> SourceDigest:
         """The card's checksum when the file is absent or agrees with it; else the file's own, if that is accepted.
 
         An absent file is no error here: its prepared copy may well be in the store. Raises DataError.
         """
         path = self.find(folder)
         if path is None and self.checksum is not None:
-            return Identity(":".join(self.checksum))
+            return SourceDigest(":".join(self.checksum))
         path = path or self.require(folder)
         if self.checksum is None:
-            return Identity(f"sha256:{digest(path, 'sha256')}")
+            return SourceDigest(f"sha256:{digest(path, 'sha256')}")
         kind, expected = self.checksum
         found = digest(path, kind)
         if found == expected:
-            return Identity(f"{kind}:{expected}")
+            return SourceDigest(f"{kind}:{expected}")
         if accept_checksum:
-            return Identity(f"{kind}:{found}", override=True)
+            return SourceDigest(f"{kind}:{found}", override=True)
         raise DataError(
             f"{path} has {kind} {found}, the card says {expected}",
             where=f"task {self.task!r}",

@@ -19,7 +19,7 @@ from bench.data.foreign import CONVERT, CURES, kind_of
 from bench.data.guard import guarded, name_of, stem_of
 from bench.data.pixels import to_uint8
 from bench.data.stack import Plane, Stack
-from bench.data.windows import Meant, One
+from bench.data.windows import One, PixelMeaning
 from bench.errors import DataError
 from bench.words import AIR
 
@@ -111,7 +111,7 @@ def read_image(source: Path | bytes, window: Shown, remarks: Counter[str]) -> np
         return frame_of(read_stack(source), None, window, remarks, where=name_of(source))
     if tiff.is_deep(source):
         values, inverted = tiff.decode(source)
-        return to_uint8(values[None], window, remarks, where=name_of(source), meant=Meant(inverted=inverted))[0]
+        return to_uint8(values[None], window, remarks, where=name_of(source), meant=PixelMeaning(inverted=inverted))[0]
     with opened(source) as image:
         if getattr(image, "n_frames", 1) > 1:
             remarks[FIRST_FRAME] += 1

@@ -50,7 +50,7 @@ BLANK = {"zeros": "images: empty cells, read as 0", "drop": "images: no label, l
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelReader:
     """How the labels of one task are read. Every method raises DataError that names `where`."""
 
     task: Task

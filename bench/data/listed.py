@@ -18,12 +18,12 @@ from pydantic import Field, model_validator
 from bench.data import series
 from bench.data.bags import bagged, bags_of, check_joined, largest, refuse_masks
 from bench.data.blocks import joined
-from bench.data.dataset import Identity, Split
+from bench.data.dataset import SourceDigest, Split
 from bench.data.held import digest_files
 from bench.data.images import Header, Size, is_clinical, read_header
-from bench.data.masks import Drawn
-from bench.data.reading import Pictures, ReadSource
-from bench.data.shares import Row, Share, with_shares
+from bench.data.masks import DrawnMask
+from bench.data.reading import ImageReader, ReadSource
+from bench.data.shares import ListedImage, Share, with_shares
 from bench.data.slices import grouped, slices_of
 from bench.data.task import Task
 from bench.data.windows import is_several
@@ -93,10 +93,10 @@ class ListedSource(ReadSource):
         return self.volume or self.slices is not None
 
     @abstractmethod
-    def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[Row]:
+    def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[ListedImage]:
         """Every image, whether its file exists or not, in a fixed order, its label read. Raises DataError."""
 
-    def listed(self, task: Task, folder: Path, remarks: Counter[str]) -> dict[str, list[Row]]:
+    def listed(self, task: Task, folder: Path, remarks: Counter[str]) -> dict[str, list[ListedImage]]:
         """Split name -> its rows, after setting aside what the card asks for. Raises DataError."""
         rows = self.rows(task, folder, remarks)
         if not rows:
@@ -113,14 +113,14 @@ class ListedSource(ReadSource):
             raise DataError("names a test-shift split, and leave_out makes one", where=f"task {task.name!r}")
         return found | ({"test-shift": apart} if apart else {})
 
-    def pictures(self, task: Task, size: int | None = None) -> Pictures:
+    def pictures(self, task: Task, size: int | None = None) -> ImageReader:
         """How image and mask files are read, of images in 4-D one channel."""
         return replace(super().pictures(task, size), channel=self.channel)
 
-    def _is_left_out(self, row: Row) -> bool:
+    def _is_left_out(self, row: ListedImage) -> bool:
         return any(row.traits.get(trait) == name for trait, name in (self.leave_out or {}).items())
 
-    def _sliced(self, rows: list[Row]) -> list[Row]:
+    def _sliced(self, rows: list[ListedImage]) -> list[ListedImage]:
         """One row for each slice that is an image; those of a volume are of one patient."""
         if self.slices is None:
             return rows
@@ -128,11 +128,11 @@ class ListedSource(ReadSource):
             counts = list(pool.map(self._frames, rows))
         return [part for row, n in zip(rows, counts, strict=True) for part in slices_of(row, n, self.slices)]
 
-    def _frames(self, row: Row) -> int:
+    def _frames(self, row: ListedImage) -> int:
         clinical = row.number is None and row.image.exists() and is_clinical(row.image)
         return read_header(row.image, self.plane, self.channel).frames if clinical else 1
 
-    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
+    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> SourceDigest:
         """Hash of the list and of every file in it. Raises DataError when files are missing."""
         splits = self.listed(task, folder, Counter())
         rows = [row for rows in splits.values() for row in rows]
@@ -147,7 +147,7 @@ class ListedSource(ReadSource):
         if self.volume:  # their prepared copies hold the spacing too
             places = [*places, ["spacing"]]
         listing = hashlib.sha256(json.dumps(places).encode()).hexdigest()
-        return Identity(f"{listing}:{digest_files(files)}")
+        return SourceDigest(f"{listing}:{digest_files(files)}")
 
     def load(self, task: Task, folder: Path) -> dict[str, Split]:
         """All splits in memory. Raises DataError."""
@@ -162,7 +162,7 @@ class ListedSource(ReadSource):
         pictures = self.pictures(task, self.size)
         if self.intensities:
             self.refuse_units(task, "intensities are")
-        reader = _Reader(pictures, channels, depth, self.trait_names, self.intensities is not None)
+        reader = _BlockReader(pictures, channels, depth, self.trait_names, self.intensities is not None)
         if not self.bags:
             return {name: reader.blocks(rows, remarks) for name, rows in splits.items()}
         where = f"task {task.name!r}"
@@ -172,7 +172,7 @@ class ListedSource(ReadSource):
         room = largest((bag for found in bags.values() for bag in found), where)
         return {name: reader.bags(found, room, remarks) for name, found in bags.items()}
 
-    def _headers(self, rows: Sequence[Row], task: Task) -> list[Header]:
+    def _headers(self, rows: Sequence[ListedImage], task: Task) -> list[Header]:
         """Of every file; refuses images of different sizes when the card names none."""
         with ThreadPoolExecutor() as pool:
             files = dict.fromkeys(row.image for row in rows)
@@ -199,22 +199,22 @@ class ListedSource(ReadSource):
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _BlockReader:
     """Rows to blocks of a split. depth: slices of a volume, None for flat images. units: whether Hounsfield units are
     kept."""
 
-    pictures: Pictures
+    pictures: ImageReader
     channels: int
     depth: int | None
     traits: tuple[str, ...]
     units: bool = False
 
-    def bags(self, bags: list[list[Row]], room: int, remarks: Counter[str]) -> Iterator[Split]:
+    def bags(self, bags: list[list[ListedImage]], room: int, remarks: Counter[str]) -> Iterator[Split]:
         """Blocks of one bag."""
         for bag in bags:
             yield bagged(joined(self.blocks(bag, remarks)), room, bag[0].bag or bag[0].unit)
 
-    def blocks(self, rows: list[Row], remarks: Counter[str]) -> Iterator[Split]:
+    def blocks(self, rows: list[ListedImage], remarks: Counter[str]) -> Iterator[Split]:
         """Blocks of 64 images."""
         grouped = any(row.group for row in rows)
         step = max(1, BLOCK_ROWS // (self.depth or 1))
@@ -234,14 +234,14 @@ class _Reader:
                     intensities=np.stack(list(pool.map(self._intensities, part))) if self.units else None,
                 )
 
-    def _intensities(self, row: Row) -> np.ndarray:
+    def _intensities(self, row: ListedImage) -> np.ndarray:
         return self.pictures.intensities(row.image, self.depth, row.number)
 
-    def _spacings(self, rows: list[Row], depth: int) -> np.ndarray:
+    def _spacings(self, rows: list[ListedImage], depth: int) -> np.ndarray:
         """mm of the volumes as they are handed on; NaN where a file does not say."""
         return np.array([self.pictures.spacing(row.image, depth) for row in rows])
 
-    def _read(self, row: Row) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
+    def _read(self, row: ListedImage) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
         done: Counter[str] = Counter()
         if row.label is None and self.depth is not None:
             return *self.pictures.volume_pair(row.image, row.masks, self.channels, self.depth, done), done
@@ -252,10 +252,10 @@ class _Reader:
         return self.pictures.image(row.image, self.channels, done, row.number), row.label, done
 
 
-def _place(row: Row) -> list[Any]:
+def _place(row: ListedImage) -> list[Any]:
     """What a row says, beside the files: what older lists did not have stands only where it is said."""
     label = None if row.label is None else row.label.tolist()
-    newer = [row.number, [str(mask) for mask in row.masks if isinstance(mask, Drawn)], dict(row.traits)]
+    newer = [row.number, [str(mask) for mask in row.masks if isinstance(mask, DrawnMask)], dict(row.traits)]
     return [row.id, label, len(row.masks), row.group, *([newer] if any(newer) or row.number == 0 else [])]
 
 

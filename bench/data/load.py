@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.data import store
-from bench.data.dataset import Identity, TaskData, TaskSource
+from bench.data.dataset import SourceDigest, TaskData, TaskSource
 from bench.data.task import Task
 from bench.discover import members, pick
 from bench.errors import CardError
@@ -56,7 +56,7 @@ def load_task(
     )
 
 
-def store_key(task: Task, *, folder: Path | None = None, accept_checksum: bool = False) -> tuple[Identity, str]:
+def store_key(task: Task, *, folder: Path | None = None, accept_checksum: bool = False) -> tuple[SourceDigest, str]:
     """Identity of a task's input, and the name of its prepared copy, which need not be there. Raises as `load_task`."""
     source = read_source(task)
     identity = source.identity(task, Path(folder or "."), accept_checksum=accept_checksum)

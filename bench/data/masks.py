@@ -49,7 +49,7 @@ class Palettes:
                 raise DataError(what, where=where, fix="save masks as grey PNG of class indices")
 
 
-class Drawn(ABC):
+class DrawnMask(ABC):
     """A mask that is drawn and lies in no file of its own, such as outlines; its text says where it stands."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.stack import Plane, Stack, in_plane, needed, plane_shape, whole_numbers, with_whole
-from bench.data.windows import Meant
+from bench.data.windows import PixelMeaning
 from bench.errors import DataError
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -40,7 +40,7 @@ def decode(path: Path, plane: Plane | None, channel: int | None = None) -> Stack
     voxels = np.asanyarray(image.dataobj[..., channel] if _is_four(image) else image.dataobj).reshape(three)
     if image.get_data_dtype().kind in "iu":
         voxels = whole_numbers(voxels)
-    return with_whole(in_plane(voxels, image.affine, plane, Meant(), path))
+    return with_whole(in_plane(voxels, image.affine, plane, PixelMeaning(), path))
 
 
 def _opened(path: Path) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from bench.data.located import Located, located
-from bench.data.pictures import VOLUMES, Pictures, Read, axial, cut
+from bench.data.pictures import VOLUMES, PictureDecoder, Read, axial, cut
 from bench.errors import DataError
 
 LEVEL = {"nonzero": 1, "threshold": 128}
@@ -28,7 +28,7 @@ class Masks:
     """Masks of the places an index names: classes are separated by ";" (a later one lies on top), parts by "|"."""
 
     def __init__(
-        self, read: Read, below: Callable[[str], list[str]], pictures: Pictures, target: str, level: int
+        self, read: Read, below: Callable[[str], list[str]], pictures: PictureDecoder, target: str, level: int
     ) -> None:
         self._read, self._below, self._pictures = read, below, pictures
         self._target, self._level = target, level

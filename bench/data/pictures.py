@@ -32,7 +32,7 @@ MAX_FRAMES = 20_000
 Read = Callable[[Located], bytes]
 
 
-class Pictures:
+class PictureDecoder:
     """Decodes places through `read`; the last few files stay decoded, since neighbours in an index share them."""
 
     def __init__(self, read: Read) -> None:

@@ -10,7 +10,7 @@ from collections import Counter
 
 import numpy as np
 
-from bench.data.windows import Meant, One, is_several, limits
+from bench.data.windows import One, PixelMeaning, is_several, limits
 from bench.errors import DataError
 
 WINDOWED = "images: deeper than 8 bits, scaled by the card's window"
@@ -27,14 +27,14 @@ def to_uint8(
     remarks: Counter[str],
     *,
     where: object = None,
-    meant: Meant | None = None,
+    meant: PixelMeaning | None = None,
 ) -> np.ndarray:
     """uint8 (n, ..., c), c in {1, 3}, of images (n, ..., c) with c in 1 .. 4 and any number type.
 
     Two and four channels are grey and colour with alpha. window: as a card has it (`bench.data.windows.Window`); three
     windows make the three channels of grey images. Raises DataError for other channels or an unknown scale.
     """
-    meant = meant or Meant()
+    meant = meant or PixelMeaning()
     if is_several(window):
         if images.shape[-1] != 1:
             raise DataError("is in colour: three windows are for grey images", where=where)
@@ -60,7 +60,9 @@ def _opaque(images: np.ndarray, remarks: Counter[str], where: object) -> np.ndar
     return ((colour * alpha + 127) // 255).astype(np.uint8)
 
 
-def _scaled(images: np.ndarray, window: One | None, remarks: Counter[str], where: object, meant: Meant) -> np.ndarray:
+def _scaled(
+    images: np.ndarray, window: One | None, remarks: Counter[str], where: object, meant: PixelMeaning
+) -> np.ndarray:
     if images.dtype == bool:
         return images.astype(np.uint8) * 255
     if images.dtype.kind not in "iuf":
@@ -86,7 +88,7 @@ def _linear(images: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def _eight_bit(images: np.ndarray, where: object, meant: Meant) -> np.ndarray:
+def _eight_bit(images: np.ndarray, where: object, meant: PixelMeaning) -> np.ndarray:
     if images.dtype.kind == "f":
         fix = f"say which values are black and white, e.g. window = [0.0, 1.0] in [source]{_offered(meant)}"
         raise DataError(f"images are {images.dtype}, whose scale is unknown", where=where, fix=fix)
@@ -104,7 +106,7 @@ def _eight_bit(images: np.ndarray, where: object, meant: Meant) -> np.ndarray:
     return images.astype(np.uint8, copy=False)
 
 
-def _offered(meant: Meant) -> str:
+def _offered(meant: PixelMeaning) -> str:
     """Further windows that fit the file, for a message."""
     found = '; or "lung", "soft-tissue", "bone", "brain" (Hounsfield units)' if meant.units == "hounsfield" else ""
     if meant.window is not None or meant.shown is not None:
@@ -112,5 +114,5 @@ def _offered(meant: Meant) -> str:
     return found
 
 
-def _spoken(meant: Meant) -> str:
+def _spoken(meant: PixelMeaning) -> str:
     return "through a table of its own" if meant.window is None else "from {:g} to {:g}".format(*meant.window)

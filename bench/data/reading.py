@@ -24,8 +24,8 @@ from bench.data.images import (
     read_header,
     read_image,
 )
-from bench.data.labels import Blank, Labels, Numbers, Uncertain
-from bench.data.masks import Drawn, MaskFile, MaskRule, Palettes, is_colours, read_mask, to_mask, united
+from bench.data.labels import Blank, LabelReader, Numbers, Uncertain
+from bench.data.masks import DrawnMask, MaskFile, MaskRule, Palettes, is_colours, read_mask, to_mask, united
 from bench.data.stack import Plane, Stack, refuse_elsewhere
 from bench.data.stacks import Stacks
 from bench.data.task import Task
@@ -64,19 +64,19 @@ class ReadSource(TaskSource):
             )
         return value
 
-    def reading(self, task: Task) -> Labels:
+    def reading(self, task: Task) -> LabelReader:
         """How labels are read."""
-        return Labels(task, self.numbers, self.uncertain, self.blank)
+        return LabelReader(task, self.numbers, self.uncertain, self.blank)
 
-    def pictures(self, task: Task, size: int | None = None) -> Pictures:
+    def pictures(self, task: Task, size: int | None = None) -> ImageReader:
         """How image and mask files are read. Raises CardError for Hounsfield units of what is no CT."""
         if uses_presets(self.window):
             self.refuse_units(task, f"the windows {', '.join(PRESETS)} are")
-        return Pictures(len(task.classes), self.window, self.mask, size, self.plane)
+        return ImageReader(len(task.classes), self.window, self.mask, size, self.plane)
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageReader:
     """Reads image files, and image and mask together, always in the same way; remembers palettes and open volumes."""
 
     classes: int
@@ -119,14 +119,14 @@ class Pictures:
     def volume_pair(
         self,
         source: Path,
-        masks: Sequence[Path | Drawn],
+        masks: Sequence[Path | DrawnMask],
         channels: int | None,
         depth: int | None,
         remarks: Counter[str],
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `volume`, with the same slices of its masks, uint8 (depth, h, w). Raises DataError."""
         done: Counter[str] = Counter()
-        if flat := next((m for m in masks if isinstance(m, Drawn) or not is_clinical(m)), None):
+        if flat := next((m for m in masks if isinstance(m, DrawnMask) or not is_clinical(m)), None):
             raise DataError("is a mask of one picture, and its image a volume", where=flat)
         chosen = self._chosen(source, depth)
         images, found = zip(*(self.pair(source, masks, channels, done, number) for number in chosen), strict=True)
@@ -166,7 +166,7 @@ class Pictures:
     def pair(
         self,
         source: Path | bytes,
-        masks: Sequence[Path | bytes | Drawn],
+        masks: Sequence[Path | bytes | DrawnMask],
         channels: int | None,
         remarks: Counter[str],
         number: int | None = None,
@@ -191,9 +191,9 @@ class Pictures:
         return header.turn, (header.height, header.width)
 
     def _mask(
-        self, mask: Path | bytes | Drawn, turn: int, shape: tuple[int, int], image: Path | bytes, number: int | None
+        self, mask: Path | bytes | DrawnMask, turn: int, shape: tuple[int, int], image: Path | bytes, number: int | None
     ) -> np.ndarray:
-        where = str(mask) if isinstance(mask, Drawn) else name_of(mask)
+        where = str(mask) if isinstance(mask, DrawnMask) else name_of(mask)
         file = self._values(mask, image, number, turn)
         if file.values.shape != shape:
             (h, w), (ih, iw) = file.values.shape, shape
@@ -205,12 +205,12 @@ class Pictures:
             what = f"has EXIF orientation {file.turn}, its image {turn}: is it of the turned or the unturned one?"
             raise DataError(what, where=where, fix="save both upright, without the tag")
         self.palettes.agree(file.colours, where)
-        read = is_colours(self.mask) and not isinstance(mask, Drawn) and not is_clinical(mask)
+        read = is_colours(self.mask) and not isinstance(mask, DrawnMask) and not is_clinical(mask)
         return to_mask(file.values[None], self.classes, "index" if read else self.mask, where=where)[0]
 
-    def _values(self, mask: Path | bytes | Drawn, image: Path | bytes, number: int | None, turn: int) -> MaskFile:
+    def _values(self, mask: Path | bytes | DrawnMask, image: Path | bytes, number: int | None, turn: int) -> MaskFile:
         """The values of a mask as they lie in it; of a volume, those of the slice of its image."""
-        if isinstance(mask, Drawn):
+        if isinstance(mask, DrawnMask):
             return MaskFile(mask.values(), turn)
         if not is_clinical(mask):
             return read_mask(mask, self.mask, self.classes)

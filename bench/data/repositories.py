@@ -125,7 +125,7 @@ def tree(place: Path, commit: str, paths: Collection[str], *, where: str) -> dic
     return found
 
 
-class Files:
+class CommitFiles:
     """Reads files of one commit, many through one process. Close it, or use it as a context manager."""
 
     def __init__(self, place: Path, repository: Repository) -> None:
@@ -135,7 +135,7 @@ class Files:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ | QUIET,
         )  # fmt: skip
 
-    def __enter__(self) -> Files:
+    def __enter__(self) -> CommitFiles:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -175,9 +175,9 @@ class Files:
 
 
 @contextmanager
-def opened(repositories: Mapping[str, Repository], task: str) -> Iterator[dict[str, Files]]:
+def opened(repositories: Mapping[str, Repository], task: str) -> Iterator[dict[str, CommitFiles]]:
     """A reader for each repository. Raises DataError when one of them is not here."""
-    files = {name: Files(repository.require(task), repository) for name, repository in repositories.items()}
+    files = {name: CommitFiles(repository.require(task), repository) for name, repository in repositories.items()}
     try:
         yield files
     finally:

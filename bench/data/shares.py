@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from bench.data.masks import Drawn
+from bench.data.masks import DrawnMask
 from bench.data.task import Task
 from bench.errors import DataError
 from bench.words import SPLITS
@@ -27,7 +27,7 @@ SPLIT_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ListedImage:
     """One image: its id, file, label as read or masks, split and patient where they are known.
 
     number: the slice or frame of a file that has several. traits: what is known of the patient and the device, e.g.
@@ -37,7 +37,7 @@ class Row:
     id: str
     image: Path
     label: np.ndarray | None = None
-    masks: tuple[Path | Drawn, ...] = ()
+    masks: tuple[Path | DrawnMask, ...] = ()
     split: str | None = None
     group: str | None = None
     number: int | None = None
@@ -74,8 +74,8 @@ def group_name(value: object) -> str | None:
 
 
 def with_shares(
-    rows: list[Row], task: Task, val: float | None, test: float | None, remarks: Counter[str]
-) -> dict[str, list[Row]]:
+    rows: list[ListedImage], task: Task, val: float | None, test: float | None, remarks: Counter[str]
+) -> dict[str, list[ListedImage]]:
     """Rows by split; shares are taken from rows without a split (test and val) or, for val, from train.
 
     Whole patients move, and each class gives its share. The choice is by a hash of the names, so it does not depend
@@ -115,7 +115,7 @@ def with_shares(
     return {s: part for s in SPLITS if (part := [r for r in rows if r.split == s])}
 
 
-def _moved(rows: list[Row], name: str, share: float) -> list[Row]:
+def _moved(rows: list[ListedImage], name: str, share: float) -> list[ListedImage]:
     """`rows` with a share of those of train, or of none, moved to split `name`."""
     free = [row for row in rows if row.split in (None, "train")]
     chosen: set[str] = set()
@@ -136,7 +136,7 @@ def _quotas(sizes: list[int], share: float) -> list[int]:
     return [max(n, size >= 3) for n, size in zip(taken, sizes, strict=True)]
 
 
-def _strata(rows: Iterable[Row]) -> list[set[str]]:
+def _strata(rows: Iterable[ListedImage]) -> list[set[str]]:
     """Patients (or images) by the rarest class among their rows, the rarest first."""
     shown = {row.id: _classes(row) for row in rows}
     counts = Counter(name for names in shown.values() for name in names)
@@ -147,7 +147,7 @@ def _strata(rows: Iterable[Row]) -> list[set[str]]:
     return [{u for u, key in rarest.items() if key == stratum} for stratum in sorted(set(rarest.values()))]
 
 
-def _classes(row: Row) -> list[int]:
+def _classes(row: ListedImage) -> list[int]:
     if row.label is not None and row.label.shape == (2,) and row.label.dtype.kind == "f":
         return [int(row.label[1])]  # survival: whether the event happened
     if row.label is None or row.label.dtype.kind == "f":

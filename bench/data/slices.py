@@ -10,12 +10,12 @@ from typing import Literal
 from bench.data import dicom
 from bench.data.guard import guarded
 from bench.data.images import is_clinical
-from bench.data.shares import Row
+from bench.data.shares import ListedImage
 from bench.data.task import Task
 from bench.errors import DataError
 
 
-def slices_of(row: Row, frames: int, which: Literal["middle", "all"]) -> Iterator[Row]:
+def slices_of(row: ListedImage, frames: int, which: Literal["middle", "all"]) -> Iterator[ListedImage]:
     """The rows of the slices that are images; those of one file stay together when images are split."""
     if frames == 1 or row.number is not None:
         yield row
@@ -24,7 +24,7 @@ def slices_of(row: Row, frames: int, which: Literal["middle", "all"]) -> Iterato
         yield replace(row, id=f"{row.id}#slice={number}", number=number, group=row.group or row.id)
 
 
-def grouped(rows: list[Row], source: Literal["dicom", "folder"] | None, task: Task) -> list[Row]:
+def grouped(rows: list[ListedImage], source: Literal["dicom", "folder"] | None, task: Task) -> list[ListedImage]:
     """Rows with the patient of each, where the list does not name it. Raises DataError."""
     if source is None:
         return rows
@@ -34,7 +34,7 @@ def grouped(rows: list[Row], source: Literal["dicom", "folder"] | None, task: Ta
         what = 'is no DICOM file, and groups = "dicom" takes patients from PatientID'
         raise DataError(what, where=other.image, fix="name the patients in a table, or in the names of files")
 
-    def known(row: Row) -> str | None:
+    def known(row: ListedImage) -> str | None:
         with guarded(row.image):
             return row.group or dicom.patient(row.image, task.corpus)
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.data.windows import Meant
+from bench.data.windows import PixelMeaning
 from bench.errors import DataError
 
 Plane = Literal["axial", "coronal", "sagittal"]
@@ -33,12 +33,12 @@ class Stack:
     """
 
     frames: np.ndarray
-    meant: Meant = field(default_factory=Meant)
+    meant: PixelMeaning = field(default_factory=PixelMeaning)
     spacing: tuple[float, float, float] | None = None
     affine: np.ndarray | None = None
 
 
-def in_plane(voxels: np.ndarray, affine: np.ndarray, plane: Plane | None, meant: Meant, where: object) -> Stack:
+def in_plane(voxels: np.ndarray, affine: np.ndarray, plane: Plane | None, meant: PixelMeaning, where: object) -> Stack:
     """Slices as a radiologist sees them: the patient's right on the left, anterior or superior above.
 
     voxels: (i, j, k) with affine (4, 4) to RAS+ in mm. Axial slices run from inferior to superior, coronal ones from
@@ -64,7 +64,7 @@ def in_plane(voxels: np.ndarray, affine: np.ndarray, plane: Plane | None, meant:
 def plane_shape(shape: tuple[int, ...], affine: np.ndarray, plane: Plane | None, where: object) -> tuple[int, int, int]:
     """(frames, rows, columns) that `in_plane` makes of a volume, without its voxels."""
     empty = np.broadcast_to(np.uint8(0), shape)
-    return in_plane(empty, affine, plane, Meant(), where).frames.shape[:3]
+    return in_plane(empty, affine, plane, PixelMeaning(), where).frames.shape[:3]
 
 
 def frame_axes(plane: Plane) -> tuple[tuple[int, int, int], bool]:

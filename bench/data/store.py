@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from bench.data.conform import Conformity
 from bench.data.dataset import Split, TaskSource, arrays_of, digests_of
-from bench.data.findings import Finding, findings_of
+from bench.data.findings import DataFinding, findings_of
 from bench.data.intact import damage
 from bench.data.task import Task
 from bench.errors import RunError
@@ -40,13 +40,13 @@ Seen = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoreEntry:
     """An open entry of the store; images and masks are read-only memory maps."""
 
     folder: Path
     splits: dict[str, Split]
     sha256: str
-    findings: tuple[Finding, ...]
+    findings: tuple[DataFinding, ...]
     digests: Mapping[str, str]
     """Hash of each array; none in a copy that an earlier version prepared."""
 
@@ -59,7 +59,7 @@ def key_of(task: Task, source: TaskSource, identity: str) -> str:
     return sha256_text(canonical_json({"format": FORMAT, "identity": identity, **reading}))
 
 
-def open_entry(key: str) -> Entry | None:
+def open_entry(key: str) -> StoreEntry | None:
     """The entry called `key`, or None when it is absent or damaged, which is then said (bench.data.intact)."""
     folder = home() / "store" / key
     try:
@@ -67,8 +67,8 @@ def open_entry(key: str) -> Entry | None:
         if any((folder / name).stat().st_size != size for name, size in about["files"].items()):
             return None
         splits = {name: _open_split(folder, name, about["files"]) for name in about["splits"]}
-        findings = tuple(Finding(**found) for found in about["findings"])
-        entry = Entry(folder, splits, about["sha256"], findings, about.get("digests", {}))
+        findings = tuple(DataFinding(**found) for found in about["findings"])
+        entry = StoreEntry(folder, splits, about["sha256"], findings, about.get("digests", {}))
         found = damage(folder, about["files"], lambda: is_intact(entry))
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -82,12 +82,12 @@ def is_there(key: str) -> bool:
     return (home() / "store" / key / "entry.json").is_file()
 
 
-def is_intact(entry: Entry) -> bool:
+def is_intact(entry: StoreEntry) -> bool:
     """Whether every byte of the entry still has the hash it was written with (reads all of it)."""
     return sha256_arrays(arrays_of(entry.splits)) == entry.sha256
 
 
-def prepare(key: str, task: Task, streams: Streams, seen: Seen = lambda images: None) -> Entry:
+def prepare(key: str, task: Task, streams: Streams, seen: Seen = lambda images: None) -> StoreEntry:
     """Write the entry called `key` from `streams`, unless another process has done so meanwhile.
 
     seen: called after each block of images with how many are written; what it raises ends the writing without a trace.
@@ -166,7 +166,7 @@ def _write(folder: Path, task: Task, streams: Streams, seen: Seen) -> None:
     conformity.finish()
     names = sorted(p.name for p in folder.iterdir())
     splits = {name: _open_split(folder, name, names) for name in conformity.splits}
-    done = [Finding("note", "conversion", f"{count:,} {remark}") for remark, count in sorted(remarks.items())]
+    done = [DataFinding("note", "conversion", f"{count:,} {remark}") for remark, count in sorted(remarks.items())]
     about: dict[str, Any] = {
         "format": FORMAT,
         "task": task.name,

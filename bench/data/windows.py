@@ -56,7 +56,7 @@ Window = Annotated[Any, BeforeValidator(_checked)]
 
 
 @dataclass
-class Meant:
+class PixelMeaning:
     """What a file says of its values beyond the numbers.
 
     units: Hounsfield units, others, or nobody says. window: the values it asks to be shown black and white. shown:
@@ -84,7 +84,7 @@ def percentiles(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high if high > low else low + 1)
 
 
-def limits(one: One, values: np.ndarray, meant: Meant, where: object) -> tuple[float, float]:
+def limits(one: One, values: np.ndarray, meant: PixelMeaning, where: object) -> tuple[float, float]:
     """The values shown black and white. Raises DataError where the file does not say, or says other units."""
     if not isinstance(one, str):
         return one[0], one[1]

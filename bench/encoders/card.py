@@ -16,7 +16,7 @@ from bench.words import Access, Domain, Grey, Objective, Paradigm, Pooling
 Paper = Annotated[str, StringConstraints(pattern=r"^(arXiv:\d{4}\.\d{4,5}|doi:10\.[^\s<>\"']{1,200})$")]
 
 
-class Corpus(Strict):
+class PretrainingCorpus(Strict):
     """One pretraining corpus. `corpus` is a name of the corpora vocabulary, or free text."""
 
     corpus: Line
@@ -138,7 +138,7 @@ class EncoderCard(Strict):
     """Network family and size, e.g. "ViT-S/16" or "ResNet-50"."""
     parameters: Annotated[int, Field(gt=0, le=10**13)] | None = None
     """Of the network, about; the size of a download is told from it beforehand."""
-    pretraining: Annotated[list[Corpus], Field(max_length=50)] | None = None
+    pretraining: Annotated[list[PretrainingCorpus], Field(max_length=50)] | None = None
     """None: not disclosed. Empty list: none (random init, hand-made features)."""
     source: Annotated[dict[str, Any], AfterValidator(plain_values)]
     preprocessing: Preprocessing

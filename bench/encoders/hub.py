@@ -36,7 +36,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class RepositorySnapshot:
     """A repository at one commit."""
 
     repository: str
@@ -46,7 +46,7 @@ class Snapshot:
 
 
 @lru_cache(maxsize=256)
-def snapshot(repository: str, revision: str | None, *, where: str) -> Snapshot:
+def snapshot(repository: str, revision: str | None, *, where: str) -> RepositorySnapshot:
     """What the hub lists of a repository at a commit, or at the head of its main branch for None.
 
     One question, asked once. Raises EncoderError that tells apart: no network, not logged in, access not granted,
@@ -60,7 +60,7 @@ def snapshot(repository: str, revision: str | None, *, where: str) -> Snapshot:
         _refuse(error, repository, revision, where)
     files = {s.rfilename: Listed(s.size, s.lfs.sha256 if s.lfs else None) for s in found.siblings or ()}
     licence = getattr(found.card_data, "license", None)
-    return Snapshot(repository, found.sha, files, licence if isinstance(licence, str) else None)
+    return RepositorySnapshot(repository, found.sha, files, licence if isinstance(licence, str) else None)
 
 
 def fetch(repository: str, filename: str, revision: str | None, *, where: str) -> Path:

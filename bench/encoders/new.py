@@ -131,7 +131,7 @@ FILES = {
 
 
 @dataclass(frozen=True)
-class Answers:
+class CardAnswers:
     """What the author said, "" where nothing was; `weights` is a file that exists, or None when it comes later."""
 
     name: str
@@ -150,7 +150,7 @@ class Answers:
     pooling: str
 
 
-def write_card(answers: Answers, folder: Path) -> Path:
+def write_card(answers: CardAnswers, folder: Path) -> Path:
     """Write `folder/encoder.toml`, with the weights copied beside it. Returns the card's path.
 
     Nothing is overwritten. Raises CardError when the card exists or the answers break its schema.
@@ -160,7 +160,7 @@ def write_card(answers: Answers, folder: Path) -> Path:
     return path
 
 
-def card_text(answers: Answers, folder: Path) -> str:
+def card_text(answers: CardAnswers, folder: Path) -> str:
     """The card as commented TOML."""
     mean, std = NORMALISATIONS[answers.normalisation]
     weights, digest = (FILES[answers.adapter], UNKNOWN_SHA) if answers.weights is None else _named(answers.weights)

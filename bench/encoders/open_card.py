@@ -7,7 +7,7 @@ from typing import Any
 from bench.encoders import lock
 from bench.encoders.address import fetch_url
 from bench.encoders.card import EncoderCard, Preprocessing
-from bench.encoders.hub import Snapshot, fetch, snapshot
+from bench.encoders.hub import RepositorySnapshot, fetch, snapshot
 from bench.encoders.hub_config import CONFIG, preprocessing_of, read_json, timm_network, timm_preprocessing
 from bench.encoders.lock import Pin
 from bench.encoders.shards import joint_sha256, shard_names
@@ -81,7 +81,7 @@ def first_pin(source: dict[str, Any], where: str) -> Pin:
     return Pin(revision=found.revision, weights=weights, sha256=_sha256(found, weights, where), licence=found.licence)
 
 
-def weights_file(found: Snapshot, asked: str | None, *, where: str) -> str:
+def weights_file(found: RepositorySnapshot, asked: str | None, *, where: str) -> str:
     """The weights file of a repository: the one asked for, else the first usual one. Raises EncoderError."""
     names = (asked,) if asked else WEIGHTS
     if (name := next((n for n in names if n in found.files), None)) is None:
@@ -90,14 +90,14 @@ def weights_file(found: Snapshot, asked: str | None, *, where: str) -> str:
     return name
 
 
-def weights_files(found: Snapshot, name: str, *, where: str) -> list[str]:
+def weights_files(found: RepositorySnapshot, name: str, *, where: str) -> list[str]:
     """`name`, or the files it lists when it is an index."""
     if not name.endswith(".index.json"):
         return [name]
     return shard_names(fetch(found.repository, name, found.revision, where=where), where=where)
 
 
-def _sha256(found: Snapshot, name: str, where: str) -> str:
+def _sha256(found: RepositorySnapshot, name: str, where: str) -> str:
     def of(file: str) -> str:
         known = found.files[file].sha256 if file in found.files else None
         return known or sha256_file(fetch(found.repository, file, found.revision, where=where))

@@ -59,7 +59,7 @@ WORSE = ("student", "momentum", "optimizer", "decoder", "predictor", "online_hea
 
 
 @dataclass(frozen=True)
-class Described:
+class DescribedWeights:
     """Keys of `[source]` beyond the file, and what the card needs beside them."""
 
     source: dict[str, Any]
@@ -70,7 +70,7 @@ class Described:
     channels: int = 3
 
 
-def describe(path: Path, model: str | None = None) -> Described:
+def describe(path: Path, model: str | None = None) -> DescribedWeights:
     """The place of the weights inside the file, and the architecture they fit (`model`, if given). Or EncoderError."""
     held = read_state(path, where=str(path))
     problem: EncoderError | None = None
@@ -95,7 +95,9 @@ def describe(path: Path, model: str | None = None) -> Described:
     raise EncoderError(f"holds weights of no architecture known by its names{_held_names(held)}", where=path, fix=NAMES)
 
 
-def _fitted(state: Mapping[str, Tensor], anchor: str, model: str | None, prefix: str, path: Path) -> Described | None:
+def _fitted(
+    state: Mapping[str, Tensor], anchor: str, model: str | None, prefix: str, path: Path
+) -> DescribedWeights | None:
     """The first architecture that these names and shapes fit, None where they are of none.
 
     Raises the EncoderError of the first that they do not fit.
@@ -316,7 +318,7 @@ def _bones(model: str, options: dict[str, Any], channels: int) -> nn.Module:
 def _described(
     drop: list[str], model: str, options: dict[str, Any], state: Mapping[str, Tensor], channels: int,
     assumed: tuple[str, ...],
-) -> Described:  # fmt: skip
+) -> DescribedWeights:  # fmt: skip
     source = {"model": model} | {key: value for key, value in (("drop", drop), ("options", options)) if value}
     vit = model.startswith(("vit_", "deit_", "beit"))
     averaged = options.get("global_pool") == "avg" and options.get("fc_norm") is True
@@ -326,7 +328,7 @@ def _described(
     size = options.get("img_size", 384 if "384" in model else 224)
     sized = () if "img_size" in options else (f"size {size}: the file does not say it",)
     left = (f"{', '.join(drop)[:120]} is no part of the encoder: left out",) if drop else ()
-    return Described(
+    return DescribedWeights(
         source,
         "vit" if vit else "other" if "swin" in model else "cnn",
         size,

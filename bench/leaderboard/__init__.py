@@ -11,7 +11,7 @@ board       the ranked table
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Collection as Members
+from collections.abc import SuiteResults as Members
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,10 +21,10 @@ import pandas as pd
 from bench.leaderboard.board import Board, make_board
 from bench.leaderboard.evidence import Evidence, Known, ReplicatesOf, UnitKey, gather
 from bench.metrics.resample import REPLICATES
-from bench.recipes import RECIPES, Recipe
+from bench.recipes import RECIPES, BoardRecipe
 
 if TYPE_CHECKING:
-    from bench.leaderboard.collect import Collection
+    from bench.leaderboard.collect import SuiteResults
 
 __all__ = ["Board", "boards", "boards_of", "known_replicates"]
 
@@ -50,7 +50,7 @@ def boards_of(
 class Gathered(NamedTuple):
     """What a board is made of. kinds: of the suite's tasks that the recipe speaks of."""
 
-    recipe: Recipe
+    recipe: BoardRecipe
     evidence: Evidence
     kinds: set[str]
 
@@ -79,7 +79,7 @@ def gathered(
     return found
 
 
-def boards(collection: Collection, *, drop_contaminated: bool = False) -> dict[str, Board]:
+def boards(collection: SuiteResults, *, drop_contaminated: bool = False) -> dict[str, Board]:
     """The boards of one suite, of those in `bench.recipes` for which there are results.
 
     Replicates are recomputed from predictions (cached); where that cannot be done a note says so.
@@ -92,7 +92,7 @@ def boards(collection: Collection, *, drop_contaminated: bool = False) -> dict[s
     return {r.name: replace(made[r.name], notes=known.notes(r)) for r in RECIPES if r.name in made}
 
 
-def known_replicates(collection: Collection, told: Callable[[str], None] = lambda line: None) -> Known:
+def known_replicates(collection: SuiteResults, told: Callable[[str], None] = lambda line: None) -> Known:
     """Replicates of every unit a board can be made of. told: hears of each task, for the first time takes long."""
     from bench.leaderboard.replicates import all_replicates
 

@@ -15,7 +15,7 @@ from bench.leaderboard.weights import task_weights, within_cells
 from bench.metrics.interval import Interval
 from bench.metrics.resample import percentile_interval
 from bench.metrics.uncertainty import Difference, interquartile_mean, paired_difference
-from bench.recipes import AGGREGATION, Recipe
+from bench.recipes import AGGREGATION, BoardRecipe
 from bench.strict import Strict
 
 
@@ -28,7 +28,7 @@ class Cell(Strict):
     tasks: tuple[str, ...]
 
 
-class Row(Strict):
+class BoardRow(Strict):
     """One encoder on a board. A number that does not exist is None; docs/statistics.md explains each."""
 
     encoder: str
@@ -80,7 +80,7 @@ class Board:
     clean: bool
     """Whether cells that are not known to be free of contamination were left out."""
     cells: tuple[Cell, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[BoardRow, ...]
     replicates: np.ndarray = field(repr=False, compare=False)
     score_replicates: np.ndarray = field(repr=False, compare=False)
     """float64 (rows, b), replicates of the score; replicate b of all rows is one resample of cases and seeds."""
@@ -107,7 +107,7 @@ class Board:
 
 
 def make_board(
-    recipe: Recipe, evidence: Evidence, kinds: Collection[str] = (), *, drop_contaminated: bool = False
+    recipe: BoardRecipe, evidence: Evidence, kinds: Collection[str] = (), *, drop_contaminated: bool = False
 ) -> Board:
     """The board of a recipe. While one of `kinds` (global, dense) has no result at all, nobody is ranked; nor is an
     encoder that would be the only one.
@@ -120,7 +120,7 @@ def make_board(
     order = sorted(
         range(len(table.names)), key=lambda i: (-np.nan_to_num(table.points[i], nan=-np.inf), table.names[i])
     )
-    rows = tuple(Row(**table.row(i)) for i in order)
+    rows = tuple(BoardRow(**table.row(i)) for i in order)
     draws = table.cell_draws[:, order], table.draws[order]
     return Board(recipe.name, recipe.definition, drop_contaminated, table.cells, rows, *draws)
 

@@ -14,7 +14,7 @@ from bench.discover import members
 from bench.encoders.card import EncoderCard
 from bench.leaderboard import comparable
 from bench.leaderboard.at_hand import AtHand
-from bench.leaderboard.find import Entry, find
+from bench.leaderboard.find import FoundResults, find
 from bench.leaderboard.frame import to_frame
 from bench.locate import shipped
 from bench.protocols.base import Protocol
@@ -29,7 +29,7 @@ Cards = Mapping[str, tuple[Task, Path]]
 
 
 @dataclass(frozen=True)
-class Collection:
+class SuiteResults:
     """All results of one suite.
 
     results: encoder name -> its records and folder. fingerprint: of the suite, shared by every record of a shipped one.
@@ -103,10 +103,10 @@ class Collection:
         return to_frame(records, self.cards, self.tasks, self.protocols, self.badges, cells)
 
 
-class Collections(dict[str, Collection]):
+class Collections(dict[str, SuiteResults]):
     """Suite name -> collection. left_out: folder of results -> why nothing of it is in any collection."""
 
-    def __init__(self, found: Mapping[str, Collection], left_out: Mapping[Path, str]) -> None:
+    def __init__(self, found: Mapping[str, SuiteResults], left_out: Mapping[Path, str]) -> None:
         super().__init__(found)
         self.left_out = dict(left_out)
 
@@ -141,7 +141,9 @@ def collect(
     )
 
 
-def _collection(suite: str, entries: Mapping[str, Entry], cards: Cards, back: Sequence[Withdrawal]) -> Collection:
+def _collection(
+    suite: str, entries: Mapping[str, FoundResults], cards: Cards, back: Sequence[Withdrawal]
+) -> SuiteResults:
     results = {name: entry.result for name, entry in entries.items()}
     gone = {
         name: f"withdrawn: {withdrawal.text}"
@@ -155,7 +157,7 @@ def _collection(suite: str, entries: Mapping[str, Entry], cards: Cards, back: Se
     protocols = members("bench.protocols", "PROTOCOL")
     used = {record.unit.task for result in kept.results.values() for record in result.records}
     tasks = {name: kept.tasks[name] for name in sorted(used)}
-    return Collection(
+    return SuiteResults(
         suite,
         kept.fingerprint,
         dict(sorted(kept.results.items())),

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.budget import FULL, Budget
 from bench.discover import pick
-from bench.leaderboard.collect import Collection
+from bench.leaderboard.collect import SuiteResults
 from bench.leaderboard.replicates import all_replicates
 from bench.metrics.uncertainty import holm, nest_seeds, paired_difference, seed_draws
 
@@ -18,7 +18,7 @@ Cells = dict[tuple[str, str], dict[int, tuple[float, np.ndarray]]]
 
 
 @dataclass(frozen=True)
-class Row:
+class TaskDifference:
     """first - second on one task under one protocol and budget; `p` is two-sided, `p_holm` over all rows."""
 
     task: str
@@ -34,7 +34,7 @@ class Row:
     seeds: int
 
 
-def compare(collection: Collection, first: str, second: str, *, budget: Budget = FULL) -> list[Row]:
+def compare(collection: SuiteResults, first: str, second: str, *, budget: Budget = FULL) -> list[TaskDifference]:
     """Every task both encoders have done at `budget`, on the seeds both have, in the order of tasks and protocols.
 
     A seed is a label subset: the difference is between the same ones. The test images are resampled alike for both;
@@ -55,7 +55,7 @@ def compare(collection: Collection, first: str, second: str, *, budget: Budget =
         if found.low is not None and found.high is not None:
             metric = collection.tasks[task].metric
             interval = found.value, found.low, found.high
-            rows.append(Row(task, protocol, metric, *means, *interval, _p(a - b), math.nan, len(seeds)))
+            rows.append(TaskDifference(task, protocol, metric, *means, *interval, _p(a - b), math.nan, len(seeds)))
     adjusted = holm(np.array([row.p for row in rows])) if rows else []
     return [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
 
@@ -68,7 +68,7 @@ def _p(differences: np.ndarray) -> float:
 
 
 def _cells(
-    collection: Collection, name: str, budget: Budget
+    collection: SuiteResults, name: str, budget: Budget
 ) -> dict[tuple[str, str], dict[int, tuple[float, np.ndarray]]]:
     """(task, protocol) -> seed -> value and replicates (B,) of one encoder at one budget."""
     results = pick(dict(collection.results), name, what="encoder with results", where=collection.suite)

@@ -15,7 +15,7 @@ from bench.leaderboard.frame import normalised
 from bench.leaderboard.weights import Tasks
 from bench.metrics.resample import REPLICATES
 from bench.metrics.uncertainty import nest_seeds, seed_draws
-from bench.recipes import Recipe
+from bench.recipes import BoardRecipe
 from bench.words import family
 
 UnitKey = tuple[str, str, str, str, int]
@@ -34,7 +34,7 @@ class Known:
     draws: dict[UnitKey, np.ndarray]
     approximated: frozenset[UnitKey]
 
-    def notes(self, recipe: Recipe) -> tuple[str, ...]:
+    def notes(self, recipe: BoardRecipe) -> tuple[str, ...]:
         """What must be told on the board of a recipe: how many of the units that feed it are approximated."""
         mine = {key for key in self.draws if family(key[2]) in recipe.protocols.values() and key[3] in recipe.budgets}
         if not (left := len(mine & self.approximated)):
@@ -93,7 +93,7 @@ class Evidence:
 
 def gather(
     frame: pd.DataFrame,
-    recipe: Recipe,
+    recipe: BoardRecipe,
     replicates_of: ReplicatesOf,
     unfinished: Collection[tuple[str, str, str, str]] = (),
     replicates: int = REPLICATES,
@@ -141,7 +141,7 @@ def counting(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["primary"] & (frame["split"] == "test") & frame["left_out"].isna()]
 
 
-def _results(frame: pd.DataFrame, recipe: Recipe) -> Iterator[Result]:
+def _results(frame: pd.DataFrame, recipe: BoardRecipe) -> Iterator[Result]:
     rows = counting(frame)
     answering = rows["protocol"].map(family) == rows["kind"].map(dict(recipe.protocols))
     rows = rows[rows["budget"].isin(recipe.budgets) & answering]

@@ -21,7 +21,7 @@ AHEAD = 2
 """Folders that are read at a time."""
 
 
-class Entry(NamedTuple):
+class FoundResults(NamedTuple):
     """Results of one encoder on one suite. local: from a run folder of one's own, so without a verdict."""
 
     result: Results
@@ -38,10 +38,10 @@ class Entry(NamedTuple):
 class Found:
     """suites: suite -> encoder -> entry. left_out: folder -> why it is in none of them."""
 
-    suites: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    suites: dict[str, dict[str, FoundResults]] = field(default_factory=dict)
     left_out: dict[Path, str] = field(default_factory=dict)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: FoundResults) -> None:
         """Add the results of a folder, unless its encoder's name is taken."""
         result = entry.result
         suite, name = self.suites.setdefault(result.suite, {}), result.card.name
@@ -77,11 +77,11 @@ def find(roots: Sequence[Path], local: Sequence[Path], suites: Container[str] | 
     return found
 
 
-def _entry(own: bool, verdicts: Verdicts, folder: Path) -> Entry | str:
+def _entry(own: bool, verdicts: Verdicts, folder: Path) -> FoundResults | str:
     """The results in a folder, or why they cannot be read."""
     try:
         result = read_result(folder)
-        return Entry(result, None if own else verdict_of(folder.parent, result.suite, verdicts), own)
+        return FoundResults(result, None if own else verdict_of(folder.parent, result.suite, verdicts), own)
     except UserError as error:
         return str(error)
     except (ArithmeticError, ValueError, LookupError, RecursionError, MemoryError) as error:

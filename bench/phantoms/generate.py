@@ -22,7 +22,7 @@ CHUNK = 25
 
 
 @dataclass(frozen=True)
-class Plan:
+class PhantomPlan:
     """One phantom task: which modality, what it asks for, and the seed of the suite."""
 
     modality: str
@@ -31,7 +31,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Sample:
+class PhantomSample:
     """n images of a plan; every array has n rows.
 
     images: uint8 (n, 128, 128, c). labels: what the aim asks for. ids, groups: str (n,); groups None where every
@@ -50,7 +50,7 @@ def modalities() -> dict[str, Modality]:
     return members("bench.phantoms", "MODALITY")
 
 
-def split_of(plan: Plan, split: str, n: int, *, jobs: int | None = None) -> Sample:
+def split_of(plan: PhantomPlan, split: str, n: int, *, jobs: int | None = None) -> PhantomSample:
     """The first `n` images of a split ("train", "val", "test", "test-shift") with labels, groups and strata.
 
     The same whatever `jobs` (processes; None: all cores). strata: "lesion_area" (fraction of the image covered by
@@ -59,7 +59,7 @@ def split_of(plan: Plan, split: str, n: int, *, jobs: int | None = None) -> Samp
     rows = mapped(one, [(plan, split, i) for i in range(n)], jobs)
     images, labels, patients, strata = zip(*rows, strict=True)
     groups = np.array([f"{split}/p{p}" for p in patients])
-    return Sample(
+    return PhantomSample(
         images=np.stack(images),
         labels=np.stack(labels),
         ids=np.array([f"{split}/{i}" for i in range(n)]),
@@ -68,7 +68,7 @@ def split_of(plan: Plan, split: str, n: int, *, jobs: int | None = None) -> Samp
     )
 
 
-def one(plan: Plan, split: str, index: int) -> tuple[np.ndarray, np.ndarray, int, dict[str, float]]:
+def one(plan: PhantomPlan, split: str, index: int) -> tuple[np.ndarray, np.ndarray, int, dict[str, float]]:
     """Image uint8 (128, 128, c), label, patient number and strata of one image."""
     modality = _modality(plan)
     keys = ("task", plan.seed, plan.modality, plan.aim, split)
@@ -116,11 +116,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _modality(plan: Plan) -> Modality:
+def _modality(plan: PhantomPlan) -> Modality:
     return modalities()[plan.modality]
 
 
-def _scene(plan: Plan, modality: Modality, keys: tuple, patient: int, rng: RandomState, site: int) -> Scene:
+def _scene(plan: PhantomPlan, modality: Modality, keys: tuple, patient: int, rng: RandomState, site: int) -> Scene:
     """The task's own cue in balanced order; the other cue at random, so that it is no shortcut."""
     diffuse, focal = rng.randint(len(modality.diffuse)), rng.randint(modality.focal_count)
     if plan.aim == "diffuse":

@@ -19,7 +19,7 @@ STANDARD_ERRORS = 2.0
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenRates:
     """What was chosen, and why.
 
     common: the rate of the best mean over objectives. noise: standard deviation of an outcome between seeds, pooled;
@@ -34,7 +34,7 @@ class Choice:
     margins: Mapping[str, float]
 
 
-def choose(outcomes: Outcomes) -> Choice:
+def choose(outcomes: Outcomes) -> ChosenRates:
     """The choice from outcomes that hold the same rates for every objective; the lower rate at a tie."""
     means = {
         name: {float(rate): fmean(seeds.values()) for rate, seeds in rates.items()} for name, rates in outcomes.items()
@@ -47,7 +47,7 @@ def choose(outcomes: Outcomes) -> Choice:
     least = float("inf") if noise is None else STANDARD_ERRORS * 2**0.5 * noise
     taken = {name: best[name] if margins[name] > least else common for name in sorted(means)}
     taken |= {name: taken[_control(name)] for name in taken if _control(name) in taken}
-    return Choice(common, noise, taken, best, margins)
+    return ChosenRates(common, noise, taken, best, margins)
 
 
 def seed_noise(outcomes: Outcomes) -> float | None:

@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints
 from bench.data.dataset import Split, TaskData
 from bench.data.load import load_task
 from bench.data.located import Located
-from bench.data.pictures import Geometry, Pictures, resized, square
+from bench.data.pictures import Geometry, PictureDecoder, resized, square
 from bench.data.repositories import COMMIT, NAME, Repository, opened, tree
 from bench.data.task import Task, read_suite, shipped_tasks
 from bench.errors import CardError
@@ -44,7 +44,7 @@ class Apart(Strict):
     """Pattern with the group "group", the patient, in the task's ids."""
 
 
-class Unlabelled(Strict):
+class UnlabelledSet(Strict):
     """Images of a public repository at a commit, taken without labels."""
 
     name: Word
@@ -72,7 +72,7 @@ class Collection(Strict):
     """Of WebP."""
     held: Annotated[float, Field(gt=0, lt=1)]
     """Share of the groups of each task that is never trained on: for the diagnostics and the choice of rates."""
-    unlabelled: list[Unlabelled] = []
+    unlabelled: list[UnlabelledSet] = []
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
@@ -81,7 +81,7 @@ class Collection(Strict):
 
 
 @dataclass(frozen=True)
-class Part:
+class CorpusPart:
     """Some images of one set.
 
     images: uint8 (n, size, size, 3). ids, groups: (n,) text. labels: int64 (n,), -1 where there is none. cover: uint8
@@ -95,13 +95,13 @@ class Part:
     labels: np.ndarray
     cover: np.ndarray
 
-    def only(self, rows: np.ndarray) -> Part:
+    def only(self, rows: np.ndarray) -> CorpusPart:
         """The images where `rows`, bool (n,), is true."""
         arrays = (self.images, self.ids, self.groups, self.labels, self.cover)
-        return Part(self.source, *(array[rows] for array in arrays))
+        return CorpusPart(self.source, *(array[rows] for array in arrays))
 
 
-def gathered(collection: Collection) -> Iterator[Part]:
+def gathered(collection: Collection) -> Iterator[CorpusPart]:
     """Every image of the corpus, set by set. Raises DataError when images are missing or cannot be read."""
     data = {name: load_task(task) for name, task in collection.tasks.items()}
     seen = np.concatenate([_thumbnails_of(split) for of in data.values() for split in _evaluated(of)])
@@ -145,13 +145,13 @@ def _thumbnails_of(split: Split) -> np.ndarray:
     return np.concatenate([thumbnails(split.images[i : i + CHUNK]) for i in range(0, len(split.ids), CHUNK)])
 
 
-def _task_parts(name: str, data: TaskData, size: int) -> Iterator[Part]:
+def _task_parts(name: str, data: TaskData, size: int) -> Iterator[CorpusPart]:
     train, groups = data.train, _groups(data.train)
     for start in range(0, len(train.ids), CHUNK):
         rows = slice(start, start + CHUNK)
         labels = np.asarray(train.labels[rows])
         n, single = len(labels), labels.ndim == 1
-        yield Part(
+        yield CorpusPart(
             name,
             resize(np.asarray(train.images[rows]), size),
             np.asarray(train.ids[rows]).astype(str),
@@ -179,7 +179,7 @@ def _patients(apart: Apart | None, data: dict[str, TaskData]) -> set[str]:
     return {m["group"] for m in found if m}
 
 
-def _unlabelled_parts(of: Unlabelled, size: int) -> Iterator[Part]:
+def _unlabelled_parts(of: UnlabelledSet, size: int) -> Iterator[CorpusPart]:
     repository = Repository(of.repository, of.commit)
     place = repository.find()
     if place is None:
@@ -188,15 +188,15 @@ def _unlabelled_parts(of: Unlabelled, size: int) -> Iterator[Part]:
     matches = [(path, re.search(of.files, path)) for path in sorted(tree(place, of.commit, [""], where=of.repository))]
     taken = [(path, m["group"]) for path, m in matches if path.startswith(of.folder) and m][:: of.every]
     with opened({of.repository: repository}, of.name) as files:
-        pictures = Pictures(lambda at: files[of.repository].read(at.path))
+        pictures = PictureDecoder(lambda at: files[of.repository].read(at.path))
         for start in range(0, len(taken), CHUNK):
             some = taken[start : start + CHUNK]
             images = np.stack([_picture(pictures, path, of, size) for path, _ in some])
             ids, groups = (np.array(column) for column in zip(*some, strict=True))
             n = len(some)
-            yield Part(of.name, images, ids, groups, np.full(n, -1), np.full((n, GRID, GRID), UNKNOWN, np.uint8))
+            yield CorpusPart(of.name, images, ids, groups, np.full(n, -1), np.full((n, GRID, GRID), UNKNOWN, np.uint8))
 
 
-def _picture(pictures: Pictures, path: str, of: Unlabelled, size: int) -> np.ndarray:
+def _picture(pictures: PictureDecoder, path: str, of: UnlabelledSet, size: int) -> np.ndarray:
     image = pictures(Located(path), "L" if of.channels == 1 else "RGB")
     return np.asarray(resized(square(image, of.geometry), size, "adaptive").convert("RGB"))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from bench.errors import RunError
 from bench.pretrain.corpus import open_corpus
-from bench.pretrain.crew import Order, Outcome, crew, work
+from bench.pretrain.crew import JobOutcome, Order, crew, work
 from bench.pretrain.job import Job
 from bench.pretrain.recipe import Recipe, read_recipe, recipe_names
-from bench.pretrain.results import Results
+from bench.pretrain.results import ComparisonFolder
 from bench.pretrain.schedule import Item, encoders, schedule
 from bench.pretrain.ship import encoder_name, weights_of
 from bench.strict import nearest
@@ -63,7 +63,7 @@ class Summary:
         return f"{done}, {self.views / self.seconds:,.0f} gradient views/s; {self.left} to go"
 
 
-def compare(recipe: Recipe, results: Results, settings: Settings, *, say: Callable[[str], None]) -> Summary:
+def compare(recipe: Recipe, results: ComparisonFolder, settings: Settings, *, say: Callable[[str], None]) -> Summary:
     """Work through the recipe's comparison until it is done or the minutes are over.
 
     Finished work is in `results` at once. At an interrupt the workers save their state first.
@@ -85,7 +85,7 @@ def compare(recipe: Recipe, results: Results, settings: Settings, *, say: Callab
 @dataclass
 class _Run:
     recipe: Recipe
-    results: Results
+    results: ComparisonFolder
     settings: Settings
     deadline: float
     say: Callable[[str], None]
@@ -102,7 +102,7 @@ class _Run:
 
     def go(self, executor: Executor) -> None:
         """Keep the workers busy; a failure of one is no failure of the others."""
-        running: dict[Future[Outcome], Item] = {}
+        running: dict[Future[JobOutcome], Item] = {}
         while True:
             busy = {item.name for item in running.values()}
             for item in (i for i in self.todo() if i.name not in busy):
@@ -135,7 +135,7 @@ class _Run:
             finished is not None and finished.run == job.identity(self.corpus.sha256)
         )
 
-    def _fits(self, item: Item, running: dict[Future[Outcome], Item]) -> bool:
+    def _fits(self, item: Item, running: dict[Future[JobOutcome], Item]) -> bool:
         """Whether there is time for it, as far as is known, and room."""
         if time.time() + CAUTION * self.longest.get(_kind(item), 0.0) > self.deadline:
             return False
@@ -147,7 +147,7 @@ class _Run:
         command = command_of(item.job, s)
         return Order(item, s.corpus, s.data, s.device, s.threads, self.deadline, command, s.compiled)
 
-    def _take(self, item: Item, outcome: Outcome) -> None:
+    def _take(self, item: Item, outcome: JobOutcome) -> None:
         job = item.job
         if outcome.score is None and outcome.folder is None and not outcome.failed:
             self.given_up.add(item.name)  # out of time, or under way in another process

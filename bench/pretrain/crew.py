@@ -56,7 +56,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """What comes back: the score of a trial or the folder of an encoder; why neither, if it failed; or nothing."""
 
     score: float | None = None
@@ -82,7 +82,7 @@ def crew(workers: int) -> Iterator[tuple[Executor, Flag]]:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def work(order: Order) -> Outcome:
+def work(order: Order) -> JobOutcome:
     """Train what the order says. A run that was stopped, or is under way elsewhere, has an empty outcome."""
     started, job = time.monotonic(), order.item.job
     images = open_corpus(order.corpus, job.recipe, data=order.data)
@@ -96,23 +96,23 @@ def work(order: Order) -> Outcome:
             )  # fmt: skip
             outcome = _finished(order, images, trained, folder)
     except (Stopped, Timeout):
-        return Outcome()
+        return JobOutcome()
     except RunError as error:
         if error.where is not None:  # a file, not the training
             raise
-        outcome = Outcome(score=FAILED if order.item.trial else None, failed=str(error))
-    return Outcome(outcome.score, outcome.folder, outcome.failed, time.monotonic() - started)
+        outcome = JobOutcome(score=FAILED if order.item.trial else None, failed=str(error))
+    return JobOutcome(outcome.score, outcome.folder, outcome.failed, time.monotonic() - started)
 
 
-def _finished(order: Order, images: Corpus, trained: Trained, run: Path) -> Outcome:
+def _finished(order: Order, images: Corpus, trained: Trained, run: Path) -> JobOutcome:
     job = order.item.job
     if order.item.trial:
-        return Outcome(score=probe(trained.backbone, images, order.device)["probe"])
+        return JobOutcome(score=probe(trained.backbone, images, order.device)["probe"])
     folder = home() / "pretrain" / "tracks" / job.recipe.comparison / encoder_name(job, images)
     track = job.recipe.comparison
     ship(job, images, trained, folder, command=order.command, track=track, device=order.device)
     write_atomic(folder / "log.jsonl", (run / "log.jsonl").read_bytes())
-    return Outcome(folder=folder)
+    return JobOutcome(folder=folder)
 
 
 _flag: Flag | None = None

@@ -19,7 +19,7 @@ from bench.errors import DataError, RunError
 from bench.files import npz_bytes, npz_names, read_npz, sha256_file, write_atomic
 from bench.locate import home
 from bench.pretrain import collection as collections
-from bench.pretrain.collection import UNKNOWN, Collection, Part, gathered, held_out
+from bench.pretrain.collection import UNKNOWN, Collection, CorpusPart, gathered, held_out
 from bench.pretrain.corpus import CHUNK, Chunk, Corpus, prepared
 from bench.pretrain.recipe import Recipe
 from bench.strict import nearest
@@ -84,7 +84,7 @@ def pack_path(name: str) -> Path:
     return path
 
 
-def write_pack(collection: Collection, parts: Iterable[Part], path: Path) -> None:
+def write_pack(collection: Collection, parts: Iterable[CorpusPart], path: Path) -> None:
     """Write the file, whole or not at all. Raises RunError when it is over `MAX_BYTES`, DataError without images."""
     found = [part for part in parts if len(part.ids)]
     if not found:

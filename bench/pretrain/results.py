@@ -21,7 +21,7 @@ FILE_BYTES = 16 << 20
 MEMBERS = ("encoder.toml", "training.json", "weights.safetensors", "log.jsonl")
 
 
-class Results:
+class ComparisonFolder:
     """The folder of one run, open for writing. Raises RunError when it holds another comparison."""
 
     def __init__(self, folder: Path, ledger: Ledger, *, room: int = FILES * FILE_BYTES) -> None:

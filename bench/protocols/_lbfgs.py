@@ -41,7 +41,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LbfgsResult:
     """Where a run ended; gap (m,): how far the objective is at most from its minimum; converged: bool (m,)."""
 
     start: Start
@@ -50,7 +50,7 @@ class Outcome:
     iterations: int
 
 
-def minimise(losses: Losses, start: Start, tolerance: float, limit: int, *, newton: bool = False) -> Outcome:
+def minimise(losses: Losses, start: Start, tolerance: float, limit: int, *, newton: bool = False) -> LbfgsResult:
     """Run until the gap is certainly below `tolerance` times the objective (at least FLOOR).
 
     newton: take Newton's direction, which needs the whole Hessian, instead of that of L-BFGS.
@@ -77,7 +77,7 @@ def minimise(losses: Losses, start: Start, tolerance: float, limit: int, *, newt
             state.keep(stay)
         state.step(newton)
     _store(end, live, state)
-    return Outcome(end, gap, converged, iterations)
+    return LbfgsResult(end, gap, converged, iterations)
 
 
 def _room(start: Start) -> list[Pair]:

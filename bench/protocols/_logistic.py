@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.protocols._lbfgs import Outcome, Start, minimise
+from bench.protocols._lbfgs import LbfgsResult, Start, minimise
 from bench.protocols._loss import Losses
 from bench.protocols.base import CPU
 
@@ -41,7 +41,7 @@ NEWTON_STEPS = 100
 
 
 @dataclass(frozen=True)
-class Fit:
+class LogisticFit:
     """Solutions of m problems.
 
     weights: float64 (m, k, d). bias: float64 (m, k). gap: float64 (m,), a bound: the objective is at most this
@@ -54,9 +54,11 @@ class Fit:
     converged: np.ndarray
     iterations: int
 
-    def part(self, which: slice) -> Fit:
+    def part(self, which: slice) -> LogisticFit:
         """The fit of some of the problems."""
-        return Fit(self.weights[which], self.bias[which], self.gap[which], self.converged[which], self.iterations)
+        return LogisticFit(
+            self.weights[which], self.bias[which], self.gap[which], self.converged[which], self.iterations
+        )
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """float64 (m, n, k) for rows x (n, d)."""
@@ -87,10 +89,10 @@ class Design:
         strengths: Sequence[float],
         weights: np.ndarray | None = None,
         *,
-        start: Fit | None = None,
+        start: LogisticFit | None = None,
         tolerance: float = TOLERANCE,
         max_iterations: int = MAX_ITERATIONS,
-    ) -> Fit:
+    ) -> LogisticFit:
         """Solve len(strengths) problems, each with its C. weights: (m, n) or (n,) row weights, 0 leaves a row out.
 
         start: solutions to begin from, m problems or one for all.
@@ -102,10 +104,10 @@ class Design:
         self,
         strengths: Sequence[float],
         weights: np.ndarray | None,
-        start: Fit | None,
+        start: LogisticFit | None,
         tolerance: float,
         max_iterations: int,
-    ) -> Fit:
+    ) -> LogisticFit:
         n, m, k = self.rows.shape[1], len(strengths), len(self.target)
         rows = torch.ones(n, dtype=torch.float64) if weights is None else torch.as_tensor(weights, dtype=torch.float64)
         rows, c = rows.expand(m, n), torch.as_tensor(np.asarray(strengths, dtype=np.float64))
@@ -123,7 +125,7 @@ class Design:
         if small and not fine.converged.all():
             fine = _finished(losses, fine, tolerance, min(NEWTON_STEPS, max_iterations))
         w = fine.start.w.reshape(m, k, -1)
-        return Fit(
+        return LogisticFit(
             (w[..., 1:] @ self.axes.T).cpu().numpy(),
             w[..., 0].cpu().numpy(),
             fine.gap.reshape(m, -1).sum(1).cpu().numpy(),
@@ -131,12 +133,12 @@ class Design:
             rough.iterations + fine.iterations,
         )
 
-    def _turned(self, start: Fit, m: int) -> Tensor:
+    def _turned(self, start: LogisticFit, m: int) -> Tensor:
         w = torch.cat([torch.as_tensor(start.bias)[..., None], torch.as_tensor(start.weights) @ self.axes], dim=-1)
         return w.expand(m, *w.shape[1:]).contiguous()
 
 
-def _finished(losses: Losses, sofar: Outcome, tolerance: float, limit: int) -> Outcome:
+def _finished(losses: Losses, sofar: LbfgsResult, tolerance: float, limit: int) -> LbfgsResult:
     """Newton's method for the problems too ill-conditioned for L-BFGS."""
     left = torch.nonzero(~sofar.converged)[:, 0]
     last = minimise(losses.part(left), Start(sofar.start.w[left]), tolerance, limit, newton=True)

@@ -31,7 +31,7 @@ GAP = 1e-6
 """Largest certified distance from the minimum, in log partial likelihood a row; a larger one is a warning."""
 
 
-class Cases(NamedTuple):
+class SurvivalCases(NamedTuple):
     """Features (n, d), times (n,), whether the event happened then (n,), and patients or None."""
 
     x: np.ndarray
@@ -44,10 +44,10 @@ class Cases(NamedTuple):
         """Of a split, float64."""
         return cls(_wide(part.features), part.labels[:, 0], part.labels[:, 1] == 1, part.groups)
 
-    def rows(self, chosen: np.ndarray) -> Cases:
+    def rows(self, chosen: np.ndarray) -> SurvivalCases:
         """Of some of the cases."""
         groups = None if self.groups is None else self.groups[chosen]
-        return Cases(self.x[chosen], self.time[chosen], self.event[chosen], groups)
+        return SurvivalCases(self.x[chosen], self.time[chosen], self.event[chosen], groups)
 
 
 class Cox(Protocol):
@@ -63,25 +63,25 @@ class Cox(Protocol):
     }  # fmt: skip
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
-        train, val = Cases.of(problem.train), Cases.of(problem.val)
+        train, val = SurvivalCases.of(problem.train), SurvivalCases.of(problem.val)
         tests = {name: _wide(test.features) for name, test in problem.tests.items()}
         for subset in subsets:
             known, held = train.rows(subset.rows), val if subset.full and val.event.any() else None
             alpha, gap = self._chosen(known, held, subset.seed)
             if subset.full and len(val.time):
-                known = Cases(*(np.concatenate(pair) for pair in zip(known[:3], val[:3], strict=True)))
-            fit = Fit(known)
+                known = SurvivalCases(*(np.concatenate(pair) for pair in zip(known[:3], val[:3], strict=True)))
+            fit = CoxFit(known)
             (weights,) = fit.weights([alpha])
             gap = max(gap, fit.gap)
             warnings = (f"the Cox probe is up to {gap:.1e} from its minimum ({STEPS} steps)",) if gap > GAP else ()
             outputs = {name: (fit.scaled(x) @ weights)[:, None].astype(np.float32) for name, x in tests.items()}
             yield Prediction(subset, outputs, {"alpha": alpha}, warnings)
 
-    def _chosen(self, known: Cases, held: Cases | None, seed: int) -> tuple[float, float]:
+    def _chosen(self, known: SurvivalCases, held: SurvivalCases | None, seed: int) -> tuple[float, float]:
         """The penalty, and the largest gap of the fits that were compared."""
         alphas = self.params["alpha"]
         if held is not None:
-            fit = Fit(known)
+            fit = CoxFit(known)
             likely = np.array([likelihood(fit.scaled(held.x) @ w, held)[0] for w in fit.weights(alphas)])
             gap = fit.gap
         elif known.event.sum() < FEW:
@@ -92,21 +92,21 @@ class Cox(Protocol):
             likely, gap = np.sum(parts, axis=0), max(gaps)
         return float(alphas[int(np.flatnonzero(likely >= likely.max() - 1e-9 * abs(likely.max()))[-1])]), gap
 
-    def _of_fold(self, known: Cases, out: np.ndarray) -> tuple[np.ndarray, float]:
+    def _of_fold(self, known: SurvivalCases, out: np.ndarray) -> tuple[np.ndarray, float]:
         rest = known.rows(~out)
-        fit = Fit(rest)
+        fit = CoxFit(rest)
         risks = [fit.scaled(known.x) @ w for w in fit.weights(self.params["alpha"])]
         return np.array([likelihood(r, known)[0] - likelihood(r[~out], rest)[0] for r in risks]), fit.gap
 
 
-class Fit:
+class CoxFit:
     """Ridge-penalised Cox regression on one set of cases; penalties start from each other's solution.
 
     scaled: makes of rows what the weights take. gap: bound on how far any of its solutions is from the minimum,
     |slope|^2 / 2 alpha, since the penalty makes the loss alpha-strongly convex.
     """
 
-    def __init__(self, cases: Cases) -> None:
+    def __init__(self, cases: SurvivalCases) -> None:
         self._cases, self.gap = cases, 0.0
         self.scaled = Standard(cases.x, CLIP)
         # In the span of the cases: the penalty leaves no weight outside it, and few cases have few directions.
@@ -129,7 +129,7 @@ class Fit:
         return -value / n + alpha / 2 * float(w @ w), -(slope @ z) / n + alpha * w
 
 
-def likelihood(risk: np.ndarray, cases: Cases) -> tuple[float, np.ndarray]:
+def likelihood(risk: np.ndarray, cases: SurvivalCases) -> tuple[float, np.ndarray]:
     """Breslow's log partial likelihood of log hazards (n,), and its slope by each of them (n,).
 
     Every event adds its log hazard less log sum exp over the cases whose time is not before it, censored ones too.

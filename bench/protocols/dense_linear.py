@@ -70,7 +70,7 @@ class DenseLinear(Protocol):
         return _dense.Frame.of(problem)
 
     def scores(
-        self, fit: _logistic.Fit, scale: Standard, grid: np.ndarray, rows: np.ndarray | None = None
+        self, fit: _logistic.LogisticFit, scale: Standard, grid: np.ndarray, rows: np.ndarray | None = None
     ) -> np.ndarray:
         """float32 (m, n, *grid, k) logits of each problem of a fit on the grids of all images, or of `rows`."""
         return patch_scores(fit, scale, grid if rows is None else grid[rows])
@@ -78,12 +78,12 @@ class DenseLinear(Protocol):
     def _predict(self, problem: Problem, subset: Subset, shares: dict[str, np.ndarray]) -> Prediction:
         task, rows, limit = problem.task, subset.rows, self.params["patches"]
         draw = np.random.default_rng(entropy(task, subset.seed))
-        sample = Sample.of(problem.train.features.grid, shares["train"], rows, limit, draw)
+        sample = PatchSample.of(problem.train.features.grid, shares["train"], rows, limit, draw)
         scale = Standard(sample.x)
         learnt = len(sample.x)
         if subset.full and len(problem.val.labels):
             everywhere = np.arange(len(problem.val.labels))
-            sample = sample.with_more(Sample.of(problem.val.features.grid, shares["val"], everywhere, limit, draw))
+            sample = sample.with_more(PatchSample.of(problem.val.features.grid, shares["val"], everywhere, limit, draw))
         design = _design(task, scale(sample.x), sample.y, problem.device)
         if subset.full and len(problem.val.labels):
             weights = sample.weight * (np.arange(len(sample.x)) < learnt)
@@ -111,7 +111,7 @@ class DenseLinear(Protocol):
         problem: Problem,
         subset: Subset,
         design: _logistic.Design,
-        sample: Sample,
+        sample: PatchSample,
         scale: Standard,
     ) -> Choice:
         """C and operating point by cross-validation over the images of the subset."""
@@ -129,7 +129,9 @@ class DenseLinear(Protocol):
         lying = self.lying(problem, problem.train, rows)
         return self._pick(scores, problem.train.labels[rows], len(problem.task.classes), lying, fit)
 
-    def _pick(self, scores: np.ndarray, masks: np.ndarray, k: int, lying: _dense.Lying, fit: _logistic.Fit) -> Choice:
+    def _pick(
+        self, scores: np.ndarray, masks: np.ndarray, k: int, lying: _dense.Lying, fit: _logistic.LogisticFit
+    ) -> Choice:
         """The C and offset with the best Dice; scores: (C, n, *grid, k). Ties go to the smaller C."""
         curves = [_dense.dice_by_offset(s, masks, k, lying, empty=self.empty) for s in scores]
         points = [_dense.best_offset(curve) for curve in curves]
@@ -144,7 +146,7 @@ class DenseLinear(Protocol):
         return strength, offset, fit.part(slice(chosen, chosen + 1)), warnings
 
 
-Choice = tuple[float, float, _logistic.Fit | None, tuple[str, ...]]
+Choice = tuple[float, float, _logistic.LogisticFit | None, tuple[str, ...]]
 """C, operating point, a solution near the wanted one, warnings."""
 
 
@@ -154,7 +156,7 @@ def _design(task: Task, x: np.ndarray, y: np.ndarray, device: torch.device) -> _
 
 
 @dataclass(frozen=True)
-class Sample:
+class PatchSample:
     """Patches a fit sees: x float32 (m, c), y float32 (m, k), weight float64 (m,), image int (m,) row in the subset."""
 
     x: np.ndarray
@@ -165,7 +167,7 @@ class Sample:
     @classmethod
     def of(
         cls, grid: np.ndarray, shares: np.ndarray, rows: np.ndarray, limit: int, draw: np.random.Generator
-    ) -> Sample:
+    ) -> PatchSample:
         """All patches of the images `rows`, or `limit` of them, weighted to stand for all."""
         per_image = math.prod(grid.shape[1:-1])
         background = shares[rows][..., 0].reshape(-1)
@@ -181,9 +183,9 @@ class Sample:
         x = grid.reshape(len(grid), per_image, -1)[rows[image], place]
         return cls(x, shares.reshape(len(shares), per_image, -1)[rows[image], place], weight, image)
 
-    def with_more(self, other: Sample) -> Sample:
+    def with_more(self, other: PatchSample) -> PatchSample:
         """Both together."""
-        return Sample(
+        return PatchSample(
             *(
                 np.concatenate(pair)
                 for pair in (
@@ -196,7 +198,7 @@ class Sample:
         )
 
 
-def patch_scores(fit: _logistic.Fit, scale: Standard, grid: np.ndarray) -> np.ndarray:
+def patch_scores(fit: _logistic.LogisticFit, scale: Standard, grid: np.ndarray) -> np.ndarray:
     """float32 (m, n, *grid, k) logits of each problem on grids (n, *grid, c), in one product."""
     m, k, d = fit.weights.shape
     turned = (fit.weights * scale.scale).reshape(m * k, d)

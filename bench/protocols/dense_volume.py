@@ -43,7 +43,7 @@ class DenseVolume(DenseLinear):
         return VolumeFrames.of(problem, part, rows)
 
     def scores(
-        self, fit: _logistic.Fit, scale: Standard, grid: np.ndarray, rows: np.ndarray | None = None
+        self, fit: _logistic.LogisticFit, scale: Standard, grid: np.ndarray, rows: np.ndarray | None = None
     ) -> np.ndarray:
         """Volume by volume: grids of a task may be larger than memory."""
         chosen = range(len(grid)) if rows is None else rows

@@ -15,7 +15,7 @@ FIT_STEPS, FIT_BATCH = 60, 64
 
 
 @dataclass(frozen=True)
-class Anchor:
+class ReferenceScore:
     """One reference value of a task: `name`, the metric it is of, its value, and a sentence about it."""
 
     task: str
@@ -25,35 +25,37 @@ class Anchor:
     note: str
 
 
-def chance(task: Task) -> Anchor:
+def chance(task: Task) -> ReferenceScore:
     """What a guess without looking scores in the primary metric."""
-    return Anchor(task.name, "chance", task.metric, task.chance, "expected value of a guess")
+    return ReferenceScore(task.name, "chance", task.metric, task.chance, "expected value of a guess")
 
 
-def majority(task: Task, train_labels: np.ndarray, test_labels: np.ndarray) -> Anchor:
+def majority(task: Task, train_labels: np.ndarray, test_labels: np.ndarray) -> ReferenceScore:
     """Accuracy of always giving the commonest training class (multi-label: the mean over labels)."""
     if task.target == "multi-label":
         guess = train_labels.mean(0) > 0.5
         value = float((test_labels.astype(bool) == guess).mean())
     else:
         value = float((test_labels == np.bincount(train_labels.ravel()).argmax()).mean())
-    return Anchor(task.name, "majority", "accuracy", value, "always the commonest training class")
+    return ReferenceScore(task.name, "majority", "accuracy", value, "always the commonest training class")
 
 
-def background_only(task: Task, test_masks: np.ndarray) -> Anchor:
+def background_only(task: Task, test_masks: np.ndarray) -> ReferenceScore:
     """Pixel accuracy of an empty prediction: why accuracy is not used. Its foreground Dice is 0."""
-    return Anchor(task.name, "background-only", "pixel accuracy", float((test_masks == 0).mean()), "nothing is found")
+    return ReferenceScore(
+        task.name, "background-only", "pixel accuracy", float((test_masks == 0).mean()), "nothing is found"
+    )
 
 
-def all_foreground(task: Task, test_masks: np.ndarray) -> Anchor:
+def all_foreground(task: Task, test_masks: np.ndarray) -> ReferenceScore:
     """Mean Dice of calling every pixel foreground, the best that a prediction without looking can do (two classes)."""
     area = (test_masks > 0).reshape(len(test_masks), -1).mean(1)
     area = area[area > 0]
     value = float((2 * area / (1 + area)).mean()) if len(area) else 0.0
-    return Anchor(task.name, "all-foreground", "dice", value, "every pixel is foreground")
+    return ReferenceScore(task.name, "all-foreground", "dice", value, "every pixel is foreground")
 
 
-def grid_ceiling(task: Task, test_masks: np.ndarray, grid: tuple[int, int]) -> Anchor:
+def grid_ceiling(task: Task, test_masks: np.ndarray, grid: tuple[int, int]) -> ReferenceScore:
     """Mean Dice of the best patch scores a (gh, gw) grid can hold, found for each test mask itself.
 
     Two candidates: the true class shares of each patch, and scores fitted to the mask through the upsampling that
@@ -72,7 +74,9 @@ def grid_ceiling(task: Task, test_masks: np.ndarray, grid: tuple[int, int]) -> A
     )
     found = (_dense.best_offset(_dense.dice_by_offset(scores, test_masks, k, frame)) for scores in (shares, fitted))
     value = max(dice for _, dice in found)
-    return Anchor(task.name, f"ceiling {grid[0]}x{grid[1]}", "dice", value, "patch scores fitted to the truth itself")
+    return ReferenceScore(
+        task.name, f"ceiling {grid[0]}x{grid[1]}", "dice", value, "patch scores fitted to the truth itself"
+    )
 
 
 def _fitted(start: np.ndarray, masks: np.ndarray, frame: _dense.Frame) -> np.ndarray:
@@ -93,7 +97,7 @@ def _fitted(start: np.ndarray, masks: np.ndarray, frame: _dense.Frame) -> np.nda
 
 def anchors(
     task: Task, train_labels: np.ndarray, test_labels: np.ndarray, grid: tuple[int, int] = (16, 16)
-) -> list[Anchor]:
+) -> list[ReferenceScore]:
     """Every anchor that applies to a task; volumes have no ceiling, whose grids are of many shapes."""
     if task.kind == "dense":
         found = [chance(task), background_only(task, test_labels), all_foreground(task, test_labels)]

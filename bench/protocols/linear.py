@@ -45,11 +45,11 @@ FEW = 3
 """With fewer images than this of any class, nothing is tuned."""
 
 
-class Choice(NamedTuple):
+class ChosenHyperparameters(NamedTuple):
     """What was selected, {"C": ..., "temperature": ...}; a solution near it to start from; warnings."""
 
     values: dict[str, float]
-    start: _logistic.Fit | None = None
+    start: _logistic.LogisticFit | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -119,11 +119,15 @@ class Linear(Protocol):
         }
         return Prediction(subset, outputs, chosen, warnings)
 
-    def _choose(self, task: Task, design: _logistic.Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray) -> Choice:
+    def _choose(
+        self, task: Task, design: _logistic.Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray
+    ) -> ChosenHyperparameters:
         """C by the mean over folds of the primary metric, and a solution at that C; folds: bool (f, n), held out."""
         untuned = f"C = {self.untuned:g}"
         if not len(folds):
-            return Choice({"C": self.untuned}, warnings=(f"{untuned}: too few labelled images of a class to tune",))
+            return ChosenHyperparameters(
+                {"C": self.untuned}, warnings=(f"{untuned}: too few labelled images of a class to tune",)
+            )
         c = len(self.strengths)
         fit = design.fit(
             self.strengths * len(folds), np.repeat(~folds, c, axis=0).astype(np.float64), tolerance=SEARCH_TOLERANCE
@@ -133,13 +137,13 @@ class Linear(Protocol):
         values = np.stack([primary(task, guess, y[held]) for guess, held in zip(guesses, folds, strict=True)])
         values = values[~np.isnan(values).any(1)]
         if not len(values):
-            return Choice({"C": self.untuned}, warnings=(f"{untuned}: no fold holds two classes",))
+            return ChosenHyperparameters({"C": self.untuned}, warnings=(f"{untuned}: no fold holds two classes",))
         chosen, warnings = self._pick(values)
         if not fit.converged.all():
             warnings = (*warnings, "the solver did not converge at every C of the search")
         guess = np.concatenate([guess[chosen] for guess in guesses])
         truth = np.concatenate([class_index(y[held]) for held in folds])
-        return Choice(
+        return ChosenHyperparameters(
             {"C": self.strengths[chosen]} | calibrated(task, guess, truth),
             parts[0].part(slice(chosen, chosen + 1)),
             warnings,

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.data.task import Task
 from bench.protocols._logistic import Design
-from bench.protocols.linear import Choice, Linear
+from bench.protocols.linear import ChosenHyperparameters, Linear
 
 
 class LinearShots(Linear):
@@ -21,8 +21,10 @@ class LinearShots(Linear):
     def __init__(self) -> None:
         super().__init__("linear-shots-v2", "Linear probe, few shots", [1.0], "diagnostic", default=None)
 
-    def _choose(self, task: Task, design: Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray) -> Choice:
-        return Choice({"C": self.strengths[0]})
+    def _choose(
+        self, task: Task, design: Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray
+    ) -> ChosenHyperparameters:
+        return ChosenHyperparameters({"C": self.strengths[0]})
 
 
 PROTOCOL = LinearShots()

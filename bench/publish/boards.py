@@ -7,17 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from bench.leaderboard import Board, gathered
-from bench.leaderboard.collect import Collection
+from bench.leaderboard.collect import SuiteResults
 from bench.leaderboard.evidence import Known, UnitKey, counting, gather
 from bench.publish.curves import Curves, label_curves
-from bench.publish.model import BoardView, Pairs, Variant, cell_points
+from bench.publish.model import BoardView, Pairs, UncontaminatedBoard, cell_points
 from bench.recipes import RECIPES
 
 Replicates = Mapping[UnitKey, np.ndarray]
 BY_NAME = {recipe.name: recipe for recipe in RECIPES}
 
 
-def board_views(collection: Collection, known: Known) -> tuple[BoardView, ...]:
+def board_views(collection: SuiteResults, known: Known) -> tuple[BoardView, ...]:
     """Every board that has results, Overall first, each also without contaminated cells."""
     frame, of, unfinished = counting(collection.frame), known.draws.get, collection.unfinished
     found = gathered(frame, of, unfinished=unfinished, kinds=collection.kinds)
@@ -48,13 +48,13 @@ def board_view(suite: str, board: Board, clean: Board, every: Curves, note: str)
         columns=board.cells,
         rows=board.rows,
         replicates=board.replicates,
-        clean=None if same else Variant(points, clean.replicates[:, places], unranked),
+        clean=None if same else UncontaminatedBoard(points, clean.replicates[:, places], unranked),
         curves=curves,
         note=note,
     )
 
 
-def pairs(collection: Collection, known: Replicates) -> Pairs | None:
+def pairs(collection: SuiteResults, known: Replicates) -> Pairs | None:
     """What the pages that compare encoders need, or None without a frozen result."""
     found = gather(counting(collection.frame), RECIPES[0], known.get, collection.unfinished)
     if found is None:

@@ -12,7 +12,7 @@ from bench.leaderboard.evidence import Evidence, ReplicatesOf, gather
 from bench.leaderboard.weights import Tasks, task_weights
 from bench.metrics.resample import REPLICATES, percentile_interval
 from bench.publish.model import Curve, Estimate
-from bench.recipes import FROZEN, Recipe
+from bench.recipes import FROZEN, BoardRecipe
 
 Curves = Mapping[tuple[str, ...], Mapping[str, Curve]]
 """Kinds of task ("dense", "global") -> encoder -> curve."""
@@ -32,7 +32,7 @@ def label_curves(
     where it has every task: all points of a curve are over the same tasks.
     """
     budgets = [b for b in map(Budget, frame["budget"].unique()) if b.kind == "%"]
-    recipes = {b.share: Recipe("Labels", FROZEN, (b,), "") for b in sorted(budgets, key=lambda b: b.share)}
+    recipes = {b.share: BoardRecipe("Labels", FROZEN, (b,), "") for b in sorted(budgets, key=lambda b: b.share)}
     found = {share: gather(frame, r, replicates_of, unfinished, replicates) for share, r in recipes.items()}
     curves: dict[tuple[str, ...], dict[str, list]] = {kinds: {} for kinds in KINDS}
     for kinds in KINDS:

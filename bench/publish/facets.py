@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from bench.leaderboard.board import Row
+from bench.leaderboard.board import BoardRow
 from bench.publish.model import ARCHITECTURE_TITLES, EncoderView
 from bench.publish.svg import state
 from bench.publish.text import count, words
@@ -23,7 +23,7 @@ class Facet(NamedTuple):
     options: list[tuple[str, str]]
 
 
-def facets(encoders: Sequence[EncoderView], rows: Sequence[Row]) -> list[Facet]:
+def facets(encoders: Sequence[EncoderView], rows: Sequence[BoardRow]) -> list[Facet]:
     """Every property of which the rows show two values or more."""
     cards = [e.card for e in encoders]
     found = [

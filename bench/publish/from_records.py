@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from bench.files import canonical_json, sha256_text
-from bench.leaderboard.collect import Collection
+from bench.leaderboard.collect import SuiteResults
 from bench.protocols.base import Protocol
 from bench.publish.beside import beside
-from bench.publish.model import EncoderView, Evidence, ProtocolView, SiteView
+from bench.publish.model import EncoderView, ProtocolView, RunDetails, SiteView
 from bench.publish.snapshots import History
 from bench.publish.told import Told, silent
 from bench.recipes import AGGREGATION
@@ -28,15 +28,15 @@ from bench.version import __version__
 
 
 @dataclass
-class Files:
+class SiteFiles:
     """Files beside the pages: address within the site -> bytes."""
 
     bytes: dict[str, bytes] = field(default_factory=dict)
 
 
 def site_view(
-    collections: Mapping[str, Collection],
-    files: Files,
+    collections: Mapping[str, SuiteResults],
+    files: SiteFiles,
     *,
     history: History | None = None,
     base: str = "",
@@ -90,16 +90,16 @@ def fingerprint(records: Sequence[Record], diagnostics: Sequence[pd.DataFrame] =
     return sha256_text("\n".join(sorted(numbers + about)))
 
 
-def _clinical_first(collections: Mapping[str, Collection]) -> list[Collection]:
+def _clinical_first(collections: Mapping[str, SuiteResults]) -> list[SuiteResults]:
     """Suites of clinical images before phantoms, larger ones before smaller."""
 
-    def key(c: Collection) -> tuple:
+    def key(c: SuiteResults) -> tuple:
         return (c.synthetic, -len(c.tasks) * len(c.results), c.suite)
 
     return sorted(collections.values(), key=key)
 
 
-def _protocols(collections: Mapping[str, Collection]) -> list[Protocol]:
+def _protocols(collections: Mapping[str, SuiteResults]) -> list[Protocol]:
     found = {p.name: p for c in collections.values() for p in c.protocols.values()}
     return [found[name] for name in sorted(found)]
 
@@ -119,16 +119,16 @@ def protocol_view(protocol: Protocol) -> ProtocolView:
     )
 
 
-def encoder_views(collections: Mapping[str, Collection], files: Files) -> dict[str, EncoderView]:
+def encoder_views(collections: Mapping[str, SuiteResults], files: SiteFiles) -> dict[str, EncoderView]:
     """Every encoder with results, by name."""
-    found: dict[str, list[tuple[Collection, Results]]] = {}
+    found: dict[str, list[tuple[SuiteResults, Results]]] = {}
     for collection in collections.values():
         for name, result in collection.results.items():
             found.setdefault(name, []).append((collection, result))
     return {name: _encoder(name, results, files) for name, results in sorted(found.items())}
 
 
-def _encoder(name: str, results: list[tuple[Collection, Results]], files: Files) -> EncoderView:
+def _encoder(name: str, results: list[tuple[SuiteResults, Results]], files: SiteFiles) -> EncoderView:
     records = [r for _, result in results for r in result.records]
     card = results[0][1].card
     flops = [r.cost.flops for r in records if r.cost.flops is not None]
@@ -152,13 +152,13 @@ def _encoder(name: str, results: list[tuple[Collection, Results]], files: Files)
     )  # fmt: skip
 
 
-def _evidence(name: str, collection: Collection, result: Results, files: Files) -> Evidence:
+def _evidence(name: str, collection: SuiteResults, result: Results, files: SiteFiles) -> RunDetails:
     source = records_file(result.folder)
     address = f"records/{collection.suite}/{name}{source.name.removeprefix('records')}"
     data = source.read_bytes()
     files.bytes[address] = data
     made = result.records[0].made_by
-    return Evidence(
+    return RunDetails(
         suite=collection.suite, commands=tuple(sorted({r.made_by.command for r in result.records})),
         created=min(r.made_by.created for r in result.records), finished=max(r.made_by.created for r in result.records),
         medssl=made.medssl, python=made.python, device=made.device, platform=made.platform, precision=made.precision,

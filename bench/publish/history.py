@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.sax.saxutils import escape
 
-from bench.leaderboard.board import Row
+from bench.leaderboard.board import BoardRow
 from bench.publish.model import SiteView
 from bench.publish.snapshots import BoardSnapshot, History, Snapshot, Standing
 from bench.recipes import AGGREGATION
@@ -55,7 +55,7 @@ def _reasons(view: SiteView) -> dict[str, str]:
     return {w.encoder: w.text for w in reversed(view.withdrawn)}
 
 
-def _standing(view: SiteView, row: Row) -> Standing:
+def _standing(view: SiteView, row: BoardRow) -> Standing:
     e = view.encoders[row.encoder]
     return Standing(
         encoder=row.encoder, version=e.card.version, title=e.title, badge=e.badge, score=row.score,

@@ -20,7 +20,7 @@ from bench.analysis.claim import Claim
 from bench.analysis.verdict import Verdict
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
-from bench.leaderboard.board import Cell, Row
+from bench.leaderboard.board import BoardRow, Cell
 from bench.metrics import SCORING
 from bench.publish.anchors import Anchor
 from bench.publish.snapshots import History
@@ -43,7 +43,7 @@ class Estimate:
     high: float = float("nan")
 
     @classmethod
-    def of(cls, row: Row) -> Estimate:
+    def of(cls, row: BoardRow) -> Estimate:
         """The score of a row of a board."""
         return cls(*(float("nan") if v is None else v for v in (row.score, row.low, row.high)))
 
@@ -53,7 +53,7 @@ Curve = tuple[tuple[float, Estimate], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class RunDetails:
     """Who made the numbers of one encoder, when, with what, and where the exact bytes are."""
 
     suite: str
@@ -95,7 +95,7 @@ class EncoderView:
     seconds: float | None = None
     """Seconds of feature extraction over the suite's tasks."""
     peak_memory_mb: float | None = None
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[RunDetails, ...] = ()
     contamination: Mapping[str, tuple[Contaminated, str]] = field(default_factory=dict)
     """Task -> state and the reason for it."""
 
@@ -117,7 +117,7 @@ class EncoderView:
 
 
 @dataclass(frozen=True)
-class Variant:
+class UncontaminatedBoard:
     """A board under the contamination switch, rows in the order of the board.
 
     cells: (rows, columns), NaN where nothing is left. replicates: (r, rows, columns). unranked: why a row has no rank
@@ -142,9 +142,9 @@ class BoardView:
     name: str
     """A key of BOARD_TITLES."""
     columns: tuple[Cell, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[BoardRow, ...]
     replicates: np.ndarray
-    clean: Variant | None = None
+    clean: UncontaminatedBoard | None = None
     curves: Mapping[str, Curve] = field(default_factory=dict)
     definition: str = ""
     note: str = ""
@@ -160,14 +160,14 @@ class BoardView:
         return cell_points(self.rows, self.columns)
 
 
-def cell_points(rows: Sequence[Row], columns: Sequence[Cell]) -> np.ndarray:
+def cell_points(rows: Sequence[BoardRow], columns: Sequence[Cell]) -> np.ndarray:
     """float64 (rows, columns), the scores of `rows` in the cells `columns`, NaN where a row has none."""
     found = [[r.cells[c.key].value if c.key in r.cells else np.nan for c in columns] for r in rows]
     return np.array(found, float).reshape(len(rows), len(columns))
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ExamplePicture:
     """A picture that may be shown: address within the site, and what it shows."""
 
     image: str
@@ -188,7 +188,7 @@ class CaseImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class EncoderAnswers:
     """What one encoder says of the images shown, and how it does on all test images.
 
     values: Dice (dense) or the probability given to the truth (global) of each image shown. drawn: address of a
@@ -210,7 +210,7 @@ class Cases:
 
     how: str
     images: tuple[CaseImage, ...]
-    answers: Mapping[str, Answers]
+    answers: Mapping[str, EncoderAnswers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ class TaskView:
     sizes: Mapping[str, int] = field(default_factory=dict)
     anchors: tuple[Anchor, ...] = ()
     """What scores are to be read against: chance, answers without looking, the ceiling of the patch grid."""
-    samples: tuple[Sample, ...] = ()
+    samples: tuple[ExamplePicture, ...] = ()
     cases: Cases | None = None
 
 

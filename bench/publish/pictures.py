@@ -12,13 +12,13 @@ from bench.budget import FULL
 from bench.data.dataset import TaskData
 from bench.data.task import Task
 from bench.errors import UserError
-from bench.leaderboard.collect import Collection
+from bench.leaderboard.collect import SuiteResults
 from bench.metrics.cases import probabilities, quality
 from bench.metrics.overlap import Areas, image_quality
 from bench.publish.anchors import Anchor, anchors, digest_of, shipped_anchors
 from bench.publish.cases import agreement, answered, may_show, outline, picture, said, shown_slice
 from bench.publish.chosen import chosen, groups
-from bench.publish.model import Answers, CaseImage, Cases, Sample
+from bench.publish.model import CaseImage, Cases, EncoderAnswers, ExamplePicture
 from bench.runs.predictions import read_predictions
 from bench.runs.records import Record
 from bench.submissions.cases import Kept, read_cases
@@ -28,17 +28,17 @@ SAMPLES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class TaskPictures:
     """What a task may show. files: address within the site -> image."""
 
     sizes: dict[str, int]
     anchors: tuple[Anchor, ...]
-    samples: tuple[Sample, ...]
+    samples: tuple[ExamplePicture, ...]
     cases: Cases | None
     files: dict[str, bytes]
 
 
-def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictures | None:
+def pictures(collection: SuiteResults, task: Task, protocol: str | None) -> TaskPictures | None:
     """Sizes and anchors of a task, with samples and cases where its licence allows and its images are here.
 
     None where not even its labels are.
@@ -50,14 +50,14 @@ def pictures(collection: Collection, task: Task, protocol: str | None) -> Pictur
     files: dict[str, bytes] = {}
     sizes = {name: len(split) for name, split in data.splits.items()}
     if not may_show(task) or not data.has_images:
-        return Pictures(sizes, shipped_anchors().get(digest_of(data), ()), (), None, files)
+        return TaskPictures(sizes, shipped_anchors().get(digest_of(data), ()), (), None, files)
     samples = tuple(_samples(collection.suite, data, files))
     given = dict(_given(collection, data, protocol))
     cases = _cases(f"pictures/{collection.suite}/{task.name}", data, given, files) if given else None
-    return Pictures(sizes, anchors(data), samples, cases, files)
+    return TaskPictures(sizes, anchors(data), samples, cases, files)
 
 
-def _samples(suite: str, data: TaskData, files: dict[str, bytes]) -> Iterator[Sample]:
+def _samples(suite: str, data: TaskData, files: dict[str, bytes]) -> Iterator[ExamplePicture]:
     task, train = data.task, data.train
     for number, i in enumerate(_first(task, train.labels)):
         address = f"pictures/{suite}/{task.name}/sample-{number}"
@@ -65,9 +65,9 @@ def _samples(suite: str, data: TaskData, files: dict[str, bytes]) -> Iterator[Sa
         files[f"{address}.webp"] = picture(train.images[i], at)
         if task.kind == "dense":
             files[f"{address}-truth.png"] = outline(train.labels[i] if at is None else train.labels[i, at])
-            yield Sample(f"{address}.webp", "image with its mask outlined", f"{address}-truth.png")
+            yield ExamplePicture(f"{address}.webp", "image with its mask outlined", f"{address}-truth.png")
         else:
-            yield Sample(f"{address}.webp", said(task, train.labels[i]))
+            yield ExamplePicture(f"{address}.webp", said(task, train.labels[i]))
 
 
 def _first(task: Task, labels: np.ndarray) -> list[int]:
@@ -90,7 +90,7 @@ class Given:
     outputs: dict[int, np.ndarray]
 
 
-def _given(collection: Collection, data: TaskData, protocol: str | None) -> Iterator[tuple[str, Given]]:
+def _given(collection: SuiteResults, data: TaskData, protocol: str | None) -> Iterator[tuple[str, Given]]:
     """(encoder, what it predicted with all labels under the main protocol), where that was made on these images."""
     for name, result in collection.results.items():
         record = next((r for r in result.by_task.get(data.task.name, ()) if _is_main(r, protocol)), None)
@@ -142,7 +142,7 @@ def _cases(folder: str, data: TaskData, given: dict[str, Given], files: dict[str
 def _answers(
     folder: str, encoder: str, data: TaskData, rows: list[int], images: list[CaseImage], given: Given,
     files: dict[str, bytes],
-) -> Answers:  # fmt: skip
+) -> EncoderAnswers:  # fmt: skip
     task, labels = data.task, data.tests["test"].labels
     drawn: list[str | None] = []
     for i, image in zip(rows, images, strict=True):
@@ -157,4 +157,4 @@ def _answers(
     quartiles = tuple(float(q) for q in np.quantile(known, [0.25, 0.5, 0.75])) if len(known) else (np.nan,) * 3
     failed = int((known == 0).sum()) if task.kind == "dense" else int((known < 0.5).sum())
     values = tuple(float(given.quality[i]) for i in rows)
-    return Answers(values, tuple(spoken), tuple(drawn), failed, len(known), quartiles)
+    return EncoderAnswers(values, tuple(spoken), tuple(drawn), failed, len(known), quartiles)

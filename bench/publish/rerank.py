@@ -71,7 +71,7 @@ def totals(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PoolRank:
     """Where an encoder stands in a pool; the ends are None where replicates are unknown."""
 
     encoder: int
@@ -81,7 +81,7 @@ class Place:
     tier: int
 
 
-def standings(points: np.ndarray, spread: np.ndarray, pool: Sequence[int]) -> list[Place]:
+def standings(points: np.ndarray, spread: np.ndarray, pool: Sequence[int]) -> list[PoolRank]:
     """Ranks with 95 % intervals and tiers of the encoders `pool` among themselves, best first, as on the boards: one
     alone has none."""
     order = sorted((e for e in pool if np.isfinite(points[e])), key=lambda e: (-points[e], e))
@@ -91,6 +91,6 @@ def standings(points: np.ndarray, spread: np.ndarray, pool: Sequence[int]) -> li
     ranks, found = ranks_of(points[order]), tiers(points[order], draws)
     ends = rank_range(draws) if not np.isnan(draws).any() else None
     return [
-        Place(e, int(ranks[i]), *((int(ends[0][i]), int(ends[1][i])) if ends else (None, None)), int(found[i]))
+        PoolRank(e, int(ranks[i]), *((int(ends[0][i]), int(ends[1][i])) if ends else (None, None)), int(found[i]))
         for i, e in enumerate(order)
     ]

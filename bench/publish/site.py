@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import UserError
-from bench.leaderboard.collect import Collection, collect, default_roots
-from bench.publish.from_records import Files, site_view
+from bench.leaderboard.collect import SuiteResults, collect, default_roots
+from bench.publish.from_records import SiteFiles, site_view
 from bench.publish.snapshots import History, read_history
 from bench.publish.told import Told, silent
 from bench.publish.writer import write_site
@@ -28,7 +28,7 @@ class Built(NamedTuple):
 
 
 def build(
-    collections: Mapping[str, Collection],
+    collections: Mapping[str, SuiteResults],
     out: Path,
     *,
     history: History | None = None,
@@ -44,7 +44,7 @@ def build(
     and of its sources. withdrawn: what was taken back. jobs: processes at work, 1 or 2. told: hears of each step.
     Raises RunError when `out` holds something else than a site.
     """
-    files = Files()
+    files = SiteFiles()
     view = site_view(
         collections, files, history=history, base=base, repository=repository, withdrawn=withdrawn, jobs=jobs,
         told=told,

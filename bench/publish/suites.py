@@ -16,11 +16,11 @@ from bench.analysis.regret import regret_table, said
 from bench.analysis.source import shipped_diagnostics
 from bench.analysis.table import versions
 from bench.leaderboard import known_replicates
-from bench.leaderboard.collect import Collection
+from bench.leaderboard.collect import SuiteResults
 from bench.metrics import SCORING
 from bench.publish.answers import answers
 from bench.publish.boards import board_views, pairs
-from bench.publish.from_records import Files
+from bench.publish.from_records import SiteFiles
 from bench.publish.model import ClaimView, SuiteView, TaskView
 from bench.publish.pictures import pictures
 from bench.publish.results import mean_over_seeds
@@ -40,7 +40,7 @@ class Judged:
     between: Between | None
 
 
-def judged(collection: Collection, first: Collection) -> Judged:
+def judged(collection: SuiteResults, first: SuiteResults) -> Judged:
     """Verdicts and advice on the results of one collection. first: that of the front page."""
     frame, ledger = collection.frame, {claim.id: claim for claim in read_ledger()}
     verdicts = evaluate(frame, diagnostics=diagnostics(collection)) if len(frame) else []
@@ -51,12 +51,12 @@ def judged(collection: Collection, first: Collection) -> Judged:
     return Judged([ClaimView(ledger[v.id], v) for v in verdicts], answers(main), _fares(main), told)
 
 
-def diagnostics(collection: Collection) -> pd.DataFrame | None:
+def diagnostics(collection: SuiteResults) -> pd.DataFrame | None:
     """The label-free diagnostics that are shipped of its encoders, if any."""
     return shipped_diagnostics(collection.suite, collection.cards)
 
 
-def suite_view(collection: Collection, files: Files, told: Told = silent) -> SuiteView:
+def suite_view(collection: SuiteResults, files: SiteFiles, told: Told = silent) -> SuiteView:
     """What the site shows of one collection but for `judged`; pictures are added to `files`. told: hears of steps."""
     frame = collection.frame
     main = _main(frame)
@@ -92,7 +92,7 @@ def _main(frame: pd.DataFrame) -> dict[Kind, str]:
     return {kind: name for kind, group in FROZEN.items() for name in versions(frame, [group])}
 
 
-def _task(collection: Collection, name: str, main: dict[str, str], files: Files) -> TaskView:
+def _task(collection: SuiteResults, name: str, main: dict[str, str], files: SiteFiles) -> TaskView:
     task = collection.tasks[name]
     shown = pictures(collection, task, main.get(task.kind))
     if shown is None:

@@ -7,16 +7,16 @@ import pandas as pd
 
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
-from bench.leaderboard.board import Cell, Row
+from bench.leaderboard.board import BoardRow, Cell
 from bench.metrics.interval import Interval
 from bench.publish.anchors import Anchor
 from bench.publish.model import (
     BoardView,
     EncoderView,
     Estimate,
-    Evidence,
     Pairs,
     ProtocolView,
+    RunDetails,
     SiteView,
     SuiteView,
     TaskView,
@@ -96,7 +96,7 @@ def _encoder(i: int, rng: np.random.Generator) -> EncoderView:
         },
         where=f"synthetic encoder {i}",
     )
-    evidence = Evidence(
+    evidence = RunDetails(
         "synthetic-v0", (f"medssl run encoder-{i:04d} --suite synthetic-v0",), DATE, DATE, "0", "3", "cpu", "synthetic",
         "fp32", "0" * 64, "3" * 64,
     )  # fmt: skip
@@ -184,7 +184,7 @@ def _board(
         }  # fmt: skip
         e, used = views[names[i]], [t for c in columns for t in c.tasks]
         rows.append(
-            Row(
+            BoardRow(
                 encoder=e.name, paradigm=e.card.paradigm, badge=e.badge, reference=e.reference,
                 score=float(total[i]), low=float(low[i]), high=float(high[i]),
                 cells={c.key: Interval(value=float(v)) for c, v in zip(columns, cells[i], strict=True)},

@@ -38,7 +38,7 @@ class TaskEstimate:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class RunEstimate:
     """Expectation for a run, as busy as the machine is now."""
 
     tasks: tuple[TaskEstimate, ...]
@@ -56,7 +56,7 @@ class Estimate:
         return sum(t.feature_bytes for t in self.tasks)
 
 
-def estimate(encoder: Encoder, plan: Plan, *, accept_checksum: bool = False) -> Estimate:
+def estimate(encoder: Encoder, plan: Plan, *, accept_checksum: bool = False) -> RunEstimate:
     """Estimate the run of `plan`: of each task some images are encoded and a few units run on them (`rehearse`).
 
     Data that are not prepared yet are not touched when the card says how many images there are: noise stands for
@@ -66,7 +66,7 @@ def estimate(encoder: Encoder, plan: Plan, *, accept_checksum: bool = False) -> 
     found = tuple(_of_task(encoder, plan, plan.tasks[name], accept_checksum, known) for name in plan.selected)
     largest = max((t.feature_bytes - t.mapped_bytes + t.solver_bytes for t in found), default=0)
     home().mkdir(parents=True, exist_ok=True)
-    return Estimate(found, psutil.Process().memory_info().rss + largest, shutil.disk_usage(home()).free)
+    return RunEstimate(found, psutil.Process().memory_info().rss + largest, shutil.disk_usage(home()).free)
 
 
 def _of_task(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bench.metrics.interval import Interval
 from bench.metrics.names import MetricName
 from bench.runs.records import Record
-from bench.submissions.report import Report
+from bench.submissions.report import VerificationReport
 
 TOLERANCE = 1e-9
 """A metric recomputed from the same predictions differs by rounding only."""
@@ -17,7 +17,7 @@ def compare(
     record: Record,
     fresh: dict[str, dict[str, Interval]],
     tolerance: float,
-    report: Report,
+    report: VerificationReport,
     *,
     primary_only: bool = False,
 ) -> None:
@@ -40,7 +40,7 @@ def compare(
             report.problems.append(f"{record.unit.key}: {name} on {split} is {_told(sent, again)}")
 
 
-def check_absent_metrics(report: Report) -> None:
+def check_absent_metrics(report: VerificationReport) -> None:
     """Tell of metrics that no record holds, and refuse those that some records hold and others lack."""
     for name, held in sorted(report.metrics.items()):
         if held == {False}:

@@ -21,7 +21,7 @@ class Contamination:
 
 
 @dataclass(frozen=True)
-class Corpus:
+class KnownCorpus:
     """One entry of the vocabulary.
 
     contains: corpora whose images it holds. gathers: modalities of which it also holds public sets that are not listed.
@@ -42,12 +42,14 @@ class Corpus:
 
 
 @cache
-def _vocabulary() -> tuple[dict[str, str], dict[str, Corpus]]:
+def _vocabulary() -> tuple[dict[str, str], dict[str, KnownCorpus]]:
     """(alias -> corpus name, corpus name -> entry), from corpora.toml."""
     table = tomllib.loads(Path(__file__).with_name("corpora.toml").read_text(encoding="utf-8"))["corpus"]
     aliases = {alias: name for name, entry in table.items() for alias in [name, *entry.get("aliases", [])]}
     entries = {
-        name: Corpus(frozenset(entry.get("contains", [])), frozenset(entry.get("gathers", [])), entry.get("apart_from"))
+        name: KnownCorpus(
+            frozenset(entry.get("contains", [])), frozenset(entry.get("gathers", [])), entry.get("apart_from")
+        )
         for name, entry in table.items()
     }
     return {_plain(a): n for a, n in aliases.items()}, entries

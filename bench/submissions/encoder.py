@@ -11,7 +11,7 @@ from bench.encoders.load import load_encoder
 from bench.errors import UserError
 from bench.features.device import place
 from bench.submissions import stored
-from bench.submissions.report import Report
+from bench.submissions.report import VerificationReport
 
 HOLDS = "contract holds"
 
@@ -40,7 +40,9 @@ def why_not_run(folder: Path, card: EncoderCard, *, trust_code: bool = False, fe
     return None if here or fetch else "no weights"
 
 
-def check_contract(folder: Path, card: EncoderCard, report: Report, *, trust_code: bool, fetch: bool) -> str:
+def check_contract(
+    folder: Path, card: EncoderCard, report: VerificationReport, *, trust_code: bool, fetch: bool
+) -> str:
     """Hold the encoder to its contract where it can be run: what a badge says of it. Problems go to `report`."""
     if why := why_not_run(folder, card, trust_code=trust_code, fetch=fetch):
         return f"contract not run: {why}"

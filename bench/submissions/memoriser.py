@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from bench.checks.alarms import BATCH, collapse
-from bench.checks.probe import Probe, probe_of, ranked
+from bench.checks.probe import ProbeTask, probe_of, ranked
 from bench.data.dataset import Split, TaskData, evenly
 from bench.encoders.base import Encoder
 
@@ -49,7 +49,7 @@ def some(split: Split) -> Split:
     return Split(np.asarray(split.images[rows]), np.asarray(split.labels)[rows], np.asarray(split.ids)[rows])
 
 
-def _of_task(encoder: Encoder, probe: Probe, lot: random.Random) -> Iterator[str]:
+def _of_task(encoder: Encoder, probe: ProbeTask, lot: random.Random) -> Iterator[str]:
     train, test = (features(encoder, images) for images in (probe.train, probe.test))
     if (found := collapse(np.concatenate([train, test]))).level == "problem":
         yield f"{probe.name}: {found.message}"
@@ -72,7 +72,7 @@ def _of_task(encoder: Encoder, probe: Probe, lot: random.Random) -> Iterator[str
             yield f"{probe.name}: features move further than to another image by what no eye sees ({told} times as far)"
 
 
-def _ranked_anew(encoder: Encoder, probe: Probe, lot: random.Random) -> float:
+def _ranked_anew(encoder: Encoder, probe: ProbeTask, lot: random.Random) -> float:
     """AUROC of the quick probe on new views, fitted on such ones too: an encoder may see contrast, a lookup none."""
     crop, gamma = lot.uniform(*CROP), math.exp(lot.choice((-1, 1)) * lot.uniform(*GAMMA))
     views = (features(encoder, viewed(images, crop, gamma)) for images in (probe.train, probe.test))

@@ -9,7 +9,7 @@ from bench.words import Badge
 
 
 @dataclass
-class Report:
+class VerificationReport:
     """Outcome of a verification: `problems` is empty when the submission is accepted.
 
     alarms: what is not wrong by itself but should be looked at by a person, or answered with a rerun.
@@ -35,7 +35,7 @@ class Report:
     metrics: dict[str, set[bool]] = field(default_factory=dict)
     """Metric -> whether records hold it, where it can be recomputed: both where some do and some do not."""
 
-    def add(self, other: Report) -> None:
+    def add(self, other: VerificationReport) -> None:
         """Add what was found on another suite of the same submission."""
         for name in ("checked", "problems", "alarms"):
             getattr(self, name).extend(getattr(other, name))

@@ -23,7 +23,7 @@ from bench.submissions.compare import compare
 from bench.submissions.folder import Results
 from bench.submissions.memoriser import suspicions
 from bench.submissions.nudged import Differences, qualities
-from bench.submissions.report import Report
+from bench.submissions.report import VerificationReport
 
 TOLERANCE = 5e-3
 """A score rerun from the same weights on another machine may differ by this much."""
@@ -37,7 +37,14 @@ ONLY_RESCORED = "verify it with --rescore: nobody else can tell what its feature
 
 
 def check_rerun(
-    folder: Path, result: Results, plan: Plan, report: Report, *, keys: set[str], lot: str, trust_code: bool = False
+    folder: Path,
+    result: Results,
+    plan: Plan,
+    report: VerificationReport,
+    *,
+    keys: set[str],
+    lot: str,
+    trust_code: bool = False,
 ) -> None:
     """Rerun the units `keys`: what the encoder is and costs, scores, and predictions case by case.
 
@@ -88,7 +95,7 @@ def _looked_at(plan: Plan, records: Iterable[Record]) -> list[TaskData]:
     return [load_task(plan.tasks[name], folder=plan.folders[name]) for name in best[:LOOKED_AT]]
 
 
-def check_encoder(result: Results, encoder: Encoder, report: Report) -> None:
+def check_encoder(result: Results, encoder: Encoder, report: VerificationReport) -> None:
     """A problem for each way in which weights, parameters or FLOPs in the records are not the encoder's."""
     flops, found = flops_per_image(encoder), Counter[str]()
     for record in result.records:
@@ -112,7 +119,7 @@ def _same(sent: int | None, here: int | None) -> bool:
     return sent is None or here is None or abs(sent - here) <= SAME_FLOPS * here
 
 
-def check_identity(result: Results, measure: Measure, plan: Plan, report: Report) -> None:
+def check_identity(result: Results, measure: Measure, plan: Plan, report: VerificationReport) -> None:
     """A problem for each way in which the encoder that is loaded is not the one the records were made with."""
     found = Counter[str]()
     for record in result.records:

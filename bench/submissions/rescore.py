@@ -21,13 +21,13 @@ from bench.submissions.compare import TOLERANCE, compare
 from bench.submissions.folder import Results
 from bench.submissions.intake import inspect_npz
 from bench.submissions.labels import load_labels
-from bench.submissions.report import Report
+from bench.submissions.report import VerificationReport
 from bench.submissions.rescore_kept import check_kept
 from bench.submissions.structure import check_task, strange_arrays
 from bench.words import SCALARS
 
 
-def check_predictions(result: Results, plan: Plan, report: Report, *, rescore: bool) -> None:
+def check_predictions(result: Results, plan: Plan, report: VerificationReport, *, rescore: bool) -> None:
     """Hashes, shapes and ranges of all predictions; with `rescore` every number in the records.
 
     A compact submission (packed records) may leave out predictions of units that feed no board at all labels.
@@ -66,7 +66,7 @@ def _check_unit(
     expected: list[str],
     data: TaskData,
     counts: dict[str, np.ndarray],
-    report: Report,
+    report: VerificationReport,
 ) -> None:
     if odd := sorted(set(outputs) ^ set(expected)):
         what = "predicts" if odd[0] in outputs else "does not predict"

@@ -25,7 +25,7 @@ from bench.submissions.condensed import (
 )
 from bench.submissions.folder import Results
 from bench.submissions.intake import inspect_npz
-from bench.submissions.report import Report
+from bench.submissions.report import VerificationReport
 
 
 def check_kept(
@@ -34,7 +34,7 @@ def check_kept(
     data: TaskData,
     records: list[Record],
     counts: dict[str, np.ndarray],
-    report: Report,
+    report: VerificationReport,
 ) -> None:
     """Check the done units of a task that carry no whole predictions; with `counts` recompute what can be.
 
@@ -61,7 +61,12 @@ def check_kept(
 
 
 def _check_cases(
-    record: Record, kept: Kept, expected: list[str], data: TaskData, counts: dict[str, np.ndarray], report: Report
+    record: Record,
+    kept: Kept,
+    expected: list[str],
+    data: TaskData,
+    counts: dict[str, np.ndarray],
+    report: VerificationReport,
 ) -> None:
     if set(kept.splits) != set(expected):
         report.problems.append(f"{record.unit.key}: cases are kept of other splits than its {len(expected)}")
@@ -90,7 +95,7 @@ def _shows(kept: Kept, data: TaskData) -> bool:
 
 
 def _check_condensed(
-    record: Record, kept: np.ndarray, data: TaskData, counts: dict[str, np.ndarray], report: Report
+    record: Record, kept: np.ndarray, data: TaskData, counts: dict[str, np.ndarray], report: VerificationReport
 ) -> None:
     test = data.tests["test"]
     weights = with_point(counts["test"], len(test))

@@ -16,10 +16,10 @@ from bench.runs.plan import Plan
 from bench.runs.records import Record
 from bench.submissions.consistent import contradictions
 from bench.submissions.folder import Results
-from bench.submissions.report import Report
+from bench.submissions.report import VerificationReport
 
 
-def check_structure(result: Results, plan: Plan, report: Report) -> None:
+def check_structure(result: Results, plan: Plan, report: VerificationReport) -> None:
     """Suite fingerprint, protocol versions, and no unit missing, foreign or failed."""
     fingerprint = fingerprint_of(plan)
     planned = plan.keys
@@ -120,7 +120,7 @@ def _n_labels(record: Record, data: TaskData) -> int:
     return len(subsets(data.task, train.labels, train.groups, unit.budget, [unit.seed])[0].rows)
 
 
-def check_copies(results: list[Results], others: list[Results], report: Report) -> None:
+def check_copies(results: list[Results], others: list[Results], report: VerificationReport) -> None:
     """Predictions that are byte for byte those of an encoder that is already here."""
     known = {r.predictions_sha256: o.card.name for o in others for r in o.records if r.predictions_sha256}
     mine = [r for result in results for r in result.records if r.predictions_sha256]

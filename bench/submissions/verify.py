@@ -21,7 +21,7 @@ from bench.submissions.encoder import check_contract
 from bench.submissions.folder import Results, encoder_folders, read_result, read_results
 from bench.submissions.intake import inspect
 from bench.submissions.plans import plan_for
-from bench.submissions.report import Report
+from bench.submissions.report import VerificationReport
 from bench.submissions.rescore import check_predictions
 from bench.submissions.sampling import draw, enough, lot
 from bench.submissions.stored import read_stored, whole
@@ -64,7 +64,7 @@ def verify(
     against: Sequence[Path] = (),
     trust_code: bool = False,
     store: str | None = None,
-) -> Report:
+) -> VerificationReport:
     """Check a submission; write what was found into `badges.jsonl` beside it.
 
     rescore, rerun, sample, nonce, trust_code: as in `Asked`; the nonce is drawn here by default, which an author cannot
@@ -88,9 +88,9 @@ def verify(
 
 def _verified(
     folder: Path, asked: Asked, tasks: Path | None, suites: Sequence[Path], against: Sequence[Path]
-) -> tuple[Report, list[Verification]]:
+) -> tuple[VerificationReport, list[Verification]]:
     """What is found in a submission, and what of each suite was established."""
-    report = Report(folder)
+    report = VerificationReport(folder)
     inspect(folder)
     results = list(read_results(folder))
     if not results:
@@ -112,12 +112,14 @@ def _verified(
     return report, verdicts
 
 
-def _verify_suite(folder: Path, result: Results, plan: Plan, asked: Asked, held: str, report: Report) -> Verification:
+def _verify_suite(
+    folder: Path, result: Results, plan: Plan, asked: Asked, held: str, report: VerificationReport
+) -> Verification:
     """Check the results on one suite, add what was found to `report`, and say what was established.
 
     held: what became of the encoder's contract.
     """
-    one, contents = Report(folder), contents_sha256(folder, result.suite)
+    one, contents = VerificationReport(folder), contents_sha256(folder, result.suite)
     done = [record.unit.key for record in result.records if record.status == "done"]
     one.done = len(done)
     check_structure(result, plan, one)
@@ -155,7 +157,7 @@ def _short_of(covers: Coverage) -> str:
     return covers.badge if covers.badge == RANK[-1] else f"{RANK[-1]} takes {enough(covers.units):,} units run again"
 
 
-def _standing(fresh: Verification, folder: Path, report: Report) -> Verification:
+def _standing(fresh: Verification, folder: Path, report: VerificationReport) -> Verification:
     """What is written down: a refusal keeps the badge that stood for these bytes, a weaker check does not lower it."""
     before = verdict_of(folder, fresh.suite)
     if not report.accepted:

@@ -27,7 +27,7 @@ from bench.errors import UserError
 from bench.files import sha256_file
 from bench.leaderboard.collect import collect
 from bench.leaderboard.replicates import all_replicates
-from bench.publish.from_records import Files, site_view
+from bench.publish.from_records import SiteFiles, site_view
 from bench.publish.writer import PART, write_site
 from bench.runs.options import RunSpec
 from bench.runs.plan import own_cards
@@ -67,7 +67,7 @@ def commands(folder: Path) -> list[Command]:
     data = load_task(task, folder=beside)
     sent = bundle(card, folder / "runs", folder / "sent", ["tasks"]).folder
     found = collect([sent.parent], tasks=tasks)
-    files, collection = Files(), found["tasks"]
+    files, collection = SiteFiles(), found["tasks"]
     view = site_view(found, files)
     all_replicates(collection.results["colour-histogram"], collection.at_hand, {"linear-v2"})
 

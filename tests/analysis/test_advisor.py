@@ -4,14 +4,14 @@ import pytest
 from click.testing import CliRunner
 
 from bench.analysis.advisor import OVERALL, TINY, Question, advise
-from bench.analysis.kriging import Spread, foretell, spread_of
+from bench.analysis.kriging import VarianceComponents, foretell, spread_of
 from bench.analysis.measurement import NotEnough
-from bench.analysis.planted import Plan, plant
+from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.regret import regret_table
 from bench.cli.advise import COMMAND as ADVISE
 from bench.cli.analyze import COMMAND as ANALYZE
 
-FRAME = plant(Plan(encoders=12, fractions=(0.01, 0.1, 1.0)))
+FRAME = plant(SimulationDesign(encoders=12, fractions=(0.01, 0.1, 1.0)))
 
 
 def ask(frame=FRAME, **question):
@@ -19,7 +19,7 @@ def ask(frame=FRAME, **question):
 
 
 def test_an_encoder_that_stands_out_is_named():
-    frame = plant(Plan(encoders=12, modalities=4, encoder_sd=1, encoder_task_sd=1, encoder_kind_sd=0))
+    frame = plant(SimulationDesign(encoders=12, modalities=4, encoder_sd=1, encoder_task_sd=1, encoder_kind_sd=0))
     best = frame["encoder"] == "hybrid-03"
     frame.loc[best, ["score"]] += 0.3
     answer = ask(frame)
@@ -29,7 +29,7 @@ def test_an_encoder_that_stands_out_is_named():
 
 
 def test_without_differences_there_is_no_winner():
-    alike = plant(Plan(encoders=12, encoder_sd=0, encoder_task_sd=3, encoder_kind_sd=0))
+    alike = plant(SimulationDesign(encoders=12, encoder_sd=0, encoder_task_sd=3, encoder_kind_sd=0))
     answer = ask(alike)
     assert answer.together > 6
     assert answer.confidence == "low"
@@ -53,7 +53,9 @@ def test_no_evidence_is_an_answer():
 
 
 def test_kind_and_modality_count_only_where_they_foretell():
-    alike, apart = (plant(Plan(encoders=24, encoder_sd=5, encoder_task_sd=3, encoder_kind_sd=sd)) for sd in (0, 9))
+    alike, apart = (
+        plant(SimulationDesign(encoders=24, encoder_sd=5, encoder_task_sd=3, encoder_kind_sd=sd)) for sd in (0, 9)
+    )
     assert ask(alike).overall
     assert OVERALL in ask(alike).notes
     orders = [
@@ -137,15 +139,15 @@ def test_where_modalities_do_not_matter_the_overall_order_stands():
     columns = pd.DataFrame({"kind": "global", "modality": list("aabbcc")})
     level = np.array([3.0, 1.0, 0.0, -4.0])[:, None] + np.zeros(6)
     level[1, 0] += 9.0  # luck on one task of the modality asked for
-    told = foretell(level, columns, Spread(9.0, 0.0, 0.0, 30.0), "global", "a")
+    told = foretell(level, columns, VarianceComponents(9.0, 0.0, 0.0, 30.0), "global", "a")
     assert told.score.argmax() == 0
-    trusting = foretell(level, columns, Spread(0.0, 0.0, 9.0, 1.0), "global", "a")
+    trusting = foretell(level, columns, VarianceComponents(0.0, 0.0, 9.0, 1.0), "global", "a")
     assert trusting.score.argmax() == 1
 
 
 def test_regret_by_hand_and_the_advisor_beats_chance():
-    table = {r.policy: r for r in regret_table(plant(Plan(encoders=16)))}
-    rows = plant(Plan(encoders=16))
+    table = {r.policy: r for r in regret_table(plant(SimulationDesign(encoders=16)))}
+    rows = plant(SimulationDesign(encoders=16))
     rows = rows[rows["primary"] & (rows["budget"] == "100%") & (rows["paradigm"] != "reference")]
     scores = 100 * rows.pivot_table(index="encoder", columns="task", values="score")
     assert table["random"].mean == pytest.approx((scores.max() - scores.mean()).mean())
@@ -159,7 +161,7 @@ def test_regret_by_hand_and_the_advisor_beats_chance():
 
 def test_commands_print_and_write(tmp_path):
     path = tmp_path / "table.parquet"
-    plant(Plan(encoders=8, modalities=2, seeds=1)).to_parquet(path)
+    plant(SimulationDesign(encoders=8, modalities=2, seeds=1)).to_parquet(path)
     out = CliRunner().invoke(ANALYZE, ["--records", str(path), "--out", str(tmp_path / "o")], catch_exceptions=False)
     assert out.exit_code == 0
     assert "H1" in out.output

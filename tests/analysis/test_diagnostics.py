@@ -8,7 +8,7 @@ from bench.analysis.diagnostics.foretell import foretelling
 from bench.analysis.diagnostics.similarity import cka, cka_matrix, hsic1
 from bench.analysis.diagnostics.spectrum import alignment, alpha_req, rankme, uniformity
 from bench.analysis.diagnostics.tokens import dense_structure, high_norm_share, pathology_contrast, token_locality
-from bench.analysis.planted import Plan, plant
+from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.table import pick
 
 RNG = np.random.default_rng(0)
@@ -119,7 +119,7 @@ def test_diagnose_names_what_it_can_and_cannot():
 
 
 def test_foretelling_finds_a_diagnostic_that_is_the_score():
-    frame = plant(Plan(encoders=12))
+    frame = plant(SimulationDesign(encoders=12))
     score = pick(frame, ["linear-v1"]).groupby("encoder")["score"].mean()
     found = foretelling(frame, pd.DataFrame({"oracle": score, "noise": RNG.normal(size=12)}, score.index))
     found = found.set_index(["diagnostic", "board"])

@@ -9,7 +9,7 @@ from bench.analysis import Verdict, evaluate
 from bench.analysis.claim import Claim, read_ledger, read_note
 from bench.analysis.evaluate import estimand_of
 from bench.analysis.measurement import Measurement, NotEnough
-from bench.analysis.planted import Plan, plant, with_shift
+from bench.analysis.planted import SimulationDesign, plant, with_shift
 from bench.analysis.sensitivity import variants
 from bench.analysis.table import centred, counted, pick, tabulate, weights
 from bench.analysis.verdict import judge
@@ -18,7 +18,7 @@ from bench.errors import CardError, UserError
 LEDGER = {c.id: c for c in read_ledger()}
 
 
-def verdicts(plan: Plan, seed: int = 0, **options) -> dict[str, Verdict]:
+def verdicts(plan: SimulationDesign, seed: int = 0, **options) -> dict[str, Verdict]:
     return {v.id: v for v in evaluate(plant(plan, seed), sensitivity=False, **options)}
 
 
@@ -32,7 +32,9 @@ def test_the_ledger_has_four_confirmatory_claims_and_every_estimand_reads_its_se
 @pytest.mark.parametrize(("sign", "outcome"), [(1, "supported"), (-1, "contradicted")])
 def test_planted_effects_of_either_sign_are_found(sign, outcome):
     found = verdicts(
-        Plan(encoders=32, per_modality=(2, 2), kind=12.0 * sign, slope=-3.0 * sign, subtle=9.0 * sign, modality=2.5)
+        SimulationDesign(
+            encoders=32, per_modality=(2, 2), kind=12.0 * sign, slope=-3.0 * sign, subtle=9.0 * sign, modality=2.5
+        )
     )
     assert found["H1"].verdict == outcome
     assert found["H2"].verdict == outcome
@@ -45,7 +47,7 @@ def test_planted_effects_of_either_sign_are_found(sign, outcome):
 
 
 def test_without_noise_the_effects_are_exact():
-    still = Plan(
+    still = SimulationDesign(
         encoders=16, kind=6.0, slope=-2.0, modality=2.0, encoder_sd=0, encoder_kind_sd=0, encoder_task_sd=0,
         encoder_slope_sd=0, task_slope_sd=0, encoder_loss_sd=0, seed_sd=0,
     )  # fmt: skip
@@ -56,13 +58,13 @@ def test_without_noise_the_effects_are_exact():
 
 
 def test_below_the_minimum_nothing_is_decided():
-    found = verdicts(Plan(encoders=8, kind=30.0))
+    found = verdicts(SimulationDesign(encoders=8, kind=30.0))
     assert (found["H1"].verdict, found["H1"].effect) == ("not measured", None)
     assert "2 contrastive encoders where 4 are needed" in found["H1"].reason
 
 
 def test_an_empty_table_measures_nothing_and_serialises():
-    empty = plant(Plan(encoders=4)).iloc[:0]
+    empty = plant(SimulationDesign(encoders=4)).iloc[:0]
     found = evaluate(empty)
     assert {v.verdict for v in found} == {"not measured"}
     assert all(Verdict.model_validate_json(v.model_dump_json()) == v for v in found)
@@ -70,7 +72,7 @@ def test_an_empty_table_measures_nothing_and_serialises():
 
 
 def test_verdicts_are_deterministic_and_blind_to_row_order():
-    frame = plant(Plan(encoders=12, kind=5.0), 3)
+    frame = plant(SimulationDesign(encoders=12, kind=5.0), 3)
     again = frame.sample(frac=1.0, random_state=0).reset_index(drop=True)
     first, second = (evaluate(f, sensitivity=False) for f in (frame, again))
     assert [v.verdict for v in first] == [v.verdict for v in second]
@@ -83,7 +85,7 @@ def test_verdicts_are_deterministic_and_blind_to_row_order():
 
 
 def test_n_counts_encoders_and_source_data_sets_never_rows():
-    frame = plant(Plan(encoders=16))
+    frame = plant(SimulationDesign(encoders=16))
     frame["origin"] = frame["modality"] + frame["kind"]
     found = {v.id: v for v in evaluate(frame, sensitivity=False)}
     assert (found["H12"].n_encoders, found["H12"].n_tasks) == (16, 16)
@@ -91,7 +93,7 @@ def test_n_counts_encoders_and_source_data_sets_never_rows():
 
 
 def test_tasks_left_out_do_not_count():
-    frame = plant(Plan(encoders=16))
+    frame = plant(SimulationDesign(encoders=16))
     broken = frame["task"] == "xray-global-0"
     frame.loc[broken, "left_out"] = "degenerate"
     frame.loc[broken, ["score", "value"]] = 0.0
@@ -101,7 +103,7 @@ def test_tasks_left_out_do_not_count():
 
 
 def test_another_pretraining_seed_does_not_count_again():
-    frame = plant(Plan(encoders=16))
+    frame = plant(SimulationDesign(encoders=16))
     first = frame["encoder"].iloc[0]
     again = frame[frame["encoder"] == first].assign(encoder="again", repeat_of=first, score=0.0, value=0.0)
     a, b = (evaluate(f, sensitivity=False)[0] for f in (pd.concat([frame, again]), frame))
@@ -109,8 +111,8 @@ def test_another_pretraining_seed_does_not_count_again():
 
 
 def test_clinical_and_phantom_are_never_mixed():
-    clinical = plant(Plan(encoders=16, hybrid=20.0, synthetic=False))
-    phantom = plant(Plan(encoders=16, hybrid=-20.0)).assign(task=lambda f: "phantom-" + f["task"])
+    clinical = plant(SimulationDesign(encoders=16, hybrid=20.0, synthetic=False))
+    phantom = plant(SimulationDesign(encoders=16, hybrid=-20.0)).assign(task=lambda f: "phantom-" + f["task"])
     both = pd.concat([clinical, phantom.assign(origin=phantom["task"])])
     verdict = evaluate(both, [LEDGER["H12"]])[0]
     assert verdict.effect == pytest.approx(evaluate(clinical, [LEDGER["H12"]])[0].effect)
@@ -119,7 +121,9 @@ def test_clinical_and_phantom_are_never_mixed():
 
 
 def test_sensitivity_covers_placement_contamination_track_and_probe():
-    frame = plant(Plan(encoders=16, protocols=("linear-v1", "dense-linear-v1", "knn-v1", "dense-retrieval-v1")))
+    frame = plant(
+        SimulationDesign(encoders=16, protocols=("linear-v1", "dense-linear-v1", "knn-v1", "dense-retrieval-v1"))
+    )
     frame.loc[frame["encoder"].str.endswith("3"), "contaminated"] = "yes"
     frame["controlled_track"] = frame["encoder"].str[-1].isin(list("01234567")).map({True: "phantom", False: None})
     choices = " | ".join(s.choice for s in evaluate(frame, [LEDGER["H1"]])[0].sensitivity)
@@ -128,19 +132,19 @@ def test_sensitivity_covers_placement_contamination_track_and_probe():
 
 
 def test_placement_moves_encoders_between_paradigms():
-    frame = plant(Plan(encoders=16))
+    frame = plant(SimulationDesign(encoders=16))
     variant = next(s for s in evaluate(frame, [LEDGER["H1"]])[0].sensitivity if "DINO-like" in s.choice)
     assert variant.n_encoders == 12
 
 
 def test_a_missing_result_does_not_move_the_contrast_by_its_task_level():
-    frame = plant(Plan(encoders=16, encoder_task_sd=0, seed_sd=0, encoder_kind_sd=0, encoder_sd=0))
+    frame = plant(SimulationDesign(encoders=16, encoder_task_sd=0, seed_sd=0, encoder_kind_sd=0, encoder_sd=0))
     frame = frame[~((frame["encoder"] == "contrastive-00") & (frame["task"] == "mri-global-0"))]
     assert estimand_of(LEDGER["H1"]).measure(counted(frame), None).effect == pytest.approx(0.0, abs=1e-9)
 
 
 def test_shift_residual_finds_a_paradigm_that_breaks():
-    plan = Plan(encoders=16, encoder_sd=2.0)
+    plan = SimulationDesign(encoders=16, encoder_sd=2.0)
     broken = with_shift(plant(plan), {"contrastive": 10.0})
     claim = LEDGER["H9"]
     assert estimand_of(claim).measure(counted(broken), None).p < 0.05
@@ -148,7 +152,7 @@ def test_shift_residual_finds_a_paradigm_that_breaks():
 
 
 def test_diagnostics_are_judged_against_both_sides():
-    frame = plant(Plan(encoders=32, encoder_sd=0.5, encoder_kind_sd=4.0))
+    frame = plant(SimulationDesign(encoders=32, encoder_sd=0.5, encoder_kind_sd=4.0))
     rows = pick(frame, ["linear-v1"])
     scores = rows.groupby("encoder")["score"].mean()
     table = pd.DataFrame({"rankme": scores, "dse": -scores, "token_locality": scores})
@@ -157,13 +161,13 @@ def test_diagnostics_are_judged_against_both_sides():
 
 
 def test_a_group_that_is_missing_is_named_in_words():
-    frame = plant(Plan(encoders=8)).assign(in_domain=True)
+    frame = plant(SimulationDesign(encoders=8)).assign(in_domain=True)
     with pytest.raises(NotEnough, match="no natural-corpus encoder"):
         estimand_of(LEDGER["H5"]).measure(counted(frame), None)
 
 
 def test_a_diagnostic_alike_for_all_orders_nothing():
-    frame = counted(plant(Plan(encoders=8)))
+    frame = counted(plant(SimulationDesign(encoders=8)))
     alike = pd.DataFrame({"rankme": 1.0}, index=frame["encoder"].unique())
     with pytest.raises(NotEnough, match="does not vary within a stratum"):
         estimand_of(LEDGER["H7"]).measure(frame, alike)
@@ -178,7 +182,7 @@ def test_weights_count_cells_then_origins_alike():
 
 
 def test_table_centring_and_shape():
-    table = centred(tabulate(pick(plant(Plan(encoders=8)), ["linear-v1"], budget="10%")))
+    table = centred(tabulate(pick(plant(SimulationDesign(encoders=8)), ["linear-v1"], budget="10%")))
     assert table.values.shape == (8, 16, 3)
     assert np.nanmean(table.values, axis=(0, 2)) == pytest.approx(np.zeros(16), abs=1e-9)
 
@@ -233,7 +237,9 @@ def test_strata_that_disagree_are_named():
 
 def test_a_difference_between_networks_is_nobodys_paradigm():
     """CNNs lead by 30; were paradigms compared across networks, an uneven deal of them would show it."""
-    frame = plant(Plan(encoders=32, network=30.0, encoder_sd=0, encoder_kind_sd=0, encoder_task_sd=0, seed_sd=0))
+    frame = plant(
+        SimulationDesign(encoders=32, network=30.0, encoder_sd=0, encoder_kind_sd=0, encoder_task_sd=0, seed_sd=0)
+    )
     uneven = frame[~frame["encoder"].isin(["hybrid-03", "hybrid-11", "hybrid-19"])]  # transformers all
     assert evaluate(uneven, [LEDGER["H12"]], sensitivity=False)[0].effect == pytest.approx(0.0, abs=1e-9)
     apart = frame[(frame["paradigm"] == "hybrid") == (frame["architecture"] == "cnn")]
@@ -243,7 +249,7 @@ def test_a_difference_between_networks_is_nobodys_paradigm():
 
 
 def test_holm_is_over_the_confirmatory_claims():
-    found = verdicts(Plan(encoders=16, kind=8.0))
+    found = verdicts(SimulationDesign(encoders=16, kind=8.0))
     confirmatory = [found[i] for i in ("H1", "H2", "H3", "H4")]
     assert found["H1"].p == pytest.approx(max(part.p for part in found["H1"].parts))
     ordered = sorted(confirmatory, key=lambda v: v.p)
@@ -265,13 +271,13 @@ def test_a_claim_with_an_unknown_key_or_test_is_refused():
 
 
 def test_no_reference_means_no_label_gain():
-    frame = plant(Plan(encoders=8, references=0))
+    frame = plant(SimulationDesign(encoders=8, references=0))
     with pytest.raises(NotEnough, match="no reference"):
         estimand_of(LEDGER["H2"]).measure(counted(frame), None)
 
 
 def test_one_network_alone_is_compared_with_its_own_reference():
-    frame = counted(plant(Plan(encoders=16, references=8)))
+    frame = counted(plant(SimulationDesign(encoders=16, references=8)))
     alone = [(words[:3], chosen) for words, chosen, _ in variants(frame, frame) if words[:3] in NETWORKS]
     assert [name for name, _ in alone] == list(NETWORKS)
     for name, chosen in alone:

@@ -6,13 +6,13 @@ import pytest
 
 from bench import markers
 from bench.analysis.markdown import tables
-from bench.analysis.planted import Plan, plant
+from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.report import analyse
 
 
 @pytest.fixture(scope="module")
 def found():
-    frame = plant(Plan(encoders=16, kind=8.0))
+    frame = plant(SimulationDesign(encoders=16, kind=8.0))
     names = sorted(frame["encoder"].unique())
     diagnostics = pd.DataFrame({"rankme": np.arange(len(names), dtype=float)}, index=names)
     return analyse(frame, diagnostics=diagnostics)

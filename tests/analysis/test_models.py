@@ -4,9 +4,9 @@ import pytest
 import statsmodels.formula.api as smf
 
 from bench.analysis.agreement import concordance, tau_matrix
-from bench.analysis.efficiency import Labels, alc, label_efficiency, labels_to_reach, savings
+from bench.analysis.efficiency import LabelsNeeded, alc, label_efficiency, labels_to_reach, savings
 from bench.analysis.mixed import fit_paradigm_by_kind
-from bench.analysis.planted import Plan, plant
+from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.table import pick
 from bench.analysis.variance import adjusted_share, variance_shares
 
@@ -14,7 +14,7 @@ BOTH = ("linear-v1", "dense-linear-v1")
 
 
 def test_mixed_model_finds_the_planted_contrast_and_variances():
-    plan = Plan(encoders=32, kind=10.0, encoder_sd=4, encoder_kind_sd=2, encoder_task_sd=3, seed_sd=0)
+    plan = SimulationDesign(encoders=32, kind=10.0, encoder_sd=4, encoder_kind_sd=2, encoder_task_sd=3, seed_sd=0)
     fits = [fit_paradigm_by_kind(plant(plan, seed)) for seed in range(4)]
     # A lead of 10 on global tasks, and of 10 the other way on dense ones.
     assert np.mean([f.contrast for f in fits]) == pytest.approx(20, abs=1.5)
@@ -25,7 +25,7 @@ def test_mixed_model_finds_the_planted_contrast_and_variances():
 
 
 def test_mixed_model_equals_the_formula_interface():
-    frame = plant(Plan(encoders=16, modalities=4, kind=5.0, sizes=(5e6, 22e6)))
+    frame = plant(SimulationDesign(encoders=16, modalities=4, kind=5.0, sizes=(5e6, 22e6)))
     fit = fit_paradigm_by_kind(frame)
     rows = pick(frame, BOTH).assign(one=1, y=lambda f: 100 * f["score"], size=lambda f: np.log10(f["parameters"]))
     components = {"a": "0 + C(encoder)", "b": "0 + C(encoder):C(kind)", "c": "0 + C(task)"}
@@ -38,7 +38,7 @@ def test_mixed_model_equals_the_formula_interface():
 
 
 def test_variance_shares_recover_planted_components():
-    plan = Plan(
+    plan = SimulationDesign(
         encoders=60, encoder_sd=4, encoder_kind_sd=0, encoder_task_sd=3, seed_sd=0, modalities=8, per_modality=(6, 0)
     )
     shares = variance_shares(plant(plan), ("linear-v1",))
@@ -56,7 +56,7 @@ def test_paradigm_share_is_zero_on_average_for_random_labels_and_one_when_it_dec
 
 
 def test_agreement_of_identical_boards_is_one():
-    frame = plant(Plan(encoders=8, encoder_task_sd=0, seed_sd=0, encoder_kind_sd=0))
+    frame = plant(SimulationDesign(encoders=8, encoder_task_sd=0, seed_sd=0, encoder_kind_sd=0))
     assert concordance(frame, ["linear-v1"])["all"] == pytest.approx(1)
     assert tau_matrix(frame, "modality", ["linear-v1"]).to_numpy() == pytest.approx(np.ones((8, 8)))
 
@@ -70,8 +70,8 @@ def test_alc_of_a_straight_line_and_of_a_step_by_hand():
 def test_labels_to_reach_is_isotonic_and_censored():
     n = np.array([10.0, 100.0, 1000.0])
     assert labels_to_reach(n, np.array([0.2, 0.1, 0.5]), 0.325).n == pytest.approx(10**2.5)
-    assert labels_to_reach(n, np.array([0.2, 0.3, 0.5]), 0.6) == Labels(1000.0, "right")
-    assert labels_to_reach(n, np.array([0.2, 0.3, 0.5]), 0.1) == Labels(10.0, "left")
+    assert labels_to_reach(n, np.array([0.2, 0.3, 0.5]), 0.6) == LabelsNeeded(1000.0, "right")
+    assert labels_to_reach(n, np.array([0.2, 0.3, 0.5]), 0.1) == LabelsNeeded(10.0, "left")
 
 
 def test_savings_by_hand_and_its_bounds():
@@ -86,7 +86,9 @@ def test_savings_by_hand_and_its_bounds():
 
 
 def test_label_efficiency_orders_a_saver_first():
-    frame = plant(Plan(encoders=8, encoder_sd=0, encoder_task_sd=0, encoder_kind_sd=0, seed_sd=0, hybrid=6.0))
+    frame = plant(
+        SimulationDesign(encoders=8, encoder_sd=0, encoder_task_sd=0, encoder_kind_sd=0, seed_sd=0, hybrid=6.0)
+    )
     table = label_efficiency(frame, BOTH).set_index("encoder")
     assert table["alc"].idxmax().startswith("hybrid")
     assert table.loc["hybrid-03", "savings"] > 1.5

@@ -10,10 +10,10 @@ from bench.analysis.claim import read_ledger, read_note
 from bench.analysis.claims_page import page
 from bench.analysis.diagnostics.similarity import cka_matrix
 from bench.analysis.measurement import NotEnough
-from bench.analysis.planted import Plan, plant
+from bench.analysis.planted import SimulationDesign, plant
 from bench.words import PARADIGMS
 
-FRAME = plant(Plan(encoders=12, modalities=4, kind=8.0, sizes=(5e6, 22e6)))
+FRAME = plant(SimulationDesign(encoders=12, modalities=4, kind=8.0, sizes=(5e6, 22e6)))
 
 
 def rank_rows():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis import source
-from bench.analysis.planted import Plan, plant
+from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.source import read_diagnostics, read_results_table, shipped_diagnostics
 from bench.encoders.card import read_card
 from bench.errors import UserError
@@ -57,7 +57,7 @@ def test_a_broken_table_is_refused(tmp_path):
 
 
 def test_real_images_go_before_synthetic_ones_and_ones_own_beside_what_is_shipped(tmp_path, monkeypatch):
-    real, made = plant(Plan(encoders=4, synthetic=False)), plant(Plan(encoders=8))
+    real, made = plant(SimulationDesign(encoders=4, synthetic=False)), plant(SimulationDesign(encoders=8))
     own = real.assign(encoder="mine")
     asked: list[list[Path]] = []
 

@@ -10,13 +10,13 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from bench.checks.alarms import FLOPS, LEAST, MOST, affordable, alarms, collapse, looks, rankme
-from bench.checks.probe import Probe, _neighbours, _ridge, ranked
+from bench.checks.probe import ProbeTask, _neighbours, _ridge, ranked
 from bench.encoders.base import Encoded, Encoder
 from bench.metrics.resample import resample_counts, with_point
 
 
 @pytest.fixture(scope="module")
-def probe() -> Probe:
+def probe() -> ProbeTask:
     """Two classes told apart by which half is brighter, by 20 grey levels under noise, at any brightness."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 160)
@@ -24,7 +24,7 @@ def probe() -> Probe:
     images[np.arange(160), :8] += np.where(labels, 20, 0)[:, None, None, None]
     images = images.clip(0, 255).astype(np.uint8)
     counts = with_point(resample_counts("x", "test", np.arange(80).astype(str), replicates=200), 80)
-    return Probe("toy", images[:80], labels[:80], images[80:], labels[80:], counts)
+    return ProbeTask("toy", images[:80], labels[:80], images[80:], labels[80:], counts)
 
 
 class Saturating(Encoder):

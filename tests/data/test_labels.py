@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from bench.data.labels import Labels
+from bench.data.labels import LabelReader
 from bench.errors import CardError, DataError
 
 
@@ -14,7 +14,7 @@ def read(make_task):
     """Label of one value under given classes."""
 
     def one(value, classes=("neg", "pos"), target="multi-class", **options):
-        found = Labels(make_task(target, classes), **options).one(value, Counter(), where="row 7")
+        found = LabelReader(make_task(target, classes), **options).one(value, Counter(), where="row 7")
         return None if found is None else found.tolist()
 
     return one
@@ -100,7 +100,7 @@ def test_uncertain_and_empty_cells_by_the_policy_of_the_card(make_task):
 
     def read(**policy):
         told = Counter()
-        found = Labels(task, **policy).cells(cells, told, where="row 7")
+        found = LabelReader(task, **policy).cells(cells, told, where="row 7")
         return None if found is None else found.tolist(), sorted(told)
 
     with pytest.raises(DataError, match=r"row 7: 'b' is uncertain \(-1\).*U-Zeros"):
@@ -113,7 +113,7 @@ def test_uncertain_and_empty_cells_by_the_policy_of_the_card(make_task):
     assert read(uncertain="drop", blank="zeros")[0] is None
     assert read(uncertain="zeros", blank="drop")[0] is None
     with pytest.raises(DataError, match="a cell holds '2'"):
-        Labels(task).cells(["2", 0, 0], Counter())
+        LabelReader(task).cells(["2", 0, 0], Counter())
 
 
 def test_u_ignore_is_refused_with_the_reason(make_task):
@@ -134,7 +134,7 @@ def test_u_ignore_is_refused_with_the_reason(make_task):
     ],
 )
 def test_arrays(make_task, values, labels):
-    found, keep = Labels(make_task()).many(values, Counter())
+    found, keep = LabelReader(make_task()).many(values, Counter())
     assert found.tolist() == labels
     assert found.dtype == np.int64
     assert keep.all()
@@ -153,19 +153,19 @@ def test_arrays(make_task, values, labels):
 )
 def test_arrays_that_are_refused(make_task, values, message):
     with pytest.raises(DataError, match=message):
-        Labels(make_task()).many(values, Counter(), where="x")
+        LabelReader(make_task()).many(values, Counter(), where="x")
 
 
 def test_flags_of_an_array_and_the_rows_it_keeps(make_task):
     task, told = make_task("multi-label"), Counter()
     values = np.array([[1, 0, 1], [-1, 0, 0], [np.nan, 1, 0], [0, 1, 1]])
-    found, keep = Labels(task, uncertain="drop", blank="zeros").many(values, told)
+    found, keep = LabelReader(task, uncertain="drop", blank="zeros").many(values, told)
     assert found.tolist() == [[1, 0, 1], [0, 1, 0], [0, 1, 1]]
     assert keep.tolist() == [True, False, True, True]
     assert found.dtype == np.uint8
     assert told == {"images: uncertain labels (-1), left out": 1, "images: empty cells, read as 0": 1}
     with pytest.raises(DataError, match=r"expected \(n, 3\)"):
-        Labels(task).many(np.zeros((4, 2)), told)
+        LabelReader(task).many(np.zeros((4, 2)), told)
 
 
 def test_classes_of_one_name_are_no_card(make_task):

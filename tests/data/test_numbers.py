@@ -9,7 +9,7 @@ from PIL import Image
 
 import bench
 from bench.data.check import check_task
-from bench.data.labels import Labels
+from bench.data.labels import LabelReader
 from bench.data.load import load_task
 from bench.errors import CardError, DataError
 from tests.data.conftest import one_protocol
@@ -94,7 +94,7 @@ def test_a_suite_of_classifiers_has_no_units_for_numbers(tmp_path):
 
 @pytest.mark.parametrize("text", ["1,000", "12,345,678", "1,000.5", "1_000", "40 years", ">90", "inf", "0x10"])
 def test_what_may_be_another_number_or_none_is_refused(make_task, text):
-    read = Labels(make_task("number", ["share"])).one
+    read = LabelReader(make_task("number", ["share"])).one
     assert [read(t, Counter()) for t in ("0,500", "12,5", "1e3", "-.5", "7.")] == [0.5, 12.5, 1000, -0.5, 7]
     with pytest.raises(DataError, match="can be thousands" if text.count(",") else "is no number"):
         read(text, Counter())

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bench.data.located import Located, located
 from bench.data.outlines import Masks
-from bench.data.pictures import Pictures, axial, cut, resized, square, stretched
+from bench.data.pictures import PictureDecoder, axial, cut, resized, square, stretched
 from bench.errors import DataError
 
 
@@ -47,7 +47,7 @@ def test_resampling_follows_the_ratio():
 def test_transparency_lies_over_black():
     pixels = np.array([[[200, 200, 200, 0], [200, 200, 200, 255]]], np.uint8)
     content = png(Image.fromarray(pixels, "RGBA"))
-    assert np.asarray(Pictures(lambda place: content)(Located("a.png"), "L")).tolist() == [[0, 200]]
+    assert np.asarray(PictureDecoder(lambda place: content)(Located("a.png"), "L")).tolist() == [[0, 200]]
 
 
 def test_a_slice_stands_anterior_up_and_is_stretched_over_the_volume():
@@ -65,7 +65,7 @@ def test_frames_of_an_animation():
     out = io.BytesIO()
     frames = [grey(np.full((4, 4), value)) for value in (0, 90, 255)]
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
-    pictures = Pictures(lambda place: out.getvalue())
+    pictures = PictureDecoder(lambda place: out.getvalue())
     assert np.asarray(pictures(located("a.gif#frame=2", where="t"), "L")).max() == 255
     with pytest.raises(DataError, match=r"a\.gif: has no frame 3"):
         pictures(located("a.gif#frame=3", where="t"), "L")
@@ -78,7 +78,7 @@ def test_frames_of_a_video(tmp_path):
     for value in (0, 100, 200):
         writer.write(np.full((32, 32, 3), value, np.uint8))
     writer.release()
-    pictures = Pictures(lambda place: path.read_bytes())
+    pictures = PictureDecoder(lambda place: path.read_bytes())
     shown = [np.asarray(pictures(located(f"v.avi#frame={n}", where="t"), "L")).mean() for n in (2, 0, 1)]
     assert np.allclose(shown, [200, 0, 100], atol=3)
     with pytest.raises(DataError, match="has no frame 3"):
@@ -87,14 +87,16 @@ def test_frames_of_a_video(tmp_path):
 
 def test_a_broken_file_is_one_message():
     with pytest.raises(DataError, match=r"a\.png: cannot be decoded"):
-        Pictures(lambda place: b"no picture")(Located("a.png"), "L")
+        PictureDecoder(lambda place: b"no picture")(Located("a.png"), "L")
 
 
 def masks(files, target="lesion", level=128):
     def read(place):
         return files[place.path]
 
-    return Masks(read, lambda folder: sorted(p for p in files if p.startswith(folder)), Pictures(read), target, level)
+    return Masks(
+        read, lambda folder: sorted(p for p in files if p.startswith(folder)), PictureDecoder(read), target, level
+    )
 
 
 def test_parts_are_united_and_later_classes_lie_on_top():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.data.reading import Pictures
+from bench.data.reading import ImageReader
 from bench.errors import DataError
 
 PIXELS = (np.arange(24, dtype=np.uint8) * 10).reshape(4, 6)
@@ -30,7 +30,7 @@ def file(array, orientation=1, palette=()):
 
 
 def pair(image, mask, classes=2, remarks=None):
-    return Pictures(classes, None, "index").pair(image, [mask], 1, Counter() if remarks is None else remarks)
+    return ImageReader(classes, None, "index").pair(image, [mask], 1, Counter() if remarks is None else remarks)
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))
@@ -59,7 +59,7 @@ def test_a_square_mask_that_is_turned_otherwise_than_its_image_is_refused(image,
 
 def test_masks_of_a_task_agree_on_what_a_colour_means():
     black, red, green = (0, 0, 0), (255, 0, 0), (0, 255, 0)
-    pictures, classes = Pictures(3, None, "index"), MASK + np.roll(MASK, 2, 0) * 2
+    pictures, classes = ImageReader(3, None, "index"), MASK + np.roll(MASK, 2, 0) * 2
     for colours in ((black, red, green), (black, red, green)):
         _, mask = pictures.pair(file(PIXELS), [file(classes, palette=colours)], 1, Counter())
         np.testing.assert_array_equal(mask, classes)

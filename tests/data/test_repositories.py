@@ -8,7 +8,7 @@ from PIL import Image
 
 from bench.data.fetch import fetch_repositories
 from bench.data.load import load_task
-from bench.data.repositories import Files, Repository
+from bench.data.repositories import CommitFiles, Repository
 from bench.errors import DataError
 
 IDENTITY = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
@@ -46,7 +46,7 @@ def test_fetches_only_what_is_asked_for_and_reads_the_commit_not_the_branch(host
     assert repository.find() is None
     assert repository.fetch(["images/0.png", "masks/"], host=folder.as_uri()) is True
     assert repository.fetch(["images/0.png", "masks/"], host=folder.as_uri()) is False
-    with Files(repository.find(), repository) as files:
+    with CommitFiles(repository.find(), repository) as files:
         assert files.read("images/0.png").startswith(b"\x89PNG")
         assert files.below("masks/") == ["masks/a/1.png", "masks/a/2.png"]
         with pytest.raises(DataError, match=r"images/1\.png: cannot be read: not in the commit, or not fetched"):

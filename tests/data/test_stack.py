@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.data.images import read_header, read_image, read_stack
-from bench.data.reading import Pictures
+from bench.data.reading import ImageReader
 from bench.errors import DataError
 from tests.data.clinical import radiological, write_dicom, write_nifti, write_series
 
@@ -97,7 +97,7 @@ def test_scaled_whole_numbers_stay_whole(tmp_path):
 
 
 def test_percentiles_are_those_of_the_whole_volume(stored):
-    pictures = Pictures(2, "percentile", "index")
+    pictures = ImageReader(2, "percentile", "index")
     done = Counter()
     first = pictures.image(stored / "series", None, done, 0)[..., 0]
     low, high = np.percentile(SLICES, (0.5, 99.5))
@@ -140,7 +140,7 @@ def test_what_is_no_whole_series_is_refused(tmp_path):
 def test_a_mask_that_lies_elsewhere_is_refused(tmp_path):
     image = write_nifti(tmp_path / "a.nii", *radiological(SLICES.astype(np.uint8)))
     labels, affine = radiological((SLICES > 128).astype(np.uint8))
-    mask, pictures = write_nifti(tmp_path / "m.nii", labels, affine), Pictures(2, None, "index")
+    mask, pictures = write_nifti(tmp_path / "m.nii", labels, affine), ImageReader(2, None, "index")
     np.testing.assert_array_equal(pictures.pair(image, [mask], None, Counter(), 2)[1], SLICES[2] > 128)
     moved = affine.copy()
     moved[2, 3] = 1

@@ -10,7 +10,7 @@ import bench
 from bench.data.load import load_task
 from bench.data.traits import traits_of
 from bench.errors import CardError, DataError
-from bench.phantoms.generate import Plan, split_of
+from bench.phantoms.generate import PhantomPlan, split_of
 from tests.data.conftest import one_protocol
 
 
@@ -66,7 +66,7 @@ def test_a_planted_gap_is_found_and_one_that_is_not_there_is_not(tmp_path):
     rng, rows = np.random.default_rng(0), []
     for name, n in (("train", 30), ("val", 12), ("test", 50)):
         for label in ("xray", "mri"):
-            for i, image in enumerate(split_of(Plan(label, "diffuse", 0), name, n).images):
+            for i, image in enumerate(split_of(PhantomPlan(label, "diffuse", 0), name, n).images):
                 scanner, site = ("new", "old")[rng.integers(2)], ("Jena", "Kiel")[rng.integers(2)]
                 pixels = image[..., 0] if scanner == "new" else rng.integers(0, 256, image.shape[:2], dtype=np.uint8)
                 Image.fromarray(pixels).save(tmp_path / f"{name}-{label}-{i}.png")

@@ -13,7 +13,7 @@ import pytest
 
 from bench.encoders.card import read_card
 from bench.leaderboard import boards
-from bench.leaderboard.collect import Collection, collect
+from bench.leaderboard.collect import SuiteResults, collect
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
 from bench.submissions.verify import verify
@@ -124,7 +124,7 @@ def test_refused_units_are_finished_and_failed_or_absent_ones_are_not() -> None:
     units = [unit for task in plan.tasks.values() for unit in plan.units(task)]
     state = ["refused", "failed"] + ["done"] * (len(units) - 3)
     records = [Has(unit=unit, status=status) for unit, status in zip(units, state, strict=False)]
-    found = Collection("phantom-mini", "", {"a": Has(records=records)}, {}, {}, {}, plan=plan).unfinished
+    found = SuiteResults("phantom-mini", "", {"a": Has(records=records)}, {}, {}, {}, plan=plan).unfinished
     assert found == {("a", u.task, u.protocol, u.budget) for u in (units[1], units[-1])}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.leaderboard.collect import Collection, collect
+from bench.leaderboard.collect import SuiteResults, collect
 from bench.leaderboard.compare import compare
 from bench.runs.options import RunSpec
 from bench.runs.run import run
@@ -71,7 +71,7 @@ def change(runs: Path, encoder: str, edit: Callable[[dict], None]) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
-def own(runs: Path) -> Collection:
+def own(runs: Path) -> SuiteResults:
     """The collection, without any folder of cards."""
     return collect([], local=[runs])["own"]
 

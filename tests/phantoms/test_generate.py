@@ -15,7 +15,7 @@ import bench.phantoms
 from bench.files import sha256_arrays
 from bench.phantoms.base import SIZE_BINS
 from bench.phantoms.corpus import attribute_classes, pretraining_corpus
-from bench.phantoms.generate import Plan, mapped, modalities, one, split_of
+from bench.phantoms.generate import PhantomPlan, mapped, modalities, one, split_of
 
 EVERY = sorted(modalities())
 EIGHT = ["ct", "dermoscopy", "fundus", "histology", "mri", "oct", "ultrasound", "xray"]
@@ -32,7 +32,7 @@ def test_all_eight_modalities_are_there():
 @pytest.mark.parametrize("name", EIGHT)
 @pytest.mark.parametrize("aim", ["diffuse", "focal", "dense"])
 def test_an_image_is_a_function_of_its_keys(name, aim):
-    plan = Plan(name, aim, 3)
+    plan = PhantomPlan(name, aim, 3)
     first, label, _, strata = one(plan, "test", 5)
     again, label_again, _, _ = one(plan, "test", 5)
     other, *_ = one(plan, "test", 6)
@@ -46,12 +46,12 @@ def test_an_image_is_a_function_of_its_keys(name, aim):
 
 
 def test_same_bytes_whatever_the_number_of_processes():
-    plan = Plan("oct", "dense", 1)
+    plan = PhantomPlan("oct", "dense", 1)
     assert digest(split_of(plan, "val", 60, jobs=1)) == digest(split_of(plan, "val", 60, jobs=2))
 
 
 def test_a_shorter_split_is_a_prefix_of_a_longer_one():
-    plan = Plan("oct", "diffuse", 1)
+    plan = PhantomPlan("oct", "diffuse", 1)
     short, long = split_of(plan, "test", 5, jobs=1), split_of(plan, "test", 9, jobs=1)
     assert np.array_equal(short.images, long.images[:5])
     assert np.array_equal(short.labels, long.labels[:5])
@@ -59,25 +59,25 @@ def test_a_shorter_split_is_a_prefix_of_a_longer_one():
 
 @pytest.mark.parametrize("split", ["train", "val", "test", "test-shift"])
 def test_seeds_and_splits_draw_other_images(split):
-    base = one(Plan("mri", "diffuse", 1), split, 0)[0]
-    assert not np.array_equal(base, one(Plan("mri", "diffuse", 2), split, 0)[0])
-    assert not np.array_equal(base, one(Plan("mri", "focal", 1), split, 0)[0])
+    base = one(PhantomPlan("mri", "diffuse", 1), split, 0)[0]
+    assert not np.array_equal(base, one(PhantomPlan("mri", "diffuse", 2), split, 0)[0])
+    assert not np.array_equal(base, one(PhantomPlan("mri", "focal", 1), split, 0)[0])
 
 
 def test_classes_are_balanced():
-    labels = split_of(Plan("oct", "focal", 1), "train", 40, jobs=1).labels
+    labels = split_of(PhantomPlan("oct", "focal", 1), "train", 40, jobs=1).labels
     assert np.bincount(labels).tolist() == [10, 10, 10, 10]
 
 
 def test_multi_label_findings_are_balanced_and_independent():
-    labels = split_of(Plan("xray", "focal", 1), "train", 32, jobs=1).labels
+    labels = split_of(PhantomPlan("xray", "focal", 1), "train", 32, jobs=1).labels
     assert labels.shape == (32, 4)
     assert labels.dtype == np.uint8
     assert (labels.T.astype(int) @ labels == 8 + 8 * np.eye(4)).all()
 
 
 def test_patients_share_anatomy_and_label():
-    split = split_of(Plan("mri", "focal", 1), "train", 12, jobs=1)
+    split = split_of(PhantomPlan("mri", "focal", 1), "train", 12, jobs=1)
     assert np.unique(split.groups, return_counts=True)[1].tolist() == [4, 4, 4]
     assert all(len(set(split.labels[split.groups == g])) == 1 for g in set(split.groups))
     x = split.images[..., 0].reshape(12, -1).astype(float)
@@ -87,14 +87,16 @@ def test_patients_share_anatomy_and_label():
 
 
 def test_patients_are_not_shared_between_splits():
-    groups = [set(split_of(Plan("mri", "focal", 1), name, 8, jobs=1).groups) for name in ("train", "val", "test")]
+    groups = [
+        set(split_of(PhantomPlan("mri", "focal", 1), name, 8, jobs=1).groups) for name in ("train", "val", "test")
+    ]
     assert not groups[0] & groups[1]
     assert not groups[1] & groups[2]
 
 
 @pytest.mark.parametrize("name", EIGHT)
 def test_lesion_sizes_fall_in_their_strata(name):
-    split = split_of(Plan(name, "dense", 1), "train", 8, jobs=1)
+    split = split_of(PhantomPlan(name, "dense", 1), "train", 8, jobs=1)
     edges = [0.0, 0.005, 0.02, 0.1, 1.0]
     areas = (split.labels > 0).mean((1, 2))
     assert np.array_equal(areas, split.strata["lesion_area"])
@@ -106,7 +108,7 @@ def test_lesion_sizes_fall_in_their_strata(name):
 
 def test_every_dense_class_occurs():
     for name in ("mri", "fundus", "oct"):
-        found = np.unique(split_of(Plan(name, "dense", 1), "train", 16, jobs=1).labels)
+        found = np.unique(split_of(PhantomPlan(name, "dense", 1), "train", 16, jobs=1).labels)
         assert found.tolist() == list(range(len(modalities()[name].dense)))
 
 
@@ -131,7 +133,7 @@ def test_corpus_and_evaluation_images_are_disjoint_for_any_seed():
     corpus = {image.tobytes() for seed in (0, 1) for image in pretraining_corpus(8, 128, seed, jobs=1)[0]}
     evaluation = set()
     for name in ("ct", "oct", "ultrasound"):
-        for image in split_of(Plan(name, "diffuse", 1), "train", 6, jobs=1).images:
+        for image in split_of(PhantomPlan(name, "diffuse", 1), "train", 6, jobs=1).images:
             evaluation.add(np.repeat(image, 3, 2).tobytes())
     assert len(corpus) == 16
     assert not corpus & evaluation
@@ -164,7 +166,7 @@ class NudgedNumpy:
 
 def of_every_task(n: int) -> dict[str, str]:
     """Hash of the first images, labels and strata of every task."""
-    plans = [Plan(name, aim, 1) for name in EIGHT for aim in AIMS]
+    plans = [PhantomPlan(name, aim, 1) for name in EIGHT for aim in AIMS]
     return {f"{plan.modality} {plan.aim}": digest(split_of(plan, "test-shift", n, jobs=1)) for plan in plans}
 
 

@@ -17,12 +17,12 @@ from bench.pretrain import comparison, crew, schedule
 from bench.pretrain.choice import choose
 from bench.pretrain.comparison import Settings, command_of, compare, comparison_recipe
 from bench.pretrain.corpus import open_corpus
-from bench.pretrain.crew import Outcome
+from bench.pretrain.crew import JobOutcome
 from bench.pretrain.job import Job, objectives
 from bench.pretrain.ledger import Ledger, read_ledger
 from bench.pretrain.merge import merge
 from bench.pretrain.recipe import Tuning
-from bench.pretrain.results import Results
+from bench.pretrain.results import ComparisonFolder
 
 FEW = ("random-init", "simclr", "mae")
 
@@ -45,7 +45,7 @@ def run(mini, out, *, home=None, monkeypatch=None, workers=1, minutes=None):
     if home is not None:
         monkeypatch.setenv("MEDSSL_HOME", str(home))
     settings, said = Settings(recipe.corpus, data, workers=workers, minutes=minutes), []
-    results = Results(out, Ledger.of(recipe, open_corpus(recipe.corpus, recipe, data=data)))
+    results = ComparisonFolder(out, Ledger.of(recipe, open_corpus(recipe.corpus, recipe, data=data)))
     summary = compare(recipe, results, settings, say=said.append)
     assert (summary.trials + summary.encoders) <= len(said)
     return results.ledger, said, summary.left
@@ -111,7 +111,7 @@ def test_nothing_is_begun_that_does_not_fit_and_time_is_kept(mini, tmp_path):
 def test_a_run_elsewhere_is_passed_over(mini, tmp_path, monkeypatch):
     run(mini, tmp_path / "one")
     recipe, data = mini
-    results = Results(tmp_path / "two", Ledger.of(recipe, open_corpus("", recipe, data=data)))
+    results = ComparisonFolder(tmp_path / "two", Ledger.of(recipe, open_corpus("", recipe, data=data)))
     results.know(read_ledger(tmp_path / "one"), where="one")
     said: list[str] = []
     summary = compare(recipe, results, Settings(recipe.corpus, data), say=said.append)
@@ -123,7 +123,7 @@ def test_a_run_elsewhere_is_passed_over(mini, tmp_path, monkeypatch):
 def test_one_that_fails_is_kept_as_such_and_stops_nobody(mini, tmp_path, monkeypatch):
     def work(order):
         if order.item.job.objective == "simclr" and not order.item.trial:
-            return Outcome(failed="the loss of 'simclr' is nan at step 3")
+            return JobOutcome(failed="the loss of 'simclr' is nan at step 3")
         return crew.work(order)
 
     monkeypatch.setattr(comparison, "work", work)
@@ -146,7 +146,7 @@ def test_a_trial_that_diverges_scores_as_chance(mini, tmp_path, monkeypatch):
 
 def test_an_interrupt_saves_what_is_under_way(mini, tmp_path):
     recipe, data = mini
-    results = Results(tmp_path / "out", Ledger.of(recipe, open_corpus("", recipe, data=data)))
+    results = ComparisonFolder(tmp_path / "out", Ledger.of(recipe, open_corpus("", recipe, data=data)))
 
     def say(line):
         if "trial" in line:
@@ -163,7 +163,7 @@ def test_a_full_disk_is_said_with_what_to_do(mini, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     recipe, data = mini
-    results = Results(tmp_path / "out", Ledger.of(recipe, open_corpus("", recipe, data=data)))
+    results = ComparisonFolder(tmp_path / "out", Ledger.of(recipe, open_corpus("", recipe, data=data)))
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(RunError, match=r"No space left on device.*free some space"):
         compare(recipe, results, Settings(recipe.corpus, data), say=lambda line: None)

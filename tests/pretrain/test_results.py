@@ -12,7 +12,7 @@ from bench.errors import RunError
 from bench.pretrain import results as module
 from bench.pretrain.ledger import Finished, Ledger, read_ledger
 from bench.pretrain.merge import merge
-from bench.pretrain.results import Results
+from bench.pretrain.results import ComparisonFolder
 
 
 def ledger(**changed):
@@ -29,7 +29,7 @@ def encoder(folder, weights=b"weights"):
 @pytest.fixture
 def two(tmp_path):
     """Two runs with an encoder and a trial each; the second knows of the first."""
-    first, second = Results(tmp_path / "one", ledger()), Results(tmp_path / "two", ledger())
+    first, second = ComparisonFolder(tmp_path / "one", ledger()), ComparisonFolder(tmp_path / "two", ledger())
     first.add_encoder("a", "1" * 64, encoder(tmp_path / "ea"))
     first.add_trial("mae", "0.001", 0, 0.5)
     second.know(read_ledger(tmp_path / "one" / "ledger.json"), where="one")
@@ -63,7 +63,7 @@ def test_runs_that_do_not_fit_together_are_refused_and_nothing_is_written(two, t
         with pytest.raises(RunError, match=message):
             merge([one, second, tmp_path / "bad"], tmp_path / "out")
         with pytest.raises(RunError, match=message):
-            Results(tmp_path / "bad", read_ledger(one))
+            ComparisonFolder(tmp_path / "bad", read_ledger(one))
     with pytest.raises(RunError, match="'a' is in none of these runs"):
         merge([second], tmp_path / "out")
     with zipfile.ZipFile(one / "encoders-1.zip", "w") as archive:
@@ -86,7 +86,7 @@ def test_a_damaged_or_missing_ledger_is_named(tmp_path):
 
 def test_files_are_few_and_small_and_a_full_folder_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "FILE_BYTES", 3000)
-    run = Results(tmp_path / "run", ledger(), room=15_000)
+    run = ComparisonFolder(tmp_path / "run", ledger(), room=15_000)
     count = 0
     while run.has_room(1200):
         noise = sha256(str(count).encode()).digest() * 32
@@ -105,7 +105,7 @@ def test_files_are_few_and_small_and_a_full_folder_says_so(tmp_path, monkeypatch
 
 def test_the_same_encoders_give_the_same_bytes(tmp_path):
     for name in ("x", "y"):
-        run = Results(tmp_path / name, ledger())
+        run = ComparisonFolder(tmp_path / name, ledger())
         for which in "ab":
             run.add_encoder(which, "1" * 64, encoder(tmp_path / f"{name}-{which}", which.encode()))
     with zipfile.ZipFile(tmp_path / "x" / "encoders-1.zip") as archive:

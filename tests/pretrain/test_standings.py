@@ -5,7 +5,7 @@ from statistics import stdev
 import numpy as np
 import pytest
 
-from bench.leaderboard.board import Board, Row
+from bench.leaderboard.board import Board, BoardRow
 from bench.pretrain import standings
 
 
@@ -23,7 +23,7 @@ def board(name, shift=0.0):
     noise = np.random.default_rng(0).normal(0, 0.02, 500)
     own = np.random.default_rng(1).normal(0, 0.001, 500)
     rows = tuple(
-        Row(encoder=s["name"], paradigm="contrastive", badge="", reference=False, score=v + shift)
+        BoardRow(encoder=s["name"], paradigm="contrastive", badge="", reference=False, score=v + shift)
         for s, v in zip(STORIES, SCORES, strict=True)
     )
     draws = np.array([v + shift + noise + (own if i == 0 else 0) for i, v in enumerate(SCORES)])

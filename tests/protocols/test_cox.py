@@ -11,7 +11,7 @@ from bench.data.budgets import Subset, subsets, why_invalid
 from bench.encoders.features import Features
 from bench.laws.problems import make_problem
 from bench.metrics.set.c_index import METRIC
-from bench.protocols.cox import FEW, PROTOCOL, Cases, Fit, likelihood
+from bench.protocols.cox import FEW, PROTOCOL, CoxFit, SurvivalCases, likelihood
 
 
 def cases(seed=0, n=80, d=6, ties=True):
@@ -21,12 +21,12 @@ def cases(seed=0, n=80, d=6, ties=True):
     until = rng.exponential(20, n) + 0.1
     event = time <= until
     time = np.minimum(time, until)
-    return Cases(x, np.ceil(time) if ties else time, event)
+    return SurvivalCases(x, np.ceil(time) if ties else time, event)
 
 
 def test_the_likelihood_worked_out_by_hand():
     """Times 3, 2, 2, 1, of which the one at 3 and one at 2 are censored: who is at risk at 2 is 1, 2 and 3."""
-    given = Cases(np.zeros((4, 1)), np.array([3.0, 2, 2, 1]), np.array([False, True, False, True]))
+    given = SurvivalCases(np.zeros((4, 1)), np.array([3.0, 2, 2, 1]), np.array([False, True, False, True]))
     a, b, c, d = risk = np.array([0.3, -0.2, 0.5, 0.1])
     at_two, at_one = np.exp([a, b, c]).sum(), np.exp(risk).sum()
     value, slope = likelihood(risk, given)
@@ -45,7 +45,7 @@ def test_the_slope_is_that_of_the_value():
 @pytest.mark.parametrize("alpha", [1e-2, 1.0])
 def test_the_solution_is_that_of_another_program(alpha, ties):
     given = cases(ties=ties)
-    (weights,) = Fit(given).weights([alpha])
+    (weights,) = CoxFit(given).weights([alpha])
     z = (given.x - given.x.mean(0)) / given.x.std(0)
     other = PHReg(given.time, z, status=given.event.astype(int), ties="breslow")
     expected = other.fit_regularized(alpha=alpha, L1_wt=0.0, start_params=weights * 0).params
@@ -57,14 +57,14 @@ def test_the_solution_is_that_of_another_program(alpha, ties):
 
 def test_a_censored_case_is_no_event():
     given = cases()
-    (right,) = Fit(given).weights([1e-2])
-    (wrong,) = Fit(given._replace(event=np.ones(80, bool))).weights([1e-2])
+    (right,) = CoxFit(given).weights([1e-2])
+    (wrong,) = CoxFit(given._replace(event=np.ones(80, bool))).weights([1e-2])
     assert abs(right - wrong).max() > 0.05
 
 
 def test_more_features_than_cases_and_features_far_outside():
     given = cases(n=20, d=60, ties=False)
-    fit = Fit(given)
+    fit = CoxFit(given)
     (weights,) = fit.weights([0.1])
     z = fit.scaled(given.x)
     slope = -(likelihood(z @ weights, given)[1] @ z) / 20 + 0.1 * weights
@@ -144,13 +144,13 @@ def test_budgets_are_stratified_by_event_and_need_two():
 def test_ill_conditioned_features_are_solved_and_what_is_not_is_said(monkeypatch):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 200)) @ (rng.normal(size=(200, 200)) * np.logspace(0, -6, 200))
-    given = Cases(x, rng.exponential(np.exp(-x[:, 0])) + 1e-3, rng.random(300) < 0.6)
+    given = SurvivalCases(x, rng.exponential(np.exp(-x[:, 0])) + 1e-3, rng.random(300) < 0.6)
     alphas = [10.0**e for e in range(-4, 5)]
-    fit = Fit(given)
+    fit = CoxFit(given)
     found = fit.weights(alphas)
     assert fit.gap < 1e-6
     monkeypatch.setattr("bench.protocols.cox.STEPS", 5)
-    short = Fit(given)
+    short = CoxFit(given)
     # The bound holds: what was left after five steps is no further from the minimum than it says.
     for alpha, near, far in zip(alphas, found, short.weights(alphas), strict=True):
         loss = [-likelihood(fit.scaled(x) @ w, given)[0] / 300 + alpha / 2 * w @ w for w in (near, far)]

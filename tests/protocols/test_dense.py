@@ -14,7 +14,7 @@ from bench.encoders.features import Features
 from bench.protocols import _dense, floors
 from bench.protocols._dense import OFFSETS, Frame
 from bench.protocols.dense_linear import PROTOCOL as LINEAR
-from bench.protocols.dense_linear import DenseLinear, Sample
+from bench.protocols.dense_linear import DenseLinear, PatchSample
 from bench.protocols.dense_retrieval import LEAST, DenseRetrieval
 from bench.protocols.dense_retrieval import PROTOCOL as RETRIEVAL
 from bench.protocols.dense_retrieval_v1 import PROTOCOL as RETRIEVAL_V1
@@ -186,7 +186,7 @@ def test_a_sample_stands_for_all_patches():
     grid, shares = rng.normal(size=(30, 4, 4, 3)), np.zeros((30, 4, 4, 2), np.float32)
     shares[..., 0] = 1
     shares[:10, 0, 0] = [0.5, 0.5]
-    sample = Sample.of(grid, shares, np.arange(30), 100, np.random.default_rng(1))
+    sample = PatchSample.of(grid, shares, np.arange(30), 100, np.random.default_rng(1))
     assert len(sample.x) == 100
     assert sample.weight.sum() == pytest.approx(480)
     assert (sample.y[:, 1] > 0).sum() == 10  # foreground is kept whole when it is rare

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench.analysis.advisor import Question, advise
-from bench.analysis.planted import Plan, plant
+from bench.analysis.planted import SimulationDesign, plant
 from bench.publish.answers import LABELS, answers
 from bench.publish.pages.advisor import advice_data, question_key
 from bench.publish.synthetic import synthetic_site
@@ -17,7 +17,9 @@ from bench.words import MODALITIES
 
 @pytest.fixture(scope="module")
 def frame():
-    found = plant(Plan(encoders=4, references=1, modalities=2, per_modality=(2, 1), fractions=(0.1, 1.0), seeds=1))
+    found = plant(
+        SimulationDesign(encoders=4, references=1, modalities=2, per_modality=(2, 1), fractions=(0.1, 1.0), seeds=1)
+    )
     names = sorted(found["encoder"].astype(str).unique())
     new = {old: f"encoder-{i:04d}" for i, old in enumerate(names)}
     licences = dict(zip(new.values(), ["Apache-2.0", "MIT", "CC-BY-NC-4.0", "CC-BY-4.0", "MIT"], strict=True))

@@ -7,7 +7,7 @@ import pytest
 
 from bench.analysis.claim import read_ledger, read_note
 from bench.analysis.evaluate import evaluate
-from bench.analysis.planted import Plan, plant
+from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.verdict import Verdict
 from bench.publish.model import ClaimView
 from bench.publish.pages.claims import Picture, pictures
@@ -68,7 +68,7 @@ def test_nothing_is_drawn_of_nothing(rows):
 
 
 def test_every_measured_verdict_is_drawn():
-    frame = plant(Plan(encoders=16))
+    frame = plant(SimulationDesign(encoders=16))
     scores = frame[frame["protocol"] == "linear-v1"].groupby("encoder", observed=True)["score"].mean()
     table = pd.DataFrame({"rankme": scores, "dse": -scores, "token_locality": scores})
     found = evaluate(frame, diagnostics=table, sensitivity=False)
@@ -82,7 +82,7 @@ def test_every_measured_verdict_is_drawn():
 
 def test_the_page_shows_every_kind_of_verdict(view, tmp_path):
     ledger = {c.id: c for c in read_ledger()}
-    found = evaluate(plant(Plan(encoders=16, kind=8.0, fractions=(0.1, 1.0), seeds=1)))
+    found = evaluate(plant(SimulationDesign(encoders=16, kind=8.0, fractions=(0.1, 1.0), seeds=1)))
     shown = [ClaimView(ledger[v.id], v) for v in found]
     write_site(replace(view, claims={view.suites[0].name: shown}), tmp_path / "public")
     text = (tmp_path / "public" / "claims.html").read_text(encoding="utf-8")

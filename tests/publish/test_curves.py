@@ -5,19 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.analysis.planted import Plan, plant
+from bench.analysis.planted import SimulationDesign, plant
 from bench.leaderboard import boards_of
 from bench.leaderboard.board import make_board
 from bench.leaderboard.evidence import gather
 from bench.publish.curves import label_curves
-from bench.recipes import FROZEN, Recipe
+from bench.recipes import FROZEN, BoardRecipe
 
 B = 300
 
 
 @pytest.fixture(scope="module")
 def frame():
-    found = plant(Plan(encoders=4, references=1, modalities=2, per_modality=(2, 1), fractions=(0.1, 1.0), seeds=2))
+    found = plant(
+        SimulationDesign(encoders=4, references=1, modalities=2, per_modality=(2, 1), fractions=(0.1, 1.0), seeds=2)
+    )
     return found.astype({"encoder": str, "task": str, "protocol": str, "budget": str})
 
 
@@ -40,7 +42,7 @@ def test_the_last_point_is_the_board(frame, draws):
 
 
 def test_a_point_is_the_board_that_share_would_make(frame, draws):
-    recipe = Recipe("Tenth", FROZEN, ("10%",), "")
+    recipe = BoardRecipe("Tenth", FROZEN, ("10%",), "")
     board = make_board(recipe, gather(frame, recipe, draws.get, (), B))
     curves = label_curves(frame, draws.get, replicates=B)
     for row in board.rows:

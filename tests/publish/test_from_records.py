@@ -17,7 +17,7 @@ from bench.cli.site import COMMAND
 from bench.files import canonical_json
 from bench.leaderboard import boards
 from bench.leaderboard.collect import collect
-from bench.publish.from_records import Files, encoder_views, site_view
+from bench.publish.from_records import SiteFiles, encoder_views, site_view
 from bench.publish.pages import data
 from bench.publish.rerank import standings, totals
 from bench.publish.site import build_from
@@ -82,7 +82,7 @@ def test_two_processes_build_the_same_site_as_one(real, runs, tasks, nothing, tm
 
 def test_boards_on_the_page_are_those_of_the_leaderboard(collection):
     made = boards(collection)
-    suite = site_view({collection.suite: collection}, Files()).suites[0]
+    suite = site_view({collection.suite: collection}, SiteFiles()).suites[0]
     assert [b.title for b in suite.boards] == list(made)
     for shown, board in zip(suite.boards, made.values(), strict=True):
         assert [(r.encoder, r.score, r.rank, r.tier) for r in shown.rows] == [
@@ -218,7 +218,7 @@ def test_diagnostics_of_the_suite_can_be_taken_away(collection, tmp_path, monkey
     table = pd.DataFrame({"encoder": [name], "card_sha256": [card.sha256], "rankme": [2.5]})
     table.to_csv(tmp_path / f"diagnostics-{collection.suite}.csv", index=False)
     monkeypatch.setattr("bench.analysis.source.shipped", lambda folder: tmp_path)
-    view = site_view({collection.suite: collection}, Files())
+    view = site_view({collection.suite: collection}, SiteFiles())
     site = Site(view, tmp_path / "site")
     data.write(site)
     taken = pd.read_parquet(tmp_path / f"site/data/diagnostics/{collection.suite}.parquet")
@@ -227,7 +227,7 @@ def test_diagnostics_of_the_suite_can_be_taken_away(collection, tmp_path, monkey
 
 
 def test_titles_spell_the_architecture_as_people_do(collection):
-    view = next(iter(encoder_views({"s": collection}, Files()).values()))
+    view = next(iter(encoder_views({"s": collection}, SiteFiles()).values()))
 
     def titled(title: str, architecture: str) -> str:
         card = view.card.model_copy(update={"title": title, "architecture": architecture})

@@ -10,7 +10,7 @@ import pytest
 
 from bench.metrics.interval import Interval
 from bench.submissions.compare import _distance
-from bench.submissions.report import Report
+from bench.submissions.report import VerificationReport
 from bench.submissions.rescore import _is_truth, _wrong_output
 from bench.submissions.structure import check_copies
 
@@ -54,6 +54,6 @@ def test_more_than_a_tenth_of_equal_predictions_is_a_copy(copied: int, refused: 
 
     theirs = [f"theirs-{i}" for i in range(20)]
     mine = theirs[:copied] + [f"mine-{i}" for i in range(20 - copied)]
-    report = Report(Path("mine"))
+    report = VerificationReport(Path("mine"))
     check_copies([results("mine", mine)], [results("theirs", theirs)], report)
     assert bool(report.problems) is refused

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import bench.submissions.contamination as module
 from bench.data.task import shipped_tasks, suite_names
-from bench.encoders.card import Corpus
+from bench.encoders.card import PretrainingCorpus
 from bench.encoders.catalogue import cards
 from bench.encoders.load import reference_cards
 from bench.submissions.contamination import contamination, known_corpus, sources_of
@@ -24,7 +24,7 @@ CORPORA = st.lists(st.sampled_from([*sorted(TABLE), "a hospital of ours"]), max_
 
 
 def state(names: list[str] | None, task: str) -> str:
-    corpora = None if names is None else [Corpus(corpus=name) for name in names]
+    corpora = None if names is None else [PretrainingCorpus(corpus=name) for name in names]
     return contamination(CARD.model_copy(update={"pretraining": corpora}), TASKS[task]).state
 
 
@@ -104,5 +104,7 @@ def test_silence_is_unknown_never_clean(task: str) -> None:
 
 
 def test_training_images_alone_are_said():
-    found = contamination(CARD.model_copy(update={"pretraining": [Corpus(corpus="open-v1-training")]}), TASKS["ph2"])
+    found = contamination(
+        CARD.model_copy(update={"pretraining": [PretrainingCorpus(corpus="open-v1-training")]}), TASKS["ph2"]
+    )
     assert found.reason == "open-v1-training holds training images of it, and none of its validation or test patients"

@@ -13,7 +13,7 @@ from bench.encoders.load import REFERENCE, load_encoder
 from bench.submissions import encoder as encoders
 from bench.submissions.badge import Coverage
 from bench.submissions.encoder import HOLDS, check_contract, is_at_hand, why_not_run
-from bench.submissions.report import Report
+from bench.submissions.report import VerificationReport
 
 
 def card(**source: object) -> EncoderCard:
@@ -45,7 +45,7 @@ def test_a_broken_contract_is_a_problem(tmp_path: Path, monkeypatch: pytest.Monk
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.new_ones((len(x), 4))
 
-    deaf, report = bench.wrap(Deaf(), name="deaf", size=32), Report(tmp_path)
+    deaf, report = bench.wrap(Deaf(), name="deaf", size=32), VerificationReport(tmp_path)
     monkeypatch.setattr(encoders, "load_encoder", lambda folder, trust_code: deaf)
     assert check_contract(tmp_path, card(adapter="reference"), report, trust_code=False, fetch=False) != HOLDS
     assert any("breaks the contract of encoders (input reaches the output)" in p for p in report.problems)

@@ -13,7 +13,7 @@ import bench
 from bench.identity import Computed, Identity, Measure
 from bench.protocols.dense_linear import PROTOCOL as DENSE
 from bench.protocols.knn import PROTOCOL as KNN
-from bench.submissions.report import Report
+from bench.submissions.report import VerificationReport
 from bench.submissions.rerun import check_identity
 
 PLAN = Has(protocols={"knn-v1": KNN, DENSE.name: DENSE})
@@ -35,7 +35,7 @@ def made(protocol: str, **changes: str) -> Has:
 
 
 def problems(*records: Has, loaded: Measure) -> list[str]:
-    report = Report(Path("mine"))
+    report = VerificationReport(Path("mine"))
     check_identity(Has(records=list(records)), loaded, PLAN, report)
     return report.problems
 

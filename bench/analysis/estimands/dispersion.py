@@ -10,7 +10,7 @@ import pandas as pd
 from bench.analysis.crossed import spread_of_means, spread_of_parts
 from bench.analysis.estimands.label_slope import label_slopes
 from bench.analysis.measurement import Estimand, Measurement, NotEnough
-from bench.analysis.table import Table, covered, pick, strata, tabulate
+from bench.analysis.table import ScoreTable, covered, pick, strata, tabulate
 from bench.analysis.units import Units, units_of
 from bench.budget import FULL, Budget
 
@@ -46,7 +46,7 @@ class Dispersion(Estimand):
             chart=self._means(units, groups, paradigms),
         )  # fmt: skip
 
-    def _table(self, frame: pd.DataFrame) -> Table:
+    def _table(self, frame: pd.DataFrame) -> ScoreTable:
         if self.of == "label slope":
             rows = pick(frame, self.protocols, budget=None)
             rows = rows[rows["fraction"].notna()]
@@ -82,7 +82,7 @@ class Dispersion(Estimand):
         ]
 
 
-def _residual(moved: Table, clean: Table) -> Table:
+def _residual(moved: ScoreTable, clean: ScoreTable) -> ScoreTable:
     """Scores at the second site less what the encoder's score at the first foretells (one line within strata)."""
     encoders = moved.encoders.index.intersection(clean.encoders.index)
     tasks = sorted(set(moved.columns["task"]) & set(clean.columns["task"]))
@@ -92,14 +92,14 @@ def _residual(moved: Table, clean: Table) -> Table:
         means = [np.nanmean(v - np.nanmean(v, axis=0), axis=(1, 2)) for v in (x, y)]
     inside = [pd.Series(m).groupby(blocks).transform(lambda v: v - v.mean()).to_numpy() for m in means]
     slope = float(np.nansum(inside[0] * inside[1]) / max(1e-12, np.nansum(inside[0] ** 2)))
-    return Table(y - slope * x, about.encoders, about.columns)
+    return ScoreTable(y - slope * x, about.encoders, about.columns)
 
 
-def _aligned(table: Table, encoders: pd.Index, tasks: list[str]) -> tuple[np.ndarray, Table]:
+def _aligned(table: ScoreTable, encoders: pd.Index, tasks: list[str]) -> tuple[np.ndarray, ScoreTable]:
     rows = table.encoders.index.get_indexer(encoders)
     places = table.columns.reset_index().set_index("task").loc[tasks, "index"].to_numpy()
     values = np.nanmean(table.values[rows][:, places], axis=2, keepdims=True)
-    return values, Table(values, table.encoders.iloc[rows], table.columns.iloc[places].reset_index(drop=True))
+    return values, ScoreTable(values, table.encoders.iloc[rows], table.columns.iloc[places].reset_index(drop=True))
 
 
 ESTIMAND = Dispersion

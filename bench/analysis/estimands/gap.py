@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from bench.analysis.crossed import contrast
 from bench.analysis.measurement import Estimand, Measurement, NotEnough
 from bench.analysis.sides import split_sides, subtlety
-from bench.analysis.table import Table, covered, pick, strata, tabulate
+from bench.analysis.table import ScoreTable, covered, pick, strata, tabulate
 from bench.analysis.units import Units, units_of
 from bench.budget import FULL, Budget
 from bench.words import DIAGNOSTICS, stratum_title
@@ -58,7 +58,7 @@ class Gap(Estimand):
             details={"by_stratum": by_stratum(units, x, blocks), **self._axes()},
         )  # fmt: skip
 
-    def _table(self, frame: pd.DataFrame) -> Table:
+    def _table(self, frame: pd.DataFrame) -> ScoreTable:
         by_stratum = self.more.startswith("stratum=")
         rows = pick(frame, self.protocols, budget=self.budget, primary=not by_stratum)
         if self.uncontaminated:
@@ -81,7 +81,7 @@ class Gap(Estimand):
                 raise NotEnough(f"no {name} encoder")
         return np.where(first, 1.0, np.where(second, 0.0, np.nan)), np.where(first, *names)
 
-    def _diagnosed(self, table: Table, diagnostics: pd.DataFrame | None) -> tuple[np.ndarray, np.ndarray]:
+    def _diagnosed(self, table: ScoreTable, diagnostics: pd.DataFrame | None) -> tuple[np.ndarray, np.ndarray]:
         if diagnostics is None or self.diagnostic not in diagnostics:
             raise NotEnough(f"the {self._called} was not computed for these encoders")
         x = diagnostics[self.diagnostic].reindex(table.encoders.index).to_numpy(float)
@@ -106,7 +106,7 @@ def _varies(x: np.ndarray, blocks: np.ndarray) -> np.ndarray:
     return (values > 1).to_numpy()
 
 
-def _filled(table: Table) -> Table:
+def _filled(table: ScoreTable) -> ScoreTable:
     """The table without columns that fewer than half of its encoders have: too little would be made up."""
     there = np.isfinite(table.values).any(axis=2).mean(axis=0) >= 0.5
     if not there.any():
@@ -132,7 +132,7 @@ def by_stratum(units: Units, x: np.ndarray, blocks: np.ndarray) -> list[dict]:
 
 
 def points(
-    table: Table, units: Units, blocks: np.ndarray, words: np.ndarray, x: np.ndarray | None = None
+    table: ScoreTable, units: Units, blocks: np.ndarray, words: np.ndarray, x: np.ndarray | None = None
 ) -> list[dict]:
     """One row an encoder to draw: its group and outcome, or x and y."""
     about = table.encoders

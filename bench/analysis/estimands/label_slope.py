@@ -8,7 +8,7 @@ import pandas as pd
 from bench.analysis.crossed import contrast
 from bench.analysis.estimands.gap import by_stratum, points
 from bench.analysis.measurement import Estimand, Measurement, NotEnough
-from bench.analysis.table import Table, covered, pick, strata, tabulate
+from bench.analysis.table import ScoreTable, covered, pick, strata, tabulate
 from bench.analysis.units import units_of
 from bench.words import SSL_PARADIGMS
 
@@ -51,7 +51,7 @@ class LabelSlope(Estimand):
         )  # fmt: skip
 
 
-def label_slopes(rows: pd.DataFrame) -> Table:
+def label_slopes(rows: pd.DataFrame) -> ScoreTable:
     """Least-squares slope of the score (points) over log10(fraction): encoders x tasks x seeds.
 
     The result at 100 %, which has one seed, belongs to every seed. NaN with fewer than two fractions.
@@ -68,7 +68,7 @@ def label_slopes(rows: pd.DataFrame) -> Table:
     cube = np.full((*table.values.shape[:2], len(seeds), len(fractions)), np.nan)
     for i, code in enumerate(codes):
         cube[:, :, np.searchsorted(seeds, code // 1000), int(code % 1000)] = table.values[:, :, i]
-    return Table(_slope(cube, np.log10(fractions)), table.encoders, table.columns)
+    return ScoreTable(_slope(cube, np.log10(fractions)), table.encoders, table.columns)
 
 
 def _slope(cube: np.ndarray, x: np.ndarray) -> np.ndarray:

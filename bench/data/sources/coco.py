@@ -9,10 +9,10 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from bench.data.coco import read_coco
-from bench.data.dataset import Identity
+from bench.data.dataset import SourceDigest
 from bench.data.held import digest_files
 from bench.data.listed import ListedSource
-from bench.data.shares import Row, split_name
+from bench.data.shares import ListedImage, split_name
 from bench.data.task import Task
 from bench.errors import DataError
 from bench.strict import Line
@@ -39,21 +39,21 @@ class CocoSource(ListedSource):
             raise ValueError("give either 'file' or 'files', one for each split")
         return self
 
-    def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[Row]:
+    def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[ListedImage]:
         """One row for each image of the files. Raises DataError."""
         if task.kind != "dense":
             raise DataError("COCO files hold masks, the target is another", where=f"task {task.name!r}")
-        rows: list[Row] = []
+        rows: list[ListedImage] = []
         for path, split in self._files(task, folder).items():
             root = path.parent / self.root
             for name, drawing in read_coco(path, task, self.overlap).items():
-                rows.append(Row(name, root / name, masks=(drawing,), split=split))
+                rows.append(ListedImage(name, root / name, masks=(drawing,), split=split))
         return rows
 
-    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
+    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> SourceDigest:
         """Hash of the images and of the COCO files. Raises DataError when one is missing."""
         images = super().identity(task, folder).digest
-        return Identity(f"{images}:{digest_files(list(self._files(task, folder)))}")
+        return SourceDigest(f"{images}:{digest_files(list(self._files(task, folder)))}")
 
     def _files(self, task: Task, folder: Path) -> dict[Path, str | None]:
         """COCO file -> the split it is of."""

@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from bench.data.labels import read_all
 from bench.data.listed import ListedSource
-from bench.data.shares import SPLIT_NAMES, Row, group_name, split_name
+from bench.data.shares import SPLIT_NAMES, ListedImage, group_name, split_name
 from bench.data.table import Table, path_of, read_table
 from bench.data.task import Task, folded
 from bench.data.traits import traits_of
@@ -80,7 +80,7 @@ class CsvSource(ListedSource):
         """Those that `subgroups` names."""
         return tuple(self.subgroups)
 
-    def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[Row]:
+    def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[ListedImage]:
         """One row for each line of the table that has a label. Raises DataError that names file and line."""
         table = read_table(folder / Path(self.file).expanduser(), self.columns.image)
         root = table.path.parent / self.root
@@ -107,7 +107,7 @@ class CsvSource(ListedSource):
             for i, (line, cells) in enumerate(table.rows)
         ]
         together = zip(files, found, about, strict=True)
-        return [Row(f.id, f.path, number=f.number, **target, **more) for f, target, more in together if target]
+        return [ListedImage(f.id, f.path, number=f.number, **target, **more) for f, target, more in together if target]
 
     def _labels(self, table: Table, task: Task, remarks: Counter[str]) -> list[Any]:
         """The label of each line; None for those the card leaves out."""

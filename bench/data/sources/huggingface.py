@@ -16,11 +16,11 @@ import numpy as np
 from pydantic import StringConstraints, model_validator
 
 from bench.data.blocks import joined
-from bench.data.dataset import Identity, Split
+from bench.data.dataset import SourceDigest, Split
 from bench.data.held import digest_files
 from bench.data.images import SUFFIXES, Size
 from bench.data.labels import read_all
-from bench.data.reading import Pictures, ReadSource
+from bench.data.reading import ImageReader, ReadSource
 from bench.data.shares import Share, group_name, split_name
 from bench.data.task import Task
 from bench.errors import DataError
@@ -33,7 +33,7 @@ HubId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9.
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
-class HuggingFaceSource(ReadSource):
+class HuggingFaceDataset(ReadSource):
     """`reader = "huggingface"`: `id` and `revision` (a full commit hash), or `path` and `format`."""
 
     name: ClassVar[str] = "huggingface"
@@ -67,11 +67,11 @@ class HuggingFaceSource(ReadSource):
             raise ValueError("a hub id needs 'revision', the full commit hash, so that everybody gets the same images")
         return self
 
-    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
+    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> SourceDigest:
         """Hub id and revision, or a hash of all local files."""
         if self.id is not None:
-            return Identity(f"hub:{self.id}@{self.revision}:{self.config}")
-        return Identity(f"files:{digest_files(self._files(folder))}")
+            return SourceDigest(f"hub:{self.id}@{self.revision}:{self.config}")
+        return SourceDigest(f"files:{digest_files(self._files(folder))}")
 
     def load(self, task: Task, folder: Path) -> dict[str, Split]:
         """All splits in memory. Raises DataError."""
@@ -180,7 +180,7 @@ class HuggingFaceSource(ReadSource):
     def _block(
         self,
         part: list[tuple[str, dict[str, Any], np.ndarray | None]],
-        pictures: Pictures,
+        pictures: ImageReader,
         channels: int | None,
         remarks: Counter[str],
     ) -> Split:
@@ -241,4 +241,4 @@ def _is_held_out(unit: str, share: float | None) -> bool:
     return number / 2**64 < (share or 0.0)
 
 
-SOURCE = HuggingFaceSource
+SOURCE = HuggingFaceDataset

@@ -22,7 +22,7 @@ from bench.data.foreign import CONVERT, files_below, is_hidden, unread_files
 from bench.data.images import is_clinical, is_image, stem
 from bench.data.listed import ListedSource
 from bench.data.mask_files import channels_of, is_mask_of, masks_of
-from bench.data.shares import SPLIT_NAMES, Row
+from bench.data.shares import SPLIT_NAMES, ListedImage
 from bench.data.task import Task
 from bench.errors import DataError
 from bench.strict import Line
@@ -53,7 +53,7 @@ class ImageFolderSource(ListedSource):
     folder: Line
     patient: Annotated[str, StringConstraints(max_length=200), AfterValidator(_compiles)] | None = None
 
-    def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[Row]:
+    def rows(self, task: Task, folder: Path, remarks: Counter[str]) -> list[ListedImage]:
         """Every image below the folder, by path. Raises DataError when the layout is another."""
         root = folder / Path(self.folder).expanduser()
         if not root.is_dir():
@@ -70,7 +70,9 @@ class ImageFolderSource(ListedSource):
             remarks[f"images are read; other files are left out: {unread}"] = len(rows)
         return rows
 
-    def _classed(self, part: Path, split: str | None, root: Path, task: Task, remarks: Counter[str]) -> list[Row]:
+    def _classed(
+        self, part: Path, split: str | None, root: Path, task: Task, remarks: Counter[str]
+    ) -> list[ListedImage]:
         reading, rows = self.reading(task), []
         for folder in _folders(part):
             if not (images := _images(folder, self.stacked)):
@@ -84,7 +86,9 @@ class ImageFolderSource(ListedSource):
             rows += [self._row(path, root, split, label=label) for path in kept if label is not None]
         return rows
 
-    def _masked(self, part: Path, split: str | None, root: Path, task: Task, remarks: Counter[str]) -> list[Row]:
+    def _masked(
+        self, part: Path, split: str | None, root: Path, task: Task, remarks: Counter[str]
+    ) -> list[ListedImage]:
         there, base = _first(part, IMAGES) or part, _first(part, MASKS)
         images, masks = _images(there, self.stacked), _images(base, self.stacked) if base else []
         if base is None:
@@ -104,7 +108,7 @@ class ImageFolderSource(ListedSource):
 
     def _cases(
         self, cases: dict[Path, tuple[str, int]], masks: list[Path], base: Path, root: Path, split: str | None
-    ) -> list[Row]:
+    ) -> list[ListedImage]:
         """One channel of each case of nnU-Net, and its mask."""
         channels = sorted({channel for _, channel in cases.values()})
         if (self.channel is None and len(channels) > 1) or self.channel not in (None, *channels):
@@ -118,14 +122,14 @@ class ImageFolderSource(ListedSource):
             if channel == chosen
         ]
 
-    def _row(self, path: Path, root: Path, split: str | None, **target: Any) -> Row:
+    def _row(self, path: Path, root: Path, split: str | None, **target: Any) -> ListedImage:
         group = None
         if self.patient is not None:
             found = re.search(self.patient, path.name)
             if found is None:
                 raise DataError("has no patient in its name", where=path, fix=f"pattern {self.patient!r}")
             group = found.group(1)
-        return Row(path.relative_to(root).as_posix(), path, split=split, group=group, **target)
+        return ListedImage(path.relative_to(root).as_posix(), path, split=split, group=group, **target)
 
 
 def _mask_name(path: Path) -> str:

@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from bench.data.bags import bags_of_splits, check_joined
 from bench.data.blocks import joined
-from bench.data.dataset import Identity, Split
+from bench.data.dataset import SourceDigest, Split
 from bench.data.held import HeldFile
 from bench.data.masks import to_mask
 from bench.data.pixels import to_uint8
@@ -84,7 +84,7 @@ class NpzSource(ReadSource):
         """The file behind this card."""
         return HeldFile(self.file, task.name, self.url, self.md5, self.sha256)
 
-    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
+    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> SourceDigest:
         """Checksum of the file."""
         return self.held(task).identity(folder, accept_checksum=accept_checksum)
 

@@ -16,7 +16,7 @@ from bench.errors import CardError, DataError
 from bench.files import sha256_arrays
 from bench.phantoms._random import stream
 from bench.phantoms.base import Aim
-from bench.phantoms.generate import Plan, modalities, split_of
+from bench.phantoms.generate import PhantomPlan, modalities, split_of
 from bench.strict import Sha256
 
 Count = Annotated[int, Field(ge=1, le=100_000)]
@@ -45,7 +45,7 @@ class PhantomSource(TaskSource):
     def load(self, task: Task, folder: Path) -> dict[str, Split]:
         """Draw every split. Raises CardError when card and phantom disagree, DataError on another checksum."""
         self._check_card(task)
-        plan = Plan(task.modality, self.aim, self.seed)
+        plan = PhantomPlan(task.modality, self.aim, self.seed)
         splits = {name: Split(**vars(split_of(plan, name, n))) for name, n in counts_of(self).items()}
         if self.null is not None:
             splits = {name: shuffled(split, self.null, name) for name, split in splits.items()}

@@ -19,12 +19,12 @@ from pydantic import StringConstraints
 
 from bench.data.blocks import joined
 from bench.data.contrast import contrast
-from bench.data.dataset import Identity, Split, TaskSource
+from bench.data.dataset import SourceDigest, Split, TaskSource
 from bench.data.images import Size
 from bench.data.located import Located, located
 from bench.data.outlines import LEVEL, Masks
-from bench.data.pictures import Geometry, Pictures, Resampling, resized, square
-from bench.data.repositories import COMMIT, NAME, Files, Repository, opened
+from bench.data.pictures import Geometry, PictureDecoder, Resampling, resized, square
+from bench.data.repositories import COMMIT, NAME, CommitFiles, Repository, opened
 from bench.data.task import Task
 from bench.errors import DataError
 from bench.files import sha256_text
@@ -61,9 +61,9 @@ class RepositorySource(TaskSource):
         """Name -> repository at its commit, the card's own first."""
         return {n: Repository(n, c) for n, c in {self.repository: self.commit, **self.others}.items()}
 
-    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> Identity:
+    def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> SourceDigest:
         """Hash of the index; the commits stand in the card. Raises DataError when the index is missing."""
-        return Identity(sha256_text(self._index(folder).read_text(encoding="utf-8")))
+        return SourceDigest(sha256_text(self._index(folder).read_text(encoding="utf-8")))
 
     def load(self, task: Task, folder: Path) -> dict[str, Split]:
         """All splits in memory. Raises DataError."""
@@ -113,7 +113,7 @@ class RepositorySource(TaskSource):
     def _blocks(self, rows: list[dict[str, str]], task: Task) -> Iterator[Split]:
         grouped = any(row["group"] for row in rows)
         with opened(self.repositories, task.name) as files:
-            reader = _Reader(self, task, files)
+            reader = _IndexReader(self, task, files)
             for start in range(0, len(rows), BLOCK_ROWS):
                 part = rows[start : start + BLOCK_ROWS]
                 pairs = [reader(row) for row in part]
@@ -127,12 +127,12 @@ class RepositorySource(TaskSource):
                 )
 
 
-class _Reader:
+class _IndexReader:
     """Rows of the index to arrays."""
 
-    def __init__(self, source: RepositorySource, task: Task, files: Mapping[str, Files]) -> None:
+    def __init__(self, source: RepositorySource, task: Task, files: Mapping[str, CommitFiles]) -> None:
         self.source, self.task, self.files = source, task, files
-        self.pictures = Pictures(self._read)
+        self.pictures = PictureDecoder(self._read)
         self.masks = Masks(
             self._read, files[source.repository].below, self.pictures, task.classes[-1], LEVEL[source.mask]
         )

@@ -26,7 +26,7 @@ from bench.errors import EncoderError
 from bench.strict import Sha256
 
 
-class HuggingFaceSource(EncoderSource):
+class HuggingFaceModel(EncoderSource):
     """Either `repository` with `revision`, or `folder` below the card."""
 
     name = "huggingface"
@@ -126,4 +126,4 @@ def _refuse_missing(info: dict[str, Any], card: EncoderCard, part: str | None) -
         )
 
 
-SOURCE = HuggingFaceSource
+SOURCE = HuggingFaceModel

@@ -8,7 +8,7 @@ from bench.metrics import confusion
 from bench.metrics.base import Comparison, Metric
 
 
-class Mae(Metric):
+class MeanAbsoluteError(Metric):
     """See the module."""
 
     name = "mae"
@@ -20,4 +20,4 @@ class Mae(Metric):
         return confusion.mean_absolute_error(given.labels, given.once(confusion.ordinal_decision), given.weights)
 
 
-METRIC = Mae()
+METRIC = MeanAbsoluteError()

@@ -10,7 +10,7 @@ from bench.pretrain.masks import random_mask, visible
 from bench.pretrain.objective import Batch, Objective
 
 
-class Mae(Objective):
+class MaskedAutoencoder(Objective):
     name = "mae"
     paradigm = "generative"
     kind = "masked-image-modelling"
@@ -32,4 +32,4 @@ class Mae(Objective):
         return {"reconstruct": masked_patch_error(predicted, images, mask, self.backbone.patch)}
 
 
-OBJECTIVE = Mae
+OBJECTIVE = MaskedAutoencoder

@@ -9,7 +9,7 @@ from math import floor
 import numpy as np
 
 from bench.analysis.advisor import TINY
-from bench.leaderboard.board import Row
+from bench.leaderboard.board import BoardRow
 from bench.publish.anchors import cell_anchors
 from bench.publish.cite import view_bibtex
 from bench.publish.facets import corpora, facets, findable
@@ -70,7 +70,7 @@ def _context(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
     }
 
 
-def _constant(encoders: list[EncoderView], rows: Sequence[Row]) -> set[str]:
+def _constant(encoders: list[EncoderView], rows: Sequence[BoardRow]) -> set[str]:
     """Columns that say the same in every row: off until they are asked for."""
     values = {
         "trust": {e.badge for e in encoders},
@@ -131,7 +131,7 @@ def _use(view: SiteView, board: BoardView) -> str:
     return TINY if ranked and all(card.controlled_track for card in ranked) else ""
 
 
-def _above(view: SiteView, board: BoardView, first: Row) -> str:
+def _above(view: SiteView, board: BoardView, first: BoardRow) -> str:
     """References above the leader: a reader must not take it for the best there is."""
     above = [r for r in board.rows if r.reference and r.score is not None and r.score > (first.score or 0.0)]
     if not above:
@@ -202,14 +202,14 @@ def axis(values: list[float]) -> tuple[float, float]:
     return floor(low * 20) / 20, min(1.0, (floor(high * 20) + 1) / 20)
 
 
-def _parts(suite: SuiteView, board: BoardView) -> dict[str, dict[str, Row]]:
+def _parts(suite: SuiteView, board: BoardView) -> dict[str, dict[str, BoardRow]]:
     """On the Overall board, the rows of Global and Dense beside it, by encoder."""
     if board.name != "overall":
         return {}
     return {b.name: {r.encoder: r for r in b.rows} for b in suite.boards if b.name in ("global", "dense")}
 
 
-def _tier_starts(rows: tuple[Row, ...]) -> set[str]:
+def _tier_starts(rows: tuple[BoardRow, ...]) -> set[str]:
     """Encoders that open a tier: a line is drawn above them."""
     starts, seen = set(), None
     for row in rows:

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from bench.budget import FULL, Budget
-from bench.leaderboard.board import Row
+from bench.leaderboard.board import BoardRow
 from bench.publish.model import BoardView, EncoderView, SiteView, SuiteView
 from bench.publish.results import anchors
 from bench.publish.subgroups import Served, leaks, served
@@ -110,7 +110,7 @@ def _numbers(suite: SuiteView) -> Iterator[tuple[str, tuple[list[tuple], list[tu
         yield name, tuple(list(part.itertuples(index=False)) for part in (rows[primary], rows[~primary]))
 
 
-def _standings(view: SiteView) -> dict[str, list[tuple[SuiteView, BoardView, Row]]]:
+def _standings(view: SiteView) -> dict[str, list[tuple[SuiteView, BoardView, BoardRow]]]:
     found: dict[str, list] = {}
     for suite in view.suites:
         for board in suite.boards:
