@@ -10,8 +10,7 @@ board       the ranked table
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import SuiteResults as Members
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,8 +33,8 @@ def boards_of(
     replicates_of: ReplicatesOf,
     *,
     drop_contaminated: bool = False,
-    unfinished: Members[tuple[str, str, str, str]] = (),
-    kinds: Members[str] | None = None,
+    unfinished: Collection[tuple[str, str, str, str]] = (),
+    kinds: Collection[str] | None = None,
     replicates: int = REPLICATES,
 ) -> dict[str, Board]:
     """Name -> board for each recipe the long table can feed (see `gather` for the arguments).
@@ -63,8 +62,8 @@ def gathered(
     frame: pd.DataFrame,
     replicates_of: ReplicatesOf,
     *,
-    unfinished: Members[tuple[str, str, str, str]] = (),
-    kinds: Members[str] | None = None,
+    unfinished: Collection[tuple[str, str, str, str]] = (),
+    kinds: Collection[str] | None = None,
     replicates: int = REPLICATES,
 ) -> list[Gathered]:
     """The evidence of each recipe the long table can feed (arguments as in `boards_of`)."""
