@@ -5,12 +5,11 @@ Collapsed features, scores at chance, and a normalisation that makes features wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
-from bench.checks.batchnorm import batch_norm
 from bench.checks.finding import Finding
 from bench.checks.probe import PHANTOMS, ProbeTask, ranked
 from bench.encoders.base import Encoder
@@ -32,8 +31,8 @@ FLOPS = 1.5e12
 """What the alarms may compute where nobody asked for a number of images: half a minute of one core."""
 MOST, LEAST = 120, 40
 """Training and test images of each phantom task the alarms look at."""
-Seen = Callable[[int, int], None]
-"""Called with the images encoded so far, and all there will be."""
+Seen = Callable[[int], None]
+"""Called with the number of images encoded so far."""
 
 
 def affordable(encoder: Encoder, flops: int | None) -> int:
@@ -48,29 +47,33 @@ def affordable(encoder: Encoder, flops: int | None) -> int:
 
 
 def looks(encoder: Encoder, *, brief: bool = False) -> int:
-    """How often `alarms` encodes each image: under the card's and under each neighbouring normalisation."""
-    return 1 if brief else 1 + len(_others(encoder.card.preprocessing))
+    """How often `alarms` encodes an image: under the card's and under each neighbouring normalisation."""
+    return 1 if brief else 1 + len(neighbours(encoder.card.preprocessing))
 
 
 def alarms(
-    encoder: Encoder, probes: Sequence[ProbeTask], *, brief: bool = False, seen: Seen = lambda done, total: None
+    encoder: Encoder, probes: Iterable[ProbeTask], *, brief: bool = False, seen: Seen = lambda done: None
 ) -> Iterator[Finding]:
-    """Three or four findings, from the probes' images under the card's and under neighbouring normalisations.
+    """Three findings, from the probes' images under the card's and under neighbouring normalisations.
 
-    brief: judge the normalisation by batch norm alone, which takes a network's first layer instead of all of it.
+    brief: leave the normalisation to batch norm, which takes a network's first layer instead of all of it, and look at
+    no further probe once one has shown features that are above chance and not collapsed.
     """
-    others = _others(encoder.card.preprocessing)
-    encode = _Encode(encoder, seen, sum(len(p.train) + len(p.test) for p in probes) * looks(encoder, brief=brief))
-    features = [encode(probe) for probe in probes]
-    yield collapse(np.concatenate([np.concatenate(pair) for pair in features]))
-    own = [ranked(probe, *pair) for probe, pair in zip(probes, features, strict=True)]
-    yield _chance(probes, own)
+    encode, looked = _Encode(encoder, seen), []
+    features: list[tuple[np.ndarray, np.ndarray]] = []
+    own: list[np.ndarray] = []
+    for probe in probes:
+        looked.append(probe)
+        features.append(encode(probe))
+        own.append(ranked(probe, *features[-1]))
+        found = collapse(np.concatenate([np.concatenate(pair) for pair in features])), _chance(looked, own)
+        if brief and all(finding.level == "ok" for finding in found):
+            break
+    yield from found
     if brief:
         yield Finding("normalisation", "skipped", "judged by batch norm alone, for speed; --images judges by features")
     else:
-        yield _normalisation(encode, others, probes, np.mean(own, axis=0))
-    if finding := batch_norm(encoder, [probe.train for probe in probes], others):
-        yield finding
+        yield _normalisation(encode, neighbours(encoder.card.preprocessing), looked, np.mean(own, axis=0))
 
 
 def rankme(features: np.ndarray) -> float:
@@ -128,8 +131,8 @@ def _normalisation(
 class _Encode:
     """Global features of a probe's training and test images; says after each batch how far it is."""
 
-    def __init__(self, encoder: Encoder, seen: Seen, total: int) -> None:
-        self.encoder, self.seen, self.total, self.done = encoder, seen, total, 0
+    def __init__(self, encoder: Encoder, seen: Seen) -> None:
+        self.encoder, self.seen, self.done = encoder, seen, 0
 
     def __call__(self, probe: ProbeTask, preprocessing: Preprocessing | None = None) -> tuple[np.ndarray, np.ndarray]:
         """float32 (n, d) each, maybe under another preprocessing than the card's."""
@@ -140,10 +143,10 @@ class _Encode:
             batch = torch.from_numpy(np.array(images[start : start + BATCH]))
             yield self.encoder.encode(batch, preprocessing=preprocessing).pooled.cpu().numpy()
             self.done += len(batch)
-            self.seen(self.done, self.total)
+            self.seen(self.done)
 
 
-def _others(own: Preprocessing) -> dict[str, Preprocessing]:
+def neighbours(own: Preprocessing) -> dict[str, Preprocessing]:
     """The neighbouring normalisations that are not the card's own."""
     changed = {name: _with(own, *values) for name, values in NEIGHBOURS.items()}
     return {name: other for name, other in changed.items() if not _same(other, own)}

@@ -24,14 +24,12 @@ FAR = 3.0
 IMAGES = 24
 
 
-def batch_norm(encoder: Encoder, images: Sequence[np.ndarray], others: Mapping[str, Preprocessing]) -> Finding | None:
-    """Whether the first batch-norm layer knows inputs of this scale; None when the network has no such layer.
+def batch_norm(encoder: Encoder, images: Sequence[np.ndarray], others: Mapping[str, Preprocessing]) -> Finding:
+    """Whether the first batch-norm layer of a network that has one knows inputs of this scale.
 
     images: uint8 (n, h, w, c) arrays of different tasks, each judged alone and averaged. others: name -> preprocessing
     to compare with.
     """
-    if not has_batch_norm(encoder):
-        return None
     choices = {"card": encoder.card.preprocessing, **others}
     fits = {name: float(np.mean([misfit(encoder, i, p) for i in images])) for name, p in choices.items()}
     spoken = ", ".join(f"{name} {value:.2f}" for name, value in fits.items())

@@ -109,9 +109,9 @@ def _precomputed(encoder: EmbeddingsEncoder) -> Iterator[Finding]:
 def _alarms(
     encoder: Encoder, images: int | None, costs: Mapping[str, Finding], seen: Callable[[int, int], None]
 ) -> Iterator[Finding]:
-    from bench.checks.alarms import LEAST, affordable, alarms, looks
-    from bench.checks.batchnorm import has_batch_norm
-    from bench.checks.probe import PHANTOMS, phantom_probes
+    from bench.checks.alarms import LEAST, affordable, alarms, looks, neighbours
+    from bench.checks.batchnorm import batch_norm, has_batch_norm
+    from bench.checks.probe import PHANTOMS, phantom_images, phantom_probes
 
     if images == 0:
         yield Finding("alarms", "skipped", "not asked for")
@@ -125,12 +125,14 @@ def _alarms(
     flops = costs["size"].values["flops_per_image"] if "size" in costs else None
     number = affordable(encoder, flops) if images is None else images
     brief = images is None and number == LEAST and has_batch_norm(encoder)
+    passes = 2 * len(PHANTOMS) * number * looks(encoder, brief=brief)
     if "speed" in costs:
-        passes = 2 * len(PHANTOMS) * number * looks(encoder, brief=brief)
         yield _forecast(passes, costs["speed"].values["images_per_second"])
     try:
         with freed_memory_kept():
-            yield from alarms(encoder, phantom_probes(number), brief=brief, seen=seen)
+            yield from alarms(encoder, phantom_probes(number), brief=brief, seen=lambda done: seen(done, passes))
+            if has_batch_norm(encoder):
+                yield batch_norm(encoder, phantom_images(number), neighbours(encoder.card.preprocessing))
     except MedsslError as error:
         yield Finding("alarms", "problem", str(error))
 
@@ -140,7 +142,7 @@ def _forecast(images: int, speed: float) -> Finding:
     seconds = images / speed
     spoken = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
     leave = "; --images 0 leaves them out" if seconds > 60 else ""
-    message = f"the alarms encode {images:,} phantom images, about {spoken}{leave}"
+    message = f"the alarms encode at most {images:,} phantom images, about {spoken}{leave}"
     return Finding("forecast", "ok", message, {"images": images, "seconds": seconds})
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from bench.data.dataset import Split
 from bench.metrics.ranking import auroc
 from bench.metrics.resample import mean_defined, resample_counts, with_point
+from bench.phantoms.base import Aim
 
-PHANTOMS = (("ultrasound", "diffuse"), ("xray", "diffuse"))
+PHANTOMS: tuple[tuple[str, Aim], ...] = (("ultrasound", "diffuse"), ("xray", "diffuse"))
 """Modality and aim. Whole-image cues, so that a sound encoder of any kind is above chance with few cases."""
 REPLICATES = 500
 NEIGHBOURS = 10
@@ -28,15 +31,22 @@ class ProbeTask:
     counts: np.ndarray
 
 
-def phantom_probes(images: int) -> list[ProbeTask]:
-    """Small phantom tasks for the alarms: `images` training and test cases each, drawn anew (a few seconds)."""
+def phantom_probes(images: int) -> Iterator[ProbeTask]:
+    """Small phantom tasks for the alarms: `images` training and test cases each, drawn as each is asked for."""
+    for modality, aim in PHANTOMS:
+        yield probe_of(f"{modality} {aim}", *(_drawn(modality, aim, split, images) for split in ("train", "test")))
+
+
+def phantom_images(images: int) -> list[np.ndarray]:
+    """The training images of each of these tasks: uint8 (n, h, w, c)."""
+    return [_drawn(modality, aim, "train", images).images for modality, aim in PHANTOMS]
+
+
+@cache
+def _drawn(modality: str, aim: Aim, split: str, images: int) -> Split:
     from bench.phantoms.generate import PhantomPlan, split_of
 
-    plans = {f"{m} {aim}": PhantomPlan(m, aim, seed=1) for m, aim in PHANTOMS}
-    return [
-        probe_of(name, *(Split(**vars(split_of(plan, split, images, jobs=1))) for split in ("train", "test")))
-        for name, plan in plans.items()
-    ]
+    return Split(**vars(split_of(PhantomPlan(modality, aim, seed=1), split, images, jobs=1)))
 
 
 def probe_of(name: str, train: Split, test: Split) -> ProbeTask:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -106,7 +108,7 @@ def test_probe_score_is_the_mean_of_two_aurocs(probe):
 def test_phantom_probes_are_small_and_labelled():
     from bench.checks.probe import PHANTOMS, phantom_probes
 
-    probes = phantom_probes(20)
+    probes = list(phantom_probes(20))
     assert [p.name for p in probes] == [f"{m} {aim}" for m, aim in PHANTOMS]
     for p in probes:
         assert len(p.train) == len(p.test) == 20
@@ -126,7 +128,34 @@ def test_how_many_images_depends_on_the_network_alone(make_card, monkeypatch):
 
 def test_a_brief_look_encodes_each_image_once_and_says_what_it_left_out(make_card, probe):
     encoder, seen = Saturating(make_card({}, preprocessing={"size": 16, "mean": [0.0], "std": [1 / 255]})), []
-    result = {f.check: f.level for f in alarms(encoder, [probe], brief=True, seen=lambda *how: seen.append(how))}
+    result = {f.check: f.level for f in alarms(encoder, [probe], brief=True, seen=seen.append)}
     assert result["normalisation"] == "skipped"
-    assert seen == [(32, 160), (64, 160), (80, 160), (112, 160), (144, 160), (160, 160)]
+    assert seen == [32, 64, 80, 112, 144, 160]
     assert looks(encoder) == 4
+
+
+class Wide(Saturating):
+    """Its row means and noise, so that they fill directions enough."""
+
+    def forward(self, x, dense):
+        return Encoded(torch.cat([super().forward(x, dense).pooled, Noise.forward(self, x, dense).pooled], 1), None)
+
+
+class Halves(Encoder):
+    """The brightness of the two halves: above chance, and no more than two directions."""
+
+    def forward(self, x, dense):
+        return Encoded(torch.stack([x[:, 0, :8].mean((1, 2)), x[:, 0, 8:].mean((1, 2))], 1), None)
+
+
+@pytest.mark.parametrize(("kind", "looked"), [(Wide, 1), (Noise, 2), (Halves, 2)])
+def test_a_brief_look_ends_with_the_first_task_that_raises_no_alarm(kind, looked, make_card, probe):
+    """Noise is at chance, Halves collapsed: both tasks are then looked at, as in full."""
+    encoder, seen = kind(make_card({}, preprocessing={"size": 16, "mean": [0.5], "std": [0.5]})), []
+    result = {f.check: f for f in alarms(encoder, [probe, replace(probe, name="toy 2")], brief=True, seen=seen.append)}
+    assert seen[-1] == looked * 160
+    assert result["above chance"].values.keys() == set(["toy", "toy 2"][:looked])
+    full = {f.check: f for f in alarms(encoder, [probe, replace(probe, name="toy 2")])}
+    assert [result[c].level for c in ("collapse", "above chance")] == [
+        full[c].level for c in ("collapse", "above chance")
+    ]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.checks.alarms import NEIGHBOURS
-from bench.checks.batchnorm import batch_norm, misfit
+from bench.checks.alarms import NEIGHBOURS, neighbours
+from bench.checks.batchnorm import batch_norm, has_batch_norm, misfit
 from bench.encoders.architectures import build
 from bench.encoders.networks import TimmEncoder
 from bench.encoders.preprocess import prepare
@@ -34,9 +34,7 @@ def trained(make_card, photos, name):
 
 
 def others(card):
-    from bench.checks.alarms import _others
-
-    return _others(card.preprocessing)
+    return neighbours(card.preprocessing)
 
 
 @pytest.mark.parametrize("truth", ["identity (0, 1)", "half (0.5, 0.5)", "ImageNet"])
@@ -62,7 +60,7 @@ def test_misfit_by_hand(make_card, photos):
 
 def test_no_finding_without_such_a_layer_and_no_hook_left(make_card, vit, photos):
     card = make_card({})
-    assert batch_norm(TimmEncoder(card, vit), [photos], others(card)) is None
+    assert not has_batch_norm(TimmEncoder(card, vit))
     network = trained(make_card, photos, "ImageNet")
     batch_norm(TimmEncoder(card, network), [photos], others(card))
     assert not any(m._forward_pre_hooks for m in network.modules())
