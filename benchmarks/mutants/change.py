@@ -23,7 +23,7 @@ NAMES = {
         ("nanmean", "nanmedian"),
     ] for a, b in ((one, two), (two, one))
 }  # fmt: skip
-SILENT = {"strict", "slots", "frozen", "repr", "copy", "optimize", "observed"}
+SILENT = {"strict", "slots", "frozen", "repr", "compare", "copy", "optimize", "observed"}
 """Keywords whose value no result depends on."""
 
 

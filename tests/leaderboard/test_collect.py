@@ -13,7 +13,7 @@ import pytest
 
 from bench.encoders.card import read_card
 from bench.leaderboard import boards
-from bench.leaderboard.collect import SuiteResults, collect
+from bench.leaderboard.collect import SuiteResults, _folders, collect
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
 from bench.submissions.verify import verify
@@ -131,3 +131,11 @@ def test_refused_units_are_finished_and_failed_or_absent_ones_are_not() -> None:
 def test_reading_results_loads_no_networks():
     code = "import sys, bench.publish.site; sys.exit(sorted({'timm', 'torchvision'} & set(sys.modules)) or 0)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_data_lie_where_the_run_that_used_the_same_card_found_them() -> None:
+    tasks = {"a": Has(sha256="1"), "b": Has(sha256="2"), "c": Has(sha256="3")}
+    plan = Has(folders={"a": "/runs/a", "b": "/runs/b"}, tasks={"a": Has(sha256="1"), "b": Has(sha256="other")})
+    cards = {"c": (Has(sha256="3"), Path("cards")), "b": (Has(sha256="other"), Path("cards"))}
+    found = _folders(tasks, {"x": Has(plan=plan), "y": Has(plan=None)}, cards)
+    assert found == {"a": Path("/runs/a"), "c": Path("cards")}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.leaderboard import comparable
 from bench.leaderboard.collect import SuiteResults, collect
 from bench.leaderboard.compare import compare
 from bench.runs.options import RunSpec
@@ -169,3 +170,7 @@ def test_an_interrupted_run_is_named(runs: Path) -> None:
     gathered = collect([], local=[runs])
     assert gathered.left_out == {folder: "is not finished; run the same command again"}
     assert collect([], local=[runs], suites=["other"]) == {}
+
+
+def test_no_results_have_no_print():
+    assert comparable._most_common_print({}, set()) == ""

@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
 from bench.errors import UserError
+from bench.files import sha256_arrays
 from bench.leaderboard.at_hand import AtHand
 from bench.leaderboard.evidence import Known
 from bench.leaderboard.replicates import Source, all_replicates, approximate, cached, replicates
@@ -94,6 +95,18 @@ def test_condensed_predictions_give_the_same_replicates(tmp_path, monkeypatch):
     assert not approximated
     expected = primary_replicates(TASK, OUTPUT, TEST, resample_counts("t", "test", TEST.ids))
     np.testing.assert_array_equal(found["a", "t", "linear-v1", "10%", 3], expected)
+
+
+def test_records_with_and_without_predictions_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.leaderboard.at_hand.load_labels", lambda task, folder, masks: DATA)
+    kept = record(predictions_sha256=sha256_arrays({"test": OUTPUT}))
+    bare = record(unit=Unit(task="t", protocol="linear-v1", budget="10%", seed=3), predictions_sha256="b" * 64)
+    (tmp_path / "predictions").mkdir()
+    (tmp_path / "predictions" / "t.npz").write_bytes(predictions_bytes({f"{kept.unit.key}/test": OUTPUT}))
+    found, approximated = all_replicates(Results(None, "s", tmp_path, [bare, kept]), AtHand({"t": TASK}), {"linear-v1"})
+    assert approximated == {("a", "t", "linear-v1", "10%", 3)}
+    expected = primary_replicates(TASK, OUTPUT, TEST, resample_counts("t", "test", TEST.ids))
+    np.testing.assert_array_equal(found["a", "t", "linear-v1", "100%", 0], expected)
 
 
 def test_an_approximation_has_the_records_width_and_is_unpaired():

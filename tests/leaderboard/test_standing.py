@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
+from bench.leaderboard.board import _dot
 from bench.leaderboard.standing import random_weightings, rank_range, ranks_of, tiers, win_rate
 
 
@@ -86,3 +87,11 @@ def test_a_rank_range_leaves_out_a_fortieth_on_each_side():
     low, high = rank_range(draws)
     assert low.tolist() == [1, 2, 2]
     assert high.tolist() == [1, 3, 3]
+
+
+def test_a_weighted_sum_leaves_out_tasks_of_no_weight_in_any_draw():
+    values, nan = np.array([1.0, 10.0, 100.0]), float("nan")
+    weights = np.array([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
+    assert _dot(weights, np.array([1.0, 10.0, nan])).tolist() == [1.0, 20.0]
+    assert _dot(weights[:, 0], np.array([1.0, nan, nan])) == 1.0
+    assert _dot(weights, values).tolist() == [1.0, 20.0]

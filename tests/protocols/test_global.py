@@ -149,6 +149,11 @@ def test_neighbours_are_exact_on_near_ties():
     )
 
 
+def test_a_query_that_points_nowhere_takes_the_first_rows():
+    memory = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    assert top_k(np.zeros((1, 3), np.float32), memory, 5)[1].tolist() == [[0, 1, 2, 3, 4]]
+
+
 def test_linear_equals_scikit_learn_with_the_same_search(task_of):
     x, y = blobs(n=150)
     vx, vy = blobs(n=60, seed=2)

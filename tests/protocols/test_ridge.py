@@ -36,6 +36,16 @@ def test_features_far_outside_are_clipped():
     assert abs(solved(known, far, [1.0])[0, 0] - 40) < 200
 
 
+def test_clipped_features_are_centred_anew():
+    """One row far outside: its score is cut off at 10, so that the mean of the scores is no longer 0."""
+    known = data(0, 160)
+    known.x[0, :3] = 1e6
+    z = np.clip((known.x - known.x.mean(0)) / known.x.std(0), -10, 10)
+    assert abs(z.mean(0)).max() > 0.01
+    expected = Reference(alpha=160.0).fit(z, known.y).predict(z)
+    np.testing.assert_allclose(solved(known, known.x, [1.0])[0], expected, rtol=1e-7, atol=1e-7)
+
+
 def problem(noise_features):
     """A made-up problem whose number is a feature, beside features that say nothing."""
     made, rng = make_problem("number", sizes=(60, 24, 20)), np.random.default_rng(0)

@@ -36,6 +36,11 @@ def test_the_frozen_numbers_are_those_of_the_documentation():
     assert len(Robustness().params["corruptions"]) * len(Robustness().params["severities"]) == 25
 
 
+def test_before_training_every_class_is_as_likely():
+    head = AttentiveHead(4, 3, 2, torch.Generator().manual_seed(0))
+    assert not head(torch.randn(2, 5, 4)).any()
+
+
 def test_attention_by_hand():
     head = AttentiveHead(2, 1, 1, torch.Generator().manual_seed(0))
     with torch.no_grad():
