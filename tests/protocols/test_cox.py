@@ -57,8 +57,8 @@ def test_the_solution_is_that_of_another_program(alpha, ties):
 
 def test_penalties_side_by_side_are_each_by_itself():
     given, alphas = cases(), [1.0, 1e-2, 0.1]
-    alone = [Fit(given).weights([alpha])[0] for alpha in alphas]
-    np.testing.assert_allclose(Fit(given).weights(alphas), alone, atol=1e-4)
+    alone = [CoxFit(given).weights([alpha])[0] for alpha in alphas]
+    np.testing.assert_allclose(CoxFit(given).weights(alphas), alone, atol=1e-4)
     assert [abs(w).max() > 0.02 for w in alone] == [True] * 3
 
 
