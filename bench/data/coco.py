@@ -56,6 +56,8 @@ def read_coco(path: Path, task: Task, overlap: Literal["first", "last"] | None) 
         used = {annotation["category_id"] for annotation in table["annotations"]}
         kinds = {c["id"]: _class_of(c["name"], task, path) for c in table["categories"] if c["id"] in used}
         images = {i["id"]: (i["file_name"], (int(i["height"]), int(i["width"]))) for i in table["images"]}
+        if lost := next((key for key in used if key not in kinds), None):
+            raise DataError(f"has outlines of category {lost!r}, which 'categories' does not list", where=path)
         parts: dict[Any, list[tuple[int, Any]]] = defaultdict(list)
         for annotation in table["annotations"]:
             parts[annotation["image_id"]].append((kinds[annotation["category_id"]], annotation.get("segmentation")))
@@ -65,7 +67,9 @@ def read_coco(path: Path, task: Task, overlap: Literal["first", "last"] | None) 
         if twice := [value for value, n in Counter(values).items() if n > 1]:
             raise DataError(f"lists the {what} {twice[0]!r} twice", where=path, fix="one entry an image")
     if lost := set(parts) - set(images):
-        raise DataError(f"has outlines of image {sorted(map(str, lost))[0]}, which it does not list", where=path)
+        first = sorted(lost, key=repr)[0]
+        fix = "its 'images' write ids otherwise: 7 is not \"7\"" if str(first) in map(str, images) else None
+        raise DataError(f"has outlines of image {first!r}, which it does not list", where=path, fix=fix)
     if wrong := next((n for n, s in images.values() if not all(0 < side <= MAX_SIDE for side in s)), None):
         raise DataError("has no possible size", where=f"{path}, image {wrong!r}")
     return {name: Drawing(path, name, shape, tuple(parts[key]), overlap) for key, (name, shape) in images.items()}
@@ -96,8 +100,18 @@ def _polygons(polygons: list[list[float]], shape: Shape) -> np.ndarray:
         points = np.array(flat, np.float64).reshape(-1, 2)
         if len(points) < 3 or not np.isfinite(points).all():
             raise ValueError("a polygon of fewer than three points")
+        _refuse_outside(points, shape)
         inside |= polygon2mask(shape, points[:, ::-1] - 0.5)
     return inside
+
+
+def _refuse_outside(points: np.ndarray, shape: Shape) -> None:
+    """points: (n, 2), x and y. Raises ValueError for a polygon of another image, or in shares of the image."""
+    low, high = points.min(0), points.max(0)
+    if (high <= 0).any() or (low >= shape[::-1]).any():
+        raise ValueError("a polygon that lies outside the image: of another one, or x and y exchanged?")
+    if low.min() >= 0 and high.max() <= 1 and (points % 1).any():
+        raise ValueError("a polygon within the first pixel: are its points shares of the image? COCO has pixels")
 
 
 def _unpacked(text: str | bytes) -> list[int]:

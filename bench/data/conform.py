@@ -21,6 +21,8 @@ class _SplitSeen:
     counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     lowest: float = 0.0
     """Of the intensities."""
+    values: tuple[float, float] = (np.inf, -np.inf)
+    """Lowest and highest, of numbers that are predicted."""
 
 
 class Conformity:
@@ -107,6 +109,8 @@ class Conformity:
             return labels.sum(0, dtype=np.int64)
         if self.task.target == "number":
             self._expect(split, labels, np.float64, (len(block),), None)
+            seen = self.splits[split]
+            seen.values = min(seen.values[0], float(labels.min())), max(seen.values[1], float(labels.max()))
             return np.array([len(labels)])
         if self.task.target == "survival":
             self._expect(split, labels, np.float64, (len(block), 2), None)
@@ -139,7 +143,11 @@ class Conformity:
         self.ids |= fresh
 
     def _check_classes(self) -> None:
-        if self.task.target in ("mask", "multi-label", "number"):
+        if self.task.target in ("mask", "multi-label"):
+            return
+        if self.task.target == "number":
+            if same := [split for split, seen in self.splits.items() if seen.values[0] == seen.values[1]]:
+                raise self._error(f"every {same[0]} image has the same number", fix="a score needs two")
             return
         if self.task.target == "survival":
             if none := [split for split, seen in self.splits.items() if not seen.counts[0]]:

@@ -21,7 +21,7 @@ from bench.errors import DataError
 from bench.files import first_bytes
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
-HEADER = ["Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"]
+HEADER = ["Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "ImageType"]
 COLOURS = (
     "RGB",
     "PALETTE COLOR",
@@ -40,10 +40,11 @@ def is_dicom(source: Path | bytes) -> bool:
     return (first_bytes(source, 132) or b"")[128:] == b"DICM"
 
 
-def header(source: Path | bytes) -> tuple[int, int, int, bool]:
-    """(frames, rows, columns, whether it is in colour), without the pixels. Raises DataError."""
+def header(source: Path | bytes) -> tuple[int, int, int, bool, bool]:
+    """(frames, rows, columns, whether it is in colour, and a scout), without the pixels. Raises DataError."""
     read = _read(source, HEADER)
-    return int(read.get("NumberOfFrames") or 1), read.Rows, read.Columns, read.PhotometricInterpretation not in GREYS
+    colour, scout = read.PhotometricInterpretation not in GREYS, "LOCALIZER" in (read.get("ImageType") or ())
+    return int(read.get("NumberOfFrames") or 1), read.Rows, read.Columns, colour, scout
 
 
 def is_several(source: Path) -> bool:
@@ -102,6 +103,8 @@ def _pixels(dataset: Any, source: Path | bytes) -> np.ndarray:
     if getattr(dataset, "Modality", "") == "SEG":
         fix = "save the masks as NIfTI or PNG"
         raise DataError("is a DICOM segmentation, which is not read", where=name_of(source), fix=fix)
+    if not any(key in dataset for key in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        raise no_picture("PixelData", name_of(source))
     try:
         values = needed("pydicom.pixels").pixel_array(dataset)
     except RuntimeError as error:
@@ -135,6 +138,8 @@ def _frame(dataset: Any, number: int, stored: np.ndarray, source: Path | bytes) 
         return values, _voi(dataset, number, values, PixelMeaning("other", inverted=inverted), source)
     scale = _group(dataset, number, "PixelValueTransformationSequence")
     slope, intercept = float(scale.get("RescaleSlope", 1)), float(scale.get("RescaleIntercept", 0))
+    if slope == 0:
+        raise DataError("has a rescale slope of 0, which makes all values one", where=name_of(source))
     values = stored if (slope, intercept) == (1, 0) else whole_numbers(stored.astype(np.float64) * slope + intercept)
     hounsfield = dataset.get("Modality") == "CT" and "RescaleIntercept" in scale
     hounsfield = hounsfield and str(scale.get("RescaleType") or "HU").strip().upper() == "HU"

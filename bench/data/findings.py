@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,12 +11,14 @@ import numpy as np
 
 from bench.data.dataset import Split
 from bench.data.duplicates import Look, look_at, pairs_across
-from bench.data.task import Task
-from bench.words import TESTS
+from bench.data.task import Task, folded
+from bench.words import SCALARS, TESTS
 
 EXAMPLES = 10
 NARROW = 32
 """Grey values of which the images of a task use more, all together."""
+FAR = 10
+"""Interquartile ranges beyond the quartiles at which a number is odd: an exponential law has one in 200,000 there."""
 MOSTLY = 0.5
 """Share of foreground pixels above which a two-class mask may be upside down."""
 
@@ -36,7 +39,9 @@ def findings_of(task: Task, splits: Mapping[str, Split]) -> list[DataFinding]:
     return [
         *_absent_classes(task, splits),
         *_shared_patients(splits),
+        *_alike_patients(splits),
         *_lone_patients(splits),
+        *_odd_numbers(task, splits),
         *_unused_range(looks),
         *_duplicates(splits, looks),
         *_odd_masks(task, splits),
@@ -75,6 +80,42 @@ def _shared_patients(splits: Mapping[str, Split]) -> Iterator[DataFinding]:
                 message = f"{len(shared):,} patients are in {first} and {second}"
                 message += ": scores are too high" if second in TESTS else ""
                 yield DataFinding("problem", "shared-patient", message, shared[:EXAMPLES])
+
+
+def _alike_patients(splits: Mapping[str, Split]) -> Iterator[DataFinding]:
+    """Patients whose names differ in zeros, case or blanks alone: "1" and "01", "P-7" and "p7"."""
+    found: dict[str, dict[str, str]] = {}
+    for name, split in splits.items():
+        if split.groups is not None:
+            for patient in np.unique(split.groups[split.groups != split.ids]).tolist():
+                found.setdefault(_plain(patient), {}).setdefault(patient, name)
+    pairs = [tuple(same.items()) for same in found.values() if len(same) > 1]
+    if not pairs:
+        return
+    apart = any(len({split for _, split in pair}) > 1 for pair in pairs)
+    shown = [" = ".join(f"{patient!r} ({split})" for patient, split in pair) for pair in pairs[:EXAMPLES]]
+    message = f"{len(pairs):,} patients are spelled in several ways, each counted as another patient"
+    message += ": if they are the same, some are in several splits" if apart else ""
+    yield DataFinding("problem" if apart else "note", "alike-patient", message, shown)
+
+
+def _plain(patient: str) -> str:
+    """A name without case, zeros before a number, and what stands between letters and a number."""
+    name = re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", folded(patient))
+    return re.sub(r"(?<=[^\W\d])[\s._-]+(?=\d)", "", name)
+
+
+def _odd_numbers(task: Task, splits: Mapping[str, Split]) -> Iterator[DataFinding]:
+    """Numbers far from all others: -999 and 9999 are how some programs write that a value is missing."""
+    if task.target not in SCALARS:
+        return
+    values = np.concatenate([np.reshape(split.labels, (len(split), -1))[:, 0] for split in splits.values()])
+    low, high = np.percentile(values, (25, 75))
+    far = (values < low - FAR * (high - low)) | (values > high + FAR * (high - low))
+    if high > low and far.any():
+        shown = ", ".join(f"{value:g}" for value in np.unique(values[far])[:5])
+        message = f"{int(far.sum()):,} of {len(values):,} values of {task.classes[0]} lie far from the others: {shown}"
+        yield DataFinding("note", "odd-number", f"{message}; do they stand for a missing one?")
 
 
 def _lone_patients(splits: Mapping[str, Split]) -> Iterator[DataFinding]:

@@ -18,7 +18,11 @@ CONVERT = (
     "convert them to PNG: to 8 bits through the window your question needs, or to 16 bits with 'window' in [source]"
 )
 EMPTY = "an empty file"
-CURES = {EMPTY: "fetch the file again", **{what: cure for _, what, cure in MISTAKEN}}
+CURES = {
+    EMPTY: "fetch the file again",
+    "a DICOM file": "give it the ending .dcm, or none: it stands under that of another kind",
+    **{what: cure for _, what, cure in MISTAKEN},
+}
 """What to do about a kind that stands where an image should; CONVERT for any other."""
 
 

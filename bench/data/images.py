@@ -51,6 +51,8 @@ class Header:
     """EXIF orientation; 1 where there is none."""
     frames: int = 1
     """Slices of a volume, frames of a DICOM file; of other files the first frame is meant."""
+    scout: bool = False
+    """Whether it is a DICOM localizer, on which the other images were planned."""
 
 
 def is_clinical(source: Path | bytes) -> bool:
@@ -93,8 +95,8 @@ def _clinical_header(source: Path | bytes, plane: Plane | None, channel: int | N
         of_series = source.is_dir()
         frames, rows, columns = series.shape(source, plane) if of_series else nifti.shape(source, plane, channel)
         return Header(columns, rows, False, 1, frames)
-    frames, rows, columns, colour = dicom.header(source)
-    return Header(columns, rows, colour, 1, frames)
+    frames, rows, columns, colour, scout = dicom.header(source)
+    return Header(columns, rows, colour, 1, frames, scout)
 
 
 def read_stack(source: Path | bytes, plane: Plane | None = None, channel: int | None = None) -> Stack:

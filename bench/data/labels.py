@@ -26,9 +26,9 @@ from bench.words import SCALARS
 Numbers = Literal["name", "index"]
 """What a number stands for where class names hold numbers: the class of that name, or its place from 0."""
 Uncertain = Literal["zeros", "ones", "drop"]
-"""Cells of -1 in a multi-label table: U-Zeros, U-Ones (Irvin et al. 2019, CheXpert), or leave the image out."""
+"""Labels of -1, of findings: U-Zeros, U-Ones (Irvin et al. 2019, CheXpert), or leave the image out."""
 Blank = Literal["zeros", "drop"]
-"""Empty cells: the finding is absent (multi-label only), or leave the image out."""
+"""Empty cells: the finding is absent, or leave the image out."""
 
 NAMES = (str, bytes, bool, np.bool_)
 """What may be the name of a class; other types are numbers."""
@@ -47,6 +47,13 @@ UNCERTAIN = {
     "drop": "images: uncertain labels (-1), left out",
 }
 BLANK = {"zeros": "images: empty cells, read as 0", "drop": "images: no label, left out"}
+POLICY = {
+    "uncertain": 'say uncertain = "zeros" (U-Zeros), "ones" (U-Ones) or "drop" in [source]',
+    "blank": 'say blank = "zeros" or "drop" in [source]',
+}
+"""What to do about a finding that is not known."""
+FINDINGS = ("binary", "multi-label")
+"""Targets of which a finding is there or not, so that an unknown one can be read as absent."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,8 @@ class LabelReader:
             return self._listed(list(value), remarks, where)
         if self.task.target == "multi-label":
             return self._joined(value, remarks, where)
-        found = self._index(value, remarks, where)
+        kind = self._unknown_finding(value)
+        found = self._index(value, remarks, where) if kind is None else self._replaced(kind, "", remarks, where)
         return None if found is None else np.int64(found)
 
     def cells(self, values: Sequence[Any], remarks: Counter[str], *, where: object = None) -> np.ndarray | None:
@@ -84,15 +92,13 @@ class LabelReader:
                 raise DataError("has not exactly one label in its one-hot columns", where=where, fix=fix)
             remarks[ONE_HOT] += 1
             return np.int64(flags.index(1))
-        for kind, policy, told in (("uncertain", self.uncertain, UNCERTAIN), ("blank", self.blank, BLANK)):
+        for kind in ("uncertain", "blank"):
             if kind not in flags:
                 continue
-            if policy is None:
-                raise self._no_policy(kind, self.task.classes[flags.index(kind)], where)
-            remarks[told[policy]] += 1
-            if policy == "drop":
+            value = self._replaced(kind, self.task.classes[flags.index(kind)], remarks, where)
+            if value is None:
                 return None
-            flags = [int(policy == "ones") if flag == kind else flag for flag in flags]
+            flags = [value if flag == kind else flag for flag in flags]
         return np.array(flags, np.uint8)
 
     def many(self, values: np.ndarray, remarks: Counter[str], *, where: object = None) -> tuple[np.ndarray, np.ndarray]:
@@ -204,6 +210,8 @@ class LabelReader:
             remarks[BLANK["drop"]] += 1
             return
         fix = 'remove such rows, or say blank = "drop" in [source] to leave them out'
+        if self.task.target == "binary":
+            fix += f"; or {POLICY['uncertain' if text.startswith('-1') else 'blank']}"
         raise DataError(f"has no label ({text or 'empty'})", where=where, fix=fix)
 
     def _joined(self, value: object, remarks: Counter[str], where: object) -> np.ndarray | None:
@@ -222,6 +230,8 @@ class LabelReader:
                 parts = []
             elif folded(text) == NO_FINDING:
                 parts = []
+        if len(parts) > 1 and all(NUMBER.fullmatch(part) for part in parts):
+            return self._listed(parts, remarks, where)
         return self._flags(parts, remarks, where)
 
     def _parts(self, text: str) -> list[str]:
@@ -245,13 +255,13 @@ class LabelReader:
     def _listed(self, values: list[Any], remarks: Counter[str], where: object) -> np.ndarray | None:
         """A list of labels, or of one flag a class; [0, 1] of two classes could be either."""
         k, numbers = len(self.task.classes), [_number(value, _text(value)) for value in values]
-        flags = len(values) == k and all(n in (0, 1) for n in numbers)
+        flags = len(values) == k and all(n in (0, 1) for n in numbers) and self.numbers is None
         if self.task.target != "multi-label" or (flags and len(set(numbers)) < k):
             if len(values) != k:
                 raise DataError(f"has {len(values)} labels, the target is {self.task.target!r}", where=where)
             return self.cells(values, remarks, where=where)
         if flags:
-            fix = "store the names of the labels instead"
+            fix = 'write the names of the labels; or say numbers = "index" in [source] where these are places'
             raise DataError(f"{values} can be a flag for each class, or the places of both", where=where, fix=fix)
         return self._flags(values, remarks, where)
 
@@ -270,11 +280,24 @@ class LabelReader:
         what = f"a cell holds {text[:40]!r}, expected 1 (present), 0 (absent), -1 (uncertain) or nothing"
         raise DataError(what, where=where)
 
-    def _no_policy(self, kind: str, name: str, where: object) -> DataError:
-        if kind == "uncertain":
-            fix = 'say uncertain = "zeros" (U-Zeros), "ones" (U-Ones) or "drop" in [source]'
-            return DataError(f"{name!r} is uncertain (-1)", where=where, fix=fix)
-        return DataError(f"{name!r} is empty", where=where, fix='say blank = "zeros" or "drop" in [source]')
+    def _unknown_finding(self, value: object) -> str | None:
+        """ "uncertain" or "blank", where the card of a binary task says what becomes of such a label."""
+        text = _text(value)
+        if self.task.target != "binary" or folded(text) in self._names:
+            return None
+        if self.blank is not None and text.casefold() in MISSING:
+            return "blank"
+        is_uncertain = _number(value, text) == -1 and -1 not in self._spoken
+        return "uncertain" if self.uncertain is not None and is_uncertain else None
+
+    def _replaced(self, kind: str, name: str, remarks: Counter[str], where: object) -> int | None:
+        """0 or 1 for an unknown finding; None where the image is left out. Raises DataError without a policy."""
+        policy, told = (self.uncertain, UNCERTAIN) if kind == "uncertain" else (self.blank, BLANK)
+        if policy is None:
+            what = "is uncertain (-1)" if kind == "uncertain" else "is empty"
+            raise DataError(f"{name!r} {what}", where=where, fix=POLICY[kind])
+        remarks[told[policy]] += 1
+        return None if policy == "drop" else int(policy == "ones")
 
     def _unknown(self, text: str, where: object) -> Any:
         classes = self.task.classes
@@ -331,7 +354,7 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return unicodedata.normalize("NFKC", text).strip()
+    return unicodedata.normalize("NFKC", text).replace("\u2212", "-").strip()
 
 
 def _number(value: object, text: str) -> float | None:

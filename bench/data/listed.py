@@ -23,16 +23,18 @@ from bench.data.held import digest_files
 from bench.data.images import Header, Size, is_clinical, read_header
 from bench.data.masks import DrawnMask
 from bench.data.reading import ImageReader, ReadSource
-from bench.data.shares import ListedImage, Share, with_shares
+from bench.data.shares import SOME_PATIENTS, ListedImage, Share, with_shares
 from bench.data.slices import grouped, slices_of
 from bench.data.task import Task
+from bench.data.traits import same
 from bench.data.windows import is_several
 from bench.errors import DataError
 from bench.strict import Line
 from bench.words import Trait
 
 BLOCK_ROWS = 64
-SOME_PATIENTS = "images: no patient given, each counted as a patient of its own"
+SCOUTS = "images: scouts (DICOM localizers): are they meant?"
+SHARED_MASKS = "images: their mask is that of another image too"
 
 
 class ListedSource(ReadSource):
@@ -101,7 +103,8 @@ class ListedSource(ReadSource):
         rows = self.rows(task, folder, remarks)
         if not rows:
             raise DataError("lists no image", where=f"task {task.name!r}")
-        rows = self._sliced(grouped(rows, self.groups, task))
+        _look_at_masks(rows, remarks)
+        rows = self._sliced(grouped(rows, self.groups, task, remarks))
         if any(row.group for row in rows) and (lone := sum(row.group is None for row in rows)):
             remarks[SOME_PATIENTS] = lone
         apart = [row for row in rows if self._is_left_out(row)]
@@ -118,7 +121,7 @@ class ListedSource(ReadSource):
         return replace(super().pictures(task, size), channel=self.channel)
 
     def _is_left_out(self, row: ListedImage) -> bool:
-        return any(row.traits.get(trait) == name for trait, name in (self.leave_out or {}).items())
+        return any(same(row.traits.get(trait, "")) == same(name) for trait, name in (self.leave_out or {}).items())
 
     def _sliced(self, rows: list[ListedImage]) -> list[ListedImage]:
         """One row for each slice that is an image; those of a volume are of one patient."""
@@ -157,6 +160,8 @@ class ListedSource(ReadSource):
         """Blocks of 64 images of each split. Raises DataError."""
         splits = self.listed(task, folder, remarks)
         headers = self._headers([row for rows in splits.values() for row in rows], task)
+        if scouts := sum(header.scout for header in headers):
+            remarks[SCOUTS] = scouts
         channels = 3 if is_several(self.window) or any(h.colour for h in headers) else 1
         depth = self._depth(headers, task) if self.volume else None
         pictures = self.pictures(task, self.size)
@@ -250,6 +255,15 @@ class _BlockReader:
         if self.depth is not None:
             return self.pictures.volume(row.image, self.channels, self.depth, done), row.label, done
         return self.pictures.image(row.image, self.channels, done, row.number), row.label, done
+
+
+def _look_at_masks(rows: Sequence[ListedImage], remarks: Counter[str]) -> None:
+    """Count the images that share a mask file. Raises DataError for an image that is its own mask."""
+    if own := next((row for row in rows if row.image in row.mask_files), None):
+        raise DataError("is named as its own mask", where=own.image, fix="name the file of its mask")
+    times = Counter((mask, row.number) for row in rows for mask in row.mask_files)
+    if shared := sum(any(times[mask, row.number] > 1 for mask in row.mask_files) for row in rows):
+        remarks[SHARED_MASKS] = shared
 
 
 def _place(row: ListedImage) -> list[Any]:

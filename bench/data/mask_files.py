@@ -61,6 +61,17 @@ def masks_of(
     return _from_elsewhere(found, masks)
 
 
+def refuse_unmatched(found: dict[Path, tuple[Path, ...]], masks: Sequence[Path], root: Path, where: Path) -> None:
+    """Raise DataError when images have no mask, and masks no image: they are called otherwise."""
+    lone = [image for image, own in found.items() if not own]
+    spare = sorted(set(masks) - {mask for own in found.values() for mask in own})
+    if lone and spare:
+        what = f"{len(lone):,} of {len(found):,} images have no mask of their name, e.g. {lone[0].relative_to(root)}, "
+        what += f"and {len(spare):,} masks no image, e.g. {spare[0].relative_to(where)}"
+        fix = "call a mask as its image (x.png, x_mask.png), in the same sub-folder; or name both in a table"
+        raise DataError(what, where=where, fix=fix)
+
+
 def _from_elsewhere(found: dict[Path, tuple[Path, ...]], masks: Sequence[Path]) -> dict[Path, tuple[Path, ...]]:
     """Masks in another sub-folder, where names alone tell."""
     stems = Counter(stem(path) for path in found)

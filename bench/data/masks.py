@@ -104,6 +104,10 @@ def to_mask(values: np.ndarray, classes: int, rule: MaskRule = "index", *, where
     if rule == "nonzero":
         return (whole != 0).astype(np.uint8)
     if rule == "threshold":
+        if whole.size and 0 < whole.max() < 128:
+            fix = 'say mask = "nonzero", or leave it out for class indices'
+            what = f"masks hold the values {_some(whole)}, and a threshold of 128 leaves nothing"
+            raise DataError(what, where=where, fix=fix)
         return (whole >= 128).astype(np.uint8)
     if rule != "index":
         return _by_value(whole, classes, rule, where)

@@ -90,8 +90,12 @@ def _linear(images: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def _eight_bit(images: np.ndarray, where: object, meant: PixelMeaning) -> np.ndarray:
     if images.dtype.kind == "f":
-        fix = f"say which values are black and white, e.g. window = [0.0, 1.0] in [source]{_offered(meant)}"
-        raise DataError(f"images are {images.dtype}, whose scale is unknown", where=where, fix=fix)
+        low, high = (float(np.nanmin(images)), float(np.nanmax(images))) if images.size else (0.0, 1.0)
+        top = 1.0 if high <= 1 else 255.0 if high <= 255 else high
+        example = f"[{min(low, 0.0):g}, {top:g}]"
+        fix = f"say which values are black and white, e.g. window = {example} in [source]{_offered(meant)}"
+        what = f"images are {images.dtype}, whose scale is unknown: here they run from {low:g} to {high:g}"
+        raise DataError(what, where=where, fix=fix)
     low, high = (int(images.min()), int(images.max())) if images.size and images.dtype != np.uint8 else (0, 0)
     if low < 0 or high > 255:
         what = f"pixels run from {low} to {high} here, which is more than 8 bits"

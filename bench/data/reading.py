@@ -24,12 +24,12 @@ from bench.data.images import (
     read_header,
     read_image,
 )
-from bench.data.labels import Blank, LabelReader, Numbers, Uncertain
+from bench.data.labels import FINDINGS, Blank, LabelReader, Numbers, Uncertain
 from bench.data.masks import DrawnMask, MaskFile, MaskRule, Palettes, is_colours, read_mask, to_mask, united
 from bench.data.stack import Plane, Stack, refuse_elsewhere
 from bench.data.stacks import Stacks
 from bench.data.task import Task
-from bench.data.windows import PRESETS, Window, uses_presets
+from bench.data.windows import PRESETS, Units, Window, uses_presets
 from bench.errors import CardError, DataError
 
 UNITED = "images: several masks, united"
@@ -65,7 +65,11 @@ class ReadSource(TaskSource):
         return value
 
     def reading(self, task: Task) -> LabelReader:
-        """How labels are read."""
+        """How labels are read. Raises CardError for a policy of unknown findings where there are none."""
+        for key, said in (("uncertain", self.uncertain), ("blank", self.blank if self.blank != "drop" else None)):
+            if said is not None and task.target not in FINDINGS:
+                what = f'{key} = "{said}" is for findings that are there or not, the target is {task.target!r}'
+                raise CardError(what, where=f"task {task.name!r}", fix='blank = "drop" leaves such images out')
         return LabelReader(task, self.numbers, self.uncertain, self.blank)
 
     def pictures(self, task: Task, size: int | None = None) -> ImageReader:
@@ -88,6 +92,7 @@ class ImageReader:
     """Of images in 4-D; masks have none."""
     palettes: Palettes = field(default_factory=Palettes)
     stacks: Stacks = field(default_factory=Stacks)
+    units: Units = field(default_factory=Units)
 
     def image(
         self, source: Path | bytes, channels: int | None, remarks: Counter[str], number: int | None = None
@@ -98,6 +103,7 @@ class ImageReader:
         """
         if is_clinical(source):
             stack = self._stack(source)
+            self.units.agree(stack.meant, self.window, name_of(source))
             image = frame_of(stack, number, self.window, remarks, where=name_of(source))
         elif number is not None:
             raise DataError(f"is one picture, of which there is no slice {number}", where=name_of(source))

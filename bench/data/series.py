@@ -13,7 +13,12 @@ from bench.data.guard import guarded
 from bench.data.stack import Plane, Stack, in_plane, needed, plane_shape, with_whole
 from bench.errors import DataError
 
-TAGS = ["SeriesInstanceUID", "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "Columns"]
+SAME = {
+    "series": ["SeriesInstanceUID"], "patients": ["PatientID"], "sizes": ["PixelSpacing", "Rows", "Columns"],
+    "orientations": ["ImageOrientationPatient"],
+}  # fmt: skip
+"""What the files of a series have in common, and where they say it."""
+TAGS = [*(tag for tags in SAME.values() for tag in tags), "ImagePositionPatient"]
 UNEVEN = 0.1
 """By how much of their mean distance two slices may be farther from each other, or nearer, than the others."""
 
@@ -66,7 +71,7 @@ def _series(folder: Path) -> Series:
     for file, head in zip(files, heads, strict=True):
         if "Rows" not in head:
             raise dicom.no_picture("Rows", file)
-    for what, keys in (("series", TAGS[:1]), ("sizes", TAGS[4:]), ("orientations", TAGS[1:2])):
+    for what, keys in SAME.items():
         found = {str([head.get(key) for key in keys]) for head in heads}
         if len(found) > 1:
             fix = "leave one in this folder (a scout lies across the others), or one folder each"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,10 @@ from bench.errors import DataError
 from bench.words import SPLITS
 
 Share = Annotated[float, Field(gt=0, lt=0.9)]
+SHORTENED = re.compile(r"\d[.,]\d+e[+]?\d+", re.IGNORECASE)
+UNKNOWN = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>", "unknown", "?", "-"})
+"""What stands where the patient is not known: many such rows are not one patient."""
+SOME_PATIENTS = "images: no patient given, each counted as a patient of its own"
 VAL, TEST = 0.15, 0.2
 """Shares of all images where neither the source nor the card says which are which."""
 SPLIT_NAMES = {
@@ -64,13 +69,19 @@ def split_name(text: str, where: object) -> str:
     return name
 
 
-def group_name(value: object) -> str | None:
-    """Name of a patient, the same for 7, 7.0 and "7"; None where it is blank."""
+def group_name(value: object, where: object = None) -> str | None:
+    """Name of a patient, the same for 7, 7.0 and "7"; None where it is unknown.
+
+    Raises DataError for a number that a spreadsheet has shortened ("1.23457E+11"): several patients can be meant.
+    """
     text = "" if value is None else str(value.decode() if isinstance(value, bytes) else value).strip()
     whole, _, rest = text.partition(".")
     if rest and not rest.strip("0") and whole.isdecimal():
         text = whole
-    return None if text.casefold() in ("", "nan", "none") else text
+    if SHORTENED.fullmatch(text):
+        fix = "export the table again, with this column as text"
+        raise DataError(f"names the patient {text!r}, a number that a spreadsheet has shortened", where=where, fix=fix)
+    return None if text.casefold() in UNKNOWN else text
 
 
 def with_shares(

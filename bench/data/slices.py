@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,11 +25,18 @@ def slices_of(row: ListedImage, frames: int, which: Literal["middle", "all"]) ->
         yield replace(row, id=f"{row.id}#slice={number}", number=number, group=row.group or row.id)
 
 
-def grouped(rows: list[ListedImage], source: Literal["dicom", "folder"] | None, task: Task) -> list[ListedImage]:
+def grouped(
+    rows: list[ListedImage], source: Literal["dicom", "folder"] | None, task: Task, remarks: Counter[str]
+) -> list[ListedImage]:
     """Rows with the patient of each, where the list does not name it. Raises DataError."""
     if source is None:
         return rows
     if source == "folder":
+        places = {row.image.parent for row in rows if row.group is None}
+        names = Counter(place.name for place in places)
+        if several := [name for name, n in names.items() if n > 1]:
+            what = f"folders of one name in several places, counted as patients of their own, e.g. {several[0]}"
+            remarks[f"patients: {what}"] = sum(names[name] for name in several)
         return [replace(row, group=row.group or row.image.parent.as_posix()) for row in rows]
     if other := next((row for row in rows if not (row.image.exists() and is_clinical(row.image))), None):
         what = 'is no DICOM file, and groups = "dicom" takes patients from PatientID'

@@ -97,6 +97,12 @@ def path_of(text: str, root: Path, where: object) -> tuple[str, Path]:
             raise DataError(f"{text!r} is a path of a Windows machine", where=where, fix=fix)
         text = text.replace("\\", "/")
         path = root / text
+    if not path.exists() and re.match(r"[a-z][a-z0-9+]+://", text, re.IGNORECASE):
+        fix = "copy the files here, and write their paths"
+        raise DataError(f"{text[:80]!r} is an address, no file", where=where, fix=fix)
+    for ending in {path.suffix.lower(), path.suffix.upper()} - {""}:  # systems that tell no case let tables say either
+        if not path.exists() and (other := path.with_suffix(ending)).exists():
+            text, path = text.removesuffix(path.suffix) + ending, other
     for form in ("NFC", "NFD"):  # macOS writes an accent as a letter of its own
         if not path.exists() and (other := root / unicodedata.normalize(form, text)).exists():
             path = other
@@ -113,13 +119,13 @@ def _text(path: Path) -> str:
     with readable(path, "CSV"):
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"is larger than {MAX_BYTES:,} bytes", where=path)
+        content = path.read_bytes()
+        if content.startswith((b"PK", b"\xd0\xcf")) or (b"\0" in content and not content.startswith(UTF_16)):
+            raise DataError("is no text, as a table is", where=path, fix="save an Excel workbook as CSV UTF-8")
         try:
-            content = path.read_bytes()
             text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig")
         except UnicodeDecodeError as error:
             raise DataError(f"is not UTF-8 text (byte {error.start})", where=path, fix="save it as UTF-8") from None
-    if "\0" in text:
-        raise DataError("is no text, as a table is", where=path, fix="save an Excel workbook as CSV UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

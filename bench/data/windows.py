@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -76,6 +76,23 @@ class PixelMeaning:
     def percentiles(self) -> tuple[float, float]:
         """The 0.5th and 99.5th percentile of the whole file."""
         return percentiles(self.whole)
+
+
+@dataclass
+class Units:
+    """The units of a set of files: a window in numbers cannot mean Hounsfield units in some and others in others."""
+
+    first: dict[str, tuple[str, object]] = field(default_factory=dict)
+
+    def agree(self, meant: PixelMeaning, window: One | list[One] | None, where: object) -> None:
+        """Raise DataError when a file is in Hounsfield units and one before it is not, or the other way about."""
+        if window is None or isinstance(window, str):
+            return
+        units, other = self.first.setdefault("units", (meant.units, where))
+        if {units, meant.units} == {"hounsfield", "other"}:
+            said = "in" if meant.units == "hounsfield" else "not in"
+            what = f"is {said} Hounsfield units (rescale tags), unlike {other}: one window cannot mean both"
+            raise DataError(what, where=where, fix="convert these files, or leave them out")
 
 
 def percentiles(values: np.ndarray) -> tuple[float, float]:

@@ -186,3 +186,14 @@ def test_the_known_duplicates_of_real_breast_ultrasound_are_found(real_data, mak
     near = next(f for f in report.findings if f.kind == "near-duplicate")
     assert int(near.message.split()[0]) >= 50
     assert not any(f.kind == "exact-duplicate" for f in report.findings), "they were dropped when the file was made"
+
+
+@pytest.mark.parametrize(("first", "second"), [("1", "01"), ("X-7", "x 7"), ("Case 3", "case_03")])
+def test_one_patient_in_two_spellings_is_named(folder, make_task, first, second):
+    tmp_path, rows = folder
+    rows[0]["patient"], rows[3]["patient"] = first, second
+    _, found = report_on(tmp_path, rows, make_task(reader="csv", file="t.csv"))
+    assert found["alike-patient"].severity == "problem"
+    assert found["alike-patient"].examples == [f"{first!r} (train) = {second!r} (test)"]
+    rows[3]["patient"], rows[1]["patient"] = "p99", second
+    assert report_on(tmp_path, rows, make_task(reader="csv", file="t.csv"))[1]["alike-patient"].severity == "note"

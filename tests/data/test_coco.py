@@ -115,3 +115,14 @@ def test_a_file_that_is_not_what_it_should_be_is_refused(made, change, message):
     (folder / "c.json").write_text(json.dumps(table))
     with pytest.raises(DataError, match=message):
         load()
+
+
+@pytest.mark.parametrize(
+    ("outline", "message"),
+    [([40, 4, 44, 4, 44, 14], "outside the image"), ([0.1, 0.1, 0.4, 0.1, 0.4, 0.4], "shares of the image")],
+    ids=["outside", "shares"],
+)
+def test_outlines_that_hold_nothing_of_their_image_are_refused(outline, message):
+    with pytest.raises(DataError, match=message):
+        drawn([outline], (32, 32), "x")
+    assert drawn([[0, 0, 1, 0, 1, 1, 0, 1]], (32, 32), "x").sum() == 1

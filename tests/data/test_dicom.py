@@ -10,6 +10,8 @@ from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELo
 
 from bench.data.dicom import patient
 from bench.data.images import read_header, read_image, read_stack
+from bench.data.load import load_task
+from bench.data.reading import ImageReader
 from bench.errors import DataError
 from tests.data.clinical import dicom, write_dicom
 
@@ -186,3 +188,35 @@ def test_the_patient_is_a_hash_that_differs_between_corpora(tmp_path):
     assert found != patient(path, "theirs")
     assert "4711" not in found
     assert patient(write_dicom(tmp_path / "c.dcm", GREY, PatientID=""), "ours") is None
+
+
+def test_what_says_nothing_of_its_values_is_refused(tmp_path):
+    with pytest.raises(DataError, match="rescale slope of 0"):
+        read(write_dicom(tmp_path / "a.dcm", GREY.astype(np.uint16), modality="CT", RescaleSlope=0), [0, 80])
+    file = dicom(GREY)
+    del file.PixelData
+    file.save_as(tmp_path / "b.dcm")
+    with pytest.raises(DataError, match=r"b\.dcm: is a DICOM file without a picture \(no PixelData\)"):
+        read(tmp_path / "b.dcm")
+    write_dicom(tmp_path / "c.png", GREY)
+    with pytest.raises(DataError, match=r"c\.png: is a DICOM file, .*give it the ending \.dcm"):
+        read(tmp_path / "c.png")
+
+
+def test_one_window_is_not_for_files_in_two_units(tmp_path):
+    pictures = ImageReader(2, [-160.0, 240.0], "index")
+    for name, tags in (("a", CT), ("b", CT), ("c", {"modality": "CT"})):
+        write_dicom(tmp_path / f"{name}.dcm", GREY.astype(np.uint16), **tags)
+    for name in ("a.dcm", "b.dcm"):
+        pictures.image(tmp_path / name, 1, Counter())
+    with pytest.raises(DataError, match=r"c\.dcm: is not in Hounsfield units .* unlike .*a\.dcm"):
+        pictures.image(tmp_path / "c.dcm", 1, Counter())
+
+
+def test_scouts_are_told(tmp_path, make_task):
+    for i in range(24):
+        kind = ["ORIGINAL", "PRIMARY", "LOCALIZER" if i < 2 else "AXIAL"]
+        pixels = np.random.default_rng(i).integers(0, 256, (8, 8), dtype=np.uint8)
+        write_dicom(tmp_path / "ab"[i % 2] / f"{i}.dcm", pixels, ImageType=kind)
+    data = load_task(make_task("binary", "ab", reader="imagefolder", folder="."), folder=tmp_path)
+    assert any(f.message.startswith("2 images: scouts") for f in data.findings)

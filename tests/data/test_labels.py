@@ -171,3 +171,31 @@ def test_flags_of_an_array_and_the_rows_it_keeps(make_task):
 def test_classes_of_one_name_are_no_card(make_task):
     with pytest.raises(CardError, match="same name"):
         make_task(classes=["Grade_1", "grade 1", "x"])
+
+
+def test_flags_and_places_in_one_cell_are_told_apart_or_refused(read):
+    assert read("1;0;1", "abc", "multi-label") == [1, 0, 1], "flags: places are named once each"
+    assert read("0;2", "abc", "multi-label") == [1, 0, 1]
+    assert read("1|0", "ab", "multi-label", numbers="index") == [1, 1]
+    with pytest.raises(DataError, match=r'flag for each class, or the places of both.*numbers = "index"'):
+        read("1|0", "ab", "multi-label")
+
+
+def test_a_finding_of_a_binary_task_that_is_not_known(read):
+    for policy, meant in (("zeros", 0), ("ones", 1), ("drop", None)):
+        assert read("-1.0", uncertain=policy, target="binary", blank="drop") == meant
+    assert read("", blank="zeros", target="binary") == 0
+    assert read("none", ["none", "effusion"], "binary", blank="drop") == 0, "a name comes first"
+    assert read("-1", blank="drop", target="binary") is None
+    with pytest.raises(DataError, match=r"no label \(-1\).*U-Zeros"):
+        read("-1", blank="zeros", target="binary")
+
+
+@pytest.mark.parametrize("policy", [{"uncertain": "ones"}, {"blank": "zeros"}], ids=["uncertain", "blank"])
+def test_a_policy_of_findings_is_refused_where_there_are_none(make_task, policy):
+    from bench.data.load import read_source
+
+    for target, classes in (("multi-class", "abc"), ("ordinal", "abc"), ("number", ["age"])):
+        task = make_task(target, classes, reader="npz", file="x.npz", **policy)
+        with pytest.raises(CardError, match="is for findings that are there or not"):
+            read_source(task).reading(task)

@@ -202,3 +202,9 @@ def test_deep_tiff_masks(tmp_path):
     tifffile.imwrite(tmp_path / "w.tif", SQUARE.astype(np.uint16), photometric="miniswhite")
     with pytest.raises(DataError, match="no mask of class indices"):
         read_mask(tmp_path / "w.tif")
+
+
+def test_a_threshold_that_leaves_nothing_is_refused():
+    with pytest.raises(DataError, match=r'values 0, 1, and a threshold of 128 leaves nothing .*mask = "nonzero"'):
+        to_mask(np.eye(4, dtype=np.uint8)[None], 2, "threshold")
+    assert not to_mask(np.zeros((1, 4, 4), np.uint8), 2, "threshold").any()

@@ -98,3 +98,21 @@ def test_what_may_be_another_number_or_none_is_refused(make_task, text):
     assert [read(t, Counter()) for t in ("0,500", "12,5", "1e3", "-.5", "7.")] == [0.5, 12.5, 1000, -0.5, 7]
     with pytest.raises(DataError, match="can be thousands" if text.count(",") else "is no number"):
         read(text, Counter())
+
+
+def test_numbers_that_stand_for_a_missing_one_are_told(tmp_path, make_task):
+    written(tmp_path, [*range(20, 77), -999, 40, -999])
+    said = check_task(make_task("number", ["age"], reader="csv", file="t.csv"), folder=tmp_path).findings
+    assert any(
+        f.kind == "odd-number" and "2 of 60 values of age lie far from the others: -999" in f.message for f in said
+    )
+    written(tmp_path, range(20, 80))
+    said = check_task(make_task("number", ["age"], reader="csv", file="t.csv"), folder=tmp_path).findings
+    assert "odd-number" not in {f.kind for f in said}
+
+
+def test_a_split_of_one_number_has_no_score(tmp_path, make_task, tiny):
+    arrays = {k: v if k.endswith("images") else np.arange(len(v)) * 1.5 for k, v in tiny().items()}
+    np.savez(tmp_path / "t.npz", **arrays | {"test_labels": np.full(6, 5.0)})
+    with pytest.raises(DataError, match="every test image has the same number"):
+        load_task(make_task("number", ["age"], reader="npz", file="t.npz"), folder=tmp_path)

@@ -116,3 +116,81 @@ def test_pixels_of_any_width_have_one_scale(tmp_path, make_task, tiny, dtype):
         load_task(task, folder=tmp_path)
     data = load_task(make_task(reader="npz", file="t.npz", window=[0.0, 510.0]), folder=tmp_path)
     np.testing.assert_allclose(data.train.images[..., 0], arrays["train_images"] / 2, atol=0.5)
+
+
+def test_patients_that_are_not_known_are_no_patient_together(table, make_task):
+    unknown = ("", "unknown", "N/A", "?", "-", "NaN", "P7")
+    folder = table(["image", "label", "patient"], lambda i: [f"img/{i}.png", "abc"[i % 3], unknown[i % 7]])
+    data = load_task(make_task(reader="csv", file="t.csv"), folder=folder)
+    groups = [name for split in data.splits.values() if split.groups is not None for name in split.groups.tolist()]
+    assert [name for name in groups if name in unknown] == ["P7", "P7"]
+    assert any("14 images: no patient given" in finding.message for finding in data.findings)
+
+
+def test_a_patient_that_a_spreadsheet_has_shortened_is_refused(table, make_task):
+    folder = table(["image", "label", "patient"], lambda i: [f"img/{i}.png", "abc"[i % 3], "1.23457E+11"])
+    with pytest.raises(DataError, match=r"line 2: names the patient '1.23457E\+11', a number that .* shortened"):
+        load_task(make_task(reader="csv", file="t.csv"), folder=folder)
+
+
+def test_folders_of_one_name_are_told(tmp_path, make_task):
+    for i in range(24):
+        path = tmp_path / "ab"[i % 2] / f"P{i // 2 % 6}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
+    task = make_task("binary", "ab", reader="imagefolder", folder=".", groups="folder")
+    told = [finding.message for finding in load_task(task, folder=tmp_path).findings]
+    assert any("12 patients: folders of one name in several places" in message for message in told), told
+
+
+def test_several_masks_in_a_cell_and_masks_that_are_shared(table, make_task):
+    def cells(i):
+        return [f"img/{i}.png", "m/0.png | m/1.png" if i else "m/2.png", SPLITS[i % 4]]
+
+    folder = table(["image", "mask", "split"], cells)
+    (folder / "m").mkdir()
+    for i, size in enumerate((2, 3, 1)):
+        Image.fromarray(np.pad(np.full((size, 2), 255, np.uint8), ((i * 2, 8 - size - i * 2), (0, 6)))).save(
+            folder / "m" / f"{i}.png"
+        )
+    task = make_task("mask", ["background", "lesion"], reader="csv", file="t.csv")
+    data = load_task(task, folder=folder)
+    assert data.val.labels.sum((1, 2)).tolist() == [10] * 4
+    assert any("15 images: their mask is that of another image too" in f.message for f in data.findings)
+    folder = table(["image", "mask", "split"], lambda i: [f"img/{i}.png", f"img/{i}.png", SPLITS[i % 4]])
+    task = make_task("mask", ["background", "lesion"], reader="csv", file="t.csv", mask="threshold")
+    with pytest.raises(DataError, match=r"img/0\.png: is named as its own mask"):
+        load_task(task, folder=folder)
+
+
+def test_masks_that_belong_to_no_image_are_named(tmp_path, make_task):
+    for split in ("train", "val", "test"):
+        for i in range(2):
+            for folder, name in (("images", f"{i}.png"), ("masks", f"mask_{i}.png")):
+                (tmp_path / split / folder).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / split / folder / name)
+    task = make_task("mask", ["background", "lesion"], reader="imagefolder", folder=".")
+    with pytest.raises(DataError, match=r"2 of 2 images have no mask .* 0\.png, and 2 masks no image, e\.g\. mask_0"):
+        load_task(task, folder=tmp_path)
+
+
+def test_an_image_beside_others_that_lacks_a_mask_is_not_its_own(tmp_path, make_task):
+    for split in ("train", "val", "test"):
+        (tmp_path / split).mkdir()
+        for name in ("0.png", "0_mask.png", "1.png"):
+            Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / split / name)
+    task = make_task("mask", ["background", "lesion"], reader="imagefolder", folder=".")
+    with pytest.raises(DataError, match=r"files are missing, the first is .*1_mask\.png"):
+        load_task(task, folder=tmp_path)
+
+
+def test_arrays_that_the_card_does_not_name_are_told(tmp_path, make_task, tiny):
+    arrays = tiny() | {"train_patient": np.arange(12), "test_shift_images": np.zeros((2, 8, 8), np.uint8)}
+    np.savez(tmp_path / "t.npz", **arrays)
+    told = [f.message for f in load_task(make_task(reader="npz", file="t.npz"), folder=tmp_path).findings]
+    assert "2 arrays: not named by the card, left out: test_shift_images, train_patient" in told
+    arrays = tiny() | {f"{s}_p": np.full(n, np.nan) for s, n in (("train", 12), ("val", 6), ("test", 6))}
+    np.savez(tmp_path / "t.npz", **arrays)
+    task = make_task(reader="npz", file="t.npz", groups="{split}_p")
+    told = [f.message for f in load_task(task, folder=tmp_path).findings]
+    assert told == ["24 images: no patient given, each counted as a patient of its own"]

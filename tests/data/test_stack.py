@@ -155,3 +155,13 @@ def test_a_missing_package_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(DataError, match=r"a\.dcm: .*package pydicom, which is not here.*medssl-bench\[clinical\]"):
         read_image(path, None, Counter())
+
+
+def test_slices_of_two_patients_are_no_series(tmp_path):
+    write_series(tmp_path, SLICES[:2], PatientID="A")
+    write_dicom(
+        tmp_path / "z.dcm", SLICES[2], PatientID="B", PixelSpacing=[1, 1], ImagePositionPatient=[-10, -20, 32],
+        ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+    )  # fmt: skip
+    with pytest.raises(DataError, match="holds 2 patients in 3 files"):
+        read_stack(tmp_path)

@@ -48,3 +48,14 @@ def test_paths_in_other_spellings(tmp_path):
     (tmp_path / "scan.dcm").write_bytes(b"")
     with pytest.raises(DataError, match=r"can be scan\.dcm or scan\.nii\.gz"):
         path_of("scan", tmp_path, None)
+
+
+def test_endings_in_another_case_addresses_and_workbooks(tmp_path):
+    (tmp_path / "a.PNG").write_bytes(b"x")
+    assert path_of("a.png", tmp_path, "x") == ("a.PNG", tmp_path / "a.PNG")
+    assert path_of("b.png", tmp_path, "x") == ("b.png", tmp_path / "b.png")
+    with pytest.raises(DataError, match=r"t\.csv, line 2: 'https://host/a\.png' is an address"):
+        path_of("https://host/a.png", tmp_path, "t.csv, line 2")
+    (tmp_path / "t.csv").write_bytes(b"PK\3\4\x14\xff")
+    with pytest.raises(DataError, match=r"is no text.*Excel workbook"):
+        read_table(tmp_path / "t.csv", "image")

@@ -15,8 +15,8 @@ from tests.data.conftest import one_protocol
 
 
 def test_names_are_cleaned_and_unknown_ones_empty():
-    found = traits_of({"site": ["Jena [old] = 1\n", " Kiel", "N/A"], "age": ["adult", "child", "7"]})
-    assert found == {"site": ["Jena old 1", "Kiel", ""], "age": ["adult", "child", "7"]}
+    found = traits_of({"site": ["Jena [old] = 1\n", " Kiel", "N/A"], "age": ["adult", "child", "unknown"]})
+    assert found == {"site": ["Jena old 1", "Kiel", ""], "age": ["adult", "child", ""]}
     assert traits_of({"age": ["0", "17.9", "18", "060Y", "101", ""]})["age"] == [
         "under 18", "under 18", "18-39", "60-79", "80 and over", "",
     ]  # fmt: skip
@@ -91,3 +91,24 @@ def test_a_planted_gap_is_found_and_one_that_is_not_there_is_not(tmp_path):
     leak = at_full.loc["site_leakage"]
     assert leak["split"] == "train"
     assert leak["low"] < 0.1
+
+
+def test_one_subgroup_in_several_spellings():
+    found = traits_of({"site": ["Jena", "JENA ", "1", "01", "1.0", "Kiel"]})
+    assert found["site"] == ["Jena", "Jena", "1", "1", "1", "Kiel"]
+    assert traits_of({"age": ["47,5", "018M", "003W", "90+", ">89", "12 days"]})["age"] == [
+        "40-59", "under 18", "under 18", "80 and over", "80 and over", "under 18",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ["adult", "-1", "999", "40-50"])
+def test_ages_beside_what_is_none_are_refused(odd):
+    with pytest.raises(DataError, match=f"t.csv: the age '{odd}' is no age in years"):
+        traits_of({"age": ["47", odd]}, where="t.csv")
+
+
+def test_a_site_in_another_spelling_is_left_out_too(table, make_task):
+    text = (table / "t.csv").read_text()
+    (table / "t.csv").write_text(text.replace("Jena", "JENA", 3))
+    source = {"reader": "csv", "file": "t.csv", "subgroups": {"site": "clinic"}, "leave_out": {"site": "jena"}}
+    assert len(load_task(make_task("binary", "ab", **source), folder=table).tests["test-shift"]) == 20

@@ -13,6 +13,7 @@ from bench.data.dataset import SourceDigest
 from bench.data.held import digest_files
 from bench.data.listed import ListedSource
 from bench.data.shares import ListedImage, split_name
+from bench.data.table import path_of
 from bench.data.task import Task
 from bench.errors import DataError
 from bench.strict import Line
@@ -22,7 +23,7 @@ class CocoSource(ListedSource):
     """`reader = "coco"`, for masks. Names of images start at `root`, which starts at the folder of the file."""
 
     name: ClassVar[str] = "coco"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     unread: ClassVar[frozenset[str]] = ListedSource.unread | {"file", "files", "root"}
 
     reader: Literal["coco"]
@@ -47,7 +48,8 @@ class CocoSource(ListedSource):
         for path, split in self._files(task, folder).items():
             root = path.parent / self.root
             for name, drawing in read_coco(path, task, self.overlap).items():
-                rows.append(ListedImage(name, root / name, masks=(drawing,), split=split))
+                name, image = path_of(name, root, path)
+                rows.append(ListedImage(name, image, masks=(drawing,), split=split))
         return rows
 
     def identity(self, task: Task, folder: Path, *, accept_checksum: bool = False) -> SourceDigest:

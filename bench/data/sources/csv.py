@@ -52,7 +52,7 @@ class CsvSource(ListedSource):
     """`reader = "csv"`. Paths in the table start at `root`, which starts at the folder of the table."""
 
     name: ClassVar[str] = "csv"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     unread: ClassVar[frozenset[str]] = ListedSource.unread | {"file", "root"}
     later: ClassVar[frozenset[str]] = ListedSource.later | {"subgroups"}
 
@@ -85,13 +85,16 @@ class CsvSource(ListedSource):
         table = read_table(folder / Path(self.file).expanduser(), self.columns.image)
         root = table.path.parent / self.root
         image = table.column(self.columns.image, "image")
-        files = [_file(table, line, cells, image, root) for line, cells in table.rows]
+        files = [_file(table, line, cells[image], image, root) for line, cells in table.rows]
         _refuse_twice(table, files)
         if task.kind == "dense":
             column = table.column(self.columns.mask, "mask")
-            masks = [_file(table, line, cells, column, root) for line, cells in table.rows]
+            masks = [
+                [_file(table, line, part.strip(), column, root) for part in cells[column].split("|")]
+                for line, cells in table.rows
+            ]
             _refuse_other_slices(table, files, masks)
-            found = [{"masks": (mask.path,)} for mask in masks]
+            found = [{"masks": tuple(mask.path for mask in several)} for several in masks]
         else:
             labels = self._labels(table, task, remarks)
             found = [None if label is None else {"label": label} for label in labels]
@@ -101,7 +104,8 @@ class CsvSource(ListedSource):
         ):
             remarks[f"images: splits are those of the column {table.columns[split]!r}"] = len(files)
         places = {trait: table.column(name, trait) for trait, name in self.subgroups.items()}
-        traits = traits_of({trait: [cells[place] for _, cells in table.rows] for trait, place in places.items()})
+        known_of = {trait: [cells[place] for _, cells in table.rows] for trait, place in places.items()}
+        traits = traits_of(known_of, where=table.path)
         about = [
             self._about(table, line, cells, known) | {"traits": {trait: values[i] for trait, values in traits.items()}}
             for i, (line, cells) in enumerate(table.rows)
@@ -136,9 +140,9 @@ class CsvSource(ListedSource):
         text = "" if split is None else cells[split]
         found = {
             "split": split_name(text, table.where(line)) if text else None,
-            "group": None if patient is None else group_name(cells[patient]),
+            "group": None if patient is None else group_name(cells[patient], table.where(line)),
         }
-        return found if bag is None else found | {"bag": group_name(cells[bag])}
+        return found if bag is None else found | {"bag": group_name(cells[bag], table.where(line))}
 
     def _known(self, table: Table, name: str) -> int | None:
         if name == "bag" and not self.bags:
@@ -172,8 +176,8 @@ class _File(NamedTuple):
     number: int | None
 
 
-def _file(table: Table, line: int, cells: list[str], column: int, root: Path) -> _File:
-    if not (text := cells[column]):
+def _file(table: Table, line: int, text: str, column: int, root: Path) -> _File:
+    if not text:
         fix = "name one, a black picture where there is nothing to see, or remove the line"
         raise DataError(f"has no {table.columns[column]}", where=table.where(line), fix=fix)
     if (named := SLICE.fullmatch(text)) is None:
@@ -182,9 +186,9 @@ def _file(table: Table, line: int, cells: list[str], column: int, root: Path) ->
     return _File(f"{name}#slice={named[2]}", path, int(named[2]))
 
 
-def _refuse_other_slices(table: Table, images: list[_File], masks: list[_File]) -> None:
-    for (line, _), image, mask in zip(table.rows, images, masks, strict=True):
-        if mask.number not in (None, image.number):
+def _refuse_other_slices(table: Table, images: list[_File], masks: list[list[_File]]) -> None:
+    for (line, _), image, several in zip(table.rows, images, masks, strict=True):
+        if mask := next((m for m in several if m.number not in (None, image.number)), None):
             what = f"names slice {mask.number} of the mask for slice {image.number} of the image"
             raise DataError(what, where=table.where(line), fix="name the same slice of both")
 
@@ -196,7 +200,8 @@ def _refuse_twice(table: Table, files: list[_File]) -> None:
         first = seen.setdefault(f"{file.path.resolve()}#{file.number}", line)
         if first != line:
             same = cells == next(other for at, other in table.rows if at == first)
-            what = f"lists {Path(file.id).name} again, with {'the same' if same else 'other'} cells than line {first}"
+            cells_too = "the same cells as" if same else "other cells than"
+            what = f"lists {Path(file.id).name} again, with {cells_too} line {first}"
             raise DataError(what, where=table.where(line), fix='one line an image; several labels are joined by "|"')
 
 

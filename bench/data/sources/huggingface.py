@@ -159,7 +159,7 @@ class HuggingFaceDataset(ReadSource):
         part: list[tuple[str, dict[str, Any], np.ndarray | None]] = []
         for i, row in enumerate(rows):
             name, label = f"{theirs}/{i}", None if labels is None else labels[i]
-            unit = (group_name(row[self.patient]) if self.patient else None) or name
+            unit = (group_name(row[self.patient], name) if self.patient else None) or name
             if (shared and _is_held_out(unit, self.val) != (ours == "val")) or (labels is not None and label is None):
                 continue
             part.append((name, row | {GROUP: unit}, label))

@@ -21,7 +21,7 @@ from bench.data import dicom, series
 from bench.data.foreign import CONVERT, files_below, is_hidden, unread_files
 from bench.data.images import is_clinical, is_image, stem
 from bench.data.listed import ListedSource
-from bench.data.mask_files import channels_of, is_mask_of, masks_of
+from bench.data.mask_files import channels_of, is_mask_of, masks_of, refuse_unmatched
 from bench.data.shares import SPLIT_NAMES, ListedImage
 from bench.data.task import Task
 from bench.errors import DataError
@@ -98,11 +98,13 @@ class ImageFolderSource(ListedSource):
         if cases := channels_of(images, masks):
             return self._cases(cases, masks, base, root, split)
         found = masks_of(images, there, masks, base)
+        refuse_unmatched(found, masks, there, base)
         if spare := len(set(masks) - {mask for own in found.values() for mask in own}):
             remarks["masks: no image of their name, left out"] += spare
         # A missing mask keeps the name it should have, so that the check can list it.
+        homes = {path: base / path.relative_to(there).parent for path in found}
         return [
-            self._row(path, root, split, masks=own or (base / path.relative_to(there).parent / _mask_name(path),))
+            self._row(path, root, split, masks=own or (homes[path] / _mask_name(path, apart=base != there),))
             for path, own in found.items()
         ]
 
@@ -132,8 +134,10 @@ class ImageFolderSource(ListedSource):
         return ListedImage(path.relative_to(root).as_posix(), path, split=split, group=group, **target)
 
 
-def _mask_name(path: Path) -> str:
-    """What the mask of an image is called: of a volume as itself."""
+def _mask_name(path: Path, apart: bool) -> str:
+    """What the mask of an image is called, in a folder of masks or beside the image: of a volume as itself."""
+    if not apart:
+        return path.name.replace(stem(path), f"{stem(path)}_mask")
     return path.name if is_clinical(path) else f"{stem(path)}.png"
 
 

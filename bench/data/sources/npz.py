@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -22,7 +22,7 @@ from bench.data.held import HeldFile
 from bench.data.masks import to_mask
 from bench.data.pixels import to_uint8
 from bench.data.reading import ReadSource
-from bench.data.shares import group_name
+from bench.data.shares import SOME_PATIENTS, group_name
 from bench.data.space import require_space
 from bench.data.task import Task
 from bench.errors import DataError
@@ -101,6 +101,8 @@ class NpzSource(ReadSource):
             keys = {info.filename.removesuffix(".npy") for info in archive.infolist()}
             require_space(home(), sum(info.file_size for info in archive.infolist()))
         splits = [*REQUIRED_SPLITS, *(["test-shift"] if self._keys("test-shift", task)[0][0] in keys else [])]
+        if unused := keys - self._used(splits, keys, task):
+            remarks[f"arrays: not named by the card, left out: {', '.join(sorted(unused)[:8])}"] = len(unused)
         blocks = {split: self._blocks(path, keys, split, task, remarks) for split in splits}
         return bags_of_splits({name: joined(found) for name, found in blocks.items()}, path) if self.bags else blocks
 
@@ -111,6 +113,11 @@ class NpzSource(ReadSource):
         labels = [self.labels] if self.labels else usual
         images = self.images or "{split}_images"
         return [images.replace("{split}", split)], [key.replace("{split}", split) for key in labels]
+
+    def _used(self, splits: Sequence[str], keys: set[str], task: Task) -> set[str]:
+        """The arrays that are read."""
+        found = {next((key for key in options if key in keys), "") for s in splits for options in self._keys(s, task)}
+        return found | ({self.groups.replace("{split}", s) for s in splits} if self.groups else set())
 
     def _blocks(self, path: Path, keys: set[str], split: str, task: Task, remarks: Counter[str]) -> Iterator[Split]:
         image_key, label_key = (_present(options, keys, path) for options in self._keys(split, task))
@@ -124,7 +131,7 @@ class NpzSource(ReadSource):
                 raise DataError(what, where=path)
             if (stated := (self.rows or {}).get(split, images.rows)) != images.rows:
                 remarks[f"all of {split}, where the card says {stated:,}"] = images.rows
-            groups = self._groups(archive, split, images.rows, path)
+            groups = self._groups(archive, split, images.rows, path, remarks)
             where = f"{path}, {label_key}"
             read = None if task.kind == "dense" else self._labels(labels, task, remarks, where)
             rows = max(1, BLOCK_BYTES // max(1, images.row_bytes))
@@ -181,13 +188,17 @@ class NpzSource(ReadSource):
         what = f"images have shape {images.shape}, expected (n, h, w) or (n, h, w, c)"
         raise DataError(what, where=path, fix=None if self.volume else fix)
 
-    def _groups(self, archive: zipfile.ZipFile, split: str, rows: int, path: Path) -> np.ndarray | None:
+    def _groups(
+        self, archive: zipfile.ZipFile, split: str, rows: int, path: Path, remarks: Counter[str]
+    ) -> np.ndarray | None:
         if self.groups is None:
             return None
         with _Member(archive, self.groups.replace("{split}", split), path) as member:
-            names = [group_name(value) for value in member.read(member.rows).reshape(-1).tolist()]
+            names = [group_name(value, path) for value in member.read(member.rows).reshape(-1).tolist()]
         if len(names) != rows:
             raise DataError(f"{member.key} has {len(names):,} rows, the images {rows:,}", where=path)
+        if lone := names.count(None):
+            remarks[SOME_PATIENTS] += lone
         return np.array([name or f"{split}/{i}" for i, name in enumerate(names)])
 
 
