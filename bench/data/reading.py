@@ -29,7 +29,7 @@ from bench.data.masks import DrawnMask, MaskFile, MaskRule, Palettes, is_colours
 from bench.data.stack import Plane, Stack, refuse_elsewhere
 from bench.data.stacks import Stacks
 from bench.data.task import Task
-from bench.data.windows import PRESETS, Units, Window, uses_presets
+from bench.data.windows import PRESETS, UnitsSeen, Window, uses_presets
 from bench.errors import CardError, DataError
 
 UNITED = "images: several masks, united"
@@ -92,7 +92,7 @@ class ImageReader:
     """Of images in 4-D; masks have none."""
     palettes: Palettes = field(default_factory=Palettes)
     stacks: Stacks = field(default_factory=Stacks)
-    units: Units = field(default_factory=Units)
+    units: UnitsSeen = field(default_factory=UnitsSeen)
 
     def image(
         self, source: Path | bytes, channels: int | None, remarks: Counter[str], number: int | None = None

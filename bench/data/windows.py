@@ -79,7 +79,7 @@ class PixelMeaning:
 
 
 @dataclass
-class Units:
+class UnitsSeen:
     """The units of a set of files: a window in numbers cannot mean Hounsfield units in some and others in others."""
 
     first: dict[str, tuple[str, object]] = field(default_factory=dict)
