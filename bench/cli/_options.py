@@ -34,7 +34,7 @@ class Grouped(click.Command):
 
 
 def options_of(group: type, *names: str, **defaults: Any) -> Decorator:
-    """An option for each field of a group of `bench.runs.options`, or for these; defaults: where a verb has another."""
+    """An option for each field of a group of options, or for these; defaults: where a verb has another."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         types = get_type_hints(group)
@@ -59,8 +59,10 @@ def _how(hint: Any, metadata: Any) -> dict[str, Any]:
     how: dict[str, Any] = {"help": metadata["help"]}
     if bool in kinds:
         return how | {"is_flag": True}
-    if int in kinds:
+    if metadata["kind"] is not None:
+        how["type"] = metadata["kind"]
+    elif int in kinds:
         how["type"] = click.IntRange(*metadata["bounds"])
-    elif metadata.get("path"):
+    elif metadata["path"]:
         how["type"] = click.Path(exists=True)
     return how | ({"multiple": True} if Ellipsis in kinds else {"show_default": "[default" not in metadata["help"]})

@@ -4,98 +4,38 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from bench.files import sha256_file
-from bench.pretrain.recipe import read_recipe
+from bench.cli._options import Grouped, Option, options_of
+from bench.cli._pretraining import Learning, Machine, TrackOptions, Upkeep, refuse_unheard
+
+if TYPE_CHECKING:
+    from bench.pretrain.corpus import Corpus
+    from bench.pretrain.job import Job
+    from bench.pretrain.recipe import Recipe
+
+G = TypeVar("G")
 
 
-@click.command()
-@click.option("--objective", help="What to learn from; 'list' names them all.")
-@click.option(
-    "--corpus",
-    help="phantom-v1, open-v1-training, or a task whose training images to use [default: the recipe's own].",
-)
-@click.option(
-    "--data",
-    type=click.Path(exists=True, path_type=Path),
-    help="Your own images: a folder, a task card, npz or npy; or a packed corpus.",
-)
-@click.option(
-    "--recipe",
-    "recipe_name",
-    default="tiny",
-    show_default=True,
-    help="tiny, base, open-small, open-small-cpu, or a TOML file of your own.",
-)
-@click.option("--backbone", default="vit", show_default=True, help="vit or cnn.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="Seed of weights and draws.")
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the encoder [default: pretrained/NAME; with --track: submissions].",
-)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 ...")
-@click.option(
-    "--threads",
-    default=1,
-    show_default=True,
-    type=click.IntRange(0),
-    help="CPU threads; 0 is torch's default. Part of what makes a run repeatable.",
-)
-@click.option("--wandb", "wandb_mode", type=click.Choice(["offline", "online"]), help="Also log to Weights & Biases.")
-@click.option("--rate", type=click.FloatRange(0, 1, min_open=True), help="Peak learning rate [default: the recipe's].")
-@click.option("--compile", "compiled", is_flag=True, help="Let torch compile the network: faster on a GPU, other bits.")
+@click.command("pretrain", cls=Grouped)
+@options_of(Learning)
+@options_of(Machine)
 @click.option(
     "--track",
+    cls=Option,
+    group="A controlled track",
     is_flag=False,
     flag_value="",
     metavar="[NAME]",
     help="Train what a controlled track still needs: that of the recipe, or one with trials by its name.",
 )
-@click.option(
-    "--minutes",
-    type=click.FloatRange(min=0.2),
-    help="With --track NAME: end before so many minutes are over; the same command goes on.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 64),
-    help="With --track NAME: networks trained at once [default: 1 on a CPU, 8 on a GPU].",
-)
-@click.option(
-    "--room", default=128, show_default=True, type=click.IntRange(16, 128), help="MiB that the files of a track take."
-)
-@click.option(
-    "--done",
-    multiple=True,
-    type=click.Path(exists=True, path_type=Path),
-    help="ledger.json of an earlier run over the track, on another machine: what it finished is passed over.",
-)
-@click.option(
-    "--merge",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of a run over a track; give it for each run. Their encoders go to --out.",
-)
-@click.option(
-    "--pack",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the packed --corpus to this file, to be carried along.",
-)
-@click.option(
-    "--tune", is_flag=True, help="Run the recipe's equal tuning budget for every objective (or for --objective)."
-)
-@click.option(
-    "--report",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Refresh the tables of this Markdown file.",
-)
-def pretrain(
-    objective, corpus, data, recipe_name, backbone, seed, out, device, threads, wandb_mode, rate, compiled, track,
-    minutes, workers, room, done, merge, pack, tune, report,
-) -> None:  # fmt: skip
+@options_of(TrackOptions)
+@options_of(Upkeep)
+@click.pass_context
+def COMMAND(ctx: click.Context, track: str | None, **options: Any) -> None:
     """Train an encoder from scratch with one objective, or the whole controlled track.
 
     A run that was interrupted goes on where it stopped when the same command is given again.
@@ -106,38 +46,31 @@ def pretrain(
     medssl pretrain --track
     medssl pretrain --track open-small-v1 --device cuda --minutes 9
     """
-    if merge:
-        _merge(merge, out)
-    elif pack is not None:
-        _pack(corpus or "open-v1-training", pack)
+    given = [name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    learning, machine = _group(Learning, options), _group(Machine, options)
+    comparison, upkeep = _group(TrackOptions, options), _group(Upkeep, options)
+    refuse_unheard(given, track=track, objective=learning.objective)
+    if comparison.merge:
+        _merge(comparison.merge, learning.out)
+    elif upkeep.pack is not None:
+        _pack(learning.corpus or "open-v1-training", upkeep.pack)
+    elif upkeep.report is not None:
+        _report(upkeep.report, learning)
+    elif upkeep.tune:
+        _tune(learning, machine)
     elif track:
-        if objective or rate or corpus:
-            raise click.UsageError("--track NAME trains the whole track: its recipe says objectives, rates and images")
-        _compare(track, out, done, data, room << 20, device, threads, workers, minutes, compiled)
-    elif minutes or workers or done:
-        raise click.UsageError("--minutes, --workers and --done go with --track NAME")
+        _compare(track, learning, machine, comparison)
+    elif track is not None:
+        _track(learning, machine)
+    elif learning.objective == "list":
+        _list()
     else:
-        recipe = read_recipe(recipe_name)
-        if rate:
-            recipe = recipe.model_copy(update={"learning_rate": rate, "learning_rates": {}})
-        images = corpus or recipe.corpus
-        if report is not None:
-            _report(report, recipe, out)
-        elif objective == "list":
-            _list()
-        elif tune or track is not None:
-            _several(objective, recipe, images, data, backbone, seed, out, threads, tune, wandb_mode)
-        elif objective is None:
-            raise click.UsageError("give --objective NAME, or --track, or --tune")
-        else:
-            again = {"rate": rate, "recipe": recipe_name}
-            _one(objective, recipe, images, data, backbone, seed, out, threads, device, compiled, wandb_mode, again)
+        _one(learning, machine)
 
 
-def _report(page: Path, recipe, out: Path | None) -> None:
-    from bench.pretrain import report
-
-    report.refresh(page, recipe, out or Path("submissions"))
+def _group(group: type[G], options: dict[str, Any]) -> G:
+    """The options that are fields of `group`."""
+    return group(**{name: options[name] for name in group.__annotations__})
 
 
 def _list() -> None:
@@ -146,51 +79,78 @@ def _list() -> None:
     show("objectives")
 
 
-def _several(objective, recipe, corpus, data, backbone, seed, out, threads, tune, wandb_mode) -> None:
+def _images(learning: Learning) -> tuple[Recipe, Corpus, str]:
+    """The recipe with the rate that was asked for, the images, and the option that names them."""
     from bench.pretrain.corpus import open_corpus
+    from bench.pretrain.recipe import read_recipe
+
+    recipe = read_recipe(learning.recipe)
+    if learning.rate:
+        recipe = recipe.model_copy(update={"learning_rate": learning.rate, "learning_rates": {}})
+    name, data = learning.corpus or recipe.corpus, learning.data
+    # A path of one's own is named, not spelt out.
+    return recipe, open_corpus(name, recipe, data=data), f"--data {data.name}" if data else f"--corpus {name}"
+
+
+def _job(learning: Learning, recipe: Recipe) -> Job:
     from bench.pretrain.job import Job
-    from bench.pretrain.track import run_track, runs
-    from bench.pretrain.tuning import tune_all
 
-    jobs = [Job(objective, recipe, backbone, seed)] if objective else runs(recipe)
-    images = open_corpus(corpus, recipe, data=data)
-    if tune:
-        tune_all([objective] if objective else None, recipe, images, threads=threads, say=click.echo)
-    else:
-        run_track(jobs, images, out or Path("submissions"), threads=threads, say=click.echo, wandb_mode=wandb_mode)
+    return Job(learning.objective or "", recipe, learning.backbone, learning.seed)
 
 
-def _one(objective, recipe, corpus, data, backbone, seed, out, threads, device, compiled, wandb_mode, again) -> None:
-    from bench.pretrain.corpus import open_corpus
-    from bench.pretrain.job import Job
+def _one(learning: Learning, machine: Machine) -> None:
     from bench.pretrain.ship import encoder_name
     from bench.pretrain.track import run_job
 
-    job = Job(objective, recipe, backbone, seed)
-    images = open_corpus(corpus, recipe, data=data)
-    folder = out or Path("pretrained") / encoder_name(job, images)
-    named = f"--data {data.name}" if data else f"--corpus {corpus}"  # a path of one's own is named, not spelt out
-    command = job.command(named, threads=threads, device=device, compiled=compiled, **again)
+    recipe, images, named = _images(learning)
+    job = _job(learning, recipe)
+    folder = learning.out or Path("pretrained") / encoder_name(job, images)
+    threads, device, compiled = machine.threads, machine.device, machine.compiled
+    command = job.command(
+        named, threads=threads, device=device, compiled=compiled, rate=learning.rate, recipe=learning.recipe
+    )
     card = run_job(
         job, images, folder, folder / "run", threads=threads, device=device, command=command,
-        wandb_mode=wandb_mode, compiled=compiled,
+        wandb_mode=machine.wandb, compiled=compiled,
     )  # fmt: skip
     click.echo(f"Wrote {card}\nNext: medssl check {quote(str(card.parent))}")
 
 
-def _compare(track, out, done, data, room: int, device: str, threads: int, workers, minutes, compiled: bool) -> None:
+def _track(learning: Learning, machine: Machine) -> None:
+    from bench.pretrain.track import run_track, runs
+
+    recipe, images, named = _images(learning)
+    jobs = [_job(learning, recipe)] if learning.objective else runs(recipe)
+    out = learning.out or Path("submissions")
+    run_track(
+        jobs, images, out, threads=machine.threads, say=click.echo, wandb_mode=machine.wandb,
+        command_of=lambda job: job.command(named, threads=machine.threads, recipe=learning.recipe),
+    )  # fmt: skip
+
+
+def _tune(learning: Learning, machine: Machine) -> None:
+    from bench.pretrain.tuning import tune_all
+
+    recipe, images, _ = _images(learning)
+    names = [learning.objective] if learning.objective else None
+    tune_all(names, recipe, images, threads=machine.threads, say=click.echo)
+
+
+def _compare(track: str, learning: Learning, machine: Machine, comparison: TrackOptions) -> None:
     from bench.pretrain.comparison import Settings, compare, comparison_recipe
     from bench.pretrain.corpus import open_corpus
     from bench.pretrain.ledger import Ledger, read_ledger
     from bench.pretrain.results import ComparisonFolder
 
     recipe = comparison_recipe(track)
+    workers = comparison.workers or (1 if machine.device == "cpu" else 8)
     settings = Settings(
-        recipe.corpus, data, device, threads, workers or (1 if device == "cpu" else 8), minutes, compiled
+        recipe.corpus, learning.data, machine.device, machine.threads, workers, comparison.minutes, machine.compiled
     )
-    images = open_corpus(recipe.corpus, recipe, data=data)
-    results = ComparisonFolder(out or Path("pretrained") / track, Ledger.of(recipe, images), room=room)
-    for path in done:
+    images = open_corpus(recipe.corpus, recipe, data=learning.data)
+    folder = learning.out or Path("pretrained") / track
+    results = ComparisonFolder(folder, Ledger.of(recipe, images), room=comparison.room << 20)
+    for path in comparison.done:
         results.know(read_ledger(path), where=path)
     summary = compare(recipe, results, settings, say=click.echo)
     further = "The same command goes on." if summary.left else "The track is complete."
@@ -210,6 +170,7 @@ def _merge(folders: tuple[Path, ...], out: Path | None) -> None:
 
 
 def _pack(name: str, path: Path) -> None:
+    from bench.files import sha256_file
     from bench.pretrain.collection import gathered
     from bench.pretrain.pack import contents, read_collection, read_pack, write_pack
 
@@ -220,4 +181,8 @@ def _pack(name: str, path: Path) -> None:
     click.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB, SHA-256 {sha256_file(path)}")
 
 
-COMMAND = pretrain
+def _report(page: Path, learning: Learning) -> None:
+    from bench.pretrain import report
+    from bench.pretrain.recipe import read_recipe
+
+    report.refresh(page, read_recipe(learning.recipe), learning.out or Path("submissions"))

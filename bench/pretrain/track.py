@@ -44,8 +44,12 @@ def run_track(
     threads: int,
     say: Callable[[str], None],
     wandb_mode: WandbMode | None = None,
+    command_of: Callable[[Job], str] | None = None,
 ) -> None:
-    """Work through `jobs`, each into `out/<name>`. Runs that are done, or under way elsewhere, are passed over."""
+    """Work through `jobs`, each into `out/<name>`. Runs that are done, or under way elsewhere, are passed over.
+
+    command_of: what makes one of them again, which its training.json says.
+    """
     for job in jobs:
         folder = out / encoder_name(job, corpus)
         work = home() / "pretrain" / "runs" / job.identity(corpus.sha256)[:16]
@@ -55,7 +59,10 @@ def run_track(
                 if done(job, corpus, folder):
                     say(f"{job.name}: done")
                     continue
-                run_job(job, corpus, folder, work, threads=threads, track=job.recipe.comparison, wandb_mode=wandb_mode)
+                run_job(
+                    job, corpus, folder, work, threads=threads, command=command_of(job) if command_of else None,
+                    track=job.recipe.comparison, wandb_mode=wandb_mode,
+                )  # fmt: skip
                 say(f"{job.name}: finished")
         except Timeout:
             say(f"{job.name}: under way in another process")
@@ -84,5 +91,5 @@ def run_job(
     """Train one job (log and checkpoint in `work`) and ship it to `folder`; returns the card's path."""
     with watching(job, work, wandb_mode=wandb_mode) as listen:
         trained = pretrain(job, corpus, work, device=device, threads=threads, listen=listen, compiled=compiled)
-    command = command or job.command("--corpus phantom-v1", threads=threads)
+    command = command or job.command(f"--corpus {job.recipe.corpus}", threads=threads)
     return ship(job, corpus, trained, folder, command=command, track=track, device=device)

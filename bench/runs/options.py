@@ -15,13 +15,15 @@ PARALLEL = 64
 
 
 def option(
-    default: Any, text: str, flag: str = "", *, bounds: tuple[int, int] | None = None, path: bool = False
-) -> Any:
+    default: Any, text: str, flag: str = "", *, bounds: tuple[int, int] | None = None, path: bool = False,
+    kind: Any = None,
+) -> Any:  # fmt: skip
     """A field that the command line knows too: as `flag`, or as --its-name.
 
-    text: its help. bounds: smallest and largest number. path: it names something that must be there.
+    text: its help. bounds: smallest and largest number. path: it names something that must be there. kind: type of the
+    command line, where the field's own does not tell.
     """
-    return field(default=default, metadata={"help": text, "flag": flag, "bounds": bounds, "path": path})
+    return field(default=default, metadata={"help": text, "flag": flag, "bounds": bounds, "path": path, "kind": kind})
 
 
 @dataclass(frozen=True)

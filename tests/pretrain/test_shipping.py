@@ -231,3 +231,14 @@ def test_the_command_lists_and_explains():
     assert CliRunner().invoke(medssl, ["pretrain"]).exit_code == 2
     wrong = CliRunner().invoke(medssl, ["pretrain", "--objective", "simclr", "--recipe", "tinny"])
     assert "did you mean 'tiny'" in str(wrong.exception)
+
+
+def test_the_track_on_ones_own_images_says_the_command_that_repeats_it(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "scans.npz", images=np.random.default_rng(0).integers(0, 256, (32, 40, 40), dtype=np.uint8))
+    mine = ["--data", "scans.npz", "--recipe", mini_recipe(recipe, tmp_path)]
+    arguments = ["pretrain", "--track", "--objective", "random-init", *mine, "--out", "out"]
+    result = CliRunner().invoke(medssl, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    story = json.loads(next(tmp_path.glob("out/*/training.json")).read_text())
+    assert " ".join(mine) in story["command"]
