@@ -8,12 +8,14 @@ import pytest
 from scipy.stats import kendalltau
 
 from bench.analysis.between import Agreement, between
-from bench.analysis.planted import Plan, plant
+from bench.analysis.planted import SimulationDesign, plant
 
-PLAN = Plan(encoders=12, references=0, modalities=3, seeds=1, fractions=(1.0,), encoder_sd=6, encoder_task_sd=2)
+PLAN = SimulationDesign(
+    encoders=12, references=0, modalities=3, seeds=1, fractions=(1.0,), encoder_sd=6, encoder_task_sd=2
+)
 
 
-def table(seed: int = 0, plan: Plan = PLAN) -> pd.DataFrame:
+def table(seed: int = 0, plan: SimulationDesign = PLAN) -> pd.DataFrame:
     return plant(plan, seed)
 
 
