@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pandas as pd
 from scipy.stats import f as f_distribution
@@ -56,25 +58,25 @@ def bootstrap_rows(n: int, resamples: int, rng: np.random.Generator) -> np.ndarr
 def tau_matrix(frame: pd.DataFrame, by: str, protocols: list[str], budget: Budget = FULL) -> pd.DataFrame:
     """Kendall tau between the encoder orders of each pair of modalities, tasks or protocols (`by`).
 
-    Returns a square table; raises NotEnough with fewer than two parts.
+    Returns a square table, NaN where two parts share fewer than three encoders or one of them has no order; raises
+    NotEnough with fewer than two parts.
     """
     rows = pick(frame, protocols, budget=budget)
     means = rows.groupby([rows["encoder"].astype(str), rows[by].astype(str)])["score"].mean().unstack()
     if means.shape[1] < 2:
         raise NotEnough(f"fewer than two values of {by}")
-    taus = pd.DataFrame(np.eye(means.shape[1]), means.columns, means.columns)
-    for a in means.columns:
-        for b in means.columns:
-            both = means[[a, b]].dropna() if a != b else means[[a]].dropna()
-            if a != b and len(both) >= 3:
-                taus.loc[a, b] = kendalltau(both[a], both[b]).statistic
+    taus = pd.DataFrame(np.where(np.eye(means.shape[1]), 1.0, np.nan), means.columns, means.columns)
+    for a, b in permutations(means.columns, 2):
+        both = means[[a, b]].dropna()
+        if len(both) >= 3:
+            taus.loc[a, b] = kendalltau(both[a], both[b]).statistic
     return taus
 
 
 def concordance(frame: pd.DataFrame, protocols: list[str], budget: Budget = FULL) -> dict[str, float]:
     """Kendall's W over all tasks and within each modality (tasks as judges), encoders with every task only."""
     table = tabulate(pick(frame, protocols, budget=budget))
-    scores = np.nanmean(table.values, axis=2)
+    scores = table.means
     whole = np.isfinite(scores).all(axis=1)
     if whole.sum() < 3:
         raise NotEnough("fewer than three encoders have every task")

@@ -1,4 +1,4 @@
-"""Paired bootstrap nested over encoders, tasks and seeds."""
+"""Which rows a bootstrap draws: within groups, or whole clusters."""
 
 from __future__ import annotations
 
@@ -20,20 +20,3 @@ def cluster_counts(clusters: np.ndarray, labels: np.ndarray, resamples: int, rng
     """As `counts`, but whole clusters are drawn; a cluster's label is that of its first row."""
     _, first, member = np.unique(clusters, return_index=True, return_inverse=True)
     return counts(np.asarray(labels)[first], resamples, rng)[:, member.reshape(-1)]
-
-
-def encoder_means(
-    values: np.ndarray, weight: np.ndarray, column_counts: np.ndarray, seed_counts: np.ndarray
-) -> np.ndarray:
-    """Weighted mean of each encoder under each resample, (B, E).
-
-    values (E, C, S) with NaN where missing; weight (C,); column_counts (B, C); seed_counts (B, S). The same draws for
-    every encoder: resamples are paired. NaN where a resample leaves an encoder nothing.
-    """
-    there = np.isfinite(values)
-    filled = np.where(there, values, 0.0)
-    w = column_counts * weight
-    total = np.einsum("bc,ecs,bs->be", w, filled, seed_counts, optimize=True)
-    mass = np.einsum("bc,ecs,bs->be", w, there.astype(float), seed_counts, optimize=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(mass > 0, total / mass, np.nan)

@@ -50,7 +50,7 @@ def spread_of(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool = True) 
     """Variances from centred scores (E, T), NaN where missing, by nonnegative least squares over pairs of tasks.
 
     apart: whether kinds and modalities have variances of their own; else they are 0, and the order is the overall one.
-    Raises NotEnough with fewer than three encoders or three tasks.
+    Raises NotEnough with fewer than three encoders or three tasks, or where no two tasks share three encoders.
     """
     n, t = scores.shape
     if n < 3 or t < 3:
@@ -62,12 +62,11 @@ def spread_of(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool = True) 
     i, j = np.triu_indices(t, 1)
     known = np.isfinite(products[i, j])
     i, j = i[known], j[known]
-    alike = [kind[i] == kind[j], modality[i] == modality[j]] if apart else []
-    design = np.column_stack([np.ones(len(i)), *alike]).astype(float)
-    found = [*nnls(design, products[i, j])[0].tolist(), 0.0, 0.0][:3]
-    return VarianceComponents(
-        found[0], found[1], found[2], max(1e-6, float(np.nanmean(np.diag(products))) - sum(found))
-    )
+    if not len(i):
+        raise NotEnough("no two tasks share three self-supervised encoders")
+    alike = [apart & (kind[i] == kind[j]), apart & (modality[i] == modality[j])]
+    shared = nnls(np.column_stack([np.ones(len(i)), *alike]).astype(float), products[i, j])[0].tolist()
+    return VarianceComponents(*shared, max(1e-6, float(np.nanmean(np.diag(products))) - sum(shared)))
 
 
 def left_out_error(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool) -> float:

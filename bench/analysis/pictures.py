@@ -30,7 +30,7 @@ def board_means(frame: pd.DataFrame, budget: Budget = FULL) -> pd.DataFrame:
         if chosen.empty:
             raise NotEnough(f"no {kind} results")
         table = tabulate(chosen)
-        scores = np.nanmean(table.values, axis=2)
+        scores = table.means
         parts[kind] = pd.Series(scores @ weights(table.columns), table.encoders.index)
     about = rows.drop_duplicates("encoder").set_index("encoder")[["paradigm", "flops", "parameters"]]
     about.index = about.index.astype(str)
@@ -174,7 +174,7 @@ def critical_difference(frame: pd.DataFrame, protocol: str, budget: Budget = FUL
     A picture, not a verdict: its comparisons depend on which encoders are in it.
     """
     table = tabulate(pick(counted(frame), [protocol], budget=budget, ssl=False))
-    scores = np.nanmean(table.values, axis=2)
+    scores = table.means
     whole = np.isfinite(scores).all(axis=1)
     if whole.sum() < 3 or scores.shape[1] < 2:
         raise NotEnough("fewer than three encoders or two tasks without a gap")

@@ -76,8 +76,8 @@ def _part(compute: Callable[[], Any]) -> Any:
         return {"missing": str(lack)}
 
 
-def _square(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    return {str(a): {str(b): float(table.loc[a, b]) for b in table.columns} for a in table.index}
+def _square(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
+    return {str(name): _finite(row) for name, row in table.to_dict("index").items()}
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -53,6 +53,12 @@ class ScoreTable:
         with np.errstate(invalid="ignore"):
             return np.where(there, self.values, 0).sum(axis=2) / there.sum(axis=2)
 
+    def weighted(self, weight: np.ndarray) -> np.ndarray:
+        """Mean of each encoder over the columns and seeds it has, columns weighted (C,); float64 (E,), NaN for none."""
+        there = np.isfinite(self.values)
+        with np.errstate(invalid="ignore"):
+            return np.where(there, self.values, 0).sum(axis=2) @ weight / (there.sum(axis=2) @ weight)
+
     @property
     def n_origins(self) -> int:
         """Source data sets in the columns (tasks sharing an origin count once)."""

@@ -43,12 +43,14 @@ def variance_shares(frame: pd.DataFrame, protocols: tuple[str, ...], budget: Bud
     if rows.empty:
         raise NotEnough("no results to share out")
     table = tabulate(rows)
-    scores = np.nanmean(table.values, axis=2)
+    scores = table.means
     whole = np.isfinite(scores).all(axis=1)
     scores, labels = scores[whole], table.encoders["paradigm"].astype(str).to_numpy()[whole]
     n, t = scores.shape
     if n < 3 or t < 3:
         raise NotEnough("fewer than three encoders or three tasks without a gap")
+    if np.ptp(scores) == 0:
+        raise NotEnough("every score is the same")
     by_encoder, by_task = scores.mean(1) - scores.mean(), scores.mean(0) - scores.mean()
     rest = scores - scores.mean() - by_encoder[:, None] - by_task
     ms_rest = (rest**2).sum() / ((n - 1) * (t - 1))

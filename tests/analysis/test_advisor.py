@@ -4,7 +4,6 @@ import pytest
 from click.testing import CliRunner
 
 from bench.analysis.advisor import OVERALL, TINY, Question, advise
-from bench.analysis.kriging import VarianceComponents, foretell, spread_of
 from bench.analysis.measurement import NotEnough
 from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.regret import regret_table
@@ -114,35 +113,6 @@ def test_real_images_count_before_synthetic_ones():
     both = pd.concat([real, FRAME[FRAME["modality"] != "ct"]])
     assert ask(both).level == "none"
     assert not ask(both, modality="ct").synthetic
-
-
-def test_variances_are_those_planted():
-    columns = pd.DataFrame(
-        [(k, m) for k in ("global", "dense") for m in "abcd" for _ in range(3)], columns=["kind", "modality"]
-    )
-    rng, kind, modality = (
-        np.random.default_rng(0),
-        columns["kind"].eq("dense").astype(int),
-        columns["modality"].map("abcd".index),
-    )
-    n = 4000
-    scores = rng.normal(0, 4, (n, 1)) + rng.normal(0, 2, (n, 2))[:, kind] + rng.normal(0, 3, (n, 4))[:, modality]
-    scores += rng.normal(0, 5, scores.shape)
-    found = spread_of(scores - scores.mean(0), columns)
-    assert (found.everywhere, found.kind, found.modality, found.task) == pytest.approx((16, 4, 9, 25), rel=0.15)
-    new = scores[:, 0]  # foretold from the other tasks, the error is what is said
-    told = foretell((scores - scores.mean(0))[:, 1:], columns.iloc[1:], found, "global", "a")
-    assert np.std(new - new.mean() - told.score) == pytest.approx(told.spread.mean(), rel=0.05)
-
-
-def test_where_modalities_do_not_matter_the_overall_order_stands():
-    columns = pd.DataFrame({"kind": "global", "modality": list("aabbcc")})
-    level = np.array([3.0, 1.0, 0.0, -4.0])[:, None] + np.zeros(6)
-    level[1, 0] += 9.0  # luck on one task of the modality asked for
-    told = foretell(level, columns, VarianceComponents(9.0, 0.0, 0.0, 30.0), "global", "a")
-    assert told.score.argmax() == 0
-    trusting = foretell(level, columns, VarianceComponents(0.0, 0.0, 9.0, 1.0), "global", "a")
-    assert trusting.score.argmax() == 1
 
 
 def test_regret_by_hand_and_the_advisor_beats_chance():

@@ -5,7 +5,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.analysis.crossed import _noncentrality, axis, contrast, spread_of_means, spread_of_parts
+from bench.analysis.crossed import (
+    Spread,
+    Term,
+    _noise,
+    _noncentrality,
+    axis,
+    contrast,
+    spread_of_means,
+    spread_of_parts,
+)
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import strata
 from bench.analysis.units import Units
@@ -63,6 +72,64 @@ def test_a_spread_is_one_way_anova_when_data_sets_do_not_vary() -> None:
     groups, blocks = np.repeat(np.eye(3), 8, axis=0), np.repeat(ONE, 24)
     found = spread_of_means(units(np.tile(np.concatenate(parts)[:, None], 5), blocks), groups, blocks)
     assert found.p == pytest.approx(stats.f_oneway(*parts).pvalue)
+
+
+def test_the_size_of_a_spread_and_its_interval_are_those_of_one_way_anova() -> None:
+    rng = np.random.default_rng(3)
+    parts = [rng.normal(1.5 * i, 1, 8) for i in range(3)]
+    groups, blocks = np.repeat(np.eye(3), 8, axis=0), np.repeat(ONE, 24)
+    found = spread_of_means(units(np.tile(np.concatenate(parts)[:, None], 5), blocks), groups, blocks)
+    within, between = np.mean([p.var(ddof=1) for p in parts]), 8 * np.var([p.mean() for p in parts], ddof=1)
+    assert found.effect == pytest.approx(np.sqrt((between - within) / 8))
+    for limit, quantile in ((found.low, 0.975), (found.high, 0.025)):
+        shift = 8 * 2 * limit**2 / within
+        assert limit > 0
+        assert stats.ncf.cdf(between / within, 2, 21, shift) == pytest.approx(quantile, abs=1e-6)
+
+
+def test_groups_closer_than_chance_makes_them_have_no_spread() -> None:
+    parts = np.array([[0.0, 1.0, 2.0], [0.1, 1.0, 1.9], [0.0, 1.1, 2.0]])
+    groups, blocks = np.repeat(np.eye(3), 3, axis=0), np.repeat(ONE, 9)
+    found = spread_of_means(units(np.tile(parts.reshape(-1, 1), 4), blocks), groups, blocks)
+    assert (found.effect, found.low, found.high) == (0, 0, 0)
+    assert found.p == pytest.approx(stats.f_oneway(*parts).pvalue)
+
+
+def test_without_noise_a_spread_is_known() -> None:
+    groups, blocks = np.repeat(np.eye(2), 2, axis=0), np.repeat(ONE, 4)
+    assert spread_of_means(units(np.zeros((4, 3)), blocks), groups, blocks) == Spread(0, 0, 0, 1.0)
+    none = contrast(units(np.zeros((4, 3)), blocks), groups[:, 0], blocks)
+    assert (none.effect, none.error, none.p) == (0, 0, 1)
+
+
+def test_a_spread_of_parts_is_the_mean_squares_of_plain_loops() -> None:
+    rng = np.random.default_rng(12)
+    group, part = np.repeat(np.arange(2), 4), np.repeat(np.arange(2), 3)
+    y = rng.normal(0, 1, (8, 6)) + 2 * np.where(group[:, None] == part, 1, -1)
+    cell = np.array([[y[group == g][:, part == p].mean() for p in range(2)] for g in range(2)])
+    by_encoder = np.stack([y[:, part == p].mean(axis=1) for p in range(2)], axis=1)
+    by_set = np.stack([y[group == g].mean(axis=0) for g in range(2)])
+    both = cell - cell.mean(0) - cell.mean(1, keepdims=True) + cell.mean()
+    signal = 4 * 3 * (both**2).sum()
+    own = by_encoder - by_encoder.mean(1, keepdims=True) - (cell - cell.mean(1, keepdims=True))[group]
+    encoders = Term(3 * (own**2).sum() / 6, 6)
+    own = by_set - by_set.mean(0) - (cell - cell.mean(0))[:, part]
+    sets = Term(4 * (own**2).sum() / 4, 4)
+    rest = Term(((y - by_encoder[:, part] - by_set[group] + cell[group][:, part]) ** 2).sum() / 24, 24)
+    noise = encoders.square + sets.square - rest.square
+    assert noise > max(encoders.square, sets.square), "else this shows nothing"
+    df = noise**2 / sum(term.square**2 / term.df for term in (encoders, sets, rest))
+    blocks = np.repeat(ONE, 8)
+    found = spread_of_parts(units(y, blocks), np.eye(2)[group], blocks, part, np.zeros(6))
+    assert found.effect == pytest.approx(np.sqrt((signal - noise) / 12))
+    assert found.p == pytest.approx(stats.f.sf(signal / noise, 1, df))
+
+
+def test_noise_adds_what_varies_less_what_is_counted_twice() -> None:
+    assert _noise(Term(10, 4), Term(6, 5), Term(2, 20)) == (14, pytest.approx(14**2 / (100 / 4 + 36 / 5 + 4 / 20)))
+    assert _noise(Term(3, 4), Term(2, 5), Term(4, 20)) == (3, 4), "never below the larger of the two"
+    assert _noise(Term(2, 5), Term(3, 4), Term(2, 20)) == (3, 4)
+    assert _noise(Term(9, 0.5), Term(9, 0.5), Term(0, 9)).df == 1, "no less than one degree of freedom"
 
 
 def test_a_modality_with_one_data_set_cannot_be_told_from_it() -> None:

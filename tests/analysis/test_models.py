@@ -3,12 +3,10 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from bench.analysis.agreement import concordance, tau_matrix
 from bench.analysis.efficiency import LabelsNeeded, alc, label_efficiency, labels_to_reach, savings
 from bench.analysis.mixed import fit_paradigm_by_kind
 from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.table import pick
-from bench.analysis.variance import adjusted_share, variance_shares
 
 BOTH = ("linear-v1", "dense-linear-v1")
 
@@ -35,30 +33,6 @@ def test_mixed_model_equals_the_formula_interface():
     cell = lambda p, k: beta[names[f"C(paradigm)[{p}]:C(kind)[{k}]"]]  # noqa: E731
     gap = {p: cell(p, "global") - cell(p, "dense") for p in ("contrastive", "generative")}
     assert fit.contrast == pytest.approx(gap["contrastive"] - gap["generative"], abs=1e-3)
-
-
-def test_variance_shares_recover_planted_components():
-    plan = SimulationDesign(
-        encoders=60, encoder_sd=4, encoder_kind_sd=0, encoder_task_sd=3, seed_sd=0, modalities=8, per_modality=(6, 0)
-    )
-    shares = variance_shares(plant(plan), ("linear-v1",))
-    assert shares.encoder == pytest.approx(16 / 89, abs=0.07)
-    assert shares.rest == pytest.approx(9 / 89, abs=0.03)
-    assert shares.encoder + shares.task + shares.rest == pytest.approx(1)
-
-
-def test_paradigm_share_is_zero_on_average_for_random_labels_and_one_when_it_decides():
-    rng = np.random.default_rng(0)
-    labels = np.repeat(list("abcd"), 5)
-    shares = [adjusted_share(rng.normal(size=(20, 3)), labels) for _ in range(400)]
-    assert np.mean(shares) == pytest.approx(0, abs=0.02)
-    assert adjusted_share((labels == "a").astype(float)[:, None], labels) == pytest.approx(1)
-
-
-def test_agreement_of_identical_boards_is_one():
-    frame = plant(SimulationDesign(encoders=8, encoder_task_sd=0, seed_sd=0, encoder_kind_sd=0))
-    assert concordance(frame, ["linear-v1"])["all"] == pytest.approx(1)
-    assert tau_matrix(frame, "modality", ["linear-v1"]).to_numpy() == pytest.approx(np.ones((8, 8)))
 
 
 def test_alc_of_a_straight_line_and_of_a_step_by_hand():

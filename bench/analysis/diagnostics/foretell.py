@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.agreement import bootstrap_rows, tau_rows
-from bench.analysis.bootstrap import encoder_means
 from bench.analysis.table import centred, counted, covered, pick, tabulate, weights
 from bench.recipes import FROZEN
 
@@ -23,8 +22,7 @@ def foretelling(frame: pd.DataFrame, diagnostics: pd.DataFrame, *, resamples: in
         if chosen.empty:
             continue
         table = covered(centred(tabulate(chosen)))
-        ones = np.ones((1, table.values.shape[1])), np.ones((1, table.values.shape[2]))
-        score = pd.Series(encoder_means(table.values, weights(table.columns), *ones)[0], table.encoders.index)
+        score = pd.Series(table.weighted(weights(table.columns)), table.encoders.index)
         about = diagnostics.assign(parameters=table.encoders["parameters"].reindex(diagnostics.index))
         for name in about:
             both = pd.concat([about[name].astype(float).rename("x"), score.rename("y")], axis=1, join="inner").dropna()
