@@ -125,14 +125,16 @@ def show_report(report: DataReport) -> None:
 
 def show_survey(seen: Survey, made: Proposal, card: Path) -> None:
     """What lies in a folder, what was chosen for it, and how to go on."""
-    seen = made.seen
-    (w, h), _ = seen.sizes.most_common(1)[0]
-    sizes = f"{w} x {h}" + (f" and {len(seen.sizes) - 1} other sizes" if len(seen.sizes) > 1 else "")
+    seen, depth = made.seen, made.depth or made.seen.depth
+    pixels = ""
+    if seen.sizes:
+        (w, h), _ = seen.sizes.most_common(1)[0]
+        pixels = f"{w} x {h}" + (f" and {len(seen.sizes) - 1} other sizes" if len(seen.sizes) > 1 else "")
+        pixels += f", {'colour' if seen.colour else 'grey'}, "
     lines = {
-        "files": ", ".join(f"{n:,} {kind}" for kind, n in seen.kinds.most_common()),
-        "pixels": f"{sizes}, {'colour' if seen.colour else 'grey'}, values {seen.depth.low:g} to {seen.depth.high:g}"
-        + (" (Hounsfield units)" if seen.depth.hounsfield else ""),
-        "slices": "" if max(seen.frames) == 1 else f"{min(seen.frames)} to {max(seen.frames)} a file",
+        "files": ", ".join(f"{n:,} {kind}" for kind, n in seen.kinds.most_common()) or f"{len(seen.arrays)} NPZ",
+        "pixels": f"{pixels}values {depth.low:g} to {depth.high:g}{' (Hounsfield units)' if depth.hounsfield else ''}",
+        "slices": "" if max(seen.frames, default=1) == 1 else f"{min(seen.frames)} to {max(seen.frames)} a file",
         "patients": "" if seen.patients is None else f"{seen.patients:,}, by PatientID",
         "classes": ", ".join(made.card["classes"]),
         "images": ", ".join(f"{name} {n:,}" for name, n in made.splits.items()),

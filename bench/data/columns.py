@@ -183,7 +183,7 @@ def _labelled(found: ImageTable, label: str) -> ColumnMeaning:
         }
         names = distinct(part for part in parts if part and folded(part) != "no finding")
         return ColumnMeaning({"target": "multi-label", "classes": names}, made.source, made.chosen)
-    if all(NUMBER.fullmatch(cell) for cell in named) and _is_quantity([_real(cell) for cell in named]):
+    if all(NUMBER.fullmatch(cell) for cell in named) and is_quantity([_real(cell) for cell in named]):
         made.chosen.append(f"target: the column {label!r} holds numbers; name the unit in 'classes'")
         made.card, made.source["columns"] = {"target": "number", "classes": [label]}, {"label": label}
         return made
@@ -244,7 +244,7 @@ def _is_several(cell: str) -> bool:
     return "|" in cell or ";" in cell or bool(LISTED.fullmatch(cell))
 
 
-def _is_quantity(values: Sequence[float]) -> bool:
+def is_quantity(values: Sequence[float]) -> bool:
     """Numbers that are no classes: broken ones, or more than there are classes, or as good as one for each line."""
     return any(v % 1 for v in values) or len(set(values)) > min(20, max(2, len(values) // 2))
 

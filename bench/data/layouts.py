@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.data.arrays import card_of
 from bench.data.columns import MASK, MAX_CLASSES, ImageTable, classes_of, image_table, labels_of
 from bench.data.decathlon import described
 from bench.data.foreign import files_below
@@ -19,7 +20,7 @@ from bench.data.mask_files import channels_of, is_mask_of
 from bench.data.shares import SPLIT_NAMES
 from bench.data.sources.csv import PATIENT
 from bench.data.sources.imagefolder import MASKS
-from bench.data.survey import MaskRule, Survey, mask_values
+from bench.data.survey import Depth, MaskRule, Survey, mask_values
 from bench.data.table import path_of
 from bench.data.task import folded
 from bench.errors import DataError
@@ -32,6 +33,9 @@ MASK_NAME = re.compile(r"\b(masks?|gt|ground ?truths?|seg(mentation)?s?|(1st|2nd
 """What folders of masks are called, and no class is."""
 MASK_FOLDERS = {name.casefold() for name in MASKS}
 PATHS = "paths of a table start at its folder, and are spelled as the files are, capitals and endings too"
+UNREAD_TABLES = (".xlsx", ".xls", ".jsonl", ".parquet")
+SUBJECT = re.compile(r"sub-[a-z0-9]+", re.IGNORECASE)
+"""What BIDS calls the folder of a subject."""
 LAYOUTS = (
     "one folder a class (benign/x.dcm), images/ and masks/, a CSV table with a column of files, or a COCO file; "
     "train/, val/ and test/ may lie above"
@@ -46,6 +50,8 @@ class Proposal:
     seen: Survey
     """What was seen of the images, masks left out."""
     chosen: list[str] = field(default_factory=list)
+    depth: Depth | None = None
+    """Values of the images, where these are arrays."""
     splits: dict[str, int] = field(default_factory=dict)
     """Images of each split, once the card is written."""
 
@@ -56,7 +62,7 @@ class Proposal:
 
 def target_of(seen: Survey, made: Proposal) -> dict[str, Any]:
     """Target, classes and source of a card. Raises DataError where the layout says neither classes nor masks."""
-    found = _npz(seen) or _coco(seen, made) or _table(seen, made) or _masks(seen, made) or _classes(seen)
+    found = _npz(seen, made) or _coco(seen, made) or _table(seen, made) or _masks(seen, made) or _classes(seen)
     if (found := found or _beside(seen, made)) is None:
         raise DataError(f"says neither classes nor masks{_lost(seen)}", where=seen.folder, fix=f"expected {LAYOUTS}")
     return found
@@ -66,8 +72,10 @@ def _lost(seen: Survey) -> str:
     """What lies there and says nothing yet: tables of other files, workbooks, images outside the folders of classes."""
     if seen.tables:
         return f": {seen.tables[0].name} names no images that are here"
-    if book := next((p for p in files_below(seen.folder) if p.suffix.lower() in (".xlsx", ".xls", ".jsonl")), None):
+    if book := next((p for p in files_below(seen.folder) if p.suffix.lower() in UNREAD_TABLES), None):
         return f": {book.name} is not read, save it as CSV"
+    if seen.arrays:
+        return f": {seen.arrays[0].name} lies beside images: describe it in a folder of its own"
     inside = [p for p in seen.images if len(below_split(p, seen)) > 1]
     outside = [p for p in seen.images if len(below_split(p, seen)) == 1]
     if inside and outside:
@@ -75,11 +83,17 @@ def _lost(seen: Survey) -> str:
     return ""
 
 
-def _npz(seen: Survey) -> dict[str, Any] | None:
-    if seen.images or len(seen.arrays) != 1:
+def _npz(seen: Survey, made: Proposal) -> dict[str, Any] | None:
+    if seen.images or not seen.arrays:
         return None
-    fix = "npz files need a card written by hand: see docs/data.md, npz"
-    raise DataError("holds arrays, whose classes have no names", where=seen.arrays[0], fix=fix)
+    if len(seen.arrays) > 1:
+        names = ", ".join(path.name for path in seen.arrays[:3])
+        fix = "one file holds train, val and test of a task; name its folder, or put the files into one each"
+        raise DataError(f"holds {len(seen.arrays)} npz files: {names}", where=seen.folder, fix=fix)
+    card, made.depth, said, values = card_of(seen.arrays[0])
+    made.chosen += said
+    card["source"]["file"] = relative(seen.arrays[0], seen.folder)
+    return card if values is None else _of_values(values, card["source"], made, {}, seen.arrays[0])
 
 
 def _coco(seen: Survey, made: Proposal) -> dict[str, Any] | None:
@@ -120,8 +134,9 @@ def _table(seen: Survey, made: Proposal) -> dict[str, Any] | None:
     if not tables:
         return None
     if len(tables) > 1:
-        fix = 'leave one, or join them with a column "split"'
-        raise DataError(f"holds {len(tables)} tables of images", where=seen.folder, fix=fix)
+        names = ", ".join(found.table.path.name for found in tables[:3])
+        fix = 'leave one; or join them, with a column "split" that says train, val or test'
+        raise DataError(f"holds {len(tables)} tables of images: {names}", where=seen.folder, fix=fix)
     table = tables[0].table
     source: dict[str, Any] = {"reader": "csv", "file": relative(table.path, seen.folder)}
     if (root := relative(tables[0].root, table.path.parent)) != ".":
@@ -134,12 +149,29 @@ def _table(seen: Survey, made: Proposal) -> dict[str, Any] | None:
         columns |= {} if folded(mask) == "mask" else {"mask": mask}
         files = [path_of(cell, tables[0].root, table.path)[1] for cell in tables[0].cells(mask) if cell]
         made.seen = seen.without(files)
+        made.chosen += [*_outside(tables[0], made.seen), *_known_of(tables[0]), *_unused(tables[0], [mask])]
         return _with_masks([f for f in files if f.exists()], source | ({"columns": columns} if columns else {}), made)
     meant = labels_of(tables[0])
-    made.chosen += [*meant.chosen, *_known_of(tables[0])]
     columns |= meant.source.pop("columns", {})
+    made.chosen += [*meant.chosen, *_outside(tables[0], seen), *_known_of(tables[0])]
+    made.chosen += _unused(tables[0], ["label", *columns.values(), *meant.card["classes"]])
     optional = {"columns": columns, "subgroups": tables[0].known}
     return meant.card | {"source": source | meant.source | {key: value for key, value in optional.items() if value}}
+
+
+def _outside(found: ImageTable, seen: Survey) -> list[str]:
+    """Images that stand in no line of the table, in words; a line may also name a series, a folder of files."""
+    lone = len(seen.images) - len(found.table.rows) + found.absent
+    if lone <= 0 or {"DICOM", "NIfTI"} & set(seen.kinds):
+        return []
+    return [f"images: {lone:,} of {len(seen.images):,} stand in no line of the column {found.image!r}; left out"]
+
+
+def _unused(found: ImageTable, used: Iterable[str]) -> list[str]:
+    """The columns that say nothing to the card, in words."""
+    taken = set(map(folded, used))
+    left = [c for c in found.others if folded(c) not in taken]
+    return [f"columns: not used: {', '.join(left[:12])}{', ...' if len(left) > 12 else ''}"] if left else []
 
 
 def _known_of(found: ImageTable) -> list[str]:
@@ -207,9 +239,16 @@ def _with_masks(
     if isinstance(values, MaskRule):
         made.chosen.append(f"mask: {values.said}")
         return {"target": "mask", "classes": values.classes, "source": source | {"mask": values.rule}}
+    return _of_values(values, source, made, names or {}, masks[0].parent)
+
+
+def _of_values(
+    values: list[int], source: dict[str, Any], made: Proposal, names: dict[int, str], where: Path
+) -> dict[str, Any]:
+    """The classes of masks that hold these values."""
     if len(values) > MAX_CLASSES:
         shown = ", ".join(map(str, values[:6]))
-        raise DataError(f"are masks of {len(values)} values ({shown}, ...): blurred, or none?", where=masks[0].parent)
+        raise DataError(f"are masks of {len(values)} values ({shown}, ...): blurred, or none?", where=where)
     if names and set(values) <= set(names) and len(names) > 1 and min(names) == 0:
         order = sorted(names)
         more = {} if order == list(range(len(order))) else {"mask": order}
@@ -227,6 +266,11 @@ def _with_masks(
 def _classes(seen: Survey) -> dict[str, Any] | None:
     parts = [below_split(p, seen) for p in seen.images]
     names = distinct_names(part[0] for part in parts if len(part) > 1)
+    if names and all(SUBJECT.fullmatch(name) for name in names):
+        fix = "write a table with the columns image, label and patient, a line for each image you mean, e.g. "
+        fix += f"{parts[0][0]}/..., with the label of that subject in participants.tsv"
+        what = f"is laid out as BIDS ({names[0]}, ...), which does not say what is predicted from which images"
+        raise DataError(what, where=seen.folder, fix=fix)
     if not names or any(len(part) < 2 for part in parts):
         return None
     if len(names) > MAX_CLASSES or all(PATIENT_NAME.fullmatch(name) for name in names):

@@ -32,8 +32,7 @@ def propose(seen: Survey, *, name: str | None = None, modality: str | None = Non
         made.card["modality"] = _modality(made)
     made.card |= {"licence": "not for redistribution", "corpus": title}
     made.card["source"] = made.card.pop("source")
-    if made.card["source"]["reader"] != "npz":
-        made.card["source"] |= _reading(made.seen, made)
+    made.card["source"] |= _reading(made.seen, made) if made.depth is None else _window(made.depth, seen, made)
     _refuse_unreadable(made, seen)
     return made
 
@@ -57,7 +56,8 @@ def _set_aside(made: Proposal, folder: Path) -> None:
     """Val from train, where there is a test split and no other."""
     task = Task.parse(made.card, where=folder)
     source = read_source(task)
-    assert isinstance(source, ListedSource)
+    if not isinstance(source, ListedSource):
+        return
     if {row.split for row in source.rows(task, folder, Counter())} == {"train", "test"}:
         made.card["source"]["val"] = VAL
         made.chosen.append(f"val: train and test are there; {VAL:.0%} of train are set aside to choose settings")
@@ -67,7 +67,8 @@ def splits_of(card: dict[str, Any], folder: Path) -> dict[str, int]:
     """Split -> number of images, as the card reads them. Raises DataError."""
     task = Task.parse(card, where=folder)
     source = read_source(task)
-    assert isinstance(source, ListedSource)
+    if not isinstance(source, ListedSource):
+        return {name: sum(map(len, blocks)) for name, blocks in source.stream(task, folder, Counter()).items()}
     return {name: len(rows) for name, rows in source.listed(task, folder, Counter()).items()}
 
 
@@ -116,14 +117,13 @@ def _reading(seen: Survey, made: Proposal) -> dict[str, Any]:
         made.chosen.append(f"size: the images have {len(seen.sizes)} sizes; padded to squares and resized to {SIZE}")
     if max(seen.frames) == 1 and {"ct", "mri"} & set(seen.modalities):
         made.chosen.append("slices: each file is an image; with volume = true and aggregation a folder is a series")
-    found |= _window(seen, made)
+    found |= _window(seen.depth, seen, made)
     if made.card["source"]["reader"] == "imagefolder":
         found |= _patients(seen, made)
     return found
 
 
-def _window(seen: Survey, made: Proposal) -> dict[str, Any]:
-    depth = seen.depth
+def _window(depth: Depth, seen: Survey, made: Proposal) -> dict[str, Any]:
     if depth.whole and depth.low >= 0 and depth.high <= 255 and not depth.hounsfield and not depth.windowed:
         return {}
     chosen: str | list[float]

@@ -30,6 +30,12 @@ MODALITIES = {
 }  # fmt: skip
 """DICOM modality (PS3.3 C.7.3.1.1.1) -> ours."""
 TABLES = (".csv", ".tsv")
+OTHERWISE = {
+    ".npy": "save the images and labels of train, val and test into one npz file (numpy.savez): see docs/data.md, npz",
+    ".parquet": 'write a card with source = { reader = "huggingface", path = ".", format = "parquet", label = "..." }: '
+    "see docs/data.md, huggingface",
+}
+"""What is read, but is no folder of images: kind of file -> what to do."""
 HEADER_TAGS = ["Modality", "PatientID"]
 
 
@@ -128,7 +134,8 @@ def survey(folder: Path) -> Survey:
     images = [p for p in files if is_image(p)]
     if not images and not arrays:
         unread = unread_files(folder, is_image)
-        fix = f"read are {', '.join(sorted(SUFFIXES))}, DICOM and NIfTI; files need their endings"
+        usual = f"read are {', '.join(sorted(SUFFIXES))}, DICOM and NIfTI; files need their endings"
+        fix = next((OTHERWISE[p.suffix.lower()] for p in files if p.suffix.lower() in OTHERWISE), usual)
         raise DataError(f"holds no images{f': {unread}' if unread else ''}", where=folder, fix=fix)
     with ThreadPoolExecutor() as pool:
         headers = list(pool.map(_header, images))
@@ -141,7 +148,7 @@ def survey(folder: Path) -> Survey:
         [p for p in files if p.suffix.lower() in TABLES],
         [p for p in files if p.suffix.lower() == ".json" and _is_coco(p)],
         arrays,
-        unread_files(folder, is_image),
+        unread_files(folder, lambda path: is_image(path) or (not images and path in arrays)),
         [found for found in headers if isinstance(found, str)],
     )
 
@@ -240,18 +247,19 @@ def _values(path: Path) -> Depth:
     if is_clinical(path):
         stack = read_stack(path, "axial", 0)
         meant = stack.meant
-        return _range(
+        return depth_of(
             stack.frames, hounsfield=meant.units == "hounsfield", windowed=bool(meant.window or meant.shown is not None)
         )
     if tiff.is_deep(path):
-        return _range(tiff.decode(path)[0])
+        return depth_of(tiff.decode(path)[0])
     with opened(path) as image:
-        return _range(
+        return depth_of(
             np.asarray(image if image.mode in ("I", "F") or image.mode.startswith("I;") else image.convert("L"))
         )
 
 
-def _range(values: np.ndarray, *, hounsfield: bool = False, windowed: bool = False) -> Depth:
+def depth_of(values: np.ndarray, *, hounsfield: bool = False, windowed: bool = False) -> Depth:
+    """The range of some values and their kind. hounsfield, windowed: what their file says."""
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     return Depth(low, high, values.dtype.kind in "iu", hounsfield, windowed)

@@ -332,3 +332,79 @@ def test_from_a_folder_of_the_decathlon_to_a_board_in_three_commands(tmp_path, m
     board = medssl("leaderboard", "--suite", "spleens")
     assert "spleens: Volumes" in board
     assert "slices" in next(line for line in board.splitlines() if " raw-pixels " in line and "reference" in line)
+
+
+def arrays(labels, images=(12, 8, 8), **more):
+    """Arrays of three splits, as people call them."""
+    found = {f"{s}_images": noise(*images) for s in ("train", "val", "test")}
+    return found | {f"{s}_labels": labels for s in ("train", "val", "test")} | more
+
+
+@pytest.mark.parametrize(
+    ("labels", "card", "source"),
+    [
+        (np.arange(12) % 2, {"target": "binary", "classes": ["0", "1"]}, {}),
+        (np.arange(12)[:, None] % 3 + 1, {"target": "multi-class", "classes": ["1", "2", "3"]}, {"numbers": "name"}),
+        (np.array(["normal", "ill"] * 6), {"target": "binary", "classes": ["normal", "ill"]}, {}),
+        (np.arange(12) % 3 - 1, {"target": "binary", "classes": ["0", "1"]}, {"blank": "drop"}),
+        (np.arange(12) / 4, {"target": "number", "classes": ["number"]}, {}),
+        (np.array([[1, 1], [0, 1]] * 6), {"target": "multi-label", "classes": ["class 0", "class 1"]}, {}),
+        (noise(12, 8, 8, top=2), {"target": "mask", "classes": ["background", "foreground"]}, {}),
+    ],
+    ids=["numbers", "from 1", "names", "unknown", "quantity", "flags", "masks"],
+)
+def test_an_npz_of_whatever_labels(tmp_path, labels, card, source):
+    np.savez(tmp_path / "own.npz", **arrays(labels, train_patient=np.arange(12)))
+    task, chosen, _ = written(tmp_path)
+    assert {key: getattr(task, key) for key in card} == card
+    keys = {"reader": "npz", "file": "own.npz", "images": "{split}_images", "labels": "{split}_labels"}
+    assert task.source == keys | source
+    assert "{split}_images are the images, {split}_labels what is predicted" in chosen
+
+
+def test_an_npz_of_deep_volumes_under_other_names(tmp_path):
+    volumes, labels = noise(6, 5, 8, 8, top=4000, dtype=np.int16), np.arange(6) % 2
+    kinds = {"X": volumes, "y": labels, "patients": np.arange(6)}
+    found = {f"{kind}_{s}": values for s in ("train", "val", "test") for kind, values in kinds.items()}
+    np.savez(tmp_path / "own.npz", **found)
+    task, _, data = written(tmp_path)
+    assert task.source["window"] == [0.0, 4095.0]
+    assert task.source["groups"] == "patients_{split}"
+    assert data.train.images.shape == (6, 5, 8, 8, 1)
+
+
+def two_tables(folder):
+    """Two tables of the same images."""
+    png(folder / "a.png", noise(8, 8))
+    for name in "pq":
+        (folder / f"{name}.csv").write_text("image,label\na.png,1\n")
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda d: np.savez(d / "a.npz", x=noise(4, 8, 8)), r"holds the arrays x: which are images and labels\?"),
+        (lambda d: [np.savez(d / f"{n}.npz", x=1) for n in "ab"], r"holds 2 npz files: a\.npz, b\.npz"),
+        (lambda d: np.save(d / "x.npy", noise(4)), r"\.npy: 1 files .*into one npz file"),
+        (lambda d: (d / "train.parquet").write_bytes(b"PAR1"), r'reader = "huggingface", path = "\."'),
+        (lambda d: [png(d / f"sub-0{i}/anat/x.png", noise(8, 8)) for i in (1, 2)], r"laid out as BIDS \(sub-01"),
+        (two_tables, r"holds 2 tables of images: p\.csv, q\.csv .*column \"split\""),
+        (lambda d: [png(d / "img/a.png", noise(8, 8)), (d / "m.jsonl").write_text("{}")], r"m\.jsonl is not read"),
+        (lambda d: (png(d / "img/a.png", noise(8, 8)), np.savez(d / "a.npz", x=1)), r"a\.npz lies beside images"),
+    ],
+    ids=["keys", "two npz", "npy", "parquet", "bids", "two tables", "jsonl", "npz beside images"],
+)  # fmt: skip
+def test_what_is_no_folder_of_images_says_what_to_do(tmp_path, write, message):
+    write(tmp_path)
+    with pytest.raises(DataError, match=message):
+        propose(survey(tmp_path))
+
+
+def test_what_a_table_does_not_use_is_said(tmp_path):
+    for i in range(30):
+        png(tmp_path / f"{i}.png", noise(8, 8))
+    lines = [f"{i}.png,{'ab'[i % 2]},{i % 5}\n" for i in range(24)]
+    (tmp_path / "t.csv").write_text("".join(["image,label,fold\n", *lines]))
+    chosen = written(tmp_path)[1]
+    assert "images: 6 of 30 stand in no line of the column 'image'" in chosen
+    assert "columns: not used: fold" in chosen

@@ -97,7 +97,7 @@ class NpzSource(ReadSource):
         path = self.held(task).require(folder)
         if self.intensities:
             self.refuse_units(task, "intensities are")
-        with _opened(path) as archive:
+        with opened(path) as archive:
             keys = {info.filename.removesuffix(".npy") for info in archive.infolist()}
             require_space(home(), sum(info.file_size for info in archive.infolist()))
         splits = [*REQUIRED_SPLITS, *(["test-shift"] if self._keys("test-shift", task)[0][0] in keys else [])]
@@ -122,9 +122,9 @@ class NpzSource(ReadSource):
     def _blocks(self, path: Path, keys: set[str], split: str, task: Task, remarks: Counter[str]) -> Iterator[Split]:
         image_key, label_key = (_present(options, keys, path) for options in self._keys(split, task))
         with (
-            _opened(path) as archive,
-            _Member(archive, image_key, path) as images,
-            _Member(archive, label_key, path) as labels,
+            opened(path) as archive,
+            Member(archive, image_key, path) as images,
+            Member(archive, label_key, path) as labels,
         ):
             if images.rows != labels.rows:
                 what = f"{image_key} has {images.rows:,} rows, {label_key} has {labels.rows:,}"
@@ -153,7 +153,7 @@ class NpzSource(ReadSource):
                     spacing=None if self.spacing is None else np.tile(np.array(self.spacing), (int(keep.sum()), 1)),
                 )
 
-    def _labels(self, member: _Member, task: Task, remarks: Counter[str], where: str) -> tuple[np.ndarray, np.ndarray]:
+    def _labels(self, member: Member, task: Task, remarks: Counter[str], where: str) -> tuple[np.ndarray, np.ndarray]:
         """Labels of all rows of a split, and which of them the card keeps."""
         found, keep = self.reading(task).many(member.read(member.rows), remarks, where=where)
         whole = np.zeros((member.rows, *found.shape[1:]), found.dtype)
@@ -193,7 +193,7 @@ class NpzSource(ReadSource):
     ) -> np.ndarray | None:
         if self.groups is None:
             return None
-        with _Member(archive, self.groups.replace("{split}", split), path) as member:
+        with Member(archive, self.groups.replace("{split}", split), path) as member:
             names = [group_name(value, path) for value in member.read(member.rows).reshape(-1).tolist()]
         if len(names) != rows:
             raise DataError(f"{member.key} has {len(names):,} rows, the images {rows:,}", where=path)
@@ -202,7 +202,7 @@ class NpzSource(ReadSource):
         return np.array([name or f"{split}/{i}" for i, name in enumerate(names)])
 
 
-class _Member:
+class Member:
     """One array of an npz, read in blocks of rows; never unpickles."""
 
     def __init__(self, archive: zipfile.ZipFile, key: str, path: Path) -> None:
@@ -224,7 +224,7 @@ class _Member:
         self.rows, self.tail = shape[0], shape[1:]
         self.row_bytes = self.dtype.itemsize * int(np.prod(self.tail))
 
-    def __enter__(self) -> _Member:
+    def __enter__(self) -> Member:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -242,7 +242,8 @@ class _Member:
         return np.frombuffer(data, self.dtype).reshape(-1, *self.tail)
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
+def opened(path: Path) -> zipfile.ZipFile:
+    """The archive. Raises DataError when it is none."""
     try:
         return zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
