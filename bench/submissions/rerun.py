@@ -21,6 +21,7 @@ from bench.runs.records import Record
 from bench.runs.score_task import Setting, score_task
 from bench.submissions.compare import compare
 from bench.submissions.folder import Results
+from bench.submissions.fresh import missing_on_fresh
 from bench.submissions.memoriser import suspicions
 from bench.submissions.nudged import Differences, qualities
 from bench.submissions.report import VerificationReport
@@ -75,6 +76,7 @@ def check_rerun(
                 report.rerun += 1
         report.problems += differences.problems()
         report.problems += suspicions(encoder, _looked_at(plan, wanted.values()), lot)
+        report.problems += missing_on_fresh(encoder, plan, wanted.values(), setting, lot)
     except UserError as error:
         report.problems.append(f"cannot be rerun: {error}")
     report.checked.append(f"{result.suite}: {report.rerun} units rerun from the weights, predictions compared")
