@@ -28,7 +28,7 @@ SETTING = Setting("medssl verify", "mine", "0" * 64)
 
 def small(name: str) -> Task:
     text = (CARDS / f"{name}.toml").read_text(encoding="utf-8")
-    for old, new in (("train = 300", "train = 40"), ("val = 80", "val = 10"), ("test = 150", "test = 30")):
+    for old, new in (("train = 300", "train = 40"), ("val = 80", "val = 10"), ("test = 150", "test = 60")):
         assert old in text
         text = text.replace(old, new)
     text = "\n".join(line for line in text.replace(name, f"few-{name}").splitlines() if not line.startswith("sha256"))
