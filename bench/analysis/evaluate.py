@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis.claim import Claim, read_ledger, read_note
 from bench.analysis.measurement import Estimand, Measurement, NotEnough
-from bench.analysis.sensitivity import Change, settings, variants
+from bench.analysis.sensitivity import Rows, Settings, settings, variants
 from bench.analysis.table import counted
 from bench.analysis.verdict import ClaimPart, Variant, Verdict, judge, lacking, one_sided
 from bench.discover import members, pick
@@ -39,7 +38,7 @@ def evaluate(
     found = {c.id: _measure(c, main, diagnostics) for c in claims}
     adjusted = _adjusted({c.id: _p(c, found[c.id]) for c in claims if c.family == "confirmatory"})
     shared = list(variants(frame, main)) if sensitivity else []
-    more = {c.id: _sensitivity(c, [*shared, *settings(c, main)], diagnostics) if sensitivity else [] for c in claims}
+    more = {c.id: _sensitivity(c, shared, main, diagnostics) if sensitivity else [] for c in claims}
     return [_verdict(c, found[c.id], adjusted, more[c.id]) for c in claims]
 
 
@@ -63,9 +62,9 @@ def _one_world(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~synthetic] if (~synthetic).any() else frame
 
 
-def _measure(claim: Claim, frame: pd.DataFrame, diagnostics: pd.DataFrame | None, **changes: Any) -> Found:
+def _measure(claim: Claim, frame: pd.DataFrame, diagnostics: pd.DataFrame | None) -> Found:
     """Part -> what was measured, or why it cannot be."""
-    return {part: _measure_part(estimand_of(claim, part, **changes), frame, diagnostics) for part in claim.asked}
+    return {part: _measure_part(estimand_of(claim, part), frame, diagnostics) for part in claim.asked}
 
 
 def _measure_part(estimand: Estimand, frame: pd.DataFrame, diagnostics: pd.DataFrame | None) -> Measurement | str:
@@ -90,10 +89,16 @@ def _adjusted(found: dict[str, float | None]) -> dict[str, float | None]:
     return {name: None if found[name] is None else float(p) for name, p in zip(found, adjusted, strict=True)}
 
 
-def _sensitivity(claim: Claim, choices: Sequence[Change], diagnostics: pd.DataFrame | None) -> list[Variant]:
+def _sensitivity(
+    claim: Claim, shared: Sequence[Rows], main: pd.DataFrame, diagnostics: pd.DataFrame | None
+) -> list[Variant]:
     out = []
+    as_asked: Settings = {part: {} for part in claim.asked}
+    choices = [(words, frame, as_asked) for words, frame in shared]
+    choices += [(words, main, changes) for words, changes in settings(claim, main)]
     for choice, frame, changes in choices:
-        for part, m in _measure(claim, frame, diagnostics, **changes).items():
+        for part, new in changes.items():
+            m = _measure_part(estimand_of(claim, part, **new), frame, diagnostics)
             if isinstance(m, str):
                 out.append(Variant(choice=choice, part=part, note=m))
             else:
