@@ -13,7 +13,7 @@ from bench.analysis.units import Units
 
 BOTH = ["linear", "dense-linear"]
 PLAN = SimulationDesign(encoders=16, references=1, modalities=3, seeds=1, fractions=(0.1, 1.0), kind=4.0, network=7.0)
-STRATA = ["CNN small", "ViT small"]
+STRATA = ["small CNNs", "small transformers"]
 PAIR = {"group": ["contrastive"], "against": ["generative"]}
 
 
