@@ -171,8 +171,10 @@ def card_parts(card: EncoderCard, dense: bool) -> dict[str, str]:
 
 def made_with(identity: Identity | None, card: EncoderCard) -> bool:
     """Whether a unit was computed as this card says; words about people, titles and prose are free to change."""
-    held = identity and identity.encoder.model_dump()
-    return bool(held) and any(card_parts(card, dense).items() <= held.items() for dense in (False, True))
+    if identity is None:
+        return False
+    held = identity.encoder.model_dump()
+    return any(card_parts(card, dense).items() <= held.items() for dense in (False, True))
 
 
 def task_parts(task: Task) -> dict[str, str]:

@@ -11,7 +11,7 @@ from bench.analysis.claim import Claim, read_ledger, read_note
 from bench.analysis.measurement import Estimand, Measurement, NotEnough
 from bench.analysis.sensitivity import Rows, Settings, settings, variants
 from bench.analysis.table import counted
-from bench.analysis.verdict import ClaimPart, Variant, Verdict, judge, lacking, one_sided
+from bench.analysis.verdict import ClaimPart, Outcome, Variant, Verdict, judge, lacking, one_sided
 from bench.discover import members, pick
 from bench.metrics.names import MetricName
 from bench.metrics.uncertainty import holm
@@ -102,8 +102,10 @@ def _sensitivity(
             if isinstance(m, str):
                 out.append(Variant(choice=choice, part=part, note=m))
             else:
-                numbers = {"effect": m.effect, "low": m.low, "high": m.high, "p": m.p}
-                out.append(Variant(choice=choice, part=part, **numbers, n_encoders=m.n_encoders, n_tasks=m.n_tasks))
+                out.append(Variant(
+                    choice=choice, part=part, effect=m.effect, low=m.low, high=m.high, p=m.p,
+                    n_encoders=m.n_encoders, n_tasks=m.n_tasks,
+                ))  # fmt: skip
     return out
 
 
@@ -114,6 +116,7 @@ def _verdict(claim: Claim, found: Found, adjusted: dict[str, float | None], sens
     measured = {part: m for part, m in found.items() if isinstance(m, Measurement)}
     if missing:
         said = "; ".join(f"{part}: {why}".removeprefix(": ") for part, why in missing.items())
+        outcome: Outcome
         outcome, reason = "not measured", f"These results cannot say: {said}."
     else:
         outcome, reason = judge(claim, measured, corrected)

@@ -12,7 +12,7 @@ from bench.analysis.measurement import NotEnough
 from bench.analysis.sides import CONTRASTS, strata_rows
 from bench.analysis.style import colour, shape, styled, titled
 from bench.analysis.table import counted, pick, tabulate, weights
-from bench.analysis.verdict import Verdict
+from bench.analysis.verdict import ClaimPart, Verdict
 from bench.budget import FULL, Budget
 from bench.metrics.lesions import SIZES
 from bench.recipes import FROZEN
@@ -38,7 +38,7 @@ def board_means(frame: pd.DataFrame, budget: Budget = FULL) -> pd.DataFrame:
     return means.assign(paradigm=means["paradigm"].map(titled).astype(str))
 
 
-def plane(frame: pd.DataFrame) -> alt.LayerChart:
+def plane(frame: pd.DataFrame) -> alt.TopLevelMixin:
     """Global against Dense score; the label says how far an encoder's rank moves from Global to Dense."""
     means = board_means(frame).rename_axis("encoder").reset_index()
     shift = means["global"].rank(ascending=False) - means["dense"].rank(ascending=False)
@@ -120,7 +120,7 @@ def modality_map(frame: pd.DataFrame) -> alt.TopLevelMixin:
     return styled(chart)
 
 
-def similarity_map(matrix: pd.DataFrame) -> alt.LayerChart:
+def similarity_map(matrix: pd.DataFrame) -> alt.TopLevelMixin:
     """Debiased linear CKA between encoders (bench.analysis.diagnostics.similarity.cka_matrix)."""
     order = [str(name) for name in matrix.index]
     n, cells = len(order), matrix.to_numpy(float)
@@ -136,7 +136,7 @@ def similarity_map(matrix: pd.DataFrame) -> alt.LayerChart:
     return styled((tiles + text).properties(width=alt.Step(26), height=alt.Step(26)))
 
 
-def pareto(frame: pd.DataFrame) -> alt.LayerChart:
+def pareto(frame: pd.DataFrame) -> alt.TopLevelMixin:
     """Overall score against forward GFLOPs; the line joins the encoders none of which is beaten at its cost."""
     means = board_means(frame).rename_axis("encoder").reset_index()
     means = means[means["flops"].notna()].assign(overall=lambda d: (d["global"] + d["dense"]) / 2)
@@ -155,7 +155,7 @@ def pareto(frame: pd.DataFrame) -> alt.LayerChart:
     return styled((line + dots + names).properties(**SIZE))
 
 
-def ranks(rows: pd.DataFrame) -> alt.LayerChart:
+def ranks(rows: pd.DataFrame) -> alt.TopLevelMixin:
     """Rank intervals of a board. rows: encoder, paradigm, rank, rank_low, rank_high."""
     data = rows.assign(paradigm=rows["paradigm"].map(titled).astype(str))
     order = data.sort_values(["rank", "encoder"])["encoder"].tolist()
@@ -168,7 +168,7 @@ def ranks(rows: pd.DataFrame) -> alt.LayerChart:
     return styled((span + dots).properties(width=460, height=alt.Step(20)))
 
 
-def critical_difference(frame: pd.DataFrame, protocol: str, budget: Budget = FULL) -> alt.LayerChart:
+def critical_difference(frame: pd.DataFrame, protocol: str, budget: Budget = FULL) -> alt.TopLevelMixin:
     """Mean ranks over tasks; a bar joins encoders that Nemenyi's test does not tell apart (p > 0.05).
 
     A picture, not a verdict: its comparisons depend on which encoders are in it.
@@ -196,7 +196,8 @@ def critical_difference(frame: pd.DataFrame, protocol: str, budget: Budget = FUL
 
 def _cliques(p: pd.DataFrame, order: list[str]) -> list[tuple[str, str, int]]:
     """Maximal runs of the order whose ends are not told apart: (first, last, number)."""
-    found, reach = [], -1
+    found: list[tuple[str, str, int]] = []
+    reach = -1
     for i, first in enumerate(order):
         last = max(j for j in range(i, len(order)) if p.loc[first, order[j]] > 0.05 or j == i)
         if last > max(i, reach):
@@ -205,16 +206,17 @@ def _cliques(p: pd.DataFrame, order: list[str]) -> list[tuple[str, str, int]]:
     return found
 
 
-def verdicts(found: list[Verdict]) -> alt.LayerChart:
+def verdicts(found: list[Verdict]) -> alt.TopLevelMixin:
     """Effect of every measured claim in units of its margin, positive as claimed, with its interval and verdict."""
     rows = []
     for v in found:
         unit = v.margin if v.direction == "positive" else -v.margin
-        for part in v.parts or [v]:
+        claimed: list[ClaimPart] | list[Verdict] = v.parts or [v]
+        for part in claimed:
             if part.effect is None or part.low is None or part.high is None:
                 continue
             low, high = sorted((part.low / unit, part.high / unit))
-            name = v.title if part is v else part.name
+            name = part.name if isinstance(part, ClaimPart) else v.title
             rows.append((f"{v.id} {name}", part.effect / unit, low, high, v.verdict))
     if not rows:
         raise NotEnough("no claim could be measured")

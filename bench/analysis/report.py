@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,10 @@ from bench.analysis.verdict import Verdict
 from bench.recipes import FROZEN
 
 
+def _variance(rows: pd.DataFrame, protocol: str) -> dict[str, Any]:
+    return variance_shares(rows, (protocol,)).to_dict()
+
+
 def analyse(
     frame: pd.DataFrame, claims: Sequence[Claim] | None = None, *, diagnostics: pd.DataFrame | None = None
 ) -> dict[str, Any]:
@@ -37,9 +42,9 @@ def analyse(
     rows = clinical if len(clinical) else rows
     return {
         "verdicts": [v.model_dump(mode="json") for v in verdicts],
-        "variance": {k: _part(lambda p=p: variance_shares(rows, (p,)).to_dict()) for k, p in FROZEN.items()},
+        "variance": {k: _part(partial(_variance, rows, p)) for k, p in FROZEN.items()},
         "mixed_model": _part(lambda: fit_paradigm_by_kind(rows).to_dict()),
-        "concordance": {k: _part(lambda p=p: concordance(rows, [p])) for k, p in FROZEN.items()},
+        "concordance": {k: _part(partial(concordance, rows, [p])) for k, p in FROZEN.items()},
         "tau_by_modality": _part(lambda: _square(tau_matrix(rows, "modality", list(FROZEN.values())))),
         "tau_by_protocol": _part(
             lambda: _square(tau_matrix(rows, "protocol", sorted(set(rows["protocol"].astype(str)))))
@@ -61,7 +66,7 @@ def charts(frame: pd.DataFrame, found: dict[str, Any]) -> Iterator[tuple[str, An
         "strata": lambda: pictures.by_stratum(frame),
         "modality": lambda: pictures.modality_map(frame),
         "pareto": lambda: pictures.pareto(frame),
-        **{f"critical-difference-{k}": lambda p=p: pictures.critical_difference(frame, p) for k, p in FROZEN.items()},
+        **{f"critical-difference-{k}": partial(pictures.critical_difference, frame, p) for k, p in FROZEN.items()},
     }
     for name, draw in drawn.items():
         chart = _part(draw)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
-from bench.checks.finding import Finding
+from bench.checks.finding import Finding, Level
 from bench.checks.probe import PHANTOMS, ProbeTask, ranked
 from bench.encoders.base import Encoder
 from bench.encoders.card import Preprocessing
@@ -122,7 +122,7 @@ def _normalisation(
     best = max(scores, key=lambda name: values[name])
     gain = scores[best] - own
     if best != "card" and gain[0] > MARGIN and gain[0] > 2 * float(np.nanstd(gain[1:])):
-        level = "problem" if gain[0] > 0.15 else "warning"
+        level: Level = "problem" if gain[0] > 0.15 else "warning"
         message = f"{best} gives better features than the card's mean and std (AUROC {spoken}): is the card right?"
         return Finding("normalisation", level, message, values)
     return Finding("normalisation", "ok", f"no neighbour is better than the card's (AUROC {spoken})", values)
@@ -136,7 +136,8 @@ class _Encode:
 
     def __call__(self, probe: ProbeTask, preprocessing: Preprocessing | None = None) -> tuple[np.ndarray, np.ndarray]:
         """float32 (n, d) each, maybe under another preprocessing than the card's."""
-        return tuple(np.concatenate(list(self._batches(i, preprocessing))) for i in (probe.train, probe.test))
+        train, test = (np.concatenate(list(self._batches(i, preprocessing))) for i in (probe.train, probe.test))
+        return train, test
 
     def _batches(self, images: np.ndarray, preprocessing: Preprocessing | None) -> Iterator[np.ndarray]:
         for start in range(0, len(images), BATCH):

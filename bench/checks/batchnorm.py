@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.checks.finding import Finding
+from bench.checks.finding import Finding, Level
 from bench.encoders.base import Encoder
 from bench.encoders.card import Preprocessing
 
@@ -33,9 +33,9 @@ def batch_norm(encoder: Encoder, images: Sequence[np.ndarray], others: Mapping[s
     choices = {"card": encoder.card.preprocessing, **others}
     fits = {name: float(np.mean([misfit(encoder, i, p) for i in images])) for name, p in choices.items()}
     spoken = ", ".join(f"{name} {value:.2f}" for name, value in fits.items())
-    best = min(fits, key=fits.get)
+    best = min(fits, key=lambda name: fits[name])
     if fits["card"] > fits[best] + MARGIN:
-        level = "problem" if fits["card"] > FAR else "warning"
+        level: Level = "problem" if fits["card"] > FAR else "warning"
         message = f"its first layer was trained on inputs scaled as by {best} (misfit {spoken}): is the card right?"
         return Finding("batch norm", level, message, fits)
     return Finding("batch norm", "ok", f"inputs have the scale its first layer was trained on (misfit {spoken})", fits)
@@ -60,7 +60,8 @@ def misfit(encoder: Encoder, images: np.ndarray, preprocessing: Preprocessing) -
             seen.append(float((variance / layer.running_var.float().clamp_min(1e-12)).log().abs().median()))
             raise _LayerReached  # what comes after this layer would be computed for nothing
 
-    layers = [m for m in encoder.module.modules() if isinstance(m, nn.BatchNorm2d)]
+    modules = encoder.module.modules() if encoder.module is not None else ()
+    layers = [m for m in modules if isinstance(m, nn.BatchNorm2d)]
     hooks = [layer.register_forward_pre_hook(look) for layer in layers]
     try:
         encoder.encode(torch.from_numpy(np.array(images[:IMAGES])), preprocessing=preprocessing)

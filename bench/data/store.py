@@ -54,7 +54,7 @@ class StoreEntry:
 def key_of(task: Task, source: TaskSource, identity: str) -> str:
     """Name of the prepared copy: a hash of the input's identity and of all that decides how it is read."""
     later = {key for key in source.later if getattr(source, key) == type(source).model_fields[key].default}
-    table = source.model_dump(mode="json", exclude=source.unread | later)
+    table = source.model_dump(mode="json", exclude=set(source.unread | later))
     reading = {"table": table, "version": source.version, "target": task.target, "classes": task.classes}
     return sha256_text(canonical_json({"format": FORMAT, "identity": identity, **reading}))
 

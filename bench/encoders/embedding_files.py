@@ -87,7 +87,7 @@ def _to_arrays(held: Splits) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for split, (ids, features) in held.items():
         arrays[f"{split}/ids"] = ids
-        arrays[f"{split}/pooled"] = features.pooled.astype(np.float32)
+        arrays[f"{split}/pooled"] = features.vectors.astype(np.float32)
         if features.grid is not None:
             arrays[f"{split}/grid"] = features.grid
     return arrays
@@ -124,7 +124,7 @@ def _to_parquet(held: Splits) -> bytes:
     tables = []
     for split, (ids, features) in held.items():
         columns = {"split": pa.array([split] * len(ids)), "id": pa.array(ids.tolist())}
-        columns["pooled"] = _lists(features.pooled.astype(np.float32))
+        columns["pooled"] = _lists(features.vectors.astype(np.float32))
         if features.grid is not None:
             if features.grid.ndim == 5:
                 raise EncoderError("grids of volumes are kept in .npz files")

@@ -20,6 +20,18 @@ class Features:
     grid: np.ndarray | None
     members: np.ndarray | None = None
 
+    @property
+    def vectors(self) -> np.ndarray:
+        """`pooled`, where there must be vectors."""
+        assert self.pooled is not None, "no global vectors were extracted"
+        return self.pooled
+
+    @property
+    def patches(self) -> np.ndarray:
+        """`grid`, where there must be one."""
+        assert self.grid is not None, "no patch grids were extracted"
+        return self.grid
+
     def rows(self, chosen: slice | np.ndarray) -> Features:
         """Of some of the images."""
         found = (array if array is None else array[chosen] for array in (self.pooled, self.grid, self.members))

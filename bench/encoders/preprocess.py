@@ -106,7 +106,7 @@ def _luminance(x: Tensor) -> Tensor:
 
 def _fit(x: Tensor, s: int, preprocessing: Preprocessing, dense: bool) -> Tensor:
     """Resize, pad and crop to (s, s); see the module's docstring."""
-    top, left, h, w = placed(*x.shape[-2:], preprocessing, dense=dense)
+    top, left, h, w = placed(x.shape[-2], x.shape[-1], preprocessing, dense=dense)
     if (h, w) != tuple(x.shape[-2:]):
         x = resize(x, (h, w), preprocessing)
     return F.pad(x, (left, s - w - left, top, s - h - top)) if (h, w) != (s, s) else x  # below 0 it cuts off

@@ -36,8 +36,9 @@ class ProgramEncoder(Encoder):
 
 def tensors(out: object, where: str) -> list[Tensor]:
     """The tensors of a network's return value: one, or a list or tuple of them. Raises EncoderError."""
-    found = list(out) if isinstance(out, (tuple, list)) else [out]
-    if not found or not all(isinstance(t, Tensor) for t in found):
+    given = list(out) if isinstance(out, (tuple, list)) else [out]
+    found = [tensor for tensor in given if isinstance(tensor, Tensor)]
+    if not found or len(found) < len(given):
         raise EncoderError(f"returns {type(out).__name__}, expected a tensor or a tuple of tensors", where=where)
     return found
 

@@ -216,7 +216,7 @@ def _vit(state: Mapping[str, Tensor], *, moco: bool) -> tuple[str, dict[str, Any
     heads = 12 if moco and width == 384 else HEADS.get(width, 0)
     options["num_heads"] = heads
     said = f"{heads} heads" if heads else "num_heads is left blank"
-    assumed = (
+    assumed: tuple[str, ...] = (
         f"{said}: shapes do not tell it" + (" (MoCo v3's small has 12, others 6)" if heads == 12 and moco else ""),
     )
     classes = int("cls_token" in state)

@@ -231,12 +231,12 @@ class _Table:
         """The fields of encoder i's row."""
         evidence, names = self.evidence, self.tasks.names.tolist()
         low, high = percentile_interval(self.draws[i])
-        place = np.flatnonzero(self.pool == i)
+        place, known = np.flatnonzero(self.pool == i), ~np.isnan(self.cell_points[i])
         standing = {k: _plain(v[place[0]]) for k, v in self.standing.items()} if len(place) else {}
         return {
             "encoder": self.names[i], "paradigm": evidence.paradigms[i], "badge": evidence.badges[i],
             "reference": bool(self.reference[i]), "score": _plain(self.points[i]), "low": low, "high": high,
-            "cells": {self.cells[k].key: self._interval(i, k) for k in np.flatnonzero(~np.isnan(self.cell_points[i]))},
+            "cells": {c.key: self._interval(i, k) for k, c in enumerate(self.cells) if known[k]},
             "tasks": {t: float(p) for t, p in zip(names, evidence.points[i], strict=True) if not np.isnan(p)},
             "iqm": interquartile_mean(evidence.runs[i]),
             "missing": tuple(self.tasks.names[~self.known[i]].tolist()),
@@ -255,8 +255,8 @@ def _dot(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     if weights.ndim == 1:
         used = weights > 0
         return weights[used] @ values[used].astype(np.float64)
-    used = weights.any(axis=1)
-    return values[used] @ weights[used]
+    some = np.any(weights, axis=1)
+    return values[some] @ weights[some]
 
 
 def _plain(value: Any) -> int | float | None:

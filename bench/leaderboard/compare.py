@@ -50,13 +50,15 @@ def compare(collection: SuiteResults, first: str, second: str, *, budget: Budget
         by_seed = [np.stack([cell[seed][1] for seed in seeds]) for cell in cells]
         chosen = seed_draws(f"{task}/{budget}", len(seeds), by_seed[0].shape[1])
         a, b = (nest_seeds(draws, chosen) for draws in by_seed)
-        means = [float(np.mean([cell[seed][0] for seed in seeds])) for cell in cells]
-        found = paired_difference(*means, a, b)
+        first_mean, second_mean = (float(np.mean([cell[seed][0] for seed in seeds])) for cell in cells)
+        found = paired_difference(first_mean, second_mean, a, b)
         if found.low is not None and found.high is not None:
             metric = collection.tasks[task].metric
-            interval = found.value, found.low, found.high
-            rows.append(TaskDifference(task, protocol, metric, *means, *interval, _p(a - b), math.nan, len(seeds)))
-    adjusted = holm(np.array([row.p for row in rows])) if rows else []
+            rows.append(TaskDifference(
+                task, protocol, metric, first_mean, second_mean, found.value, found.low, found.high, _p(a - b),
+                math.nan, len(seeds),
+            ))  # fmt: skip
+    adjusted = holm(np.array([row.p for row in rows]))
     return [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
 
 

@@ -162,7 +162,7 @@ def _about_unit(record: Record, protocol: Protocol) -> dict[str, object]:
 
 def _about_encoder(card: EncoderCard) -> dict[str, object]:
     corpora = card.pretraining
-    sizes = None if corpora is None or any(c.images is None for c in corpora) else [c.images for c in corpora]
+    sizes = [c.images for c in corpora or () if c.images is not None]
     return {
         "encoder": card.name,
         "paradigm": card.paradigm,
@@ -171,7 +171,7 @@ def _about_encoder(card: EncoderCard) -> dict[str, object]:
         "controlled_track": card.controlled_track,
         "comparable": card.comparable,
         "repeat_of": card.repeat_of,
-        "pretrain_images": None if sizes is None else sum(sizes),
+        "pretrain_images": None if corpora is None or len(sizes) < len(corpora) else sum(sizes),
         "in_domain": None if corpora is None else any(c.in_domain for c in corpora),
         "licence": card.licence,
         "access": card.access,

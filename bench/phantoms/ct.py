@@ -12,7 +12,7 @@ from bench.phantoms import _fields as F
 from bench.phantoms import _shapes as S
 from bench.phantoms._fields import N, X, Y
 from bench.phantoms._random import between
-from bench.phantoms.base import Drawn, Modality, Scene
+from bench.phantoms.base import Drawn, Lesion, Modality, Scene
 
 
 def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
@@ -26,7 +26,7 @@ def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
     if scene.focal:
         hu, finding = _small_lesion(rng, hu, liver, scene.focal)
     if scene.lesion is not None:
-        hu, mask = _tumour(rng, hu, liver, scene)
+        hu, mask = _tumour(rng, hu, liver, scene.lesion)
     return Drawn(_reconstruct(rng, hu, body, scene.site), mask, finding)
 
 
@@ -137,10 +137,10 @@ def _small_lesion(rng: RandomState, hu: np.ndarray, liver: np.ndarray, kind: int
     return _paint(hu, S.inside(radius, 0.7), 26 + 12 * F.smooth(rng, 1.2)) + rim, radius < 1.15
 
 
-def _tumour(rng: RandomState, hu: np.ndarray, liver: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+def _tumour(rng: RandomState, hu: np.ndarray, liver: np.ndarray, lesion: Lesion) -> tuple[np.ndarray, np.ndarray]:
     """A hypodense tumour of graded size and contrast."""
-    mask, radius = S.grow(S.lesion_field(rng, F.blur(liver, 1.5) > 0.5, scene.lesion.area, 0.3), scene.lesion.area)
-    drop = (18 + 50 * scene.lesion.contrast) * (1 + 0.25 * F.smooth(rng, 2))
+    mask, radius = S.grow(S.lesion_field(rng, F.blur(liver, 1.5) > 0.5, lesion.area, 0.3), lesion.area)
+    drop = (18 + 50 * lesion.contrast) * (1 + 0.25 * F.smooth(rng, 2))
     return hu - drop * S.inside(radius, 0.15), mask.astype(np.uint8)
 
 

@@ -11,7 +11,7 @@ from bench.phantoms import _fields as F
 from bench.phantoms import _shapes as S
 from bench.phantoms._fields import N, X, Y
 from bench.phantoms._random import between, stream
-from bench.phantoms.base import Drawn, Modality, Scene
+from bench.phantoms.base import Drawn, Lesion, Modality, Scene
 
 COLOUR = (np.array([0.80, 0.40, 0.17]), np.array([0.70, 0.42, 0.27]))
 """Mean reflected colour of the retina, by camera."""
@@ -50,7 +50,7 @@ def _retina(patient: RandomState, rng: RandomState, scene: Scene) -> tuple[np.nd
     red, white, finding = _retinopathy(rng, free, scene.focal)
     mask = np.zeros((N, N), np.uint8)
     if scene.lesion is not None:
-        red, white, mask = _graded(rng, free, scene)
+        red, white, mask = _graded(rng, free, scene.lesion)
     optics = 0.5 if scene.site == 0 else 0.85
     return F.blur(_reflectance(rng, blood + red, white, disc), optics), mask, finding
 
@@ -60,7 +60,9 @@ def _tree(patient: RandomState, rng: RandomState, disc: np.ndarray, side: int, t
     wave = (between(rng, 0.75, 0.95) if tortuous else between(rng, 0.0, 0.2), between(rng, 0.2, 0.26))
     layers: list[np.ndarray] = []
     for kind in (0, 1):
-        trunks, branches, twigs = [], [], []
+        trunks: list[np.ndarray] = []
+        branches: list[np.ndarray] = []
+        twigs: list[np.ndarray] = []
         for up in (-1, 1):
             for nasal in (False, True):
                 heading = _heading(up, side, nasal) + between(patient, -0.15, 0.15) + 0.16 * (kind - 0.5)
@@ -126,15 +128,14 @@ def _retinopathy(rng: RandomState, retina: np.ndarray, grade: int) -> tuple[np.n
     return red, white, (red > 0.3) | (white > 0.3)
 
 
-def _graded(rng: RandomState, retina: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _graded(rng: RandomState, retina: np.ndarray, lesion: Lesion) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One haemorrhage (class 1) or one plaque of exudate (class 2) of the wanted area."""
-    lesion = scene.lesion
     field = S.lesion_field(rng, retina, lesion.area, 0.3) * (1 + 0.1 * F.smooth(rng, 3))
     mask, radius = S.grow(field, lesion.area)
     weight = S.inside(radius, 0.25) * (0.22 + 0.5 * lesion.contrast) * (1 + 0.15 * F.smooth(rng, 2))
     nothing = np.zeros((N, N))
     red, white = (weight, nothing) if lesion.kind == 1 else (nothing, weight)
-    return red, white, mask.astype(np.uint8) * np.uint8(lesion.kind)
+    return red, white, (mask * lesion.kind).astype(np.uint8)
 
 
 def _reflectance(rng: RandomState, blood: np.ndarray, bright: np.ndarray, disc: np.ndarray) -> np.ndarray:

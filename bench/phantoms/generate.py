@@ -136,4 +136,4 @@ def _label(aim: Aim, modality: Modality, scene: Scene, drawn: Drawn) -> np.ndarr
         return drawn.mask
     if aim == "focal" and modality.multi_label:
         return np.array([scene.focal >> k & 1 for k in range(len(modality.focal))], np.uint8)
-    return np.int64(scene.diffuse if aim == "diffuse" else scene.focal)
+    return np.array(scene.diffuse if aim == "diffuse" else scene.focal, np.int64)

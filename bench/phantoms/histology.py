@@ -12,7 +12,7 @@ from bench.phantoms import _fields as F
 from bench.phantoms import _shapes as S
 from bench.phantoms._fields import PIXEL, N
 from bench.phantoms._random import between, fork, stream
-from bench.phantoms.base import Drawn, Modality, Scene
+from bench.phantoms.base import Drawn, Lesion, Modality, Scene
 
 STAINS = (
     np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105]]),
@@ -68,7 +68,7 @@ def _tissue(rng: RandomState, scene: Scene) -> tuple[np.ndarray, np.ndarray, np.
     if scene.focal:
         nuclei, finding, gap = _cluster(rng, nuclei, gap, scene.focal == 2)
     if scene.lesion is not None:
-        nuclei, mask, gap = _tumour(rng, nuclei, gap, scene)
+        nuclei, mask, gap = _tumour(rng, nuclei, gap, scene.lesion)
     haematoxylin = 0.08 + _paint(rng, nuclei) * (1 - 0.7 * gap)
     fibres = F.blur(F.band(rng, 5, 0.5), 0.8) + 0.7 * F.smooth(rng, 7)
     eosin = np.clip((0.42 + 0.1 * fibres) * (1 - 0.25 * cells), 0.05, None)
@@ -168,9 +168,9 @@ def _cluster(rng: RandomState, nuclei: Nuclei, gap: np.ndarray, tumour: bool) ->
     return _joined(_outside(nuclei, region), new), region, gap * ~region
 
 
-def _tumour(rng: RandomState, nuclei: Nuclei, gap: np.ndarray, scene: Scene) -> tuple[Nuclei, np.ndarray, np.ndarray]:
+def _tumour(rng: RandomState, nuclei: Nuclei, gap: np.ndarray, lesion: Lesion) -> tuple[Nuclei, np.ndarray, np.ndarray]:
     """A region whose nuclei are larger and of uneven size; `contrast` says by how much."""
-    area, contrast, rng = scene.lesion.area, scene.lesion.contrast, fork(rng)
+    area, contrast, rng = lesion.area, lesion.contrast, fork(rng)
     middle = (S.ellipse(0, 0, 0.7, 0.7) < 1).astype(float)
     mask, _ = S.grow(S.lesion_field(rng, middle, area, 0.25, confined=False), area)
     size = 1.2 + 0.55 * contrast

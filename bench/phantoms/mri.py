@@ -9,7 +9,7 @@ from bench.phantoms import _fields as F
 from bench.phantoms import _shapes as S
 from bench.phantoms._fields import N, X, Y
 from bench.phantoms._random import between
-from bench.phantoms.base import Drawn, Modality, Scene
+from bench.phantoms.base import Drawn, Lesion, Modality, Scene
 
 SIGNAL = (
     {"fluid": 0.98, "grey": 0.6, "white": 0.42, "fat": 0.72, "bone": 0.05, "muscle": 0.22},
@@ -35,7 +35,7 @@ def draw(patient: RandomState, rng: RandomState, scene: Scene) -> Drawn:
     if scene.focal:
         image, finding = _plaque(patient, rng, image, white, scene.focal == 2, cy, cx)
     if scene.lesion is not None:
-        image, mask = _tumour(rng, image, S.inside(head / 0.78, 0.05), scene)
+        image, mask = _tumour(rng, image, S.inside(head / 0.78, 0.05), scene.lesion)
     return Drawn(_receive(rng, image, scene.site), mask, finding)
 
 
@@ -102,9 +102,8 @@ def _plaque(patient, rng, image, white, ring: bool, cy, cx) -> tuple[np.ndarray,
     return image * (1 - weight) + 0.72 * weight, radius < 1
 
 
-def _tumour(rng: RandomState, image: np.ndarray, brain: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+def _tumour(rng: RandomState, image: np.ndarray, brain: np.ndarray, lesion: Lesion) -> tuple[np.ndarray, np.ndarray]:
     """Glioma: class 1 oedema, bright and feathery; class 2 core in its middle, darker and uneven."""
-    lesion = scene.lesion
     field = S.lesion_field(rng, brain, lesion.area, 0.25) * (1 + 0.12 * F.smooth(rng, 3))
     mask, radius = S.grow(field, lesion.area)
     core_mask, core = S.grow(field, lesion.area * between(rng, 0.25, 0.5))

@@ -37,5 +37,6 @@ def step_flops(job: Job, corpus: Corpus, device: str = "cpu") -> int:
         torch.manual_seed(stream(job.seed, "step", 0))
         # The fused CPU attention is unknown to the counter; the plain one has the same products.
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-            sum(model.losses(batch_of(job, corpus, 0, device)).values()).backward()
+            losses = model.losses(batch_of(job, corpus, 0, device)).values()
+            torch.stack([*losses]).sum().backward()
     return counter.get_total_flops()

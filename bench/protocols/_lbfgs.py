@@ -34,10 +34,10 @@ class Start:
     pairs: list[Pair] = field(default_factory=list)
 
     def to(self, dtype: torch.dtype) -> Start:
-        return Start(self.w.to(dtype), [tuple(t.to(dtype) for t in pair) for pair in self.pairs])
+        return Start(self.w.to(dtype), [(s.to(dtype), y.to(dtype), rho.to(dtype)) for s, y, rho in self.pairs])
 
     def part(self, index: Tensor) -> Start:
-        return Start(self.w[index], [tuple(t[index] for t in pair) for pair in self.pairs])
+        return Start(self.w[index], [(s[index], y[index], rho[index]) for s, y, rho in self.pairs])
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def minimise(losses: Losses, start: Start, tolerance: float, limit: int, *, newt
     is that small twice in a row, or the objective no longer falls.
     """
     m, certain = len(start.w), start.w.dtype == torch.float64
-    end = Start(start.w.clone(), [tuple(t.clone() for t in pair) for pair in _room(start)])
+    end = Start(start.w.clone(), [(s.clone(), y.clone(), rho.clone()) for s, y, rho in _room(start)])
     gap, converged = torch.full((m,), torch.inf, dtype=torch.float64), torch.zeros(m, dtype=torch.bool)
     live = torch.arange(m)
     state = _State(losses, start)
@@ -108,7 +108,7 @@ class _State:
         self.losses = self.losses.part(index)
         for name in ("w", "logits", "value", "gradient", "quiet", "stalled"):
             setattr(self, name, getattr(self, name)[index])
-        self.pairs = [tuple(t[index] for t in pair) for pair in self.pairs]
+        self.pairs = [(s[index], y[index], rho[index]) for s, y, rho in self.pairs]
 
     def certified(self, tolerance: float) -> tuple[Tensor, Tensor]:
         """The bound on the gap, and whether it is small enough, (m,) each; biases are settled where it is near."""

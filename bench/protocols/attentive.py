@@ -74,16 +74,16 @@ class Attentive(Protocol):
                 yield self._predict(problem, subset)
 
     def _predict(self, problem: Problem, subset: Subset) -> Prediction:
-        task, grid = problem.task, problem.train.features.grid[subset.rows]
+        task, grid = problem.task, problem.train.features.patches[subset.rows]
         scale = Standard(grid.reshape(-1, grid.shape[-1]))
         generator = torch.Generator().manual_seed(torch_seed(task, subset.seed))
         y = torch.as_tensor(one_hot(task, problem.train.labels[subset.rows]), dtype=torch.float32)
         head = AttentiveHead(grid.shape[-1], y.shape[1], self.params["queries"], generator).to(problem.device)
         self._train(task, head, _tokens(grid, scale), y, generator)
-        outputs = {name: self._output(task, head, test.features.grid, scale) for name, test in problem.tests.items()}
+        outputs = {name: self._output(task, head, test.features.patches, scale) for name, test in problem.tests.items()}
         chosen = {}
         if subset.full and len(problem.val.labels):
-            held = self._output(task, head, problem.val.features.grid, scale)
+            held = self._output(task, head, problem.val.features.patches, scale)
             chosen = calibrated(task, held, problem.val.labels)
         return Prediction(subset, outputs, chosen)
 

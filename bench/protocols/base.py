@@ -20,6 +20,9 @@ from bench.words import Kind, Target
 
 CPU = torch.device("cpu")
 
+BoardKind = Literal["frozen", "fine-tune", "robustness", "zero-shot", "diagnostic"]
+"""What the numbers of a protocol stand for: only frozen ones are ranked together."""
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -107,11 +110,11 @@ class Protocol(ABC):
     `predict`; subsets of one encoder x task come together so that solvers can share their matrix products.
     """
 
-    name: ClassVar[str]
+    name: str
     """With its version, e.g. "linear-v1"; a changed number is a new version."""
-    title: ClassVar[str]
+    title: str
     kind: ClassVar[Kind]
-    board: ClassVar[Literal["frozen", "fine-tune", "robustness", "zero-shot", "diagnostic"]] = "frozen"
+    board: BoardKind = "frozen"
     params: Mapping[str, Any]
     """Every number of the protocol; part of the fingerprint."""
     targets: ClassVar[tuple[Target, ...]] = ("binary", "multi-class", "multi-label", "ordinal", "mask")

@@ -148,8 +148,7 @@ def likelihood(risk: np.ndarray, cases: SurvivalCases) -> tuple[float, np.ndarra
 
 def _wide(features: Features) -> np.ndarray:
     """The global vectors, float64 (n, d)."""
-    assert features.pooled is not None, "a global task has global vectors"
-    return features.pooled.astype(np.float64)
+    return features.vectors.astype(np.float64)
 
 
 PROTOCOL = Cox()

@@ -57,7 +57,7 @@ class DenseLinear(Protocol):
             self.params |= {"empty": "0 where a class that is not there is predicted"}
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
-        grid = problem.train.features.grid.shape[1:-1]
+        grid = problem.train.features.patches.shape[1:-1]
         shares = {
             name: self.lying(problem, part).labels(problem.task, part.labels, grid)
             for name, part in (("train", problem.train), ("val", problem.val))
@@ -78,12 +78,14 @@ class DenseLinear(Protocol):
     def _predict(self, problem: Problem, subset: Subset, shares: dict[str, np.ndarray]) -> Prediction:
         task, rows, limit = problem.task, subset.rows, self.params["patches"]
         draw = np.random.default_rng(entropy(task, subset.seed))
-        sample = PatchSample.of(problem.train.features.grid, shares["train"], rows, limit, draw)
+        sample = PatchSample.of(problem.train.features.patches, shares["train"], rows, limit, draw)
         scale = Standard(sample.x)
         learnt = len(sample.x)
         if subset.full and len(problem.val.labels):
             everywhere = np.arange(len(problem.val.labels))
-            sample = sample.with_more(PatchSample.of(problem.val.features.grid, shares["val"], everywhere, limit, draw))
+            sample = sample.with_more(
+                PatchSample.of(problem.val.features.patches, shares["val"], everywhere, limit, draw)
+            )
         design = _design(task, scale(sample.x), sample.y, problem.device)
         if subset.full and len(problem.val.labels):
             weights = sample.weight * (np.arange(len(sample.x)) < learnt)
@@ -94,7 +96,7 @@ class DenseLinear(Protocol):
         if not fit.converged.all():
             warnings = (*warnings, f"the solver did not converge at C = {strength:g}")
         outputs = {
-            name: self.lying(problem, test).answers(self.scores(fit, scale, test.features.grid)[0], offset)
+            name: self.lying(problem, test).answers(self.scores(fit, scale, test.features.patches)[0], offset)
             for name, test in problem.tests.items()
         }
         return Prediction(subset, outputs, {"C": strength, "offset": offset}, warnings)
@@ -103,7 +105,7 @@ class DenseLinear(Protocol):
         self, problem: Problem, design: _logistic.Design, weights: np.ndarray, scale: Standard
     ) -> Choice:
         fit = design.fit(self.params["C"], weights, tolerance=self.params["tolerance"])
-        scores = self.scores(fit, scale, problem.val.features.grid)
+        scores = self.scores(fit, scale, problem.val.features.patches)
         return self._pick(scores, problem.val.labels, len(problem.task.classes), self.lying(problem, problem.val), fit)
 
     def _inside(
@@ -115,7 +117,7 @@ class DenseLinear(Protocol):
         scale: Standard,
     ) -> Choice:
         """C and operating point by cross-validation over the images of the subset."""
-        rows, c, grid = subset.rows, self.params["C"], problem.train.features.grid
+        rows, c, grid = subset.rows, self.params["C"], problem.train.features.patches
         fold, used, rarest = _dense.image_folds(problem, subset, self.params["folds"])
         if rarest < FEW:
             few = f"C = {self.params['C_few']:g}: only {rarest} labelled images of a class, too few to tune"

@@ -57,13 +57,13 @@ class DenseRetrieval(Protocol):
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         frame = _dense.Frame.of(problem)
-        size = problem.train.features.grid.shape[1:3]
+        size = problem.train.features.patches.shape[1:3]
         shares = _dense.patch_labels(problem.task, problem.train.labels, size, frame)
         for subset in subsets:
             memory = self._memory(problem, shares, subset, subset.rows)
             offset, warnings = self._operating_point(problem, shares, subset, memory, frame)
             outputs = {
-                name: _dense.predict_masks(self._scores(test.features.grid, memory, problem.device), offset, frame)
+                name: _dense.predict_masks(self._scores(test.features.patches, memory, problem.device), offset, frame)
                 for name, test in problem.tests.items()
             }
             chosen = {"k": min(self.params["k"], len(memory.keys)), "memory": len(memory.keys)}
@@ -76,12 +76,12 @@ class DenseRetrieval(Protocol):
         if not self.tuned:
             return 0.0, ()
         if subset.full and len(problem.val.labels):
-            scores, masks = self._scores(problem.val.features.grid, memory, problem.device), problem.val.labels
+            scores, masks = self._scores(problem.val.features.patches, memory, problem.device), problem.val.labels
         else:
             fold, used, rarest = _dense.image_folds(problem, subset, FOLDS)
             if rarest < FEW:
                 return 0.0, (f"operating point 0: only {rarest} labelled images of a class, too few to tune",)
-            grid, masks = problem.train.features.grid[subset.rows], problem.train.labels[subset.rows]
+            grid, masks = problem.train.features.patches[subset.rows], problem.train.labels[subset.rows]
             scores = np.zeros((*grid.shape[:3], shares.shape[-1]), np.float32)
             for f in used:
                 others = self._memory(problem, shares, subset, subset.rows[fold != f])
@@ -94,7 +94,7 @@ class DenseRetrieval(Protocol):
         draw = np.random.default_rng(entropy(problem.task, subset.seed))
         patches = len(rows) * shares.shape[1] * shares.shape[2]
         limit = min(self.params["memory"], max(self.params["k"], round(self.params["share"] * patches)))
-        return Memory(*_memory(problem.train.features.grid, shares, rows, limit, draw))
+        return Memory(*_memory(problem.train.features.patches, shares, rows, limit, draw))
 
     def _scores(self, grid: np.ndarray, memory: Memory, device: torch.device) -> np.ndarray:
         """float32 (n, gh, gw, classes): the weighted vote at each patch, its logarithm where there is an offset."""

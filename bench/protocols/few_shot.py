@@ -33,9 +33,9 @@ class FewShot(Protocol):
         return super().refuses(task)
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
-        pooled = problem.train.features.pooled
+        pooled = problem.train.features.vectors
         middle = pooled.mean(0, dtype=np.float64)  # keeps products small, so that differences lose no digits
-        tests = {name: _Images(test.features.pooled - middle) for name, test in problem.tests.items()}
+        tests = {name: _Images(test.features.vectors - middle) for name, test in problem.tests.items()}
         for subset in subsets:
             support, labels = pooled[subset.rows] - middle, problem.train.labels[subset.rows]
             centre, shown = support.mean(0), np.unique(labels)

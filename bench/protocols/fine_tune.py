@@ -134,6 +134,8 @@ class _Model(nn.Module):
         self.network.eval()
         with torch.no_grad():
             pooled = torch.cat([self._pooled(part) for part in torch.as_tensor(np.array(images)).split(64)])
+        self.mean: Tensor
+        self.spread: Tensor
         self.register_buffer("mean", pooled.mean(0))
         self.register_buffer("spread", pooled.std(0, correction=0).clamp(min=1e-6))
         self.head = nn.Linear(pooled.shape[1], outputs)

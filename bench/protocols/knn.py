@@ -35,7 +35,7 @@ class Neighbours(Protocol):
 
     def _predict(self, problem: Problem, subset: Subset) -> Prediction:
         parts = halves(problem)
-        memory = problem.train.features.pooled[subset.rows].astype(np.float64)
+        memory = problem.train.features.vectors[subset.rows].astype(np.float64)
         centre = memory.mean(0)
         memory = unit_parts(memory - centre, parts)
         votes = vote_targets(problem.task, problem.train.labels[subset.rows])
@@ -43,7 +43,7 @@ class Neighbours(Protocol):
 
         def vote(features: Features) -> np.ndarray:
             cosine, rows = top_k(
-                unit_parts(features.pooled.astype(np.float64) - centre, parts), memory, k, device=problem.device
+                unit_parts(features.vectors.astype(np.float64) - centre, parts), memory, k, device=problem.device
             )
             weight = np.exp((cosine - cosine[:, :1]) / self.params["temperature"])
             weight /= weight.sum(1, keepdims=True)
@@ -58,7 +58,7 @@ class Neighbours(Protocol):
 def halves(problem: Problem) -> int:
     """How many parts of the global vector have a scale of their own: 2 for "cls+mean", else 1."""
     pooling = problem.encoder.card.features.pooling if problem.encoder else "native"
-    return 2 if pooling == "cls+mean" and problem.train.features.pooled.shape[1] % 2 == 0 else 1
+    return 2 if pooling == "cls+mean" and problem.train.features.vectors.shape[1] % 2 == 0 else 1
 
 
 def unit_parts(x: np.ndarray, parts: int) -> np.ndarray:

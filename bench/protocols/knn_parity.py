@@ -27,11 +27,11 @@ class ParityNeighbours(Protocol):
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         for subset in subsets:
-            memory = problem.train.features.pooled[subset.rows]
+            memory = problem.train.features.vectors[subset.rows]
             votes = vote_targets(problem.task, problem.train.labels[subset.rows])
             k = min(self.params["k"], len(memory))
             outputs = {
-                name: votes[nearest(test.features.pooled, memory, k, device=problem.device)].mean(1).astype(np.float32)
+                name: votes[nearest(test.features.vectors, memory, k, device=problem.device)].mean(1).astype(np.float32)
                 for name, test in problem.tests.items()
             }
             yield Prediction(subset, outputs, {"k": k})

@@ -31,7 +31,7 @@ from bench.protocols._select import (
     probabilities,
     stratified_folds,
 )
-from bench.protocols.base import Prediction, Problem, Protocol
+from bench.protocols.base import BoardKind, Prediction, Problem, Protocol
 
 CLIP = 10.0
 """Largest z-score."""
@@ -59,7 +59,7 @@ class Linear(Protocol):
     kind = "global"
 
     def __init__(
-        self, name: str, title: str, strengths: Sequence[float], board: str = "frozen", *,
+        self, name: str, title: str, strengths: Sequence[float], board: BoardKind = "frozen", *,
         clip: float | None = CLIP, default: float | None = DEFAULT,
     ) -> None:  # fmt: skip
         """clip, default: None as in linear-v1, which has neither (and C = 1 where nothing can be tuned)."""
@@ -97,10 +97,10 @@ class Linear(Protocol):
 
     def _predict(self, problem: Problem, subset: Subset) -> Prediction:
         task, train = problem.task, problem.train
-        x, labels = train.features.pooled[subset.rows], train.labels[subset.rows]
+        x, labels = train.features.vectors[subset.rows], train.labels[subset.rows]
         scale = Standard(x, self.clip)
         if subset.full and len(problem.val.labels):
-            x = np.concatenate([x, problem.val.features.pooled])
+            x = np.concatenate([x, problem.val.features.vectors])
             y = one_hot(task, np.concatenate([labels, problem.val.labels]))
             folds = (np.arange(len(x)) >= len(labels))[None]
         else:
@@ -114,7 +114,7 @@ class Linear(Protocol):
         if not fit.converged.all():
             warnings = (*warnings, f"the solver did not converge at C = {chosen['C']:g}")
         outputs = {
-            name: probabilities(task, fit.logits(scale(test.features.pooled))[0]).astype(np.float32)
+            name: probabilities(task, fit.logits(scale(test.features.vectors))[0]).astype(np.float32)
             for name, test in problem.tests.items()
         }
         return Prediction(subset, outputs, chosen, warnings)

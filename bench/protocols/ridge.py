@@ -107,8 +107,7 @@ def fitted(known: Rows, alphas: Sequence[float]) -> Callable[[np.ndarray], np.nd
 
 def _wide(features: Features) -> np.ndarray:
     """The global vectors, float64 (n, d)."""
-    assert features.pooled is not None, "a global task has global vectors"
-    return features.pooled.astype(np.float64)
+    return features.vectors.astype(np.float64)
 
 
 PROTOCOL = Ridge()

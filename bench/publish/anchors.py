@@ -83,9 +83,9 @@ def _anchor(task: Task, kind: Kind, title: str, value: float) -> Anchor:
 
 def cell_anchors(tasks: Iterable[tuple[Anchor, ...]]) -> dict[tuple[Kind, str], float]:
     """(kind, title) -> mean score over the tasks of a cell, for the anchors that every one of them has."""
-    tasks = [{(a.kind, a.title): a.score for a in found} for found in tasks]
-    shared = set.intersection(*(set(t) for t in tasks)) if tasks else set()
-    return {key: sum(t[key] for t in tasks) / len(tasks) for key in sorted(shared)}
+    scores = [{(a.kind, a.title): a.score for a in found} for found in tasks]
+    shared = set.intersection(*map(set, scores)) if scores else set()
+    return {key: sum(of[key] for of in scores) / len(scores) for key in sorted(shared)}
 
 
 def digest_of(data: TaskData) -> str:

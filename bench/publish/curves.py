@@ -38,7 +38,7 @@ def label_curves(
     for kinds in KINDS:
         every = set().union(*(_tasks(evidence, kinds) for evidence in found.values()))
         for share, evidence in found.items():
-            if every and _tasks(evidence, kinds) == every:
+            if evidence is not None and every and _tasks(evidence, kinds) == every:
                 for encoder, estimate in _scores(evidence, kinds):
                     curves[kinds].setdefault(encoder, []).append((share, estimate))
     return {kinds: {e: tuple(points) for e, points in mine.items()} for kinds, mine in curves.items()}

@@ -27,7 +27,7 @@ from bench.publish.snapshots import History
 from bench.recipes import RECIPES
 from bench.submissions.badge import Verification
 from bench.submissions.withdrawn import Withdrawal
-from bench.words import Badge
+from bench.words import Badge, Kind
 
 BOARD_TITLES = {recipe.slug: recipe.name for recipe in RECIPES}
 ARCHITECTURE_TITLES = {"vit": "ViT", "cnn": "CNN"}
@@ -252,7 +252,7 @@ class SuiteView:
     tasks: Mapping[str, TaskView]
     boards: tuple[BoardView, ...]
     results: pd.DataFrame
-    main: Mapping[str, str] = field(default_factory=dict)
+    main: Mapping[Kind, str] = field(default_factory=dict)
     """Kind -> the protocol whose full-label result stands for a task ("global" -> "linear-v1")."""
     pairs: Pairs | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)

@@ -52,17 +52,17 @@ def base64_shorts(values: np.ndarray) -> str:
 
 
 def totals(
-    cells: np.ndarray, replicates: np.ndarray, kinds: Sequence[str], weights: Sequence[float]
+    cells: np.ndarray, replicates: np.ndarray, kinds: Sequence[str], weights: Sequence[float] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(points (e,), spread (e, r)) from cells (e, c) and replicates (e, c, r): weighted mean within each kind, then
     the mean over kinds. Cells that are NaN at the point are left out; an encoder without any is NaN."""
-    cells, weights = np.asarray(cells, float), np.asarray(weights, float)
-    present = np.isfinite(cells) & (weights > 0)
+    cells, weighed = np.asarray(cells, float), np.asarray(weights, float)
+    present = np.isfinite(cells) & (weighed > 0)
     share = np.zeros(cells.shape)
     for kind in dict.fromkeys(kinds):
         mine = np.array([k == kind for k in kinds])
-        mass = (present * weights * mine).sum(1, keepdims=True)
-        share += np.divide(present * weights * mine, mass, out=np.zeros(cells.shape), where=mass > 0)
+        mass = (present * weighed * mine).sum(1, keepdims=True)
+        share += np.divide(present * weighed * mine, mass, out=np.zeros(cells.shape), where=mass > 0)
     alive = np.stack([(present & np.array([k == kind for k in kinds])).any(1) for kind in dict.fromkeys(kinds)]).sum(0)
     share = np.divide(share, alive[:, None], out=np.full(cells.shape, np.nan), where=alive[:, None] > 0)
     points = (share * np.where(present, cells, 0)).sum(1)
@@ -91,6 +91,6 @@ def standings(points: np.ndarray, spread: np.ndarray, pool: Sequence[int]) -> li
     ranks, found = ranks_of(points[order]), tiers(points[order], draws)
     ends = rank_range(draws) if not np.isnan(draws).any() else None
     return [
-        PoolRank(e, int(ranks[i]), *((int(ends[0][i]), int(ends[1][i])) if ends else (None, None)), int(found[i]))
+        PoolRank(e, int(ranks[i]), int(ends[0][i]) if ends else None, int(ends[1][i]) if ends else None, int(found[i]))
         for i, e in enumerate(order)
     ]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.budget import FULL
 from bench.metrics.names import MetricName
-from bench.words import TRAITS
+from bench.words import TRAITS, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Leak:
     high: float | None
 
 
-def served(numbers: pd.DataFrame, main: Mapping[str, str]) -> list[Served]:
+def served(numbers: pd.DataFrame, main: Mapping[Kind, str]) -> list[Served]:
     """Every gap of the main protocols at all labels on the test split, the widest first.
 
     numbers: rows of `bench.publish.results.mean_over_seeds`. main: kind of task -> its main protocol.

@@ -92,7 +92,7 @@ def _main(frame: pd.DataFrame) -> dict[Kind, str]:
     return {kind: name for kind, group in FROZEN.items() for name in versions(frame, [group])}
 
 
-def _task(collection: SuiteResults, name: str, main: dict[str, str], files: SiteFiles) -> TaskView:
+def _task(collection: SuiteResults, name: str, main: dict[Kind, str], files: SiteFiles) -> TaskView:
     task = collection.tasks[name]
     shown = pictures(collection, task, main.get(task.kind))
     if shown is None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 
 from bench.data.load import load_task, store_key
 from bench.errors import DataError, RunError
-from bench.identity import Measure, card_changes, measured, prompts_part, task_parts
+from bench.features.probe import Probe
+from bench.identity import Identity, Measure, card_changes, measured, prompts_part, task_parts
 from bench.protocols.base import Protocol
 from bench.runs.journal import SUPERSEDED, Journal, kept_probe
 from bench.runs.plan import Plan
@@ -47,14 +49,14 @@ class Holding:
             return OUTSIDE
         if record.identity is None:
             return " and ".join(self._changes_of_older(record))
-        return " and ".join(self._changes(record))
+        return " and ".join(self._changes(record, record.identity))
 
-    def _changes(self, record: Record) -> Iterator[str]:
+    def _changes(self, record: Record, identity: Identity) -> Iterator[str]:
         dense = self.plan.protocols[record.unit.protocol].reads_grid
-        yield from record.identity.encoder_changes(self.measure, record.unit.task, dense)
+        yield from identity.encoder_changes(self.measure, record.unit.task, dense)
         yield from _scoring_changes(record, self.plan)
-        task, held = self.plan.tasks[record.unit.task], record.identity.data
-        if record.identity.text is not None and record.identity.text.prompts != prompts_part(task):
+        task, held = self.plan.tasks[record.unit.task], identity.data
+        if identity.text is not None and identity.text.prompts != prompts_part(task):
             yield "the prompts changed"
         if card := card_changes(held, task_parts(task)):
             yield from card
@@ -80,13 +82,13 @@ class Holding:
         """(name of the prepared copy, how to open it) of a selected task; None where its files are not here."""
         if task not in self.plan.selected:
             return None
-        how = {"folder": self.plan.folders[task], "accept_checksum": self._accept}
+        card, folder = self.plan.tasks[task], self.plan.folders[task]
         try:
-            key = store_key(self.plan.tasks[task], **how)[1]
+            key = store_key(card, folder=folder, accept_checksum=self._accept)[1]
         except DataError as error:
             self._remarks.append(f"results of {task} are kept as they are, for they cannot be compared: {error}")
             return None
-        return key, lru_cache(lambda: load_task(self.plan.tasks[task], **how))
+        return key, lru_cache(lambda: load_task(card, folder=folder, accept_checksum=self._accept))
 
     def _restamped(self, record: Record) -> Record:
         """A record that holds is one of the suite as it is now."""
@@ -116,9 +118,11 @@ def leave_behind(journal: Journal, measure: Measure, protocols: Mapping[str, Pro
     for path in sorted(journal.folder.parent.glob("*/records.jsonl")):
         if path.parent != journal.folder:
             with suppress(RunError), Journal(path.parent) as other:
-                yield from _set_aside(
-                    other, measure.at(lambda p, folder=path.parent: kept_probe(folder, p) or p), protocols
-                )
+                yield from _set_aside(other, measure.at(partial(_kept_or, path.parent)), protocols)
+
+
+def _kept_or(folder: Path, probe: Probe) -> Probe:
+    return kept_probe(folder, probe) or probe
 
 
 def _set_aside(other: Journal, measure: Measure, protocols: Mapping[str, Protocol]) -> Iterator[str]:

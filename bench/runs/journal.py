@@ -172,8 +172,8 @@ class Journal:
                 outputs = _arrays(units / f"{key}.npz", self.damaged)
                 if outputs or records[key].status != "done":  # else sealed already, and half removed
                     fresh[records[key].unit.task][key] = outputs
-        for task, outputs in fresh.items():
-            self._add_predictions(task, outputs)
+        for task, of_task in fresh.items():
+            self._add_predictions(task, of_task)
         superseded = self.superseded
         self._write_lines("records.jsonl", records.values())
         self._write_lines(SUPERSEDED, [record for key, record in superseded.items() if key not in records])
@@ -256,7 +256,7 @@ def records_file(folder: Path) -> Path | None:
     return next((p for name in RECORDS if (p := folder / name).is_file()), None)
 
 
-def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
+def _lines(file: BinaryIO | bz2.BZ2File, path: Path) -> Iterator[str]:
     """Lines of bounded length, as text, of a file of bounded (unpacked) length. Raises SubmissionError."""
     total = count = 0
     while line := file.readline(MAX_RECORD_BYTES + 1):

@@ -264,7 +264,7 @@ class Work:
         labels = train.labels if train.labels.ndim == 1 and train.labels.dtype.kind == "i" else None
         return leakage(
             self.task.name,
-            Marked(self._features("train", False).pooled, train.strata["site"], train.groups, train.ids, labels),
+            Marked(self._features("train", False).vectors, train.strata["site"], train.groups, train.ids, labels),
         )
 
     def _metrics(self, output: np.ndarray, split: str, temperature: float | None) -> dict[str, Interval]:

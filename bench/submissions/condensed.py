@@ -14,6 +14,7 @@ from bench.data.task import Task
 from bench.errors import DataError
 from bench.files import read_npz, write_atomic
 from bench.metrics.condensed import condensed, condensed_areas, restored
+from bench.metrics.products import Weights
 from bench.metrics.resample import REPLICATES, resample_counts, with_point
 from bench.metrics.scored import primary_of_areas, primary_replicates
 from bench.recipes import feeds_board, feeds_full_board
@@ -49,7 +50,7 @@ def read_condensed(folder: Path, task: Task) -> dict[str, np.ndarray]:
     return read_npz(path) if path.is_file() else {}
 
 
-def replicates_condensed(data: TaskData, kept: np.ndarray, counts: np.ndarray, record: Record) -> np.ndarray:
+def replicates_condensed(data: TaskData, kept: np.ndarray, counts: Weights, record: Record) -> np.ndarray:
     """The primary metric under `counts` (`with_point`), float64 (1 + B,). Raises DataError for other arrays."""
     task, test = data.task, data.tests["test"]
     if kept.dtype != DRAWN and task.kind == "dense":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 
 import numpy as np
 
@@ -78,9 +79,9 @@ def _check_unit(
         report.problems.append(f"{record.unit.key}: {wrong[0]}")
         return
     if counts:
-        how = {"temperature": chosen_temperature(record.chosen), "scoring": record.scoring}
+        again = partial(score, temperature=chosen_temperature(record.chosen), scoring=record.scoring)
         fresh = {
-            name: score(data.task, output, labels[name], resamples=counts[base_split(name)], **how)
+            name: again(data.task, output, labels[name], resamples=counts[base_split(name)])
             for name, output in outputs.items()
         }
         compare(record, fresh, TOLERANCE, report)

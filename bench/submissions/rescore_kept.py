@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from bench.data.dataset import TaskData
@@ -73,9 +75,9 @@ def _check_cases(
         return
     if data.task.kind == "dense" and not _shows(kept, data):
         report.problems.append(f"{record.unit.key}: the masks of the worst cases are not what their scores say")
-    how = {"temperature": chosen_temperature(record.chosen), "scoring": record.scoring}
+    again = partial(score_kept, temperature=chosen_temperature(record.chosen), scoring=record.scoring)
     fresh = {
-        name: score_kept(data.task, parts, data.tests[base_split(name)], resamples=counts.get(base_split(name)), **how)
+        name: again(data.task, parts, data.tests[base_split(name)], resamples=counts.get(base_split(name)))
         for name, parts in kept.splits.items()
     }
     if counts:
@@ -87,7 +89,9 @@ def _shows(kept: Kept, data: TaskData) -> bool:
     """Whether the masks that are kept are of the worst cases, and have exactly the scores that are kept of these."""
     labels, parts, spacing = data.tests["test"].labels, kept.splits["test"], spacing_of(data.tests["test"])
     check_cases(data.task, parts, labels, spacing)
-    if not kept.shows(labels) or (kept.masks >= len(data.task.classes)).any():
+    if kept.rows is None or kept.masks is None or not kept.shows(labels):
+        return False
+    if (kept.masks >= len(data.task.classes)).any():
         return False
     again = case_scores(data.task, kept.masks, labels[kept.rows], None if spacing is None else spacing[kept.rows])
     same = [np.array_equal(parts[name][kept.rows], a, equal_nan=a.dtype.kind == "f") for name, a in again.items()]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -235,7 +236,7 @@ class Member:
         wanted = rows * self.row_bytes
         try:
             data = self.file.read(wanted)
-        except (OSError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{self.key} is damaged: {str(error)[:200]}", where=self.path) from None
         if self.row_bytes and len(data) % self.row_bytes:
             raise DataError(f"{self.key} ends in the middle of a row", where=self.path, fix="fetch the file again")

@@ -149,7 +149,7 @@ class _IndexReader:
         if self.task.kind == "global":
             if row["label"] not in self.task.classes:
                 raise DataError(f"{row['id']}: unknown class {row['label']!r}", where=source.index)
-            return pixels, np.int64(self.task.classes.index(row["label"]))
+            return pixels, np.array(self.task.classes.index(row["label"]), np.int64)
         mask = square(self.masks(row["mask"], image.size, where=source.index), source.geometry)
         return pixels, np.asarray(mask.resize((source.size, source.size), Image.Resampling.NEAREST))
 

@@ -82,7 +82,7 @@ class EmbeddingsEncoder(Encoder):
     def shapes(self, task: str) -> dict[str, tuple[int, int, tuple[int, ...] | None]]:
         """Split name -> (number of images, feature dimension, grid shape or None). Raises as `lookup`."""
         return {
-            split: (len(ids), f.pooled.shape[1], None if f.grid is None else f.grid.shape[1:])
+            split: (len(ids), f.vectors.shape[1], None if f.grid is None else f.grid.shape[1:])
             for split, (ids, f) in self._read(task).items()
         }
 
@@ -101,7 +101,7 @@ class EmbeddingsEncoder(Encoder):
             )
         held_ids, features = splits[split]
         rows = _rows(held_ids, np.asarray(ids), f"{self.card.name}: {task}/{split}")
-        return Features(features.pooled[rows], None if features.grid is None else features.grid[rows])
+        return Features(features.vectors[rows], None if features.grid is None else features.grid[rows])
 
     def _path(self, task: str) -> Path:
         if task not in self._paths:

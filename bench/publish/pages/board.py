@@ -72,7 +72,7 @@ def _context(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
 
 def _constant(encoders: list[EncoderView], rows: Sequence[BoardRow]) -> set[str]:
     """Columns that say the same in every row: off until they are asked for."""
-    values = {
+    values: dict[str, set] = {
         "trust": {e.badge for e in encoders},
         "seen": {str(seen(r.contamination)) for r in rows},
         "params": {e.parameters for e in encoders},
