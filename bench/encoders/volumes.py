@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -56,6 +57,25 @@ def placed_volumes(shape: Sequence[int], preprocessing: Preprocessing, spacing: 
     have = _sides(shape, preprocessing, spacing)
     before = torch.div(target - have, 2, rounding_mode="floor")
     return torch.stack([before, before + have], dim=-1) / target[:, None].double()
+
+
+def lost(shape: Sequence[int], preprocessing: Preprocessing, spacing: np.ndarray | None) -> str | None:
+    """In words, what an encoder of volumes does not see of them; None where it sees each voxel.
+
+    shape: (planes, h, w). spacing: (n, 3), mm, or None where it is not known.
+    """
+    target = [preprocessing.depth or 0, preprocessing.size, preprocessing.size]
+    wanted = " x ".join(map(str, target))
+    if preprocessing.spacing is None:
+        have, fate = list(shape), f"are shrunk to the {wanted} voxels that the encoder takes"
+    elif spacing is None:
+        return None
+    else:
+        have = _sides(shape, preprocessing, torch.from_numpy(spacing)).max(0).values.tolist()
+        fate = f"at the encoder's spacing lose what lies outside the {wanted} in their centre"
+    if all(a <= b for a, b in zip(have, target, strict=True)):
+        return None
+    return f"volumes of {' x '.join(map(str, have))} voxels {fate}: no window slides over them"
 
 
 def resize_volumes(x: Tensor, size: tuple[int, int, int], preprocessing: Preprocessing) -> Tensor:

@@ -20,6 +20,7 @@ from bench.data.load import load_task
 from bench.data.task import Task
 from bench.encoders.base import Encoder
 from bench.encoders.features import Features
+from bench.encoders.volumes import lost
 from bench.errors import NotForThisEncoderError, UserError
 from bench.features.cache import FeatureCache, feature_key
 from bench.features.extract import extract
@@ -103,7 +104,9 @@ class Work:
     @cached_property
     def _told(self) -> list[str]:
         """What is known about the data, as warnings of every record."""
-        return [f"{DATA}{note}" for note in self.data.notes]
+        volumes, card = self.data.train, self.encoder.card.preprocessing
+        unseen = None if card.depth is None else lost(volumes.images.shape[1:-1], card, volumes.spacing)
+        return [f"{DATA}{note}" for note in (*self.data.notes, *([unseen] if unseen else []))]
 
     @cached_property
     def measured(self) -> Measured:

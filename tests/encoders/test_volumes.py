@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -12,6 +13,7 @@ from torch import nn
 import bench
 from bench.encoders.card import Preprocessing
 from bench.encoders.preprocess import prepare
+from bench.encoders.volumes import lost
 from bench.errors import CardError, DataError, EncoderError, NotForThisEncoderError
 from bench.files import sha256_file
 
@@ -74,6 +76,19 @@ def test_each_volume_has_its_own_spacing(volumes):
     together = prepare(volumes, made, spacing=spacing)
     for i in range(5):
         torch.testing.assert_close(together[i : i + 1], prepare(volumes[i : i + 1], made, spacing=spacing[i : i + 1]))
+
+
+def test_what_is_not_seen_of_a_volume_is_said_in_words():
+    shrinks = Preprocessing(size=16, depth=8, channels=1, mean=[0.0], std=[1.0])
+    assert lost((8, 16, 16), shrinks, None) is None
+    said = lost((9, 16, 16), shrinks, None) or ""
+    assert said.startswith("volumes of 9 x 16 x 16 voxels are shrunk to the 8 x 16 x 16 voxels that the encoder takes")
+    cuts = shrinks.model_copy(update={"spacing": [2.0, 2.0, 2.0]})
+    spacing = np.array([[2.0, 1, 1], [2, 2, 2]])
+    assert lost((8, 16, 16), cuts, spacing) is None
+    assert lost((8, 20, 20), cuts, spacing[:1]) is None
+    said = lost((8, 20, 20), cuts, spacing) or ""
+    assert "volumes of 8 x 20 x 20 voxels at the encoder's spacing lose what lies outside the 8 x 16 x 16" in said
 
 
 def test_an_unknown_spacing_and_one_in_another_unit_are_refused(volumes):

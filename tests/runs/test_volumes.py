@@ -158,6 +158,16 @@ def test_masks_of_volumes_are_scored_by_volume_and_in_millimetres(dense) -> None
         assert scores["dice"].low is not None
 
 
+def test_what_an_encoder_of_volumes_does_not_see_of_them_is_said(dense) -> None:
+    _, found = dense
+    said = (
+        "data: volumes of 32 x 64 x 64 voxels are shrunk to the 16 x 32 x 32 voxels that the encoder takes: no window"
+    )
+    for name, told in (("deep", True), ("flat", False)):
+        done = [record for record in found[name].records if record.status == "done"]
+        assert all(any(w.startswith(said) for w in record.warnings) == told for record in done)
+
+
 def test_what_a_volume_costs_stands_beside_its_masks(dense) -> None:
     _, found = dense
     assert {r.cost.volume.inputs for r in found["deep"].records if r.status == "done"} == {1}
