@@ -1,7 +1,7 @@
 """Measure the site and write docs/site-quality.md.
 
     npm install --prefix /tmp/site-tools axe-core lighthouse
-    python benchmarks/site_quality.py --site public --tools /tmp/site-tools
+    python -m benchmarks.site_quality --site public --tools /tmp/site-tools
 
 Needs Chromium, Playwright and Node. Accessibility: axe-core in both themes on every kind of page. Lighthouse: the front
 page, an encoder, a task. Speed: made-up boards of up to 1,000 encoders x 200 tasks, built and then used in Chromium.
@@ -28,9 +28,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.files import write_atomic
-from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 from bench.version import __version__
+from tests.publish.synthetic import synthetic_site
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
@@ -258,7 +258,7 @@ def report(site: Path, tools: Path) -> str:
     total = sum(1 for _ in site.rglob("*.html"))
     lines = [
         "# Quality of the site, measured", "",
-        "Written by `python benchmarks/site_quality.py`; nothing here is typed in by hand.", "",
+        "Written by `python -m benchmarks.site_quality`; nothing here is typed in by hand.", "",
         f"medssl-bench {__version__}, Chromium {version}, axe-core {axe_version}, Lighthouse {lighthouse_version} "
         "(its default phone on a simulated slow network), a server with gzip on the same machine.", "",
         "## Accessibility and small screens", "",

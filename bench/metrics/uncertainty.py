@@ -1,4 +1,4 @@
-"""Statistics on replicates: nested seeds, paired differences, Holm, interquartile mean, and DeLong as a cross-check."""
+"""Statistics on replicates: nested seeds, paired differences, Holm, interquartile mean."""
 
 from __future__ import annotations
 
@@ -72,32 +72,3 @@ def interquartile_mean(values: np.ndarray) -> float:
     0.5
     """
     return float(stats.trim_mean(values, 0.25))
-
-
-@dataclass(frozen=True, slots=True)
-class DeLong:
-    """AUROCs of two scores on the same cases, and the two-sided test that they are equal."""
-
-    areas: tuple[float, float]
-    variance: float
-    """Of the difference."""
-    p: float
-
-
-def delong(positive: np.ndarray, first: np.ndarray, second: np.ndarray) -> DeLong:
-    """Compare two correlated AUROCs (DeLong et al. 1988; mid-ranks after Sun & Xu 2014).
-
-    positive: bool (n,); first, second: scores (n,). p is 1 where the difference and its variance are both 0.
-    """
-    scores = np.stack([first, second]).astype(np.float64)
-    m, n = int(positive.sum()), int((~positive).sum())
-    everyone = stats.rankdata(scores, axis=1)
-    among_positive = everyone[:, positive] - stats.rankdata(scores[:, positive], axis=1)
-    among_negative = everyone[:, ~positive] - stats.rankdata(scores[:, ~positive], axis=1)
-    wins, losses = among_positive / n, 1 - among_negative / m
-    covariance = np.cov(wins) / m + np.cov(losses) / n
-    areas = wins.mean(axis=1)
-    variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
-    gap = abs(areas[0] - areas[1])
-    z = gap / np.sqrt(variance) if variance > 0 else (np.inf if gap > 0 else 0.0)
-    return DeLong((float(areas[0]), float(areas[1])), variance, float(2 * stats.norm.sf(z)))

@@ -5,10 +5,10 @@ from click.testing import CliRunner
 
 from bench.analysis.advisor import OVERALL, TINY, Question, advise
 from bench.analysis.measurement import NotEnough
-from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.regret import regret_table
 from bench.cli.advise import COMMAND as ADVISE
 from bench.cli.analyze import COMMAND as ANALYZE
+from tests.analysis.planted import SimulationDesign, plant
 
 FRAME = plant(SimulationDesign(encoders=12, fractions=(0.01, 0.1, 1.0)))
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from bench.analysis.agreement import bootstrap_rows, concordance, friedman, kendall_w, tau_matrix, tau_rows
 from bench.analysis.measurement import NotEnough
-from bench.analysis.planted import SimulationDesign, plant
+from tests.analysis.planted import SimulationDesign, plant
 
 SMALL = SimulationDesign(encoders=8, references=1, modalities=3, seeds=1, fractions=(1.0,))
 SCORE = {"index": "encoder", "values": "score"}

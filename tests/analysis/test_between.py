@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from bench.analysis.between import Agreement, between
-from bench.analysis.planted import SimulationDesign, plant
+from tests.analysis.planted import SimulationDesign, plant
 
 PLAN = SimulationDesign(
     encoders=12, references=0, modalities=3, seeds=1, fractions=(1.0,), encoder_sd=6, encoder_task_sd=2

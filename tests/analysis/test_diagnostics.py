@@ -8,8 +8,8 @@ from bench.analysis.diagnostics.foretell import foretelling
 from bench.analysis.diagnostics.similarity import cka, cka_matrix, hsic1
 from bench.analysis.diagnostics.spectrum import alignment, alpha_req, rankme, uniformity
 from bench.analysis.diagnostics.tokens import dense_structure, high_norm_share, pathology_contrast, token_locality
-from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.table import pick
+from tests.analysis.planted import SimulationDesign, plant
 
 RNG = np.random.default_rng(0)
 

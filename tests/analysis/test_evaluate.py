@@ -9,11 +9,11 @@ from bench.analysis import Verdict, evaluate
 from bench.analysis.claim import Claim, read_ledger, read_note
 from bench.analysis.evaluate import estimand_of
 from bench.analysis.measurement import Measurement, NotEnough
-from bench.analysis.planted import SimulationDesign, plant, with_shift
 from bench.analysis.sensitivity import variants
 from bench.analysis.table import centred, counted, pick, tabulate, weights
 from bench.analysis.verdict import judge
 from bench.errors import CardError, UserError
+from tests.analysis.planted import SimulationDesign, plant, with_shift
 
 LEDGER = {c.id: c for c in read_ledger()}
 

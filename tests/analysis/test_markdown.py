@@ -6,8 +6,8 @@ import pytest
 
 from bench import markers
 from bench.analysis.markdown import tables
-from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.report import analyse
+from tests.analysis.planted import SimulationDesign, plant
 
 
 @pytest.fixture(scope="module")

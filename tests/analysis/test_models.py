@@ -5,8 +5,8 @@ import statsmodels.formula.api as smf
 
 from bench.analysis.efficiency import LabelsNeeded, alc, label_efficiency, labels_to_reach, savings
 from bench.analysis.mixed import fit_paradigm_by_kind
-from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.table import pick
+from tests.analysis.planted import SimulationDesign, plant
 
 BOTH = ("linear-v1", "dense-linear-v1")
 

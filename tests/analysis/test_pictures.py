@@ -10,8 +10,8 @@ from bench.analysis.claim import read_ledger, read_note
 from bench.analysis.claims_page import page
 from bench.analysis.diagnostics.similarity import cka_matrix
 from bench.analysis.measurement import NotEnough
-from bench.analysis.planted import SimulationDesign, plant
 from bench.words import PARADIGMS
+from tests.analysis.planted import SimulationDesign, plant
 
 FRAME = plant(SimulationDesign(encoders=12, modalities=4, kind=8.0, sizes=(5e6, 22e6)))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.analysis.planted import SimulationDesign, plant, with_shift
+from tests.analysis.planted import SimulationDesign, plant, with_shift
 
 FAINT = SimulationDesign(
     encoders=8, seeds=1, fractions=(1e-6, 1.0), seed_sd=0.0, encoder_slope_sd=0.0, task_slope_sd=0.0

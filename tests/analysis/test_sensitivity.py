@@ -5,9 +5,9 @@ import pytest
 
 from bench.analysis.claim import Minimum, read_ledger
 from bench.analysis.evaluate import evaluate
-from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.sensitivity import settings, variants
 from bench.budget import Budget
+from tests.analysis.planted import SimulationDesign, plant
 
 NO = None
 COLUMNS = [

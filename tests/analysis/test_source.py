@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from bench.analysis import source
-from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.source import read_diagnostics, read_results_table, shipped_diagnostics
 from bench.encoders.card import read_card
 from bench.errors import UserError
 from bench.leaderboard.collect import Collections
 from bench.locate import shipped
+from tests.analysis.planted import SimulationDesign, plant
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.table import ScoreTable, centred, counted, covered, pick, tabulate, versions
 from bench.budget import Budget
 from bench.errors import UserError
+from tests.analysis.planted import SimulationDesign, plant
 
 NAN = float("nan")
 

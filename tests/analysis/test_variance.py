@@ -7,8 +7,8 @@ import statsmodels.formula.api as smf
 from statsmodels.stats.anova import anova_lm
 
 from bench.analysis.measurement import NotEnough
-from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.variance import adjusted_share, variance_shares
+from tests.analysis.planted import SimulationDesign, plant
 
 PLAN = SimulationDesign(encoders=8, references=1, modalities=2, seeds=1, fractions=(1.0,))
 

@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm
-from sklearn.metrics import roc_auc_score
 
 from bench.metrics.ranking import auroc
 from bench.metrics.resample import resample_counts
 from bench.metrics.uncertainty import (
     Difference,
-    delong,
     holm,
     interquartile_mean,
     nest_seeds,
@@ -28,8 +25,8 @@ def test_holm_is_the_closed_test_of_bonferroni(p):
     np.testing.assert_allclose(holm(np.array(p)), expected, atol=1e-12)
 
 
-def naive_delong(positive, first, second):
-    """The definition: placement values from every pair, without ranks."""
+def delong(positive, first, second):
+    """Two correlated AUROCs and the variance of their difference (DeLong et al. 1988), from every pair of cases."""
     placements = []
     for x in (first, second):
         wins = (x[positive][:, None] > x[~positive]) + 0.5 * (x[positive][:, None] == x[~positive])
@@ -39,32 +36,15 @@ def naive_delong(positive, first, second):
     return v1.mean(), v2.mean(), variance
 
 
-@given(st.integers(0, 10**6))
-def test_delong_equals_its_definition(seed):
-    rng = np.random.default_rng(seed)
-    positive = np.arange(30) < 12
-    first, second = rng.integers(0, 8, (2, 30)).astype(float)
-    found, (a, b, variance) = delong(positive, first, second), naive_delong(positive, first, second)
-    assert found.areas == pytest.approx((a, b))
-    assert found.areas[0] == pytest.approx(roc_auc_score(positive, first))
-    assert found.variance == pytest.approx(variance, abs=1e-12)
-
-
 def test_bootstrap_agrees_with_delong():
     rng = np.random.default_rng(3)
     positive = np.arange(300) < 120
     shared = rng.normal(size=300) + positive
     scores = np.stack([shared + rng.normal(size=300), shared + 1.5 * rng.normal(size=300)], axis=1)
     draws = auroc(np.stack([positive, positive], 1), scores, resample_counts("x", "y", np.arange(300).astype(str)))
-    exact = delong(positive, *scores.T)
-    assert np.std(draws[:, 0] - draws[:, 1]) == pytest.approx(np.sqrt(exact.variance), rel=0.08)
-    z = abs(exact.areas[0] - exact.areas[1]) / np.sqrt(exact.variance)
-    assert exact.p == pytest.approx(2 * norm.sf(z))
-
-
-def test_equal_scores_are_not_different():
-    positive = np.arange(10) < 4
-    assert delong(positive, np.arange(10.0), np.arange(10.0)).p == 1
+    first, second, variance = delong(positive, *scores.T)
+    assert draws.mean(0) == pytest.approx((first, second), abs=0.005)
+    assert np.std(draws[:, 0] - draws[:, 1]) == pytest.approx(np.sqrt(variance), rel=0.08)
 
 
 def test_paired_difference_sees_what_the_pairing_shows():
@@ -109,17 +89,6 @@ def test_a_difference_by_hand():
     assert (found.value, found.low, found.high) == pytest.approx((0.3, 0.125, 1.075))
     for low, high, clear in [(0.0, 1.0, False), (-1.0, 0.0, False), (-2.0, -1.0, True), (None, None, False)]:
         assert Difference(0.1, low, high).clear is clear
-
-
-def test_delong_where_only_one_of_two_varies():
-    # Areas 1 and 3/4: placements 1, 1 against 1, 1/2 of the positives; the negatives 1, 1 against 1/2, 1.
-    positive = np.array([True, True, False, False])
-    found = delong(positive, np.array([3.0, 4, 1, 2]), np.array([2.0, 4, 3, 1]))
-    assert found.areas == (1.0, 0.75)
-    assert found.variance == pytest.approx(0.125)
-    assert found.p == pytest.approx(2 * norm.sf(0.25 / np.sqrt(0.125)))
-    # A gap without any variance is certain.
-    assert delong(positive, np.array([3.0, 4, 1, 2]), np.array([1.0, 2, 3, 4])).p == 0
 
 
 def test_interquartile_mean_ignores_the_ends():

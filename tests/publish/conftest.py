@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.publish.model import SiteView
-from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
+from tests.publish.synthetic import synthetic_site
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update"

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from bench.analysis.advisor import Question, advise
-from bench.analysis.planted import SimulationDesign, plant
 from bench.publish.answers import LABELS, answers
 from bench.publish.pages.advisor import advice_data, question_key
-from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 from bench.words import MODALITIES
+from tests.analysis.planted import SimulationDesign, plant
+from tests.publish.synthetic import synthetic_site
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from bench.publish.writer import write_site
 DIGEST = """
 import hashlib, sys
 from pathlib import Path
-from bench.publish.synthetic import synthetic_site
+from tests.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 out = Path(sys.argv[1])
 write_site(synthetic_site(6, 6, replicates=50, seed=1), out, jobs=int(sys.argv[2]))

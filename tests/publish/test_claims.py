@@ -7,11 +7,11 @@ import pytest
 
 from bench.analysis.claim import read_ledger, read_note
 from bench.analysis.evaluate import evaluate
-from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.verdict import Verdict
 from bench.publish.model import ClaimView
 from bench.publish.pages.claims import Picture, pictures
 from bench.publish.writer import write_site
+from tests.analysis.planted import SimulationDesign, plant
 
 
 def view(chart: list[dict], details: dict | None = None) -> ClaimView:

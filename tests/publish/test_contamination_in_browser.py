@@ -11,9 +11,9 @@ from bench.leaderboard import make_board
 from bench.leaderboard.evidence import Evidence
 from bench.leaderboard.weights import Tasks
 from bench.publish.boards import board_view
-from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 from bench.recipes import RECIPES
+from tests.publish.synthetic import synthetic_site
 
 ROWS = "#board tbody tr:not([data-p=reference])"
 SCORES = {  # CT dense, X-ray dense; CT global, CT global; X-ray global, X-ray global

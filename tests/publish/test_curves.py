@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.analysis.planted import SimulationDesign, plant
 from bench.leaderboard import boards_of
 from bench.leaderboard.board import make_board
 from bench.leaderboard.evidence import gather
 from bench.publish.curves import label_curves
 from bench.recipes import FROZEN, BoardRecipe
+from tests.analysis.planted import SimulationDesign, plant
 
 B = 300
 

@@ -11,8 +11,8 @@ import pytest
 from bench.errors import UserError
 from bench.publish.history import changes, extended, snapshot
 from bench.publish.snapshots import History, read_history
-from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
+from tests.publish.synthetic import synthetic_site
 
 
 @pytest.fixture(scope="module")

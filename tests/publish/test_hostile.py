@@ -12,9 +12,9 @@ import pytest
 
 from bench.encoders.card import EncoderCard
 from bench.publish.export import tex
-from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 from bench.submissions.withdrawn import Withdrawal
+from tests.publish.synthetic import synthetic_site
 
 PAYLOAD = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}</textarea>]]>&"
 """Marks that hide or turn text are refused where cards and records are read."""

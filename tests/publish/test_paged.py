@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.publish.pages.task import address, write
-from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import Site, _copy_assets
+from tests.publish.synthetic import synthetic_site
 
 
 def test_a_long_table_is_shown_in_part(page, tmp_path):

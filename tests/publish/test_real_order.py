@@ -9,8 +9,8 @@ import pytest
 
 from bench.analysis.between import Agreement, Between
 from bench.publish.pages import board, task
-from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import Site
+from tests.publish.synthetic import synthetic_site
 
 WHOLE = Agreement(23, 0.613, 0.36, 0.83, "best", 7, 24, 18)
 DENSE = Agreement(23, 0.1, -0.07, 0.67, "best", 5, 8, 8, {"kind": "dense"})

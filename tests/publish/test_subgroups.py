@@ -36,8 +36,8 @@ def test_leaks_once_an_encoder_the_most_first():
 def test_pages_show_them(tmp_path):
     from dataclasses import replace
 
-    from bench.publish.synthetic import synthetic_site
     from bench.publish.writer import write_site
+    from tests.publish.synthetic import synthetic_site
 
     view = synthetic_site(encoders=8, tasks=16, replicates=20, seed=0)
     suite = view.suites[0]

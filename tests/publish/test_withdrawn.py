@@ -10,9 +10,9 @@ import pytest
 from bench.errors import CardError
 from bench.publish.history import changes, snapshot
 from bench.publish.snapshots import History
-from bench.publish.synthetic import synthetic_site
 from bench.publish.writer import write_site
 from bench.submissions.withdrawn import Withdrawal, read_withdrawals
+from tests.publish.synthetic import synthetic_site
 
 ENTRY = """schema = 1
 [[withdrawn]]

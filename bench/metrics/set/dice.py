@@ -15,7 +15,6 @@ import numpy as np
 from bench.metrics.base import Comparison, Metric
 from bench.metrics.lesions import size_bin, sizes
 from bench.metrics.overlap import FALSE_ALARMS, areas, images_dice, over_images
-from bench.metrics.resample import mean_defined, ratio
 
 
 class Dice(Metric):
@@ -40,17 +39,6 @@ class Dice(Metric):
 
     def chance(self, classes: int) -> float:
         return 0.0
-
-    def of_areas(self, shared: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-        """The metric of many predictions of the same images at once, for choosing between them: float64 (m,).
-
-        shared, ours: pixels of each image and foreground class that are predicted rightly, and predicted at all,
-        (n, k - 1, m); theirs: true ones, (n, k - 1). NaN where no image shows a class.
-        """
-        values = ratio(2 * shared, ours + theirs[..., None])
-        defined = ~np.isnan(values)
-        mean = ratio(np.where(defined, values, 0.0).sum(0), defined.sum(0))
-        return mean_defined(np.where((theirs > 0).any(0, keepdims=True).T, mean, np.nan).T)
 
 
 METRIC = Dice()

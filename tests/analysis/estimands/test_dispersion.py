@@ -6,8 +6,8 @@ import pytest
 
 from bench.analysis.estimands.dispersion import Dispersion
 from bench.analysis.measurement import NotEnough
-from bench.analysis.planted import SimulationDesign, plant, with_shift
 from bench.analysis.table import counted
+from tests.analysis.planted import SimulationDesign, plant, with_shift
 
 BOTH = ["linear", "dense-linear"]
 PLAN = SimulationDesign(

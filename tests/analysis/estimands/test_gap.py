@@ -7,9 +7,9 @@ from scipy.stats import rankdata
 
 from bench.analysis.estimands.gap import Gap, _filled, _standard, _varies, by_stratum, title
 from bench.analysis.measurement import NotEnough
-from bench.analysis.planted import SimulationDesign, plant
 from bench.analysis.table import ScoreTable
 from bench.analysis.units import Units
+from tests.analysis.planted import SimulationDesign, plant
 
 BOTH = ["linear", "dense-linear"]
 PLAN = SimulationDesign(encoders=16, references=1, modalities=3, seeds=1, fractions=(0.1, 1.0), kind=4.0, network=7.0)

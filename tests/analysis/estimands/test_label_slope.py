@@ -6,7 +6,7 @@ import pytest
 
 from bench.analysis.estimands.label_slope import LabelSlope, label_slopes
 from bench.analysis.measurement import NotEnough
-from bench.analysis.planted import SimulationDesign, plant
+from tests.analysis.planted import SimulationDesign, plant
 
 PLAN = SimulationDesign(encoders=8, references=2, modalities=2, seeds=2, fractions=(0.01, 0.1, 1.0), slope=-3.0)
 BOTH = ["linear", "dense-linear"]
