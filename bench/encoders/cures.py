@@ -43,7 +43,10 @@ def prefixes(wanted: Mapping[str, Tensor], names: Sequence[str]) -> list[tuple[s
 
 
 def places(held: object, path: str = "") -> Iterator[tuple[str, int]]:
-    """Where tensors lie in what a file holds: (dotted path, number of tensors), at most 200, six levels deep."""
+    """Where tensors lie in what a file holds: (dotted path, number of tensors), at most 200, six levels deep.
+
+    Not under numbers, as an optimizer keeps what it knows of each parameter.
+    """
     waiting, seen = [(path, held)], 0
     while waiting and seen < MAX_PLACES:
         here, value = waiting.pop(0)
@@ -53,7 +56,11 @@ def places(held: object, path: str = "") -> Iterator[tuple[str, int]]:
         if count := sum(isinstance(v, Tensor) for v in value.values()):
             yield here, count
         if here.count(".") < MAX_DEPTH:
-            waiting += [(f"{here}.{k}" if here else str(k), v) for k, v in value.items() if isinstance(v, Mapping)]
+            waiting += [
+                (f"{here}.{k}" if here else str(k), v)
+                for k, v in value.items()
+                if isinstance(v, Mapping) and isinstance(k, str)
+            ]
 
 
 def entries(held: object) -> str | None:
@@ -72,7 +79,7 @@ def _cure(
     if not missing:
         heads = list(dict.fromkeys(n.split(".")[0] + ("." if "." in n else "") for n in unknown))
         return f"if these are no part of the encoder: drop = [{', '.join(f'{chr(34)}{h}{chr(34)}' for h in heads[:8])}]"
-    enough = [(p, n) for p, n in prefixes(wanted, list(state)) if 2 * n >= len(missing)]
+    enough = [(p, n) for p, n in prefixes(wanted, list(state)) if 2 * n >= len(wanted)]
     if enough:
         return " or ".join(f'{n} names begin with {p!r}: prefix = "{p}"' for p, n in enough[:3])
     return "see 'model', 'prefix', 'drop', 'entry', 'num_classes' and 'key_mapping' in docs/encoders.md"

@@ -29,11 +29,20 @@ CLIP_SIZES = {
     1664: "gigantic",
 }  # fmt: skip
 """Width of open_clip's own towers -> what timm calls them."""
+CLIP_RESNETS = {
+    (3, 4, 6, 3): ("resnet50", 64), (3, 4, 23, 3): ("resnet101", 64), (4, 6, 10, 6): ("resnet50x4", 80),
+    (6, 8, 18, 8): ("resnet50x16", 96), (3, 15, 36, 10): ("resnet50x64", 128),
+}  # fmt: skip
+"""Blocks of each stage of its ResNets -> their name, and their width."""
 GATHER = {
     "zero_to_fp32.py": "gather the shards of DeepSpeed first: python zero_to_fp32.py . weights.pth",
     "*.distcp": "gather the shards first: dcp_to_torch of torch.distributed.checkpoint.format_utils",
     "*.bin.index.json": "load it with transformers and save_pretrained(FOLDER), which writes safetensors",
     "saved_model.pb": "it is of TensorFlow: export it as ONNX (tf2onnx)",
+    "adapter_config.json": "it holds adapters alone: merge them first (peft: merge_and_unload)",
+    "*.onnx": "give the file itself: --from FOLDER/NAME.onnx",
+    "*.safetensors": "give the file itself (--from FOLDER/NAME.safetensors), or put its config.json beside it",
+    "*.bin": "give the file itself (--from FOLDER/NAME.bin), or put its config.json beside it",
     "*.pth": "give the file itself: --from FOLDER/NAME.pth",
     "*.ckpt": "give the file itself: --from FOLDER/NAME.ckpt",
 }
@@ -101,7 +110,8 @@ def open_clip_folder(path: Path) -> dict[str, Any]:
     if name := tower.get("timm_model_name"):
         network: dict[str, Any] = {"model": name, "prefix": "visual.trunk."}
     else:
-        network = {"model": _clip_model(tower, bool(model.get("quick_gelu")), path), "drop": ["head."]}
+        network = {"model": _clip_model(tower, bool(model.get("quick_gelu")), path)}
+        network |= {"drop": ["head."] if str(network["model"]).startswith("vit_") else ["head.proj."]}
     if str(network["model"]).startswith("vit_"):
         network["options"] = {"img_size": side}
     return _of_timm(_weights(path, OPEN_CLIP_WEIGHTS), network, stated.model_dump(exclude_none=True))
@@ -110,9 +120,12 @@ def open_clip_folder(path: Path) -> dict[str, Any]:
 def _clip_model(tower: Mapping[str, Any], quick: bool, path: Path) -> str:
     """timm's name of one of open_clip's own transformers. Raises EncoderError for a tower it has not."""
     own = {"image_size", "layers", "width", "patch_size", "head_width", "mlp_ratio", "output_tokens"}
+    layers = tower.get("layers")
+    if isinstance(layers, list) and CLIP_RESNETS.get(tuple(layers), ("", 0))[1] == tower.get("width", 64):
+        return f"{CLIP_RESNETS[tuple(layers)][0]}_clip"
     strange = sorted(key for key, value in tower.items() if key not in own and value)
-    if strange or not isinstance(tower.get("layers"), int):
-        what = f"its image tower has {', '.join(strange)[:80] or 'the layers of a ResNet'}, which is not read"
+    if strange or not isinstance(layers, int):
+        what = f"its image tower has {', '.join(strange)[:80] or 'layers of no known ResNet'}, which is not read"
         raise EncoderError(what, where=path, fix="export the image tower as ONNX")
     size = CLIP_SIZES.get(tower.get("width", 0), "unknown")
     return f"vit_{size}_patch{tower.get('patch_size')}_clip_{'quickgelu_' if quick else ''}224"

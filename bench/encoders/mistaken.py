@@ -20,6 +20,9 @@ BEGIN = (
     (b"gguf", "is GGUF, weights for llama.cpp", "take the repository's safetensors"),
 )
 """First bytes in lower case, what such a file is, and the cure; beside `bench.files.MISTAKEN`."""
+BOM = b"\xef\xbb\xbf"
+BINARY = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".onnx", ".pt2", ".tar", ".torch")
+"""Endings of files that are never text."""
 FLAX = ".msgpack"
 
 
@@ -27,10 +30,12 @@ def refuse_mistaken(path: Path, *, where: object) -> None:
     """EncoderError when a file is empty or plainly something that no adapter reads, naming what it is."""
     with open(path, "rb") as file:
         head = file.read(512)
-    begin = head.lstrip().lower()
+    begin = head.removeprefix(BOM).lstrip().lower()
     kind = next(((what, fix) for mark, what, fix in BEGIN if begin.startswith(mark)), None)
-    if found := mistaken(head):
+    if found := mistaken(head.removeprefix(BOM)):
         kind = (f"is {found[0]}", found[1])
+    elif kind is None and path.suffix in BINARY and (text := _text(head)):
+        kind = (f"is text, not weights: {text[:60]!r}", AGAIN)
     if not head:
         kind = ("is empty", AGAIN)
     elif head[257:262] == b"ustar":
@@ -41,6 +46,15 @@ def refuse_mistaken(path: Path, *, where: object) -> None:
         kind = (f"is a zip archive of other files ({inside[:80]})", UNPACK)
     if kind:
         raise EncoderError(f"{path.name} {kind[0]}", where=where, fix=kind[1])
+
+
+def _text(head: bytes) -> str | None:
+    """The beginning of a file if it is printable text."""
+    try:
+        text = head.decode("ascii").strip()
+    except UnicodeDecodeError:
+        return None
+    return text if text and "".join(text.split()).isprintable() else None
 
 
 def _other_files(path: Path) -> str | None:

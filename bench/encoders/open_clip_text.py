@@ -87,6 +87,8 @@ def _projection(visual: Any) -> nn.Module | None:
     """What open_clip does with the vector of the image tower; None where that is more than a projection."""
     if hasattr(visual, "trunk"):
         return visual.head
+    if hasattr(visual, "attnpool"):
+        return visual.attnpool.c_proj
     if not hasattr(visual, "ln_post"):
         return None
     return nn.Identity() if visual.proj is None else Times(visual.proj)
@@ -95,8 +97,10 @@ def _projection(visual: Any) -> nn.Module | None:
 @torch.inference_mode()
 def _alike(encoder: Encoder, visual: Any, projection: nn.Module) -> bool:
     """Whether the encoder's vectors of made-up images, projected, are those of open_clip's image tower."""
-    channels, sides = encoder.card.preprocessing.channels, tuple(visual.image_size)
-    images = torch.randn((2, channels, *sides), generator=torch.Generator().manual_seed(0))
+    channels, size = encoder.card.preprocessing.channels, visual.image_size  # an int for a ResNet
+    images = torch.randn(
+        (2, channels, *((size, size) if isinstance(size, int) else size)), generator=torch.Generator().manual_seed(0)
+    )
     try:
         projected = projection(encoder.forward(images.to(encoder.device), False).pooled.cpu())
         return bool((1 - nn.functional.cosine_similarity(projected, visual(images)) < ALIKE).all())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from bench.encoders.exported import shapes_of
 from bench.encoders.folders import OPEN_CLIP, cure, open_clip_folder, timm_folder, transformers_folder
 from bench.encoders.hub_config import CONFIG, read_object
 from bench.encoders.mistaken import AGAIN, refuse_mistaken
+from bench.encoders.weights import is_safetensors
 from bench.encoders.weights_shape import describe
 from bench.errors import EncoderError
 from bench.files import sha256_file
@@ -54,8 +55,8 @@ def recognise(path: Path, model: str | None = None) -> Recognised:
     if any(n.endswith("models/model.json") or "serialized_exported_program" in n for n in names):
         return _program(path, "torch-export", *shapes_of(path))
     if any("/code/" in n for n in names):
-        return _program(path, "torchscript", [], set())
-    if path.suffix == ".onnx":
+        return _program(path, "torchscript", [], [])
+    if path.suffix == ".onnx" and not names and not is_safetensors(path):
         return _onnx(path)
     found = describe(path, model)
     source = {"adapter": "timm", "weights": path.name, "sha256": sha256_file(path), **found.source}
@@ -95,20 +96,32 @@ def _onnx(path: Path) -> Recognised:
         [d.dim_value or None for d in i.type.tensor_type.shape.dim] for i in model.graph.input if i.name not in held
     ]
     size, channels = _image_input(shapes[0] if shapes else [], path)
-    outputs = [[d.dim_value for d in o.type.tensor_type.shape.dim] for o in model.graph.output]
-    tokens = next((o[1] for o in outputs if len(o) == 3 and o[1] > 0), 0)
+    outputs = [[d.dim_value or None for d in o.type.tensor_type.shape.dim] for o in model.graph.output]
     source = {"adapter": "onnx", "weights": path.name, "sha256": sha256_file(path)}
-    source |= {"prefix_tokens": tokens - isqrt(tokens) ** 2 if tokens else 1}
-    source |= {"external": {p.name: sha256_file(p) for p in beside}} if beside else {}
-    ranks = [len(o) for o in outputs]
-    pooling = "native" if 2 in ranks or ranks == [0] else "mean"
-    assumed = () if size else ("size 224: the graph takes any",)
-    assumed += (
-        (f"{source['prefix_tokens']} class and register tokens before the patches: prefix_tokens",)
-        if 3 in ranks
-        else ()
-    )
-    return Recognised(source, (path, *beside), "other", size or 224, pooling, assumed, channels)
+    external_data = {"external": {p.name: sha256_file(p) for p in beside}} if beside else {}
+    found = _of_outputs(source, outputs, size, channels, "graph")
+    return replace(found, source=found.source | external_data, files=(path, *beside))
+
+
+def _of_outputs(
+    source: dict[str, Any], outputs: Sequence[Sequence[int | None]], size: int | None, channels: int, what: str
+) -> Recognised:
+    """What the shapes of a program's outputs tell; what they leave open is assumed, and said.
+
+    A vector (n, d) is the global one; else the mean of the patches is. Tokens beyond a square come before the patches.
+    """
+    ranks = [len(sides) for sides in outputs]
+    tokens = next((sides[1] for sides in outputs if len(sides) == 3), None)
+    prefix = 1 if tokens is None else tokens - isqrt(tokens) ** 2
+    pooling = "native" if 2 in ranks else "mean"
+    assumed = () if size else (f"size 224: the {what} does not say it",)
+    if 3 in ranks or not any(ranks):
+        assumed += (f"{prefix} class and register tokens before the patches: prefix_tokens",)
+    if pooling == "mean":
+        unknown = "" if any(ranks) else "it returns tokens or a map, no vector, and "
+        assumed += (f"{unknown}the mean of the patches represents an image: pooling",)
+    source = {**source, "prefix_tokens": prefix}
+    return Recognised(source, (), "other", size or 224, pooling, assumed, channels)
 
 
 def _image_input(sides: Sequence[int | None], path: Path) -> tuple[int | None, int]:
@@ -127,14 +140,12 @@ def _image_input(sides: Sequence[int | None], path: Path) -> tuple[int | None, i
     return height or width, channels or 3
 
 
-def _program(path: Path, adapter: str, sides: Sequence[int | None], ranks: set[int]) -> Recognised:
+def _program(
+    path: Path, adapter: str, sides: Sequence[int | None], outputs: Sequence[Sequence[int | None]]
+) -> Recognised:
     size, channels = _image_input(sides, path)
-    source = {"adapter": adapter, "weights": path.name, "sha256": sha256_file(path), "prefix_tokens": 1}
-    assumed = () if size else ("size 224: the program does not say it",)
-    assumed += ("one class token before the patches: prefix_tokens",) if 3 in ranks or not ranks else ()
-    assumed += () if ranks else ("tokens or a map, whose mean represents an image: pooling",)
-    pooling = "native" if 2 in ranks else "mean"
-    return Recognised(source, (path,), "other", size or 224, pooling, assumed, channels)
+    source = {"adapter": adapter, "weights": path.name, "sha256": sha256_file(path)}
+    return replace(_of_outputs(source, outputs, size, channels, "program"), files=(path,))
 
 
 def _embeddings(paths: list[Path]) -> Recognised:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.encoders.cures import entries, mismatch
+from bench.encoders.torchvision_names import as_timm
 from bench.errors import EncoderError
 
 KeyMapping = Literal["by-name", "by-order"]
@@ -23,6 +24,7 @@ POSITIONS = ("pos_embed", "rel_pos", "relative_position", "relative_coords", "at
 NUMBERS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 """What weights are kept in; any other type is a code of theirs (quantised, packed), meaningless alone."""
 WRAPPED = re.compile(r"(?<=\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+COMPUTED = (".attn_mask", ".relative_position_index", ".relative_coords_table")
 CHUNKED = re.compile(r"^blocks\.\d+\.(?=\d+\.(norm|attn|mlp|ls)\d?\.)")
 
 
@@ -73,12 +75,14 @@ def fit(
 
 
 def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Names without what torch.compile, FSDP and checkpointing put inside them, and without DINOv2's chunks of blocks.
+    """Names as timm has them: without what torch.compile, FSDP and checkpointing put inside, without DINOv2's chunks
+    of blocks, not torchvision's; and without the tables that Swin works out again.
 
     Where two names would become one, they stay as they are.
     """
+    state = {name: value for name, value in state.items() if not name.endswith(COMPUTED)}
     renamed = {CHUNKED.sub("blocks.", WRAPPED.sub("", name)): value for name, value in state.items()}
-    return renamed if len(renamed) == len(state) else dict(state)
+    return as_timm(renamed if len(renamed) == len(state) else state)
 
 
 def _fitted(

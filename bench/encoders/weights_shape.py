@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from bench.encoders.architectures import build
 from bench.encoders.card import EncoderCard
 from bench.encoders.cures import places
-from bench.encoders.statedict import KeyMapping, fit, select, state_at, unwrapped
+from bench.encoders.layouts import EXPORT, NAMES, told
+from bench.encoders.statedict import NUMBERS, KeyMapping, fit, select, state_at, unwrapped
+from bench.encoders.torchvision_names import FAMILIES as TORCHVISION
 from bench.encoders.weights import read_state
 from bench.errors import EncoderError
 
@@ -55,7 +57,11 @@ OUTSIDE = (
 CONVERTED = ("storage_tokens", "register_tokens")
 """What timm's conversions call otherwise."""
 BETTER = ("teacher", "ema", "target", "base_encoder", "backbone", "encoder")
-WORSE = ("student", "momentum", "optimizer", "decoder", "predictor", "online_head")
+WORSE = ("student", "momentum", "encoder_k", "optimizer", "decoder", "predictor", "online_head")
+
+
+class MoreInsideError(EncoderError):
+    """The weights are those of the architecture, and of parts inside it that it has not."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def describe(path: Path, model: str | None = None) -> DescribedWeights:
             )
     if problem is not None:
         raise problem
-    raise EncoderError(f"holds weights of no architecture known by its names{_held_names(held)}", where=path, fix=NAMES)
+    raise _unknown(held, path)
 
 
 def _fitted(
@@ -100,40 +106,52 @@ def _fitted(
 ) -> DescribedWeights | None:
     """The first architecture that these names and shapes fit, None where they are of none.
 
-    Raises the EncoderError of the first that they do not fit.
+    Raises the EncoderError of one that has no place for a part of them, else of the first that they do not fit.
     """
+    _refuse_strange(state, path)
     channels = _channels(state, path)
+    _refuse_small_stem(state, path)
     how: KeyMapping = "by-order" if anchor == IN_A_ROW else "by-name"
-    problem: EncoderError | None = None
+    problems: list[EncoderError] = []
     for name, options, assumed in [(model, {}, ())] if model else _models(anchor, state, prefix):
         try:
             drop = _fitting(name, options, state, channels, how)
         except EncoderError as error:
-            problem = problem or error
+            problems.append(error)
             continue
         found = _described(drop, name, options, state, channels, assumed)
         return replace(found, source=found.source | {"key_mapping": how}) if how == "by-order" else found
-    if problem is not None:
-        raise problem
+    if problems:
+        raise next((problem for problem in problems if isinstance(problem, MoreInsideError)), problems[0])
     return None
 
 
-NAMES = "where timm has the network under these names, give --model NAME; else export it as ONNX"
-
-
-def _held_names(held: object) -> str:
-    """How the names of the largest set of tensors begin, or what else the file holds; "" where that says nothing."""
+def _unknown(held: object, path: Path) -> EncoderError:
+    """The error for a file whose names tell no architecture: what it holds, and the cure."""
     place = max(places(held), key=lambda found: found[1], default=None)
     if place is None:
-        return (
-            f", only {type(held).__name__}"
-            if not isinstance(held, Mapping)
-            else f", only {', '.join(map(str, held))[:80]}"
-        )
-    names = list(state_at(held, place[0] or None, where="file"))
-    heads = list(dict.fromkeys(name.split(".")[0] for name in names))
-    adapters = "; adapters have to be merged first (peft: merge_and_unload)" if any("lora_" in n for n in names) else ""
-    return f" (they begin: {', '.join(heads[:6])[:120]}{adapters})"
+        what = ", ".join(map(str, held))[:80] if isinstance(held, Mapping) else type(held).__name__
+        fix = "save the state dict alone: torch.save(model.state_dict(), ...)"
+        return EncoderError(f"holds no tensors by name, only {what or 'nothing'}", where=path, fix=fix)
+    state = state_at(held, place[0] or None, where="file")
+    _refuse_strange(state, path)
+    heads = list(dict.fromkeys(name.split(".")[0] for name in state))
+    kind, fix = told(state)
+    begin = f"they begin: {', '.join(heads[:6])[:120]}{f'; they are {kind}' if kind else ''}"
+    return EncoderError(f"holds weights of no architecture known by its names ({begin})", where=path, fix=fix)
+
+
+def _refuse_strange(state: Mapping[str, Tensor], path: Path) -> None:
+    """EncoderError for weights that are codes, and for a network of volumes."""
+    for name, value in state.items():
+        if name.endswith(".weight") and value.dtype not in NUMBERS:
+            what = (
+                f"{name[:80]!r} is stored as {str(value.dtype).removeprefix('torch.')}, not as floating-point numbers"
+            )
+            raise EncoderError(what, where=path, fix="dequantise the weights before saving")
+        if name.endswith(".weight") and value.ndim == 5:
+            what = f"{name[:80]!r} is {tuple(value.shape)}: a network of volumes"
+            raise EncoderError(what, where=path, fix="write a card with depth: docs/encoders.md#volumes")
 
 
 def _candidates(held: object) -> list[tuple[str | None, str, str]]:
@@ -141,9 +159,10 @@ def _candidates(held: object) -> list[tuple[str | None, str, str]]:
     found = []
     for entry, _ in places(held):
         for name in state_at(held, entry or None, where=entry):
-            for anchor in (VIT, *FAMILIES):
+            for anchor in (VIT, *FAMILIES, *TORCHVISION):
                 if name == anchor or name.endswith(f".{anchor}"):
-                    found.append((entry or None, name[: -len(anchor)], anchor))
+                    here = TORCHVISION[anchor][0] if anchor in TORCHVISION else anchor
+                    found.append((entry or None, name[: -len(anchor)], here))
     return sorted(found, key=lambda place: _rank(_place(*place[:2])))
 
 
@@ -170,6 +189,14 @@ def _channels(state: Mapping[str, Tensor], path: Path) -> int:
         fix = "export an ONNX graph that takes 3 and makes the others itself"
         raise EncoderError(f"its first convolution takes {channels} channels, images have 1 or 3", where=path, fix=fix)
     return channels
+
+
+def _refuse_small_stem(state: Mapping[str, Tensor], path: Path) -> None:
+    """EncoderError for a ResNet as it is trained on CIFAR: its shapes do not tell stride, padding and pooling."""
+    first = next((state[name] for name in ("conv1.weight", "0.weight") if name in state), None)
+    if first is not None and first.ndim == 4 and first.shape[-1] == 3 and first.shape[1] in (1, 3):
+        what = "is a ResNet with the 3 x 3 first convolution of CIFAR, whose stride, padding and pooling no shape tells"
+        raise EncoderError(what, where=path, fix=EXPORT)
 
 
 def _rank(path: str) -> int:
@@ -298,7 +325,7 @@ def _refuse_inside(model: str, unused: Mapping[str, Tensor], drop: list[str], *,
         fix = (
             "merge adapters into the weights before saving (peft: merge_and_unload), give --model, or export it as ONNX"
         )
-        raise EncoderError(what, where=model, fix=fix)
+        raise MoreInsideError(what, where=model, fix=fix)
 
 
 def _branch(name: str, wanted: Mapping[str, Tensor]) -> str:
