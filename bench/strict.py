@@ -209,7 +209,7 @@ def _explain(model: type[BaseModel], error: Any) -> str:
         return f"{name!r} is {given[:80]}, expected {spoken}"
     given = given if len(given) <= 80 else given[:77] + "..."
     message = error["msg"].removeprefix("Value error, ")
-    return f"{name!r}: {message} (got {given})"
+    return f"{name!r}: {message} (got {given})" if path else message  # of the whole: it need not be repeated
 
 
 def _fields_at(model: Any, path: list[str]) -> list[str]:

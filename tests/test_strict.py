@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.data.task import Task
 from bench.encoders.card import EncoderCard
 from bench.errors import CardError
 from bench.strict import MAX_CARD_BYTES, parse_toml, read_toml
@@ -54,3 +55,10 @@ def test_a_pattern_is_told_in_words() -> None:
 
     with pytest.raises(CardError, match=r"'task' is 'My_Enc', expected a name of lower-case letters"):
         Unit.parse({"task": "My_Enc", "protocol": "knn-v1", "budget": "100%", "seed": 0}, where="unit")
+
+
+def test_what_is_wrong_with_a_whole_is_said_without_repeating_it() -> None:
+    card = {"schema": 1, "name": "t", "title": "t", "modality": "xray", "target": "multi-label", "licence": "x"}
+    with pytest.raises(CardError) as caught:
+        Task.parse(card | {"corpus": "x", "classes": ["a"], "source": {"reader": "npz", "file": "x.npz"}}, where="card")
+    assert str(caught.value).endswith("other targets have at least two")
