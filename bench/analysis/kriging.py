@@ -66,7 +66,8 @@ def spread_of(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool = True) 
         raise NotEnough("no two tasks share three self-supervised encoders")
     alike = [apart & (kind[i] == kind[j]), apart & (modality[i] == modality[j])]
     shared = nnls(np.column_stack([np.ones(len(i)), *alike]).astype(float), products[i, j])[0].tolist()
-    return VarianceComponents(*shared, max(1e-6, float(np.nanmean(np.diag(products))) - sum(shared)))
+    alone = max(1e-6, float(np.nanmean(np.diag(products))) - sum(shared))
+    return VarianceComponents(shared[0], shared[1], shared[2], alone)
 
 
 def left_out_error(scores: np.ndarray, columns: pd.DataFrame, *, apart: bool) -> float:

@@ -23,6 +23,7 @@ from bench.submissions.badge import Verification
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
 from bench.submissions.withdrawn import Withdrawal, read_withdrawals
+from bench.words import Badge
 
 Cards = Mapping[str, tuple[Task, Path]]
 """Task name -> its card, and the folder where the card's relative paths start."""
@@ -40,7 +41,7 @@ class SuiteResults:
     results: Mapping[str, Results]
     tasks: Mapping[str, Task]
     protocols: Mapping[str, Protocol]
-    badges: Mapping[str, str]
+    badges: Mapping[str, Badge]
     local: frozenset[str] = frozenset()
     """Encoders whose results come from a run folder of one's own, not from `submissions/`."""
     left_out: Mapping[str, str] = field(default_factory=dict)

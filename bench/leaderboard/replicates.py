@@ -18,7 +18,7 @@ from bench.files import canonical_json, sha256_file, sha256_text, write_atomic
 from bench.leaderboard.at_hand import AtHand
 from bench.leaderboard.evidence import UnitKey
 from bench.locate import home
-from bench.metrics.interval import Interval
+from bench.metrics.products import Weights
 from bench.metrics.resample import REPLICATES, resample_counts, seeded, with_point
 from bench.metrics.scored import primary_replicates
 from bench.runs.journal import read_outputs
@@ -40,7 +40,7 @@ class Source:
     submission keeps it, "" for whole predictions, which have the hash in the record. tolerance: as TOLERANCE.
     """
 
-    computed: Callable[[np.ndarray], np.ndarray]
+    computed: Callable[[Weights], np.ndarray]
     digest: str = ""
     tolerance: float = TOLERANCE
 
@@ -108,8 +108,8 @@ def _cached(results: Results, task: Task, records: list[Record]) -> dict[UnitKey
 
 def approximate(record: Record) -> np.ndarray:
     """Normal draws with the width of the record's own interval; NaN where it has none."""
-    primary: Interval = record.primary
-    if primary.low is None or primary.high is None:
+    primary = record.primary
+    if primary is None or primary.low is None or primary.high is None:
         return np.full(REPLICATES, np.nan)
     spread = (primary.high - primary.low) / (2 * 1.959964)
     return primary.value + spread * seeded(canonical_json(_key(record))).standard_normal(REPLICATES)
@@ -163,7 +163,7 @@ def _path(record: Record, task: Task, digest: str) -> Path:
         task.sha256,
         record.data_sha256,
         evidence,
-        *([record.unit.key, record.primary.value] if digest else []),
+        *([record.unit.key, record.primary.value] if digest and record.primary else []),
     ]
     digest = sha256_text(canonical_json(about))
     return home() / "replicates" / digest[:2] / f"{digest}.npy"

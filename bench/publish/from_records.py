@@ -154,6 +154,7 @@ def _encoder(name: str, results: list[tuple[SuiteResults, Results]], files: Site
 
 def _evidence(name: str, collection: SuiteResults, result: Results, files: SiteFiles) -> RunDetails:
     source = records_file(result.folder)
+    assert source is not None, "results have records"
     address = f"records/{collection.suite}/{name}{source.name.removeprefix('records')}"
     data = source.read_bytes()
     files.bytes[address] = data

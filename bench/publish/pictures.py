@@ -108,7 +108,9 @@ def _read(result: Results, data: TaskData, key: str) -> Given | None:
         output = probabilities(parts["log_odds"])
     if output is not None and len(output) == len(labels):
         return Given(quality(task, output, labels), dict(enumerate(output)))
-    if task.kind == "dense" and kept.shows(labels) and len(parts.get("areas", ())) == len(labels):
+    if kept.rows is None or kept.masks is None or not kept.shows(labels):
+        return None
+    if task.kind == "dense" and len(parts.get("areas", ())) == len(labels):
         masks = dict(zip(kept.rows.tolist(), kept.masks, strict=True))
         return Given(image_quality(Areas.stacked(parts["areas"])), masks)
     return None

@@ -71,5 +71,5 @@ def _best(records: Iterable[Record], plan: Plan) -> list[Record]:
 
 def _apart(published: Interval, fresh: Interval) -> float:
     """Standard errors by which the published score is the higher one; NaN where an interval is not known."""
-    widths = [np.nan if None in (i.low, i.high) else i.high - i.low for i in (published, fresh)]
-    return float((published.value - fresh.value) / (np.hypot(*widths) / (2 * NormalDist().inv_cdf(0.975))))
+    before, now = (np.nan if i.low is None or i.high is None else i.high - i.low for i in (published, fresh))
+    return float((published.value - fresh.value) / (np.hypot(before, now) / (2 * NormalDist().inv_cdf(0.975))))

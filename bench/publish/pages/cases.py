@@ -20,11 +20,11 @@ def write(site: Site) -> None:
             if task.cases and task.cases.answers:
                 data = {"name": f"cases/{suite.name}/{name}", "encoders": _data(site.view, task.cases)}
                 site.script(f"data/cases/{suite.name}/{name}.js", "receive", data)
-                site.page(address(suite.name, name), "pages/cases.html", **_context(site.view, suite, task))
+                site.page(address(suite.name, name), "pages/cases.html", **_context(site.view, suite, task, task.cases))
 
 
-def _context(view: SiteView, suite: SuiteView, task: TaskView) -> dict[str, Any]:
-    cases, order = task.cases, ordered(task.cases)
+def _context(view: SiteView, suite: SuiteView, task: TaskView, cases: Cases) -> dict[str, Any]:
+    order = ordered(cases)
     protocol = suite.main.get(task.task.kind, "")
     return {
         "suite": suite, "task": task.task, "cases": cases, "protocol": protocol, "order": order,

@@ -107,7 +107,8 @@ def _numbers(suite: SuiteView) -> Iterator[tuple[str, tuple[list[tuple], list[tu
     frame = frame.assign(number=number).sort_values(["task", "protocol", "number"], kind="stable")
     for name, rows in frame.groupby("encoder", sort=False):
         primary = rows["primary"].astype(bool)
-        yield name, tuple(list(part.itertuples(index=False)) for part in (rows[primary], rows[~primary]))
+        first, others = (list(part.itertuples(index=False)) for part in (rows[primary], rows[~primary]))
+        yield name, (first, others)
 
 
 def _standings(view: SiteView) -> dict[str, list[tuple[SuiteView, BoardView, BoardRow]]]:
@@ -160,7 +161,7 @@ def _corpora(encoder: EncoderView) -> list[dict]:
         {
             "corpus": c.corpus,
             "images": c.images,
-            "in_domain": {True: "in domain", False: "natural images"}.get(c.in_domain, ""),
+            "in_domain": {True: "in domain", False: "natural images", None: ""}[c.in_domain],
         }
         for c in encoder.card.pretraining or []
     ]

@@ -68,9 +68,8 @@ class WeightsAndBiases(Watch):
     name = "wandb"
 
     def open(self, target: str, card: EncoderCard, suite: str, fingerprint: str) -> Watcher:
-        mode = target or "offline"
-        if mode not in MODES:
-            raise RunError(f"unknown mode {mode!r}", where="--watch wandb", fix=f"one of: {', '.join(MODES)}")
+        if (target or "offline") not in MODES:
+            raise RunError(f"unknown mode {target!r}", where="--watch wandb", fix=f"one of: {', '.join(MODES)}")
         import wandb
 
         config = card.model_dump(mode="json", by_alias=True) | {
@@ -83,7 +82,7 @@ class WeightsAndBiases(Watch):
             name=f"{card.name} {suite}",
             group=suite,
             config=config,
-            mode=mode,
+            mode="online" if target == "online" else "offline",
             settings=wandb.Settings(silent=True, console="off"),
         )
         return _Board(run)
