@@ -49,12 +49,12 @@ def refuse_mistaken(path: Path, *, where: object) -> None:
 
 
 def _text(head: bytes) -> str | None:
-    """The beginning of a file if it is printable text."""
+    """The beginning of a file if it is text of several words; an old pickle is printable, and its first line is one."""
     try:
         text = head.decode("ascii").strip()
     except UnicodeDecodeError:
         return None
-    return text if text and "".join(text.split()).isprintable() else None
+    return text if " " in text.split("\n")[0] and "".join(text.split()).isprintable() else None
 
 
 def _other_files(path: Path) -> str | None:

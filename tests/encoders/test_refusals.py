@@ -459,7 +459,7 @@ def test_onnx_that_is_not(content, load, tmp_path):
     pytest.importorskip("onnx")
     (tmp_path / "w.onnx").write_bytes(content)
     source = {"adapter": "onnx", "weights": "w.onnx", "sha256": sha256_file(tmp_path / "w.onnx")}
-    with pytest.raises(EncoderError, match=r"is not an ONNX model|holds no graph|is empty"):
+    with pytest.raises(EncoderError, match=r"is not an ONNX model|holds no graph|is empty|is text, not weights"):
         load(source, tmp_path, **NATIVE)
 
 
