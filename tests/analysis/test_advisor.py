@@ -3,7 +3,17 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from bench.analysis.advisor import OVERALL, TINY, Question, advise
+from bench.analysis.advisor import (
+    OVERALL,
+    TINY,
+    Question,
+    Recommendation,
+    _confidence,
+    advise,
+    commercial,
+    counts,
+    together,
+)  # fmt: skip
 from bench.analysis.measurement import NotEnough
 from bench.analysis.regret import regret_table
 from bench.cli.advise import COMMAND as ADVISE
@@ -139,3 +149,57 @@ def test_commands_print_and_write(tmp_path):
     options = ["--records", str(path), "--modality", "ct", "--task", "classification", "--labels", "20"]
     assert '"level": "direct"' in CliRunner().invoke(ADVISE, [*options, "--json"], catch_exceptions=False).output
     assert "Confidence" in CliRunner().invoke(ADVISE, options, catch_exceptions=False).output
+
+
+def test_the_labels_of_the_evidence_are_the_fewest_and_the_most_of_its_tasks():
+    frame = FRAME.astype({"n_labels": float})
+    frame.loc[frame["task"] == "ct-global-0", "n_labels"] = 40 * frame["fraction"]
+    frame.loc[frame["task"] == "ct-global-1", "n_labels"] = 900 * frame["fraction"]
+    answer = ask(frame, modality="ct", task="classification")
+    assert (answer.tasks, answer.used_labels) == (["ct-global-0", "ct-global-1"], (40, 900))
+    far = ask(frame, modality="ct", task="classification", labels=60)
+    assert (far.used_labels, far.budgets) == ((40, 90), ["10%", "100%"])
+    assert not any("You have" in note for note in far.notes), "within a factor of two of both"
+    near = ask(frame, modality="ct", task="classification", labels=81)
+    assert any("You have 81 labelled images; the nearest evidence has 40 to 90." in note for note in near.notes)
+    few = ask(frame, modality="ct", task="classification", labels=44)
+    assert any("You have 44" in note for note in few.notes), "90 are more than twice 44"
+
+
+def test_counts_and_licences_in_words():
+    assert (counts(48, 48), counts(48, 1090)) == ("48", "48 to 1,090")
+    licences = [
+        "MIT",
+        "CC-BY-4.0",
+        "CC-BY-NC-SA-4.0",
+        "Research only",
+        "not stated",
+        None,
+        "proprietary",
+        "Noncommercial",
+    ]
+    assert [commercial(text) for text in licences] == [True, True, *[False] * 6]
+
+
+def test_who_cannot_be_told_apart_is_counted_from_the_first():
+    def choice(score, error):
+        return Recommendation(name="a", paradigm="hybrid", score=score, low=0.0, high=0.0, error=error)
+
+    assert together([]) == 0
+    assert together([choice(9.0, 0.3)]) == 1
+    # 1.96 times the hypotenuse of .3 and .4 is .98.
+    assert together([choice(9.0, 0.3), choice(8.03, 0.4), choice(8.01, 0.4), choice(8.03, 0.4)]) == 2
+    assert together([choice(9.0, 0.3), choice(8.03, 0.4)]) == 2
+
+
+def test_confidence_is_that_of_sources_and_of_standing_out():
+    answer = ask()
+
+    def confidence(**known):
+        return _confidence(answer.model_copy(update={"level": "direct", "together": 1, "sources": 3, **known}))
+
+    assert confidence(synthetic=False) == "high"
+    assert confidence(synthetic=True) == "moderate"
+    assert confidence(synthetic=False, sources=2) == "moderate"
+    assert confidence(synthetic=False, sources=1) == confidence(synthetic=False, together=2) == "low"
+    assert confidence(level="none") == confidence(encoders=[]) == "none"

@@ -14,7 +14,7 @@ def foretelling(frame: pd.DataFrame, diagnostics: pd.DataFrame, *, resamples: in
     """One row a diagnostic x board: Kendall tau with a 95 % bootstrap interval over encoders, and n.
 
     diagnostics: one row an encoder, one column a diagnostic. "parameters" is added as the baseline every
-    diagnostic must beat. Fewer than 4 encoders: no row.
+    diagnostic must beat. Fewer than 4 encoders: no row; NaN where a diagnostic is alike for all.
     """
     frame, rows = counted(frame), []
     for board, probe in FROZEN.items():
@@ -28,9 +28,10 @@ def foretelling(frame: pd.DataFrame, diagnostics: pd.DataFrame, *, resamples: in
             both = pd.concat([about[name].astype(float).rename("x"), score.rename("y")], axis=1, join="inner").dropna()
             if len(both) < 4:
                 continue
-            drawn = bootstrap_rows(len(both), resamples, np.random.default_rng(0))
             x, y = both["x"].to_numpy(), both["y"].to_numpy()
-            low, high = np.nanquantile(tau_rows(x[drawn], y[drawn]), [0.025, 0.975])
-            tau = float(tau_rows(x[None], y[None])[0])
+            low, high, tau = np.nan, np.nan, float(tau_rows(x[None], y[None])[0])
+            if np.isfinite(tau):
+                drawn = bootstrap_rows(len(both), resamples, np.random.default_rng(0))
+                low, high = np.nanquantile(tau_rows(x[drawn], y[drawn]), [0.025, 0.975])
             rows.append({"diagnostic": name, "board": board, "tau": tau, "low": low, "high": high, "n": len(both)})
     return pd.DataFrame(rows, columns=["diagnostic", "board", "tau", "low", "high", "n"])
