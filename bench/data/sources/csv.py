@@ -52,7 +52,7 @@ class CsvSource(ListedSource):
     """`reader = "csv"`. Paths in the table start at `root`, which starts at the folder of the table."""
 
     name: ClassVar[str] = "csv"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     unread: ClassVar[frozenset[str]] = ListedSource.unread | {"file", "root"}
     later: ClassVar[frozenset[str]] = ListedSource.later | {"subgroups"}
 

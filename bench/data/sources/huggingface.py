@@ -37,7 +37,7 @@ class HuggingFaceDataset(ReadSource):
     """`reader = "huggingface"`: `id` and `revision` (a full commit hash), or `path` and `format`."""
 
     name: ClassVar[str] = "huggingface"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     unread: ClassVar[frozenset[str]] = frozenset({"path"})
 
     reader: Literal["huggingface"]

@@ -46,7 +46,7 @@ class ImageFolderSource(ListedSource):
     """`reader = "imagefolder"`. `patient` is a pattern that finds the patient in a file's name: "^(P[0-9]+)_"."""
 
     name: ClassVar[str] = "imagefolder"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     unread: ClassVar[frozenset[str]] = ListedSource.unread | {"folder"}
 
     reader: Literal["imagefolder"]

@@ -42,7 +42,7 @@ class NpzSource(ReadSource):
     """`reader = "npz"`. Keys may be named when they are not the usual ones; `{split}` stands for train, val, test."""
 
     name: ClassVar[str] = "npz"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     unread: ClassVar[frozenset[str]] = frozenset({"file", "url", "md5", "sha256", "rows", "aggregation"})
 
     reader: Literal["npz"]
