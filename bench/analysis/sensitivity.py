@@ -77,16 +77,24 @@ def _subsets(main: pd.DataFrame) -> Iterator[Rows]:
 def settings(claim: Claim, main: pd.DataFrame) -> Iterator[tuple[str, Settings]]:
     """(the choice in words, the settings under it) for every choice of one claim that changes something here.
 
-    Parts that a choice leaves as they are do not stand in it.
+    Parts that a choice leaves as they are, or that were not run under it, do not stand in it.
     """
-    there = {family(name) for name in main["protocol"].unique()}
-    asked = {part: [family(p) for p in said.get("protocols", [])] for part, said in claim.asked.items()
-             if not str(said.get("more", "")).startswith("protocol=")}  # fmt: skip
+    asked = {part: said for part, said in claim.asked.items() if not str(said.get("more", "")).startswith("protocol=")}
     for words, swap in PROBES.items():
-        other = {part: [swap.get(name, name) for name in names] for part, names in asked.items()}
-        changed: Settings = {part: {"protocols": names} for part, names in other.items() if names != asked[part]}
-        if any(set(new["protocols"]) <= there for new in changed.values()):
+        changed: Settings = {}
+        for part, said in asked.items():
+            names = [family(name) for name in said.get("protocols", [])]
+            other = [swap.get(name, name) for name in names]
+            if names != other and set(other) <= _run(main, said.get("budget")):
+                changed[part] = {"protocols": other}
+        if changed:
             yield words, changed
     full = [part for part, said in claim.asked.items() if said.get("budget") == FULL]
     if full and (main["budget"] == (few := Budget("10%"))).any():
         yield few.words, {part: {"budget": few} for part in full}
+
+
+def _run(main: pd.DataFrame, budget: Budget | None) -> set[str]:
+    """Families of the protocols with results at a budget (None: at some share of the labels)."""
+    rows = main[main["fraction"].notna() if budget is None else main["budget"] == budget]
+    return {family(name) for name in rows["protocol"].unique()}

@@ -86,7 +86,8 @@ def test_phantoms_stand_for_clinical_results_where_both_are_there():
 
 
 def under(*protocols: str, budgets: tuple[str, ...] = ("100%",)) -> pd.DataFrame:
-    return pd.DataFrame([(p, Budget(b)) for p in protocols for b in budgets], columns=["protocol", "budget"])
+    rows = [(p, Budget(b), Budget(b).share) for p in protocols for b in budgets]
+    return pd.DataFrame(rows, columns=["protocol", "budget", "fraction"])
 
 
 def changes(claim: str, main: pd.DataFrame) -> dict[str, list]:
@@ -109,7 +110,7 @@ def test_each_part_of_a_claim_is_asked_under_its_own_other_probe():
             "generative leads on dense tasks": {"protocols": ["dense-retrieval"]},
         }
     }
-    assert changes("H1", knn[knn["protocol"] != "knn-v1"]).keys() == {NEAR}
+    assert changes("H1", knn[knn["protocol"] != "knn-v1"]) == {NEAR: [{"protocols": ["dense-retrieval"]}]}
     assert changes("H4", knn) == {NEAR: [{"protocols": ["knn", "dense-retrieval"]}]}
     assert changes("H4", knn[knn["protocol"] != "knn-v1"]) == {}
     attentive = under("linear-v1", "dense-linear-v1", "attentive-v1")
@@ -121,6 +122,15 @@ def test_each_part_of_a_claim_is_asked_under_its_own_other_probe():
     every = under("linear-v1", "dense-linear-v1", "knn-v1", "dense-retrieval-v1", "attentive-v1")
     assert changes("H6", every) == {}, "a claim about protocols keeps its own"
     assert changes("H3", every).keys() == {NEAR}, "no linear probe of global vectors is asked for"
+
+
+def test_a_probe_that_was_run_at_other_budgets_alone_does_not_stand_for_both_kinds():
+    few = pd.concat([under("linear-v1", "dense-linear-v1", "knn-v1"), under("dense-retrieval-v1", budgets=("k=4",))])
+    assert changes("H4", few) == changes("H2", few) == {}
+    assert changes("H1", few) == {NEAR: [{"protocols": ["knn"]}]}
+    some = pd.concat([few, under("dense-retrieval-v1", budgets=("5%",))])
+    assert changes("H4", some) == {}
+    assert changes("H2", some) == {NEAR: [{"protocols": ["knn", "dense-retrieval"]}]}
 
 
 @pytest.mark.parametrize("name", ["knn", "attentive"])
