@@ -68,19 +68,22 @@ def test_a_size_pads_with_air_and_cuts_nothing(folder):
 
 
 def test_dicom_in_other_units_and_pictures_are_refused_by_name(tmp_path):
+    tags = {"RescaleSlope": 1, "RescaleIntercept": -1024}
     for i in range(12):
-        tags = {"RescaleSlope": 1, "RescaleIntercept": -1024} if i else {}
-        write_dicom(
-            tmp_path / "ct" / "ab"[i % 2] / f"{i}.dcm", (HU[i, 0] + 1024).astype(np.uint16), modality="CT", **tags
-        )
-    task = card(window=[-160, 240])
+        place, stored = tmp_path / "ct" / "ab"[i % 2] / f"{i}.dcm", (HU[i, 0] + 1024).astype(np.uint16)
+        write_dicom(place, stored, modality="CT", **(tags if i else {}))
+    with pytest.raises(
+        DataError, match=r"2\.dcm: is in Hounsfield units.* unlike .*0\.dcm: one window cannot mean both"
+    ):
+        load_task(card(window=[-160, 240]), folder=tmp_path)
+    task = card(window="percentile")
     with pytest.raises(DataError, match=r"0\.dcm: is not in Hounsfield units.*leave intensities"):
         load_task(task, folder=tmp_path)
     (finding,) = check_task(task, folder=tmp_path).findings
     assert "0.dcm" in finding.examples[0]
     (tmp_path / "ct/a/0.dcm").unlink()
     Image.fromarray(np.zeros((10, 8), np.uint8)).save(tmp_path / "ct/a/0.png")
-    with pytest.raises(DataError, match=r"0\.png: holds 8 bits"):
+    with pytest.raises(DataError, match=r"0\.png: holds no Hounsfield units"):
         load_task(task, folder=tmp_path)
 
 
