@@ -53,7 +53,7 @@ class Gathered(NamedTuple):
     evidence: Evidence
     kinds: set[str]
 
-    def board(self, *, drop_contaminated: bool = False) -> Board:
+    def board(self, *, drop_contaminated: bool) -> Board:
         """The ranked table."""
         return make_board(self.recipe, self.evidence, self.kinds, drop_contaminated=drop_contaminated)
 

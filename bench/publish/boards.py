@@ -24,7 +24,11 @@ def board_views(collection: SuiteResults, known: Known) -> tuple[BoardView, ...]
     curves = label_curves(frame, of, unfinished)
     return tuple(
         board_view(
-            collection.suite, g.board(), g.board(drop_contaminated=True), curves, " ".join(known.notes(g.recipe))
+            collection.suite,
+            g.board(drop_contaminated=False),
+            g.board(drop_contaminated=True),
+            curves,
+            " ".join(known.notes(g.recipe)),
         )
         for g in found
     )

@@ -65,6 +65,7 @@ def test_below_eight_shared_encoders_nothing_is_said() -> None:
     few = few[few["encoder"].isin(sorted(set(few["encoder"]))[:7])]
     whole = between(few, table(), "real").of()
     assert (whole.encoders, whole.tau, whole.seen) == (7, None, False)
+    assert (whole.first, whole.place) == ("", 0)
     assert between(few, table(), "real").of("volume") == Agreement(0)
 
 

@@ -139,3 +139,8 @@ def test_data_lie_where_the_run_that_used_the_same_card_found_them() -> None:
     cards = {"c": (Has(sha256="3"), Path("cards")), "b": (Has(sha256="other"), Path("cards"))}
     found = _folders(tasks, {"x": Has(plan=plan), "y": Has(plan=None)}, cards)
     assert found == {"a": Path("/runs/a"), "c": Path("cards")}
+
+
+def test_kinds_are_those_of_tasks_that_count() -> None:
+    tasks = {"a": Has(kind="global", left_out=None), "b": Has(kind="dense", left_out="look-alikes")}
+    assert SuiteResults("s", "", {}, tasks, {}, {}).kinds == {"global"}
