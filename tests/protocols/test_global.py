@@ -286,3 +286,10 @@ def test_linear_budget_never_sees_the_validation_split(task_of):
     without = replace(problem, val=replace(problem.val, features=Features(x[:0], None), labels=y[:0]))
     a, b = (next(LINEAR.predict(p, chosen)) for p in (problem, without))
     np.testing.assert_array_equal(a.outputs["test"], b.outputs["test"])
+
+
+def test_a_search_that_did_not_converge_says_so(problem_of, monkeypatch):
+    monkeypatch.setattr("bench.protocols.linear.SEARCH_TOLERANCE", -1.0)
+    made = problem_of("binary")
+    (found,) = LINEAR.predict(made, [Subset("100%", 0, np.arange(len(made.train.labels)))])
+    assert "the solver did not converge at every C of the search" in found.warnings
