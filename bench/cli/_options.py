@@ -33,6 +33,15 @@ class Grouped(click.Command):
                 formatter.write_dl(rows)
 
 
+class Group(click.Group):
+    """A verb of several commands, whose help shows the first line of each whole, as that of `medssl` does."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            lines = {name: command.get_short_help_str(limit=1000) for name, command in sorted(self.commands.items())}
+            formatter.write_dl([(name, line.rstrip(".")) for name, line in lines.items()])
+
+
 def options_of(group: type, *names: str, **defaults: Any) -> Decorator:
     """An option for each field of a group of options, or for these; defaults: where a verb has another."""
 

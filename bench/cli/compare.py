@@ -37,6 +37,7 @@ def COMMAND(
     from bench.errors import UserError
     from bench.leaderboard.collect import collect, default_roots
     from bench.leaderboard.compare import compare
+    from bench.strict import nearest
     from bench.submissions.folder import result_folders
 
     try:
@@ -55,9 +56,11 @@ def COMMAND(
         if {first, second} <= set(collection.results)
     }
     if not any(found.values()):
-        of = ", ".join(sorted({f.parent.name for f in folders if suite in (None, f.name)})) or "no encoder"
+        names = sorted({f.parent.name for f in folders if suite in (None, f.name)})
+        near = [f"did you mean {n!r}?" for e in (first, second) if e not in names and (n := nearest(e, names))]
+        fix = near[0] if near else f"there are results of: {', '.join(names) or 'no encoder'}"
         where = f"suite {suite}" if suite else None
-        raise UserError(f"no results of both {first!r} and {second!r}", where=where, fix=f"there are results of: {of}")
+        raise UserError(f"no results of both {first!r} and {second!r}", where=where, fix=fix)
     if as_json:
         click.echo(json.dumps({name: [asdict(row) for row in rows] for name, rows in found.items()}, indent=2))
         return

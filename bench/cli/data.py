@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli._options import options_of
+from bench.cli._options import Group, options_of
 from bench.runs.options import Trust
 from bench.words import MODALITIES
 
@@ -23,7 +23,7 @@ FOLDER = click.option(
 JOBS = click.option("--jobs", default=4, show_default=True, type=click.IntRange(1, 64), help="How many at a time.")
 
 
-@click.group("data")
+@click.group("data", cls=Group)
 def COMMAND() -> None:
     """Fetch, prepare and check the data of tasks."""
 

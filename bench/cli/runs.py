@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from bench.cli._options import Group
+
 _folder = click.option(
     "--records",
     "--runs",
@@ -18,7 +20,7 @@ _folder = click.option(
 )
 
 
-@click.group("runs")
+@click.group("runs", cls=Group)
 def COMMAND() -> None:
     """List, show, clean or export the runs below a folder."""
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from bench.cli._options import Group
+
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _CARDS = click.Path(exists=True, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -29,7 +31,7 @@ def _inputs(command: Callable) -> Callable:
     return command
 
 
-@click.group("site")
+@click.group("site", cls=Group)
 def COMMAND() -> None:
     """Build the leaderboard's pages, or serve them while you work."""
 

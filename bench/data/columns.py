@@ -163,7 +163,8 @@ def labels_of(found: ImageTable) -> ColumnMeaning:
         raise DataError(f"holds masks as run lengths in the column {runs!r}", where=found.table.path, fix=fix)
     if len(flags := [c for c in found.others if _is_flags(found.cells(c))]) > 1:
         return _flagged(found, flags)
-    fix = f"call the column of labels 'label'; it has {', '.join(found.table.columns)}"
+    fix = "add one called 'label', the class of each image (its folder does not count beside a table), or 'mask', the "
+    fix += f"file of its mask; it has {', '.join(found.table.columns)}"
     raise DataError("has no column of labels", where=found.table.path, fix=fix)
 
 

@@ -171,7 +171,7 @@ BLANKS = ("authors", "licence", "paradigm", "objective", "method")
 def refuse_blanks(values: dict[str, Any], where: object) -> None:
     """CardError naming every blank of a card that was written for its author to fill in."""
     if empty := [key for key in BLANKS if values.get(key) in ("", [""], [])]:
-        words = {"paradigm": ", ".join(get_args(Paradigm)), "objective": "a word of bench/words.py"}
+        words = {"paradigm": ", ".join(get_args(Paradigm)), "objective": ", ".join(get_args(Objective))}
         spoken = ", ".join(f"{key} ({words[key]})" if key in words else key for key in empty)
         many = "blanks" if len(empty) > 1 else "blank"
         raise CardError(f"{len(empty)} {many} to fill in: {spoken}", where=where)

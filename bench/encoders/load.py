@@ -86,7 +86,8 @@ def card_path(path_or_name: str | Path) -> Path:
     shipped = {p.stem: p for folder in (EXAMPLES, REFERENCE) for p in sorted(folder.glob("*.toml"))}
     if str(path_or_name) in shipped:
         return shipped[str(path_or_name)]
-    near = nearest(str(path_or_name), [*shipped, *catalogue.paths()])
+    here = [p.parent.name for p in Path().glob("*/encoder.toml")]
+    near = nearest(str(path_or_name), [*here, *shipped, *catalogue.paths()])
     fix = f"did you mean {near!r}?" if near else "give a folder with encoder.toml, or a name of 'medssl list encoders'"
     raise CardError(f"no folder, card or known encoder {str(path_or_name)[:80]!r}", fix=fix)
 

@@ -122,8 +122,15 @@ def _fitted(
         found = _described(drop, name, options, state, channels, assumed)
         return replace(found, source=found.source | {"key_mapping": how}) if how == "by-order" else found
     if problems:
-        raise next((problem for problem in problems if isinstance(problem, MoreInsideError)), problems[0])
+        first = next((problem for problem in problems if isinstance(problem, MoreInsideError)), problems[0])
+        raise first if model else _guessed(first)
     return None
+
+
+def _guessed(problem: EncoderError) -> EncoderError:
+    """The same error, which says that the network was a guess and how to name another."""
+    fix = f"{problem.where} is a guess from names and shapes; of another network of timm say --model; {problem.fix}"
+    return type(problem)(problem.what, where=problem.where, fix=fix)
 
 
 def _unknown(held: object, path: Path) -> EncoderError:

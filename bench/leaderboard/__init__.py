@@ -88,7 +88,11 @@ def boards(collection: SuiteResults, *, drop_contaminated: bool = False) -> dict
         collection.frame, known.draws.get, drop_contaminated=drop_contaminated, unfinished=collection.unfinished,
         kinds=collection.kinds,
     )  # fmt: skip
-    return {r.name: replace(made[r.name], notes=known.notes(r)) for r in RECIPES if r.name in made}
+    return {
+        r.name: replace(made[r.name], notes=(*known.notes(r), *collection.unscored(r)))
+        for r in RECIPES
+        if r.name in made
+    }
 
 
 def known_replicates(collection: SuiteResults, told: Callable[[str], None] = lambda line: None) -> Known:

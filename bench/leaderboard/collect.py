@@ -18,12 +18,13 @@ from bench.leaderboard.find import FoundResults, find
 from bench.leaderboard.frame import to_frame
 from bench.locate import shipped
 from bench.protocols.base import Protocol
+from bench.recipes import BoardRecipe
 from bench.runs.plan import Plan, own_cards
 from bench.submissions.badge import Verification
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
 from bench.submissions.withdrawn import Withdrawal, read_withdrawals
-from bench.words import Badge
+from bench.words import Badge, family
 
 Cards = Mapping[str, tuple[Task, Path]]
 """Task name -> its card, and the folder where the card's relative paths start."""
@@ -75,6 +76,19 @@ class SuiteResults:
             for name, keys in over.items()
             for unit in planned
             if unit.key not in keys
+        )
+
+    def unscored(self, recipe: BoardRecipe) -> tuple[str, ...]:
+        """What must be told on the board of a recipe: which tasks of the suite nobody has a result on yet."""
+        if self.plan is None:
+            return ()
+        feeds = set(recipe.protocols.values())
+        mine = {t for t, task in self.plan.tasks.items() if feeds & {family(u.protocol) for u in self.plan.units(task)}}
+        if not (idle := sorted(mine - set(self.tasks))):
+            return ()
+        return (
+            f"{len(idle)} of {len(mine)} tasks of {self.suite} have no result yet and count nowhere here: "
+            f"{', '.join(idle[:6])}{', ...' if len(idle) > 6 else ''}",
         )
 
     @cached_property

@@ -28,7 +28,7 @@ def board_views(collection: SuiteResults, known: Known) -> tuple[BoardView, ...]
             g.board(drop_contaminated=False),
             g.board(drop_contaminated=True),
             curves,
-            " ".join(known.notes(g.recipe)),
+            " ".join((*known.notes(g.recipe), *collection.unscored(g.recipe))),
         )
         for g in found
     )

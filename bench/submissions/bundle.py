@@ -155,7 +155,7 @@ def _copy_run(card: EncoderCard, run: Path, plan: Plan, target: Path) -> int:
         raise SubmissionError(
             f"{len(missing)} units are missing, e.g. {missing[0]}",
             where=run,
-            fix="run the same command again to finish",
+            fix="run all tasks of the suite: the same command, without --task",
         )
     for _ in read_outputs(run, records):
         pass  # their hashes are those of the records

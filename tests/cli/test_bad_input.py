@@ -145,6 +145,7 @@ def test_an_empty_folder_of_tasks(medssl: Callable, tmp_path: Path) -> None:
         (["run", "raw-pixels", "--suite", "phantom-mini", "--task", "nothing-like-it"], "unknown task"),
         (["run", "raw-pixels", "--suite", "phantom-mini", "--executor", "serail"], "did you mean 'serial'?"),
         (["list", "encoder"], "encoders"),
+        (["compare", "tiny-vit-dino", "raw-pixel"], "did you mean 'raw-pixels'?"),
         (["verify", "nowhere"], "nowhere"),
     ],
 )

@@ -22,6 +22,13 @@ def test_a_list_has_one_line_for_each_name(medssl: Callable, what: str) -> None:
     assert [line.split()[0] for line in printed.splitlines()[4:] if line.strip()] == names
 
 
+@pytest.mark.parametrize("verb", ["data", "runs", "site"])
+def test_help_of_a_group_cuts_no_sentence(medssl: Callable, verb: str) -> None:
+    shown = medssl(verb, "--help").out
+    assert "Commands:" in shown
+    assert "..." not in shown.split("Commands:")[1]
+
+
 def test_every_objective_is_listed(medssl: Callable) -> None:
     rows = json.loads(medssl("list", "objectives", "--json").out)
     assert {row["name"] for row in rows} == set(members("bench.pretrain.objectives", "OBJECTIVE"))

@@ -75,7 +75,7 @@ def test_lines_without_an_image_are_counted(seen, tmp_path):
 def test_what_is_predicted(seen, header, cells, card, source):
     found = seen(header, cells)
     if card is None:
-        with pytest.raises(DataError, match="has no column of labels"):
+        with pytest.raises(DataError, match=r"has no column of labels .add one called 'label'.* or 'mask'"):
             labels_of(found)
         return
     meant = labels_of(found)

@@ -24,6 +24,14 @@ def test_misspelt_name():
         load_encoder("raw-pixel")
 
 
+def test_misspelt_folder(tmp_path, monkeypatch):
+    (tmp_path / "my-net").mkdir()
+    (tmp_path / "my-net" / "encoder.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CardError, match=r"known encoder 'my-nte' \(did you mean 'my-net'"):
+        load_encoder("my-nte")
+
+
 def test_missing_files(tmp_path):
     with pytest.raises(CardError, match=r"holds no encoder\.toml"):
         load_encoder(tmp_path)

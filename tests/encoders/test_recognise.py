@@ -186,6 +186,16 @@ def test_weights_of_nothing_known(tmp_path):
         recognise(tmp_path / "w.pth")
 
 
+def test_a_network_that_was_guessed_is_called_a_guess(nets, tmp_path):
+    held = {name: value for name, value in nets["resnet"].state_dict().items() if "layer3.1" not in name}
+    torch.save(held, tmp_path / "x.pth")
+    with pytest.raises(EncoderError, match=r"resnet18 is a guess from names and shapes; .* say --model"):
+        recognise(tmp_path / "x.pth")
+    with pytest.raises(EncoderError, match="names do not match") as named:
+        recognise(tmp_path / "x.pth", "resnet18")
+    assert "guess" not in str(named.value)
+
+
 def _run(*arguments: str) -> Any:
     with pytest.raises(SystemExit) as stop:
         main(list(arguments))

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace as Has
 
@@ -14,6 +15,7 @@ import pytest
 from bench.encoders.card import read_card
 from bench.leaderboard import boards
 from bench.leaderboard.collect import SuiteResults, _folders, collect
+from bench.recipes import RECIPES
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
 from bench.submissions.verify import verify
@@ -126,6 +128,18 @@ def test_refused_units_are_finished_and_failed_or_absent_ones_are_not() -> None:
     records = [Has(unit=unit, status=status) for unit, status in zip(units, state, strict=False)]
     found = SuiteResults("phantom-mini", "", {"a": Has(records=records)}, {}, {}, {}, plan=plan).unfinished
     assert found == {("a", u.task, u.protocol, u.budget) for u in (units[1], units[-1])}
+
+
+def test_tasks_nobody_has_scored_are_told_on_the_boards_they_belong_to() -> None:
+    plan = make_plan("phantom-mini")
+    diffuse, dense = "phantom-xray-diffuse-mini", "phantom-xray-dense-mini"
+    found = SuiteResults("phantom-mini", "", {}, {diffuse: plan.tasks[diffuse]}, {}, {}, plan=plan)
+    told = {recipe.name: " ".join(found.unscored(recipe)) for recipe in RECIPES}
+    assert told["Overall"].startswith("3 of 4 tasks of phantom-mini have no result yet")
+    assert told["Global"].endswith(": phantom-ultrasound-diffuse-mini")
+    assert dense in told["Dense"]
+    assert told["Survival"] == ""
+    assert replace(found, tasks=plan.tasks).unscored(RECIPES[0]) == ()
 
 
 def test_reading_results_loads_no_networks():
