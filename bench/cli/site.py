@@ -19,7 +19,12 @@ _OUT = click.Path(path_type=Path)
 
 def _inputs(command: Callable) -> Callable:
     for option in (
-        click.option("--records", multiple=True, type=_FOLDER, help="Runs to show as local [default: runs/]."),
+        click.option(
+            "--records",
+            multiple=True,
+            type=_FOLDER,
+            help="Runs to show as local [default: runs/, without --submissions].",
+        ),
         click.option("--submissions", multiple=True, type=_FOLDER, help="Submissions [default: submissions/]."),
         click.option("--tasks", type=_CARDS, help="Cards of results that kept none."),
         click.option("--history", type=_FILE, help="data/history.json of the site before this one."),

@@ -65,7 +65,8 @@ def suite_view(collection: SuiteResults, files: SiteFiles, told: Told = silent) 
     told(f"{collection.suite}: boards and pictures")
     return SuiteView(
         name=collection.suite,
-        title=card.title if card else collection.suite,
+        # Suites of one's own all have the same title; their names are those of their folders.
+        title=card.title if card and not collection.origin else collection.suite,
         description=card.description if card else "",
         synthetic=collection.synthetic,
         fingerprint=collection.fingerprint,

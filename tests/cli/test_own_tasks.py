@@ -156,6 +156,16 @@ def test_every_verb_takes_own_results_without_their_cards(here: Path, medssl: Me
     assert "mine" in done.out
 
 
+def test_the_site_tells_suites_of_ones_own_apart(here: Path, medssl: Medssl) -> None:
+    (here / "none").mkdir()
+    done = medssl("site", "build", "--submissions", "none", "--records", "runs")
+    assert done.code == 0, done.err
+    front = (here / "public" / "index.html").read_text()
+    assert "Own tasks" not in front
+    assert {"other-mine", "mine"} <= set(re.findall(r">\s*((?:other-)?mine)\s*<", front))
+    assert "1 task with real images" in front
+
+
 def test_advice_and_analyses_come_from_one_suite_of_runs(here: Path, medssl: Medssl) -> None:
     ask = ["advise", "--modality", "xray", "--task", "classification", "--records", "runs"]
     several = medssl(*ask)

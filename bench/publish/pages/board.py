@@ -97,10 +97,12 @@ def front_page(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
 
 def _status(view: SiteView, suite: SuiteView, board: BoardView) -> str:
     images = "synthetic images, made by procedure" if suite.synthetic else "real images"
-    return (
-        f"{len(board.rows)} encoders on {len(suite.tasks)} tasks with {images} ({suite.title}), newest result "
-        f"{view.date[:10]}."
-    )
+    what = f"{_several(len(board.rows), 'encoder')} on {_several(len(suite.tasks), 'task')}"
+    return f"{what} with {images} ({suite.title}), newest result {view.date[:10]}."
+
+
+def _several(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"
 
 
 def _result(view: SiteView, board: BoardView) -> str:
