@@ -103,6 +103,8 @@ GOES = {
     },
 }  # fmt: skip
 """Job, named by the options that ask for it -> the options it takes."""
+OF_TRAINING = ("tune", "rate", "compiled")
+"""Options that say how a network is trained."""
 
 
 def refuse_unheard(given: Iterable[str], *, track: str | None, objective: str | None) -> None:
@@ -117,8 +119,20 @@ def refuse_unheard(given: Iterable[str], *, track: str | None, objective: str | 
         first = "--objective list"
     for name in given:
         if name not in GOES[first]:
-            flag = "--compile" if name == "compiled" else f"--{name}"
             fitting = ", or ".join(job for job, takes in GOES.items() if name in takes)
-            raise click.UsageError(f"{flag} does not go with {first}: it goes with {fitting}")
+            raise click.UsageError(f"{_flag(name)} does not go with {first}: it goes with {fitting}")
     if {"corpus", "data"} <= set(given):
         raise click.UsageError("give --corpus or --data, not both: each says which images")
+    if objective and (idle := [name for name in OF_TRAINING if name in given]) and not _trains(objective):
+        raise click.UsageError(f"{_flag(idle[0])} does not go with --objective {objective}, which trains nothing")
+
+
+def _flag(name: str) -> str:
+    return "--compile" if name == "compiled" else f"--{name}"
+
+
+def _trains(objective: str) -> bool:
+    """Whether an objective trains the network; an unknown one is refused by its name, later."""
+    from bench.pretrain.job import objectives
+
+    return objective not in objectives() or objectives()[objective].trains

@@ -26,6 +26,9 @@ UNHEARD = {
     "--tune --compile": "--compile does not go with --tune",
     "--report README.md --corpus ph2": "--corpus does not go with --report",
     "--objective mae --corpus ph2 --data .": "give --corpus or --data",
+    "--objective random-init --rate 0.1": "--rate does not go with --objective random-init, which trains nothing",
+    "--tune --objective random-init": "--tune does not go with --objective random-init",
+    "--objective random-init --compile": "--compile does not go with --objective random-init",
     "--minutes 9": "give --objective NAME",
     "": "give --objective NAME",
 }
