@@ -38,9 +38,17 @@ DEFAULTS = {
 @click.option("--normalisation", help="imagenet, half (0.5, 0.5), identity (0, 1), clip; edit the card for others.")
 @click.option("--pooling", help="native, cls, mean, cls+mean, max.")
 @click.option("--from", "source", type=click.Path(exists=True, path_type=Path), help="File or folder to recognise.")
+@click.option("--trust-code", is_flag=True, help="Run a program of --from once, to see what it returns.")
 @click.option("--yes", is_flag=True, help="Ask nothing; leave blank what only you know.")
 def COMMAND(
-    name: str, out: Path | None, title: str | None, weights: Path | None, source: Path | None, yes: bool, **given: Any
+    name: str,
+    out: Path | None,
+    title: str | None,
+    weights: Path | None,
+    source: Path | None,
+    trust_code: bool,
+    yes: bool,
+    **given: Any,
 ) -> None:
     """Write NAME/encoder.toml. Asks for what the options leave open; what nobody answers stays blank on the card."""
     from bench.encoders.new import CardAnswers, write_card
@@ -50,8 +58,10 @@ def COMMAND(
         if weights is not None or given["adapter"]:
             raise click.UsageError("--from finds the adapter and the weights itself: leave --adapter and --weights out")
         _check_words(given)
-        _from(source, {"name": name, "title": title or name, **given}, folder)
+        _from(source, {"name": name, "title": title or name, **given}, folder, trust_code)
         return
+    if trust_code:
+        raise click.UsageError("--trust-code goes with --from")
     said = {"name": name, "title": title or name, **_asked(given, ask=not yes and _interactive())}
     path = write_card(CardAnswers(weights=weights, **said), folder)
     click.echo(f"Wrote {path}")
@@ -61,10 +71,10 @@ def COMMAND(
     _next(folder)
 
 
-def _from(source: Path, said: dict[str, Any], folder: Path) -> None:
+def _from(source: Path, said: dict[str, Any], folder: Path, trust_code: bool) -> None:
     from bench.encoders.new import write_found
 
-    path, assumed = write_found(source, said, folder)
+    path, assumed = write_found(source, said, folder, trust_code=trust_code)
     click.echo(f"Wrote {path}." + (" Assumed, please check:" if assumed else ""))
     for line in assumed:
         click.echo(f"  {line}")

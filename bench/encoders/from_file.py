@@ -13,6 +13,8 @@ from bench.encoders.open_card import NOT_STATED
 from bench.encoders.recognise import Recognised, recognise
 from bench.errors import EncoderError
 
+USUAL_SIZE = 224
+"""Side of the image a program is run on where nobody says which it takes."""
 IMAGENET = "mean and std of ImageNet: the file does not say them"
 
 
@@ -23,13 +25,13 @@ def without_card(path: Path) -> bool:
     return path.is_file() and path.suffix != ".toml"
 
 
-def card_of(path: Path, model: str | None = None) -> EncoderCard:
+def card_of(path: Path, model: str | None = None, *, trust_code: bool = False) -> EncoderCard:
     """A card for what `path` holds; what only people know is "unknown" or "not stated" on it.
 
-    model: the timm architecture, where names and shapes do not tell. Raises EncoderError when it is not recognised, or
-    leaves open what decides the features.
+    model: the timm architecture, where names and shapes do not tell. trust_code: a program may be run once.
+    Raises EncoderError when it is not recognised, or leaves open what decides the features.
     """
-    found = recognise(path, model)
+    found = recognise(path, model, run_at=USUAL_SIZE if trust_code else None)
     if found.source.get("options", {}).get("num_heads") == 0:
         fix = "write a card with 'medssl new NAME --from' and fill in num_heads"
         raise EncoderError("its shapes do not tell the number of attention heads", where=path, fix=fix)

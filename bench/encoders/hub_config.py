@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.encoders.card import Preprocessing
 from bench.encoders.hub import fetch
+from bench.encoders.mistaken import refuse_mistaken_json
 from bench.errors import EncoderError
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
@@ -22,7 +23,8 @@ def read_json(repository: str, name: str, revision: str, *, where: str) -> dict[
 
 
 def read_object(path: Path, name: str, *, where: str) -> dict[str, Any]:
-    """The JSON object in a file, which messages call `name`. Raises EncoderError."""
+    """The JSON object in a file, which messages call `name`. Raises EncoderError that says what stands in its place."""
+    refuse_mistaken_json(path, name, where=where)
     if path.stat().st_size > MAX_BYTES:
         raise EncoderError(f"{name} is over the limit of {MAX_BYTES:,} bytes", where=where)
     try:

@@ -33,7 +33,7 @@ def load_encoder(
     allow_outside: allow weights outside the card's folder (absolute paths, links that lead out).
     Raises CardError for the card, EncoderError when the encoder cannot be loaded.
     """
-    card, folder = find_card(path_or_name, model)
+    card, folder = find_card(path_or_name, model, trust_code=trust_code)
     return load_card(card, Place(folder, trust_code, allow_outside))
 
 
@@ -50,14 +50,17 @@ def source_of(card: EncoderCard, *, where: object) -> EncoderSource:
     return pick(adapters, adapter, what="adapter", where=where).parse(card.source, where=f"{where} [source]")
 
 
-def find_card(path_or_name: str | Path, model: str | None = None) -> tuple[EncoderCard, Path]:
+def find_card(
+    path_or_name: str | Path, model: str | None = None, *, trust_code: bool = False
+) -> tuple[EncoderCard, Path]:
     """The card of a path, a folder or a name, everything in it pinned, and the folder its files are relative to.
 
-    Weights that have no card get one made of what they show; `model` names their architecture where shapes do not tell.
+    Weights that have no card get one made of what they show; `model` names their architecture where shapes do not tell,
+    and with trust_code a program is run once to see what it returns.
     Raises CardError with the nearest name, EncoderError when what a name stands for cannot be had.
     """
     if without_card(path := Path(path_or_name)):
-        return card_of(path, model), path.parent
+        return card_of(path, model, trust_code=trust_code), path.parent
     if model is not None:
         raise CardError("--model is for weights without a card", where=path_or_name, fix="leave it out")
     if (card := open_card(path_or_name)) is not None:

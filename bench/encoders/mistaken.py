@@ -6,12 +6,11 @@ import zipfile
 from pathlib import Path
 
 from bench.errors import EncoderError
-from bench.files import mistaken
+from bench.files import first_bytes, mistaken
 
 AGAIN = "copy or download it again"
 UNPACK = "unpack it first"
 BEGIN = (
-    (b'{"', "is JSON text", AGAIN),
     (b"\x1f\x8b", "is packed with gzip", UNPACK),
     (b"bzh", "is packed with bzip2", UNPACK),
     (b"\xfd7zxz", "is packed with xz", UNPACK),
@@ -24,21 +23,18 @@ BOM = b"\xef\xbb\xbf"
 BINARY = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".onnx", ".pt2", ".tar", ".torch")
 """Endings of files that are never text."""
 FLAX = ".msgpack"
+HEAD_BYTES = 512
 
 
 def refuse_mistaken(path: Path, *, where: object) -> None:
     """EncoderError when a file is empty or plainly something that no adapter reads, naming what it is."""
-    with open(path, "rb") as file:
-        head = file.read(512)
-    begin = head.removeprefix(BOM).lstrip().lower()
-    kind = next(((what, fix) for mark, what, fix in BEGIN if begin.startswith(mark)), None)
-    if found := mistaken(head.removeprefix(BOM)):
-        kind = (f"is {found[0]}", found[1])
+    head = first_bytes(path, HEAD_BYTES) or b""
+    kind = _foreign(head)
+    if kind is None and _plain(head).startswith(b'{"'):
+        kind = ("is JSON text", AGAIN)
     elif kind is None and path.suffix in BINARY and (text := _text(head)):
         kind = (f"is text, not weights: {text[:60]!r}", AGAIN)
-    if not head:
-        kind = ("is empty", AGAIN)
-    elif head[257:262] == b"ustar":
+    if head[257:262] == b"ustar":
         kind = ("is a tar archive of other files", UNPACK)
     elif path.suffix == FLAX:
         kind = ("is of Flax", "load it there, and save it with save_pretrained of transformers, or export it as ONNX")
@@ -46,6 +42,29 @@ def refuse_mistaken(path: Path, *, where: object) -> None:
         kind = (f"is a zip archive of other files ({inside[:80]})", UNPACK)
     if kind:
         raise EncoderError(f"{path.name} {kind[0]}", where=where, fix=kind[1])
+
+
+def refuse_mistaken_json(path: Path, name: str, *, where: object) -> None:
+    """The same of a file that should be JSON, which messages call `name`."""
+    head = first_bytes(path, HEAD_BYTES) or b""
+    kind = _foreign(head)
+    if kind is None and not _plain(head).startswith((b"{", b"[")) and (text := _text(head)):
+        kind = (f"is text, not JSON: {text[:60]!r}", AGAIN)
+    if kind:
+        raise EncoderError(f"{name} {kind[0]}", where=where, fix=kind[1])
+
+
+def _foreign(head: bytes) -> tuple[str, str] | None:
+    """(what a file is by its first bytes, the cure) where that is neither weights nor JSON."""
+    if not head:
+        return "is empty", AGAIN
+    if found := mistaken(_plain(head)):
+        return f"is {found[0]}", found[1]
+    return next(((what, fix) for mark, what, fix in BEGIN if _plain(head).startswith(mark)), None)
+
+
+def _plain(head: bytes) -> bytes:
+    return head.removeprefix(BOM).lstrip().lower()
 
 
 def _text(head: bytes) -> str | None:

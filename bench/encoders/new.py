@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.encoders.card import EncoderCard
-from bench.encoders.from_file import IMAGENET, preprocessing
+from bench.encoders.from_file import IMAGENET, USUAL_SIZE, preprocessing
 from bench.encoders.from_file import assumed as what_is_assumed
 from bench.encoders.load import source_of
 from bench.encoders.normalisations import NORMALISATIONS
@@ -172,15 +172,19 @@ def card_text(answers: CardAnswers, folder: Path) -> str:
     return _head(vars(answers), folder) + rest
 
 
-def write_found(path: Path, said: dict[str, Any], folder: Path) -> tuple[Path, tuple[str, ...]]:
+def write_found(
+    path: Path, said: dict[str, Any], folder: Path, *, trust_code: bool = False
+) -> tuple[Path, tuple[str, ...]]:
     """Write `folder/encoder.toml` for what `path` holds, its files copied beside. Returns the card and what is assumed.
 
     said: name and title, and of author, licence, paradigm, objective, method, model what the author gave; the rest
     stays blank. architecture, size, normalisation and pooling, where given, stand in the place of what was found.
+    trust_code: a program may be run once, to see what it returns.
     Raises CardError when the card exists, EncoderError when the file is not recognised.
     """
     card = _not_there(folder / "encoder.toml")
-    found = _as_said(recognise(path, said.get("model")), said)
+    run_at = (said.get("size") or USUAL_SIZE) if trust_code else None
+    found = _as_said(recognise(path, said.get("model"), run_at=run_at), said)
     assumed = what_is_assumed(found)
     origin = "".join(f"# {line}\n" for line in (f"Written from {path.name}.{ASSUMED if assumed else ''}", *assumed))
     rest = FOUND.format(

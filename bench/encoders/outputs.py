@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isqrt
 
 from torch import Tensor
 
@@ -74,13 +75,20 @@ def _spatial(by_rank: dict[int, Tensor], prefix_tokens: int, card: EncoderCard) 
     tokens = by_rank[3]
     sides = _sides(tokens.shape[1] - prefix_tokens, card)
     if sides is None:
+        likely = _likely(tokens.shape[1], card)
         kind = "a grid of the shape of the volume" if card.volumetric else "a square grid"
         raise EncoderError(
             f"{tokens.shape[1]} tokens less {prefix_tokens} prefix tokens are not {kind}",
             where=card.name,
-            fix="set 'source.prefix_tokens' to the number of class and register tokens",
+            fix=f"set 'source.prefix_tokens' to the number of class and register tokens{likely}",
         )
     return tokens[:, :prefix_tokens], tokens[:, prefix_tokens:].reshape(len(tokens), *sides, -1)
+
+
+def _likely(tokens: int, card: EncoderCard) -> str:
+    """The least number of prefix tokens that leaves a square."""
+    side = isqrt(tokens)
+    return "" if card.volumetric else f": {tokens - side**2} would leave {side} x {side} patches"
 
 
 def _sides(patches: int, card: EncoderCard) -> tuple[int, ...] | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +35,30 @@ class ProgramEncoder(Encoder):
     def forward(self, x: Tensor, dense: bool) -> Encoded:
         outputs = by_batch(lambda piece: tensors(self._program(piece), self.card.name), x, self._batch)
         return encoded(outputs, self.card, prefix_tokens=self._prefix_tokens, dense=dense)
+
+
+def read_torchscript(path: Path, where: str) -> nn.Module:
+    """The program of a TorchScript archive, which runs what its author wrote, some of it here. Raises EncoderError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            program = torch.jit.load(str(path), map_location="cpu")
+    except (RuntimeError, ValueError) as error:
+        raise EncoderError(f"is not a TorchScript archive: {str(error)[:200]}", where=where) from None
+    return program.eval()
+
+
+def shapes_on_black(path: Path, side: int) -> tuple[list[int | None], list[list[int]]]:
+    """(sides of the image input, sides of each output) of a TorchScript program, run once on a black image.
+
+    Both empty where it takes an image of `side` neither in colour nor in grey. Raises EncoderError as `tensors`.
+    """
+    program = read_torchscript(path, path.name)
+    for channels in (3, 1):
+        with suppress(RuntimeError), torch.inference_mode():
+            out = program(torch.zeros(1, channels, side, side))
+            return [None, channels, None, None], [list(tensor.shape) for tensor in tensors(out, path.name)]
+    return [], []
 
 
 def tensors(out: object, where: str) -> list[Tensor]:

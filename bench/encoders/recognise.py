@@ -14,6 +14,7 @@ from bench.encoders.exported import shapes_of
 from bench.encoders.folders import OPEN_CLIP, cure, open_clip_folder, timm_folder, transformers_folder
 from bench.encoders.hub_config import CONFIG, read_object
 from bench.encoders.mistaken import AGAIN, refuse_mistaken
+from bench.encoders.programs import shapes_on_black
 from bench.encoders.weights import is_safetensors
 from bench.encoders.weights_shape import describe
 from bench.errors import EncoderError
@@ -37,9 +38,10 @@ class Recognised:
     stated: dict[str, Any] = field(default_factory=dict)
 
 
-def recognise(path: Path, model: str | None = None) -> Recognised:
+def recognise(path: Path, model: str | None = None, *, run_at: int | None = None) -> Recognised:
     """What `path` is; `model` says the timm architecture of weights that shapes do not tell.
 
+    run_at: side of the image on which a program that is trusted is run once, to see what it returns; None: it is not.
     Raises EncoderError when it is nothing that an adapter reads, or fits no architecture.
     """
     if path.is_dir():
@@ -55,7 +57,7 @@ def recognise(path: Path, model: str | None = None) -> Recognised:
     if any(n.endswith("models/model.json") or "serialized_exported_program" in n for n in names):
         return _program(path, "torch-export", *shapes_of(path))
     if any("/code/" in n for n in names):
-        return _program(path, "torchscript", [], [])
+        return _torchscript(path, run_at)
     if path.suffix == ".onnx" and not names and not is_safetensors(path):
         return _onnx(path)
     found = describe(path, model)
@@ -146,6 +148,19 @@ def _program(
     size, channels = _image_input(sides, path)
     source = {"adapter": adapter, "weights": path.name, "sha256": sha256_file(path)}
     return replace(_of_outputs(source, outputs, size, channels, "program"), files=(path,))
+
+
+def _torchscript(path: Path, run_at: int | None) -> Recognised:
+    """A program whose file tells nothing of its shapes: only a run does."""
+    if run_at is None:
+        return _unseen(_program(path, "torchscript", [], []), "--trust-code runs it once to see")
+    sides, outputs = shapes_on_black(path, run_at)
+    found = _program(path, "torchscript", sides, outputs)
+    return found if outputs else _unseen(found, f"it takes no image of {run_at} x {run_at}, --size says which it takes")
+
+
+def _unseen(found: Recognised, why: str) -> Recognised:
+    return replace(found, assumed=(f"what it returns is not known: {why}", *found.assumed))
 
 
 def _embeddings(paths: list[Path]) -> Recognised:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench.encoders.mistaken import refuse_mistaken_json
 from bench.errors import EncoderError
 from bench.files import canonical_json, sha256_text
 
@@ -17,6 +18,7 @@ def shard_names(index: Path, *, where: str) -> list[str]:
     """Names of the files that `*.index.json` lists, sorted. Raises EncoderError for one that leads elsewhere."""
     if index.stat().st_size > MAX_INDEX_BYTES:
         raise EncoderError(f"{index.name} is over the limit of {MAX_INDEX_BYTES:,} bytes", where=where)
+    refuse_mistaken_json(index, index.name, where=where)
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

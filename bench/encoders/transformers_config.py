@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.encoders.hub_config import CONFIG, read_object
 from bench.encoders.weights import read_state
 from bench.errors import EncoderError
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-MAX_CONFIG_BYTES = 1 << 20
+WEIGHTS = "model.safetensors"
 MAX_LAYERS = 1024
 POOLER = 20_000_000
 """Parameters that may be missing from a file: a pooler nobody uses."""
@@ -31,13 +30,8 @@ FORBIDDEN = (
 
 def check_config(path: Path, where: str) -> None:
     """EncoderError when the config asks for code or kernels from elsewhere, or an adapter lies beside it."""
-    if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise EncoderError(f"{CONFIG} is over the limit of {MAX_CONFIG_BYTES:,} bytes", where=where)
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise EncoderError(f"{CONFIG} is not valid JSON: {str(error)[:200]}", where=where) from None
-    if not isinstance(config, dict) or "model_type" not in config:
+    config = read_object(path, CONFIG, where=where)
+    if "model_type" not in config:
         raise EncoderError(f"{CONFIG} names no 'model_type'", where=where)
     if found := _forbidden(config):
         raise EncoderError(

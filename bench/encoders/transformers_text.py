@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bench.encoders.base import state_sha256
 from bench.encoders.hub_config import read_object
+from bench.encoders.mistaken import refuse_mistaken_json
 from bench.encoders.text import TextTower
 from bench.encoders.text_files import ABOUT, TOKENIZER
 from bench.errors import EncoderError, NotForThisEncoderError
@@ -33,6 +34,7 @@ class Reader:
         file, self.context, self.where = folder / TOKENIZER, context, where
         if file.stat().st_size > MAX_BYTES:
             raise EncoderError(f"{TOKENIZER} is over the limit of {MAX_BYTES:,} bytes", where=where)
+        refuse_mistaken_json(file, TOKENIZER, where=where)
         try:
             self._rules = Tokenizer.from_file(str(file))
         except Exception as error:  # the library raises Exception itself

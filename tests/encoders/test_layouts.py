@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 
+from bench.cli import main
 from bench.encoders.load import load_encoder
 from bench.encoders.preprocess import prepare
 from bench.encoders.recognise import recognise
 from bench.errors import EncoderError
+from bench.files import sha256_file
 
 
 @pytest.fixture(scope="module")
@@ -82,20 +85,66 @@ def test_torch_weights_called_onnx(resnet, images, tmp_path):
     same(tmp_path / "w.onnx", resnet, images)
 
 
-def test_what_a_program_leaves_open_is_said(tmp_path):
-    class Tokens(torch.nn.Module):
-        def forward(self, x):
-            return x[:, :, :3, :7].flatten(2).transpose(1, 2)
+class Pooled(torch.nn.Module):
+    def forward(self, x):
+        return x[:, :1, :20, :40].mean(2).flatten(1)
 
+
+class Tokens(torch.nn.Module):
+    def forward(self, x):
+        return x[:, :, :3, :7].flatten(2).transpose(1, 2)
+
+
+def test_what_a_program_leaves_open_is_said(tmp_path):
     torch.export.save(torch.export.export(Tokens(), (torch.zeros(1, 3, 32, 32),)), tmp_path / "w.pt2")
     found = recognise(tmp_path / "w.pt2")
     assert found.source["prefix_tokens"] == 21 - 16
     assert found.assumed[-1] == "the mean of the patches represents an image: pooling"
     torch.jit.trace(Tokens(), torch.zeros(1, 3, 32, 32)).save(str(tmp_path / "w.pt"))
+    found = recognise(tmp_path / "w.pt")
+    assert found.assumed[0] == "what it returns is not known: --trust-code runs it once to see"
+    assert "no vector, and the mean of the patches represents an image: pooling" in found.assumed[-1]
+
+
+@pytest.mark.parametrize(
+    ("network", "channels", "pooling", "prefix"), [(Pooled(), 3, "native", 1), (Tokens(), 1, "mean", 21 - 16)]
+)
+def test_a_trusted_program_is_run_once_to_see_what_it_returns(
+    network, channels, pooling, prefix, images, tmp_path, monkeypatch, capsys
+):
+    whole = torch.nn.Sequential(torch.nn.Conv2d(channels, 1, 1), network)
+    torch.jit.trace(whole, torch.zeros(1, channels, 48, 48)).save(str(tmp_path / "w.pt"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="0"):
+        main(["new", "mine", "--from", "w.pt", "--size", "48", "--trust-code"])
+    said = tomllib.loads((tmp_path / "mine" / "encoder.toml").read_text())
+    assert (said["features"]["pooling"], said["source"]["prefix_tokens"]) == (pooling, prefix)
+    assert said["preprocessing"]["channels"] == channels
+    assert "not known" not in capsys.readouterr().out
+    encoder = load_encoder(tmp_path / "w.pt", trust_code=True)
+    assert encoder.card.features.pooling == pooling
+    assert torch.isfinite(encoder.encode(images[..., :channels]).pooled).all()
+
+
+def test_a_program_that_takes_no_image_of_the_usual_size(tmp_path):
+    class Rigid(torch.nn.Module):
+        def forward(self, x):
+            return x.flatten(1) @ torch.ones(3 * 48 * 48, 2)
+
+    torch.jit.trace(Rigid(), torch.zeros(1, 3, 48, 48)).save(str(tmp_path / "w.pt"))
+    found = recognise(tmp_path / "w.pt", run_at=224)
     assert (
-        "no vector, and the mean of the patches represents an image: pooling"
-        in recognise(tmp_path / "w.pt").assumed[-1]
+        found.assumed[0] == "what it returns is not known: it takes no image of 224 x 224, --size says which it takes"
     )
+    assert recognise(tmp_path / "w.pt", run_at=48).pooling == "native"
+
+
+def test_tokens_that_leave_no_square_are_told_with_the_number_that_would(load, images, tmp_path):
+    torch.jit.trace(Tokens(), torch.zeros(1, 3, 48, 48)).save(str(tmp_path / "w.pt"))
+    source = {"adapter": "torchscript", "weights": "w.pt", "prefix_tokens": 1, "sha256": sha256_file(tmp_path / "w.pt")}
+    encoder = load(source, tmp_path, trust_code=True)
+    with pytest.raises(EncoderError, match=r"21 tokens less 1 prefix tokens.*: 5 would leave 4 x 4 patches"):
+        encoder.encode(images)
 
 
 CIFAR = {"layer1.0.conv1.weight": torch.zeros(64, 64, 3, 3), "conv1.weight": torch.zeros(64, 3, 3, 3)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import tarfile
 import zipfile
 
@@ -10,11 +11,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from bench.encoders.load import load_encoder
 from bench.encoders.mistaken import refuse_mistaken
 from bench.encoders.recognise import recognise
 from bench.encoders.weights import read_state
 from bench.errors import EncoderError
+from tests.encoders import two_towers
 
+SHARDS = "model.safetensors.index.json"
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
 
 
@@ -34,6 +38,30 @@ def test_what_it_is_and_the_cure(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(EncoderError, match=message):
         recognise(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", SHARDS]
+)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (LFS, "is a pointer of Git LFS, not the file itself.*git lfs pull"),
+        (b"<!doctype html><title>401</title>", "is a web page.*download it again"),
+        (b"404: Not Found", "is text, not JSON: '404: Not Found'"),
+        (b"", "is empty"),
+    ],
+)
+def test_what_stands_in_the_place_of_json(name, content, message, tmp_path):
+    pytest.importorskip("transformers")
+    two_towers.write(tmp_path / "m", "clip")
+    size = {"size": {"height": 32, "width": 32}, "image_mean": [0.5], "image_std": [0.5]}
+    (tmp_path / "m" / "preprocessor_config.json").write_text(json.dumps(size))
+    if name == SHARDS:
+        (tmp_path / "m" / "model.safetensors").unlink()
+    (tmp_path / "m" / name).write_bytes(content)
+    with pytest.raises(EncoderError, match=f"{name} {message}"):
+        load_encoder(tmp_path / "m").text_tower()
 
 
 def test_archives_of_other_files(tmp_path):

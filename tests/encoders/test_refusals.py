@@ -316,7 +316,7 @@ def test_unknown_adapter_and_key(weights, load, tmp_path):
             '{"model_type": "vit", "hidden_size": 12000, "num_hidden_layers": 60}',
             "parameters, model.safetensors holds 1",
         ),
-        ("[1]", "names no 'model_type'"),
+        ("[1]", "is not an object"),
         ("{", "is not valid JSON"),
         ("[" * 100_000, "is not valid JSON"),
     ],

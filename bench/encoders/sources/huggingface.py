@@ -14,11 +14,12 @@ from bench.encoders import text_files
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard
 from bench.encoders.hub import Repository, Revision, fetch
+from bench.encoders.hub_config import CONFIG
 from bench.encoders.shards import shard_names
 from bench.encoders.source import EncoderSource, Place
 from bench.encoders.text import TextTower
 from bench.encoders.text_files import ABOUT, TOKENIZER, alone
-from bench.encoders.transformers_config import CONFIG, WEIGHTS, check_config, refuse_oversized
+from bench.encoders.transformers_config import WEIGHTS, check_config, refuse_oversized
 from bench.encoders.transformers_model import HuggingFaceEncoder
 from bench.encoders.transformers_text import text_tower
 from bench.encoders.weights import inside, verify_all

@@ -6,20 +6,16 @@ its operators reach files (`torch.from_file` writes one). That is code, whatever
 
 from __future__ import annotations
 
-import warnings
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field
-from torch import nn
 
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard
-from bench.encoders.programs import ProgramEncoder
+from bench.encoders.programs import ProgramEncoder, read_torchscript
 from bench.encoders.source import EncoderSource, Place
 from bench.encoders.trust import refuse_code
 from bench.encoders.weights import inside, verify
-from bench.errors import EncoderError
 from bench.strict import Sha256
 
 
@@ -38,19 +34,9 @@ class TorchScriptSource(EncoderSource):
         refuse_code("a TorchScript program", card, place)
         path = inside(self.weights, place, where=card.name)
         sha256 = verify(path, self.sha256, where=card.name)
-        encoder = ProgramEncoder(card, _read(str(path), card.name), self.prefix_tokens)
+        encoder = ProgramEncoder(card, read_torchscript(path, card.name), self.prefix_tokens)
         encoder.weights_sha256 = sha256
         return encoder
-
-
-def _read(path: str, where: str) -> nn.Module:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            program = torch.jit.load(path, map_location="cpu")
-    except (RuntimeError, ValueError) as error:
-        raise EncoderError(f"is not a TorchScript archive: {str(error)[:200]}", where=where) from None
-    return program.eval()
 
 
 SOURCE = TorchScriptSource
