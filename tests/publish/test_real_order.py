@@ -41,7 +41,9 @@ def test_the_whole_order_on_the_overall_board(pages: Path) -> None:
         in shown
     )
     assert "over 23 encoders, 18 tasks of Real images." in shown
-    assert 'CT, global</th><td class="n">2</td><td class="n">1</td><td class="n">5</td><td>not measured' in shown
+    assert (
+        'CT, global</th><td class="n">2</td><td class="n">1</td><td class="n">5</td><td>–</td><td>not measured' in shown
+    )
 
 
 def test_an_order_that_was_not_seen_warns(pages: Path) -> None:
