@@ -273,3 +273,35 @@ def test_what_is_no_repository_is_refused_unasked(hub: Hub, name: str) -> None:
     with pytest.raises(CardError, match="is not a repository"):
         load_encoder(name)
     assert hub.requests == []
+
+
+def test_an_image_text_encoder_of_the_catalogue_from_its_name_to_features(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """biomedclip, its image tower a tiny one: repository, names, prefix and preprocessing are the card's."""
+    pytest.importorskip("open_clip", reason="pip install 'medssl-bench[clip]'")
+    from safetensors.torch import load_file
+
+    from bench.encoders import catalogue
+    from bench.encoders.preprocess import prepare
+    from tests.encoders.test_open_clip_text import numbers, write
+
+    network = write("BiomedCLIP", tmp_path / "m")
+    torch.save(
+        load_file(tmp_path / "m" / "open_clip_model.safetensors"), tmp_path / "m" / "open_clip_pytorch_model.bin"
+    )
+    (tmp_path / "m" / "open_clip_model.safetensors").unlink()
+    card = catalogue.cards()["biomedclip"]
+    tiny = card.model_copy(update={"source": {**card.source, "model": "vit_tiny_patch16_224"}})
+    monkeypatch.setitem(catalogue.cards(), "biomedclip", tiny)
+    hub.repos[card.source["repository"]] = Repo({A: files(tmp_path / "m")}, A)
+    encoder = load_encoder("biomedclip")
+    x = images(224)
+    found = encoder.encode(x, dense=True)
+    tower = encoder.text_tower()
+    with torch.inference_mode():
+        prepared = prepare(x, card.preprocessing)
+        torch.testing.assert_close(found.pooled, network.visual.trunk(prepared), atol=1e-5, rtol=0)
+        right, _ = network.get_logits(prepared, numbers("BiomedCLIP", tmp_path / "m", ["dark mass"]))
+    torch.testing.assert_close(tower.logits(found.pooled, tower.embed(["dark mass"])), right, atol=1e-5, rtol=0)
+    assert (found.grid.shape, encoder.card.source["revision"]) == ((2, 14, 14, 192), A)
