@@ -14,7 +14,7 @@ from bench.words import TRAITS, Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Subgroup:
     """The score of one subgroup with its ends."""
 
     name: str
@@ -33,7 +33,7 @@ class Served:
     encoder: str
     task: str
     trait: str
-    groups: tuple[Group, ...]
+    groups: tuple[Subgroup, ...]
     overall: float
     gap: float
     low: float | None
@@ -75,7 +75,7 @@ def _of(encoder: str, task: str, rows: pd.DataFrame) -> Iterator[Served]:
         if (name := next((m for m in ends if m.stratum == f"{trait} gap"), None)) is None:
             continue
         mine = {m.stratum: e for m, e in ends.items() if m.metric == name.metric and m.stratum.startswith(f"{trait}=")}
-        groups = [Group(stratum.partition("=")[2], v, *_ends(*e)) for stratum, (v, *e) in mine.items()]
+        groups = [Subgroup(stratum.partition("=")[2], v, *_ends(*e)) for stratum, (v, *e) in mine.items()]
         worst_first = tuple(sorted(groups, key=lambda g: (g.value, g.name)))
         value, low, high = ends[name]
         overall = ends.get(MetricName(name.metric), (float("nan"),))[0]

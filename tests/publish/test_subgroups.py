@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bench.publish.subgroups import Group, leaks, served
+from bench.publish.subgroups import Subgroup, leaks, served
 
 COLUMNS = ["encoder", "task", "protocol", "budget", "split", "metric", "value", "low", "high"]
 
@@ -20,7 +20,7 @@ def test_worst_and_best_by_trait_the_widest_gap_first():
     )  # fmt: skip
     site, sex = served(frame, {"global": "linear-v2"})
     assert (site.trait, site.gap, site.low, site.high, site.overall) == ("site", 0.3, 0.1, 0.5, 0.8)
-    assert site.groups == (Group("B", 0.6, 0.5, 0.7), Group("A", 0.9, 0.8, 1.0)), "the worst served first"
+    assert site.groups == (Subgroup("B", 0.6, 0.5, 0.7), Subgroup("A", 0.9, 0.8, 1.0)), "the worst served first"
     assert (sex.trait, sex.groups[0].name, sex.low) == ("sex", "m", None)
     assert served(frame, {"global": "knn-v1"}) == []
     assert served(frame.iloc[:1], {"global": "linear-v2"}) == []
