@@ -55,6 +55,19 @@ def bootstrap_rows(n: int, resamples: int, rng: np.random.Generator) -> np.ndarr
     return rng.integers(n, size=(resamples, n))
 
 
+def tau_with_interval(x: np.ndarray, y: np.ndarray, resamples: int) -> tuple[float, float, float]:
+    """Kendall's tau-b of x and y (n,), and its 95 % percentile interval over rows drawn with replacement.
+
+    NaN, all three, where one of them is constant.
+    """
+    tau = float(tau_rows(x[None], y[None])[0])
+    if np.isnan(tau):
+        return tau, np.nan, np.nan
+    drawn = bootstrap_rows(len(x), resamples, np.random.default_rng(0))
+    low, high = np.nanquantile(tau_rows(x[drawn], y[drawn]), [0.025, 0.975])
+    return tau, float(low), float(high)
+
+
 def tau_matrix(frame: pd.DataFrame, by: str, protocols: list[str], budget: Budget = FULL) -> pd.DataFrame:
     """Kendall tau between the encoder orders of each pair of modalities, tasks or protocols (`by`).
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
 
-from bench.analysis.agreement import bootstrap_rows, tau_rows
+from bench.analysis.agreement import tau_with_interval
 from bench.analysis.table import counted, pick, weights
 
 LINEAR = ["linear", "dense-linear"]
@@ -118,9 +117,7 @@ def _agreement(here: pd.DataFrame, other: pd.DataFrame, part: Mapping[str, str])
     )
     if len(both) < FEWEST:
         return Agreement(len(both), **count)
-    x, y = both["here"].to_numpy(), both["there"].to_numpy()
-    drawn = bootstrap_rows(len(x), RESAMPLES, np.random.default_rng(0))
-    low, high = np.nanquantile(tau_rows(y[drawn], x[drawn]), [0.025, 0.975])
+    found = tau_with_interval(both["here"].to_numpy(), both["there"].to_numpy(), RESAMPLES)
     first = str(both["there"].idxmax())
     place = int(both["here"].rank(ascending=False)[first])
-    return Agreement(len(both), float(kendalltau(x, y).statistic), float(low), float(high), first, place, **count)
+    return Agreement(len(both), *found, first, place, **count)

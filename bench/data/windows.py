@@ -82,16 +82,19 @@ class PixelMeaning:
 class UnitsSeen:
     """The units of a set of files: a window in numbers cannot mean Hounsfield units in some and others in others."""
 
-    first: dict[str, tuple[str, object]] = field(default_factory=dict)
+    first: dict[str, object] = field(default_factory=dict)
+    """Units -> the first file that is in them."""
 
     def agree(self, meant: PixelMeaning, window: One | list[One] | None, where: object) -> None:
         """Raise DataError when a file is in Hounsfield units and one before it is not, or the other way about."""
         if window is None or isinstance(window, str):
             return
-        units, other = self.first.setdefault("units", (meant.units, where))
-        if {units, meant.units} == {"hounsfield", "other"}:
-            said = "in" if meant.units == "hounsfield" else "not in"
-            what = f"is {said} Hounsfield units (rescale tags), unlike {other}: one window cannot mean both"
+        self.first.setdefault(meant.units, where)
+        if {"hounsfield", "other"} <= self.first.keys():
+            said, others = ("in", "other") if meant.units == "hounsfield" else ("not in", "hounsfield")
+            what = (
+                f"is {said} Hounsfield units (rescale tags), unlike {self.first[others]}: one window cannot mean both"
+            )
             raise DataError(what, where=where, fix="convert these files, or leave them out")
 
 

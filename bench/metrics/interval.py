@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -18,6 +19,11 @@ class Interval(Strict):
     value: Score
     low: Score | None = None
     high: Score | None = None
+
+    @property
+    def standard_error(self) -> float:
+        """That of a normal law with this interval; NaN where there is none."""
+        return math.nan if self.low is None or self.high is None else (self.high - self.low) / (2 * 1.959964)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

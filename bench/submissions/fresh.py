@@ -7,17 +7,15 @@ and asked about test images of the same task under a name that was drawn after t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from statistics import NormalDist
 
 import numpy as np
 
-from bench.data.dataset import Split, TaskData, arrays_of
+from bench.data.dataset import TaskData, arrays_of
 from bench.data.load import load_task, read_source
 from bench.data.sources.phantom import PhantomSource
 from bench.encoders.base import Encoder
 from bench.files import sha256_arrays
 from bench.metrics.interval import Interval
-from bench.phantoms.generate import PhantomPlan, split_of
 from bench.runs.plan import Plan
 from bench.runs.records import Record
 from bench.runs.score_task import Setting, Work
@@ -31,8 +29,8 @@ def missing_on_fresh(
 ) -> Iterator[str]:
     """What scores on the published images of a phantom task and not on fresh ones, with the evidence.
 
-    records: those that were rerun; the best of the largest budget on a global and on a dense phantom task are looked
-    at. lot: draws the images. Raises EncoderError, DataError.
+    records: those that were rerun; the one with the best score on a global, and on a dense, phantom task is looked at.
+    lot: draws the images. Raises EncoderError, DataError.
     """
     for record in _best(records, plan):
         name = record.unit.task
@@ -51,8 +49,7 @@ def drawn_anew(data: TaskData, lot: str) -> TaskData:
     """A phantom task with other images in "test", as many as before; no second site."""
     source = read_source(data.task)
     assert isinstance(source, PhantomSource)
-    plan = PhantomPlan(data.task.modality, source.aim, source.seed)
-    test = Split(**vars(split_of(plan, f"test {lot}", len(data.tests["test"]), jobs=1)))
+    test = source.drawn(data.task, f"test {lot}", len(data.tests["test"]), jobs=1)
     splits = {"train": data.train, "val": data.val, "test": test}
     return TaskData.of(data.task, splits, sha256_arrays(arrays_of(splits)))
 
@@ -71,5 +68,4 @@ def _best(records: Iterable[Record], plan: Plan) -> list[Record]:
 
 def _apart(published: Interval, fresh: Interval) -> float:
     """Standard errors by which the published score is the higher one; NaN where an interval is not known."""
-    before, now = (np.nan if i.low is None or i.high is None else i.high - i.low for i in (published, fresh))
-    return float((published.value - fresh.value) / (np.hypot(before, now) / (2 * NormalDist().inv_cdf(0.975))))
+    return float((published.value - fresh.value) / np.hypot(published.standard_error, fresh.standard_error))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from bench.analysis.agreement import bootstrap_rows, tau_rows
+from bench.analysis.agreement import tau_with_interval
 from bench.analysis.table import centred, counted, covered, pick, tabulate, weights
 from bench.recipes import FROZEN
 
@@ -29,9 +28,6 @@ def foretelling(frame: pd.DataFrame, diagnostics: pd.DataFrame, *, resamples: in
             if len(both) < 4:
                 continue
             x, y = both["x"].to_numpy(), both["y"].to_numpy()
-            low, high, tau = np.nan, np.nan, float(tau_rows(x[None], y[None])[0])
-            if np.isfinite(tau):
-                drawn = bootstrap_rows(len(both), resamples, np.random.default_rng(0))
-                low, high = np.nanquantile(tau_rows(x[drawn], y[drawn]), [0.025, 0.975])
+            tau, low, high = tau_with_interval(x, y, resamples)
             rows.append({"diagnostic": name, "board": board, "tau": tau, "low": low, "high": high, "n": len(both)})
     return pd.DataFrame(rows, columns=["diagnostic", "board", "tau", "low", "high", "n"])

@@ -45,12 +45,15 @@ class PhantomSource(TaskSource):
     def load(self, task: Task, folder: Path) -> dict[str, Split]:
         """Draw every split. Raises CardError when card and phantom disagree, DataError on another checksum."""
         self._check_card(task)
-        plan = PhantomPlan(task.modality, self.aim, self.seed)
-        splits = {name: Split(**vars(split_of(plan, name, n))) for name, n in counts_of(self).items()}
+        splits = {name: self.drawn(task, name, n) for name, n in counts_of(self).items()}
         if self.null is not None:
             splits = {name: shuffled(split, self.null, name) for name, split in splits.items()}
         check_sum(task, arrays_of(splits), self.sha256)
         return splits
+
+    def drawn(self, task: Task, split: str, n: int, *, jobs: int | None = None) -> Split:
+        """`n` images of a split, as the phantom draws them (`split_of`); under another name they are others."""
+        return Split(**vars(split_of(PhantomPlan(task.modality, self.aim, self.seed), split, n, jobs=jobs)))
 
     def _check_card(self, task: Task) -> None:
         where = f"task {task.name!r}"
