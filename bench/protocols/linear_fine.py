@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from bench.protocols.linear import Linear
 
-PROTOCOL = Linear(
-    "linear-fine-v2", "Linear probe, fine grid", [float(c) for c in 10.0 ** np.linspace(-6, 5, 45)], "diagnostic"
-)
+# Twelve digits: powers differ in the last one between processors, and the protocol's hash must not.
+STRENGTHS = [float(f"{10 ** (-6 + k / 4):.12g}") for k in range(45)]
+PROTOCOL = Linear("linear-fine-v2", "Linear probe, fine grid", STRENGTHS, "diagnostic")

@@ -37,6 +37,7 @@ def test_an_interruption_ends_at_the_next_block_and_leaves_nothing(chosen, cache
     def told(name: str, images: int | None) -> None:
         begun.append((name, images))
         if len(begun) == 1:
+            time.sleep(0.2)  # until the main thread waits for this one
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
             time.sleep(0.5)  # this is a thread: the main one is told meanwhile
 
