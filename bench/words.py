@@ -141,13 +141,13 @@ NETWORKS = {"vit": "transformers", "cnn": "CNNs"}
 
 
 def stratum_title(stratum: str) -> str:
-    """A stratum of network and size class in words.
+    """A stratum of network, size class and controlled track in words.
 
-    >>> stratum_title("vit tiny"), stratum_title("none")
-    ('tiny transformers', 'none')
+    >>> stratum_title("vit tiny"), stratum_title("cnn tiny open-tiny-v1"), stratum_title("none")
+    ('tiny transformers', 'tiny CNNs of open-tiny-v1', 'none')
     """
-    network, _, size = stratum.partition(" ")
-    return f"{size} {NETWORKS.get(network, network)}".strip()
+    network, size, track = (*stratum.split(" ", 2), "", "")[:3]
+    return f"{size} {NETWORKS.get(network, network)}".strip() + (f" of {track}" if track else "")
 
 
 DIAGNOSTICS = {

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
-from bench.strict import Line, Prose, Strict, read_toml
+from bench.strict import Line, Name, Prose, Strict, read_toml
 
 LEDGER = Path(__file__).parent / "ledger"
 
@@ -71,6 +71,8 @@ class LedgerNote(Strict):
     known: Prose
     retired: dict[str, Prose] = {}
     """Claim of an earlier version -> why it is no longer asked."""
+    succeeded: dict[Name, Name] = {}
+    """Controlled track -> the one that takes its place where both have results: their objectives are the same."""
 
 
 def read_note(folder: Path = LEDGER) -> LedgerNote:

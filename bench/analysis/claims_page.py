@@ -42,8 +42,9 @@ Scores are in points: 100 x (metric - chance) / (1 - chance). Claims on lesion s
 task, data sets alike within a modality, as on the boards.
 
 **Within strata.** Encoders are compared with encoders of the same network (transformer, CNN) and size class
-({sizes} parameters). A stratum that holds one side only says nothing and is not counted. No verdict rests on a
-difference between networks. Where strata differ in sign, the verdict says so.
+({sizes} parameters), those of a controlled track with those of the same
+track. A stratum that holds one side only says nothing and is not counted. No verdict rests on a difference between
+networks or tracks. Where strata differ in sign, the verdict says so.{succeeded}
 
 **Encoders and data sets are both samples.** A claim about a paradigm speaks of other encoders and other data sets. So
 an effect is set against the spread of encoders about their group plus the spread of the effect from data set to data
@@ -72,7 +73,8 @@ def page(claims: Sequence[Claim], note: LedgerNote) -> str:
     """The whole page as Markdown."""
     retired = "\n".join(f"- {name}: {why}" for name, why in note.retired.items())
     limits = ", ".join(f"{name} under {most / 1e6:.0f} million" for name, most in SIZES.items() if most < 1e12)
-    parts = [HEAD.format(note=note, known=note.known.strip(), retired=retired, sizes=limits)]
+    tracks = (f" Where {new} has results, {old} is left out." for old, new in note.succeeded.items())
+    parts = [HEAD.format(note=note, known=note.known.strip(), retired=retired, sizes=limits, succeeded="".join(tracks))]
     for family in ("confirmatory", "exploratory"):
         parts.append(f"\n## {family.capitalize()} claims\n")
         parts += [_section(claim) for claim in claims if claim.family == family]

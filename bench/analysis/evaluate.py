@@ -10,7 +10,7 @@ import pandas as pd
 from bench.analysis.claim import Claim, read_ledger, read_note
 from bench.analysis.measurement import Estimand, Measurement, NotEnough
 from bench.analysis.sensitivity import Rows, Settings, settings, variants
-from bench.analysis.table import counted
+from bench.analysis.table import counted, without_succeeded
 from bench.analysis.verdict import ClaimPart, Outcome, Variant, Verdict, judge, lacking, one_sided
 from bench.discover import members, pick
 from bench.metrics.names import MetricName
@@ -34,6 +34,7 @@ def evaluate(
     """
     claims = read_ledger() if claims is None else claims
     frame = counted(frame[frame["primary"] | frame["metric"].isin(_of_lesions(frame))])
+    frame = without_succeeded(frame, read_note().succeeded)
     main = _one_world(frame)
     found = {c.id: _measure(c, main, diagnostics) for c in claims}
     adjusted = _adjusted({c.id: _p(c, found[c.id]) for c in claims if c.family == "confirmatory"})

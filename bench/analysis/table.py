@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -152,6 +152,22 @@ def covered(table: ScoreTable, share: float = 0.5) -> ScoreTable:
 
 
 def strata(encoders: pd.DataFrame) -> np.ndarray:
-    """Stratum of each encoder, str (E,): its network and size class. What differs between strata is no paradigm's."""
+    """Stratum of each encoder, str (E,): its network, size class and controlled track, as far as it has them.
+
+    What differs between strata is no paradigm's.
+    """
     sizes = [size_class(n) for n in encoders["parameters"]]
-    return np.array([f"{a} {s}".strip() for a, s in zip(encoders["architecture"].astype(str), sizes, strict=True)])
+    tracks = encoders["controlled_track"].astype(object).fillna("").astype(str)
+    return np.array(
+        [" ".join(filter(None, words)) for words in zip(encoders["architecture"], sizes, tracks, strict=True)]
+    )
+
+
+def without_succeeded(frame: pd.DataFrame, successor: Mapping[str, str]) -> pd.DataFrame:
+    """Rows without a track's encoders of a network whose successor (track -> track) is there: both hold the same
+    objectives, and one objective counts once."""
+    track, network = frame["controlled_track"].astype(object), frame["architecture"].astype(str)
+    gone = pd.Series(False, index=frame.index)
+    for old, new in successor.items():
+        gone |= (track == old) & network.isin(network[track == new].unique())
+    return frame[~gone]

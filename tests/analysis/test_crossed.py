@@ -179,6 +179,8 @@ def test_the_closed_form_for_a_clear_spread_meets_the_exact_one() -> None:
     assert np.isfinite(_noncentrality(1e30, 3, 20.0, 0.025))
 
 
-def test_network_and_size_make_a_stratum() -> None:
+def test_network_size_and_track_make_a_stratum() -> None:
     frame = pd.DataFrame({"architecture": ["vit", "vit", "cnn", "none"], "parameters": [86e6, 22e6, 24e6, 0]})
-    assert list(strata(frame)) == ["vit base", "vit small", "cnn small", "none"]
+    frame["controlled_track"] = [None, "small-v1", float("nan"), None]
+    assert list(strata(frame)) == ["vit base", "vit small small-v1", "cnn small", "none"]
+    assert list(strata(frame.astype("category"))) == list(strata(frame))

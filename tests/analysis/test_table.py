@@ -4,7 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.table import ScoreTable, centred, counted, covered, pick, tabulate, versions
+from bench.analysis.table import (
+    ScoreTable,
+    centred,
+    counted,
+    covered,
+    pick,
+    tabulate,
+    versions,
+    without_succeeded,
+)
 from bench.budget import Budget
 from bench.errors import UserError
 from tests.analysis.planted import SimulationDesign, plant
@@ -104,6 +113,19 @@ def test_what_is_left_out_or_trained_again_is_not_counted(frame):
     assert "xray-global-0" not in set(found["task"])
     assert "hybrid-03" not in set(found["encoder"])
     assert len(counted(frame)) == len(frame)
+
+
+def test_a_track_counts_where_its_successor_trained_no_such_network(frame):
+    track = {"hybrid-03": "old-v1", "generative-02": "old-v1", "predictive-01": "new-v1"}
+    network = {"hybrid-03": "vit", "generative-02": "cnn", "predictive-01": "vit"}
+    changed = frame[frame["encoder"].isin([*track, "contrastive-00"])].copy()
+    changed["controlled_track"] = changed["encoder"].map(track).astype("category")
+    changed["architecture"] = changed["encoder"].map(network).fillna("vit")
+    assert set(without_succeeded(changed, {"old-v1": "new-v1"})["encoder"]) == {*track, "contrastive-00"} - {
+        "hybrid-03"
+    }
+    assert without_succeeded(changed, {"old-v1": "newer-v1"}).equals(changed)
+    assert without_succeeded(changed, {}).equals(changed)
 
 
 def test_centring_takes_the_mean_of_a_column_over_encoders_and_seeds():
