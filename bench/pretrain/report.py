@@ -14,35 +14,50 @@ from bench.leaderboard.collect import collect
 from bench.markers import table
 from bench.pretrain import standings
 from bench.pretrain.choice import Outcomes, choose
+from bench.pretrain.collection import read_collection
+from bench.pretrain.corpus import PHANTOM
 from bench.pretrain.job import objectives
-from bench.pretrain.recipe import Recipe
+from bench.pretrain.recipe import Recipe, read_recipe
 from bench.pretrain.tuning import best_rates, read_trials
 from bench.words import PARADIGM_TITLES, PARADIGMS
 
 Story = dict[str, Any]
-SUITE = "phantom-v1"
+ON_PHANTOMS = "tiny"
+"""Recipe of the same network, length and views whose images are phantoms."""
 
 
 def refresh(document: Path, recipe: Recipe, submissions: Path) -> None:
-    """Replace each table of the page (see `bench.markers`)."""
-    stories, boards = stories_in(submissions, recipe), boards_in(submissions)
-    tables = {
-        "runs": runs_table(stories),
-        "seeds": seeds_table(stories),
-        "tuning": tuning_table(recipe),
-        "suite": standings.against_random(stories, boards),
-        "suite-seeds": standings.seeds(stories, boards),
-        "spread": standings.spread(stories, boards),
-    }
+    """Replace each table of the page (see `bench.markers`): on phantoms, or, named after its recipe, of a track on real
+    images, beside the same objectives on phantoms."""
+    stories = stories_in(submissions, recipe)
+    if recipe.corpus == PHANTOM:
+        boards = boards_in(submissions, PHANTOM)
+        tables = {
+            "runs": runs_table(stories),
+            "seeds": seeds_table(stories),
+            "tuning": tuning_table(recipe),
+            "suite": standings.against_random(stories, boards),
+            "suite-seeds": standings.seeds(stories, boards),
+            "spread": standings.spread(stories, boards),
+        }
+    else:
+        boards = boards_in(submissions, read_collection(recipe.corpus).suite)
+        phantoms = stories_in(submissions, read_recipe(ON_PHANTOMS))
+        tables = {
+            f"{recipe.name}-runs": runs_table(stories),
+            f"{recipe.name}-suite": standings.against_random(stories, boards),
+            f"{recipe.name}-images": standings.against_other_images(stories, phantoms, boards),
+            f"{recipe.name}-spread": standings.spread(stories, boards),
+        }
     markers.refresh(document, tables)
 
 
-def boards_in(submissions: Path) -> dict[str, Board]:
-    """The boards of phantom-v1 over everything in `submissions`; none without results."""
-    found = collect([submissions], suites=[SUITE])
+def boards_in(submissions: Path, suite: str) -> dict[str, Board]:
+    """The boards of a suite over everything in `submissions`; none without results."""
+    found = collect([submissions], suites=[suite])
     for folder, why in found.left_out.items():
         raise SubmissionError(why, where=folder)
-    return boards(found[SUITE]) if SUITE in found else {}
+    return boards(found[suite]) if suite in found else {}
 
 
 def stories_in(submissions: Path, recipe: Recipe) -> list[Story]:

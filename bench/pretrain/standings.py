@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev, variance
 from typing import Any
+
+from scipy.stats import t
 
 from bench.leaderboard.board import Board
 from bench.markers import table
@@ -42,6 +44,38 @@ def against_random(stories: list[Story], boards: Mapping[str, Board]) -> str:
             rows.append([story["name"], _paradigm(story), *cells])
     head = ["encoder", "paradigm", "Global", "less random init", "Dense", "less random init"]
     return table(head, rows, right=range(2, 6))
+
+
+def against_other_images(stories: list[Story], others: list[Story], boards: Mapping[str, Board]) -> str:
+    """Global and Dense of each objective less those of the same objective, backbone, rate and seed on other images, in
+    points with the paired 95 % interval; last the mean over objectives that train the transformer, with a t interval
+    over these. An untrained network differs by its start alone (the whitening of patches), and is not in the mean."""
+    scores, twins = _scores(boards), {_same(s): s["name"] for s in others}
+    rows, values = [], []
+    for story in stories:
+        name, twin = story["name"], twins.get(_same(story))
+        if not scores or not all({name, twin} <= found.keys() for found in scores.values()):
+            continue
+        differences = [boards[board].against(twin)[name] for board in scores]
+        rows.append([name, _paradigm(story), *map(_difference, differences)])
+        if story["backbone"] == "vit" and not story["seed"] and objectives()[story["objective"]].paradigm != REFERENCE:
+            values.append([100 * d.value for d in differences])
+    if len(values) > 1:
+        rows.append([f"mean of {len(values)} objectives", "", *map(_mean, zip(*values, strict=True))])
+    return table(
+        ["encoder", "paradigm", "Global, less on other images", "Dense, less on other images"], rows, right=(2, 3)
+    )
+
+
+def _same(story: Story) -> tuple[Any, ...]:
+    rate = story["learning_rate"] if objectives()[story["objective"]].trains else None
+    return story["objective"], story["backbone"], story["seed"], rate
+
+
+def _mean(values: Sequence[float]) -> str:
+    """Mean with its 95 % t interval."""
+    mean, half = fmean(values), t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
+    return f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]"
 
 
 def spread(stories: list[Story], boards: Mapping[str, Board]) -> str:

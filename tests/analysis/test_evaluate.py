@@ -122,10 +122,10 @@ def test_clinical_and_phantom_are_never_mixed():
 
 def test_sensitivity_covers_placement_contamination_track_and_probe():
     frame = plant(
-        SimulationDesign(encoders=16, protocols=("linear-v1", "dense-linear-v1", "knn-v1", "dense-retrieval-v1"))
+        SimulationDesign(encoders=24, protocols=("linear-v1", "dense-linear-v1", "knn-v1", "dense-retrieval-v1"))
     )
     frame.loc[frame["encoder"].str.endswith("3"), "contaminated"] = "yes"
-    frame["controlled_track"] = frame["encoder"].str[-1].isin(list("01234567")).map({True: "phantom", False: None})
+    frame["controlled_track"] = (frame["encoder"].str[-2:] < "16").map({True: "phantom", False: None})
     choices = " | ".join(s.choice for s in evaluate(frame, [LEDGER["H1"]])[0].sensitivity)
     for words in ("DINO-like", "DINOv2-like", "contaminated", "controlled track only", "nearest neighbours", "vit"):
         assert words in choices

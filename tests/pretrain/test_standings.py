@@ -30,6 +30,7 @@ def board(name, shift=0.0):
     return Board(name, "", False, (), rows, np.empty((500, 6, 0)), draws)
 
 
+NAMES = ("tiny-vit-simclr", "tiny-vit-mae", "tiny-vit-mae-seed1")
 BOARDS = {"Global": board("Global"), "Dense": board("Dense", 0.1)}
 
 
@@ -38,6 +39,25 @@ def test_each_encoder_against_its_untrained_network():
     assert len(lines) == 6
     assert lines[0].startswith("| tiny-vit-random-init | Reference | 20.0 | - | 30.0 | - |")
     assert lines[1].startswith("| tiny-vit-simclr | Contrastive | 30.0 | +10.0 [+9.8, +10.2] | 40.0 | +10.0 [")
+
+
+def test_each_objective_against_the_same_on_other_images():
+    rates = {"simclr": 0.3, "mae": 0.1, "random-init": 0.1, "moco-v3": 0.1}
+    real = [s | {"learning_rate": rates[s["objective"]]} for s in STORIES[:1] + STORIES[2:4]]
+    other = [s | {"learning_rate": 0.1, "name": n} for s, n in zip(STORIES[:1] + STORIES[3:4] * 2, NAMES, strict=True)]
+    other[0] |= {"learning_rate": 0.7}
+    other[1] |= {"learning_rate": 0.3, "objective": "simclr", "seed": 1}
+    other[2] |= {"objective": "moco-v3"}
+    table = standings.against_other_images(real, other, BOARDS).splitlines()[2:]
+    # 0.20 against 0.30, 0.34 against 0.25, 0.36 against 0.27: a repeated seed and the untrained network are in no mean.
+    assert [row.split(" | ")[2].split()[0] for row in table] == ["-10.0", "+9.0", "+9.0"]
+    real.append(real[2] | {"objective": "mae", "name": "tiny-vit-mae"})
+    other.append(other[2] | {"objective": "mae", "name": "tiny-vit-mae-seed1"})
+    last = standings.against_other_images(real, other, BOARDS).splitlines()[-1]
+    # Of +9 and -2: 3.5, and 12.706 (t of one degree of freedom) times 5.5.
+    assert last == "| mean of 2 objectives |  | +3.5 [-66.4, +73.4] | +3.5 [-66.4, +73.4] |"
+    slower = [s | {"learning_rate": 0.5} for s in real]
+    assert len(standings.against_other_images(slower, other, BOARDS).splitlines()) == 2
 
 
 def test_seeds_and_spread_by_hand():
