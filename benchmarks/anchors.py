@@ -27,7 +27,7 @@ def main(suites: list[str]) -> None:
         except UserError as error:
             print(f"{task.name}: {error}")
             continue
-        kept[digest_of(data)] = found = anchors(data)
+        kept[digest_of(data.task, data.sha256)] = found = anchors(data)
         lines = {digest: [a.model_dump() for a in each] for digest, each in sorted(kept.items())}
         write_atomic(shipped("tasks") / "anchors.json", canonical_json(lines) + "\n")
         print(f"{task.name}: " + ", ".join(f"{a.title} {a.value:.3f}" for a in found), flush=True)

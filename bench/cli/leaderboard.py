@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from bench.leaderboard.board import Board, BoardRow
     from bench.leaderboard.collect import SuiteResults
+    from bench.leaderboard.volumes import VolumeCosts
 
 SCORE = "score [95 % interval]"
 
@@ -68,7 +69,7 @@ def COMMAND(
 def _print(collection: SuiteResults, tables: Mapping[str, Board], board: str | None) -> None:
     from bench.cli._print import out, print_table
     from bench.cli._references import hint
-    from bench.leaderboard.volumes import VOLUME, volume_costs
+    from bench.leaderboard.volumes import volume_costs
 
     name = board or next(iter(tables), "")
     if name not in tables:
@@ -76,8 +77,8 @@ def _print(collection: SuiteResults, tables: Mapping[str, Board], board: str | N
     elif (table := tables[name]).rows:
         costs = volume_costs(collection.results)
         rows = [_row(row, table, collection) for row in sorted(table.rows, key=lambda row: bool(row.missing))]
-        rows = [row | costs.get(str(row["encoder"]), dict.fromkeys(VOLUME, "")) for row in rows] if costs else rows
-        right = ["rank", *(c for c in rows[0] if c == SCORE or c in VOLUME[1:] or c.startswith("over "))]
+        rows = [row | _volume(costs.get(str(row["encoder"]))) for row in rows] if costs else rows
+        right = ["rank", *(c for c in rows[0] if c == SCORE or c.endswith(" a volume") or c.startswith("over "))]
         print_table(f"{collection.suite}: {name}", rows, right=right, cut=["paradigm"])
         for row in table.rows:
             if row.why_unranked:
@@ -88,6 +89,13 @@ def _print(collection: SuiteResults, tables: Mapping[str, Board], board: str | N
         out.print(f"  Left out: {encoder}: {why}", markup=False, soft_wrap=True)
     for line in hint(collection):
         out.print(line, markup=False, soft_wrap=True)
+
+
+def _volume(costs: VolumeCosts | None) -> dict[str, str]:
+    if costs is None:
+        return {"takes": "", "s a volume": "", "MB a volume": ""}
+    memory = "" if costs.memory_mb is None else f"{costs.memory_mb:,.0f}"
+    return {"takes": costs.takes, "s a volume": f"{costs.seconds:.3g}", "MB a volume": memory}
 
 
 def _row(row: BoardRow, table: Board, collection: SuiteResults) -> dict[str, object]:

@@ -58,6 +58,8 @@ def _build(out: Path, **inputs: object) -> None:
     built = build_from(out, **inputs, told=told)
     told(f"{built.files:,} files, {built.megabytes:.0f} MB")
     say_left_out(built.left_out)
+    if not built.suites:
+        click.echo("It shows no results: none were found that can be used.")
     if built.local:
         click.echo(
             f"It shows runs of your own, on {', '.join(built.local)}; --submissions submissions leaves them out."

@@ -39,7 +39,7 @@ _LISTED = TypeAdapter(tuple[Anchor, ...])
 
 def anchors(data: TaskData) -> tuple[Anchor, ...]:
     """The anchors of a task: shipped, from the cache, or computed into it; each by the content of card and data."""
-    digest = digest_of(data)
+    digest = digest_of(data.task, data.sha256)
     if digest in (known := shipped_anchors()):
         return known[digest]
     path = home() / "anchors" / f"{digest}.json"
@@ -49,6 +49,11 @@ def anchors(data: TaskData) -> tuple[Anchor, ...]:
         found = compute(data)
         write_atomic(path, canonical_json([a.model_dump() for a in found]))
         return found
+
+
+def anchors_without_images(task: Task, data_sha256: str) -> tuple[Anchor, ...]:
+    """The shipped anchors of a task on data of this hash; where none are, chance, which the card knows."""
+    return shipped_anchors().get(digest_of(task, data_sha256)) or (_chance(task),)
 
 
 def shipped_anchors() -> dict[str, tuple[Anchor, ...]]:
@@ -63,10 +68,10 @@ def _kept(kept: Path) -> dict[str, tuple[Anchor, ...]]:
 
 def compute(data: TaskData) -> tuple[Anchor, ...]:
     """Chance of any task; for a dense one also the best answer without looking, and the ceiling of a patch grid."""
-    from bench.protocols.floors import all_foreground, chance, grid_ceiling
+    from bench.protocols.floors import all_foreground, grid_ceiling
 
     task, masks = data.task, data.tests["test"].labels
-    found = [_anchor(task, "chance", "Chance", chance(task).value)]
+    found = [_chance(task)]
     if task.kind == "dense" and task.metric == "dice":
         if len(task.classes) == 2:
             blind = all_foreground(task, masks).value
@@ -75,6 +80,10 @@ def compute(data: TaskData) -> tuple[Anchor, ...]:
             ceiling = grid_ceiling(task, masks, GRID).value
             found.append(_anchor(task, "ceiling", f"Ceiling: {GRID[0]} × {GRID[1]} patches", ceiling))
     return tuple(found)
+
+
+def _chance(task: Task) -> Anchor:
+    return _anchor(task, "chance", "Chance", task.chance)
 
 
 def _anchor(task: Task, kind: Kind, title: str, value: float) -> Anchor:
@@ -88,6 +97,6 @@ def cell_anchors(tasks: Iterable[tuple[Anchor, ...]]) -> dict[tuple[Kind, str], 
     return {key: sum(of[key] for of in scores) / len(scores) for key in sorted(shared)}
 
 
-def digest_of(data: TaskData) -> str:
+def digest_of(task: Task, data_sha256: str) -> str:
     """What the anchors of a task are of: its card, its data, and how they are computed."""
-    return sha256_text(canonical_json([VERSION, GRID, data.task.sha256, data.sha256]))
+    return sha256_text(canonical_json([VERSION, GRID, task.sha256, data_sha256]))

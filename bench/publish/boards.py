@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from bench.leaderboard import Board, gathered
 from bench.leaderboard.collect import SuiteResults
 from bench.leaderboard.evidence import Known, UnitKey, counting, gather
+from bench.leaderboard.volumes import volume_costs
 from bench.publish.curves import Curves, label_curves
 from bench.publish.model import BoardView, Pairs, UncontaminatedBoard, cell_points
 from bench.recipes import RECIPES
@@ -22,7 +24,7 @@ def board_views(collection: SuiteResults, known: Known) -> tuple[BoardView, ...]
     frame, of, unfinished = counting(collection.frame), known.draws.get, collection.unfinished
     found = gathered(frame, of, unfinished=unfinished, kinds=collection.kinds)
     curves = label_curves(frame, of, unfinished)
-    return tuple(
+    views = (
         board_view(
             collection.suite,
             g.board(drop_contaminated=False),
@@ -32,6 +34,11 @@ def board_views(collection: SuiteResults, known: Known) -> tuple[BoardView, ...]
         )
         for g in found
     )
+    return tuple(replace(v, volumes=volume_costs(collection.results, _tasks(v))) for v in views)
+
+
+def _tasks(board: BoardView) -> set[str]:
+    return {task for cell in board.columns for task in cell.tasks}
 
 
 def board_view(suite: str, board: Board, clean: Board, every: Curves, note: str) -> BoardView:

@@ -18,13 +18,15 @@ CONFIG: dict[str, Any] = {
     "background": None,
     "font": "Inter, system-ui, sans-serif",
     "view": {"stroke": None},
+    # Inter is wider than the font that labels are measured in.
+    "padding": {"left": 16, "top": 5, "right": 16, "bottom": 5},
     "axis": {
         "labelColor": "currentColor", "titleColor": "currentColor", "domainColor": "var(--rule)",
         "tickColor": "var(--rule)", "gridColor": "var(--line)", "labelFontSize": 12, "titleFontSize": 12,
         "titleFontWeight": 500, "labelLimit": 220, "titlePadding": 10, "labelOverlap": "greedy", "labelSeparation": 10,
     },
     "legend": {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12, "title": None,
-               "orient": "top", "symbolSize": 90, "labelLimit": 0, "columnPadding": 28},
+               "orient": "top", "symbolSize": 90, "symbolOpacity": 1, "labelLimit": 0, "columnPadding": 28},
     "header": {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12},
 }  # fmt: skip
 

@@ -65,7 +65,7 @@ def site_view(
         fingerprint=mark,
         date=newest(records),
         suites=tuple(replace(suite, fares=j.fares, between=j.between) for suite, j in zip(suites, found, strict=True)),
-        encoders=encoder_views(collections, files),
+        encoders=encoder_views(collections, files, repository),
         protocols=[protocol_view(p) for p in _protocols(collections)],
         claims={suite.name: j.claims for suite, j in zip(suites, found, strict=True)},
         advice={suite.name: j.advice for suite, j in zip(suites, found, strict=True)},
@@ -119,19 +119,21 @@ def protocol_view(protocol: Protocol) -> ProtocolView:
     )
 
 
-def encoder_views(collections: Mapping[str, SuiteResults], files: SiteFiles) -> dict[str, EncoderView]:
-    """Every encoder with results, by name."""
+def encoder_views(
+    collections: Mapping[str, SuiteResults], files: SiteFiles, repository: str = ""
+) -> dict[str, EncoderView]:
+    """Every encoder with results, by name. Records are copied into `files`, those of the repository are linked."""
     found: dict[str, list[tuple[SuiteResults, Results]]] = {}
     for collection in collections.values():
         for name, result in collection.results.items():
             found.setdefault(name, []).append((collection, result))
-    return {name: _encoder(name, results, files) for name, results in sorted(found.items())}
+    return {name: _encoder(name, results, files, repository) for name, results in sorted(found.items())}
 
 
-def _encoder(name: str, results: list[tuple[SuiteResults, Results]], files: SiteFiles) -> EncoderView:
+def _encoder(name: str, results: list[tuple[SuiteResults, Results]], files: SiteFiles, repository: str) -> EncoderView:
     records = [r for _, result in results for r in result.records]
     card = results[0][1].card
-    flops = [r.cost.flops for r in records if r.cost.flops is not None]
+    flops = [r.cost.flops_per_image for r in records if r.cost.flops_per_image is not None]
     extraction: dict[str, float] = {}
     for r in records:
         extraction[r.unit.task] = max(extraction.get(r.unit.task, 0.0), r.cost.seconds.get("extract", 0.0))
@@ -144,7 +146,7 @@ def _encoder(name: str, results: list[tuple[SuiteResults, Results]], files: Site
         flops=max(flops, default=None),
         seconds=sum(extraction.values()) or None,
         peak_memory_mb=max((r.cost.peak_memory_mb for r in records if r.cost.peak_memory_mb), default=None),
-        evidence=tuple(_evidence(name, c, result, files) for c, result in results),
+        evidence=tuple(_evidence(name, c, result, files, repository) for c, result in results),
         contamination={
             task.name: (found.state, found.reason)
             for c, _ in results for task in c.tasks.values() for found in [contamination(card, task)]
@@ -152,12 +154,15 @@ def _encoder(name: str, results: list[tuple[SuiteResults, Results]], files: Site
     )  # fmt: skip
 
 
-def _evidence(name: str, collection: SuiteResults, result: Results, files: SiteFiles) -> RunDetails:
+def _evidence(name: str, collection: SuiteResults, result: Results, files: SiteFiles, repository: str) -> RunDetails:
     source = records_file(result.folder)
     assert source is not None, "results have records"
-    address = f"records/{collection.suite}/{name}{source.name.removeprefix('records')}"
-    data = source.read_bytes()
-    files.bytes[address] = data
+    data, (root, *inside) = source.read_bytes(), source.parts[-4:]
+    if repository and root == "submissions" and name not in collection.local:
+        address = f"{repository}/raw/main/{'/'.join((root, *inside))}"
+    else:
+        address = f"records/{collection.suite}/{name}{source.name.removeprefix('records')}"
+        files.bytes[address] = data
     made = result.records[0].made_by
     return RunDetails(
         suite=collection.suite, commands=tuple(sorted({r.made_by.command for r in result.records})),

@@ -21,6 +21,7 @@ from bench.analysis.verdict import Verdict
 from bench.data.task import Task
 from bench.encoders.card import EncoderCard
 from bench.leaderboard.board import BoardRow, Cell
+from bench.leaderboard.volumes import VolumeCosts
 from bench.metrics import SCORING
 from bench.publish.anchors import Anchor
 from bench.publish.snapshots import History
@@ -72,7 +73,7 @@ class RunDetails:
     packages: Mapping[str, str] = field(default_factory=dict)
     records: int = 0
     records_file: str | None = None
-    """Address within the site of the records, byte for byte as sent."""
+    """Address of the records, byte for byte as sent: within the site, or in the repository."""
     records_sha256: str | None = None
     override: bool = False
     """Whether data with another checksum than the card's was accepted."""
@@ -92,6 +93,7 @@ class EncoderView:
     """From a run folder of the reader's own, not yet submitted."""
     parameters: int = 0
     flops: int | None = None
+    """Of one input: an image, or a volume where the encoder takes volumes."""
     seconds: float | None = None
     """Seconds of feature extraction over the suite's tasks."""
     peak_memory_mb: float | None = None
@@ -148,11 +150,18 @@ class BoardView:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     definition: str = ""
     note: str = ""
+    volumes: Mapping[str, VolumeCosts] = field(default_factory=dict)
+    """Encoder -> what a volume of the board's tasks costs it; of flat images nothing."""
 
     @property
     def title(self) -> str:
         """Title of the tab."""
         return BOARD_TITLES[self.name]
+
+    def flops(self, encoder: EncoderView) -> int | None:
+        """Forward FLOPs of a case: of an image, or, on a board of volumes, of a volume with all its slices."""
+        mine = self.volumes.get(encoder.name)
+        return encoder.flops if mine is None else mine.flops
 
     @cached_property
     def points(self) -> np.ndarray:
@@ -223,6 +232,8 @@ class TaskView:
     """What scores are to be read against: chance, answers without looking, the ceiling of the patch grid."""
     samples: tuple[ExamplePicture, ...] = ()
     cases: Cases | None = None
+    volumes: Mapping[str, VolumeCosts] = field(default_factory=dict)
+    """Encoder -> what a volume costs it; of flat images nothing."""
 
 
 @dataclass(frozen=True, slots=True)

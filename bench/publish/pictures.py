@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.leaderboard.collect import SuiteResults
 from bench.metrics.cases import probabilities, quality
 from bench.metrics.overlap import Areas, image_quality
-from bench.publish.anchors import Anchor, anchors, digest_of, shipped_anchors
+from bench.publish.anchors import Anchor, anchors, anchors_without_images
 from bench.publish.cases import agreement, answered, may_show, outline, picture, said, shown_slice
 from bench.publish.chosen import chosen, groups
 from bench.publish.model import CaseImage, Cases, EncoderAnswers, ExamplePicture
@@ -38,19 +38,20 @@ class TaskPictures:
     files: dict[str, bytes]
 
 
-def pictures(collection: SuiteResults, task: Task, protocol: str | None) -> TaskPictures | None:
+def pictures(collection: SuiteResults, task: Task, protocol: str | None) -> TaskPictures:
     """Sizes and anchors of a task, with samples and cases where its licence allows and its images are here.
 
-    None where not even its labels are.
+    Without its labels the anchors are those that are shipped for the data its results were made on, or chance alone.
     """
     try:
         data = collection.at_hand.load(task.name)
     except UserError:
-        return None
+        made_on = {r.data_sha256 for result in collection.results.values() for r in result.by_task.get(task.name, ())}
+        return TaskPictures({}, anchors_without_images(task, made_on.pop() if len(made_on) == 1 else ""), (), None, {})
     files: dict[str, bytes] = {}
     sizes = {name: len(split) for name, split in data.splits.items()}
     if not may_show(task) or not data.has_images:
-        return TaskPictures(sizes, shipped_anchors().get(digest_of(data), ()), (), None, files)
+        return TaskPictures(sizes, anchors_without_images(task, data.sha256), (), None, files)
     samples = tuple(_samples(collection.suite, data, files))
     given = dict(_given(collection, data, protocol))
     cases = _cases(f"pictures/{collection.suite}/{task.name}", data, given, files) if given else None

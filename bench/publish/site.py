@@ -13,14 +13,16 @@ from bench.publish.from_records import SiteFiles, site_view
 from bench.publish.snapshots import History, read_history
 from bench.publish.told import Told, silent
 from bench.publish.writer import write_site
+from bench.submissions.folder import result_folders
 from bench.submissions.withdrawn import Withdrawal, read_withdrawals
 
 
 class Built(NamedTuple):
-    """A site. page: its front. local: suites with results of one's own on it. left_out: folder of results -> why.
-    files, megabytes: its size."""
+    """A site. page: its front. suites: with results on it. local: those with results of one's own. left_out: folder of
+    results -> why. files, megabytes: its size."""
 
     page: Path
+    suites: tuple[str, ...]
     local: tuple[str, ...]
     left_out: Mapping[Path, str]
     files: int
@@ -71,7 +73,10 @@ def build_from(
     """
     roots, local = default_roots()
     told("reading results")
+    local = [folder for folder in local if result_folders(folder)]
     found = collect(submissions or roots, local=records or ([] if submissions else local), tasks=tasks)
+    if submissions and not records:
+        found.left_out |= dict.fromkeys(local, "runs of your own; beside --submissions only --records shows them")
     base = base if not base or base.endswith("/") else base + "/"
     earlier = read_history(history) if history else None
     repository = _https(repository)
@@ -79,7 +84,7 @@ def build_from(
     page = build(found, out, history=earlier, base=base, repository=repository, withdrawn=back, jobs=jobs, told=told)
     sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
     own = tuple(name for name, c in found.items() if c.local)
-    return Built(page, own, found.left_out, len(sizes), sum(sizes) / 1e6)
+    return Built(page, tuple(found), own, found.left_out, len(sizes), sum(sizes) / 1e6)
 
 
 def _https(address: str) -> str:

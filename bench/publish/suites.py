@@ -17,6 +17,7 @@ from bench.analysis.source import shipped_diagnostics
 from bench.analysis.table import versions
 from bench.leaderboard import known_replicates
 from bench.leaderboard.collect import SuiteResults
+from bench.leaderboard.volumes import volume_costs
 from bench.metrics import SCORING
 from bench.publish.answers import answers
 from bench.publish.boards import board_views, pairs
@@ -96,7 +97,6 @@ def _main(frame: pd.DataFrame) -> dict[Kind, str]:
 def _task(collection: SuiteResults, name: str, main: dict[Kind, str], files: SiteFiles) -> TaskView:
     task = collection.tasks[name]
     shown = pictures(collection, task, main.get(task.kind))
-    if shown is None:
-        return TaskView(task)
     files.bytes |= shown.files
-    return TaskView(task, shown.sizes, shown.anchors, shown.samples, shown.cases)
+    costs = volume_costs(collection.results, {name})
+    return TaskView(task, shown.sizes, shown.anchors, shown.samples, shown.cases, costs)

@@ -74,6 +74,15 @@ def count(value: float | None) -> str:
     return f"{value:g}"
 
 
+def digits(value: float) -> str:
+    """Three significant figures, of what spans orders of magnitude.
+
+    >>> digits(0.012345), digits(1.5), digits(1234.5)
+    ('0.0123', '1.5', '1,234')
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def modality(word: str) -> str:
     """Title of a modality."""
     return MODALITY_TITLES.get(word, word)

@@ -4,11 +4,14 @@ from types import SimpleNamespace as Has
 
 import pytest
 
-from bench.leaderboard.volumes import VOLUME, volume_costs
+from bench.leaderboard.volumes import VolumeCosts, volume_costs
 
 
 def results(volumetric: bool, *costs: Has | None) -> Has:
-    records = [Has(cost=Has(volume=cost)) for cost in costs]
+    records = [
+        Has(cost=Has(volume=cost, flops=None if cost is None else 10 * i), unit=Has(task=f"task-{i}"))
+        for i, cost in enumerate(costs)
+    ]
     return Has(card=Has(volumetric=volumetric), records=records)
 
 
@@ -18,10 +21,12 @@ def cost(seconds: float, memory_mb: float | None) -> Has:
 
 def test_the_dearest_task_counts() -> None:
     slices = results(False, cost(0.5, 100.0), None, cost(1.23456, 1500.4), cost(1.0, None))
-    found = volume_costs({"a": slices, "b": results(True, cost(2.0, None))})
-    assert VOLUME == ("takes", "s a volume", "MB a volume")
-    assert found["a"] == {"takes": "slices", "s a volume": "1.23", "MB a volume": "1,500"}
-    assert found["b"] == {"takes": "volumes", "s a volume": "2", "MB a volume": ""}
+    every = {"a": slices, "b": results(True, cost(2.0, None))}
+    assert volume_costs(every) == {
+        "a": VolumeCosts("slices", 1.23456, 1500.4, 30), "b": VolumeCosts("volumes", 2.0, None, 0)
+    }  # fmt: skip
+    assert volume_costs(every, {"task-0"})["a"] == VolumeCosts("slices", 0.5, 100.0, 0)
+    assert set(volume_costs(every, {"task-3"})) == {"a"}
 
 
 @pytest.mark.parametrize("costs", [(), (None, None)])

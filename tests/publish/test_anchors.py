@@ -50,14 +50,14 @@ def test_computed_once(monkeypatch):
     first = anchors(task)
     monkeypatch.setattr(module, "compute", lambda _: pytest.fail("was cached"))
     assert anchors(task) == first
-    (home() / "anchors" / f"{module.digest_of(task)}.json").write_text("[{}]")
+    (home() / "anchors" / f"{module.digest_of(task.task, task.sha256)}.json").write_text("[{}]")
     monkeypatch.setattr(module, "compute", lambda _: first)
     assert anchors(task) == first, "a damaged cache is made again"
 
 
 def test_shipped_ones_are_those_of_this_card_and_these_data_alone(monkeypatch):
     task, shipped = data("dense"), compute(data("global"))
-    monkeypatch.setattr(module, "shipped_anchors", lambda: {module.digest_of(task): shipped})
+    monkeypatch.setattr(module, "shipped_anchors", lambda: {module.digest_of(task.task, task.sha256): shipped})
     assert anchors(task) == shipped
     other = replace(task, sha256="1" * 64)
     assert anchors(other) == compute(other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 
 import bench
 from bench.cli.site import COMMAND
+from bench.errors import UserError
 from bench.files import canonical_json
 from bench.leaderboard import boards
 from bench.leaderboard.collect import collect
@@ -100,7 +102,7 @@ def test_boards_on_the_page_are_those_of_the_leaderboard(collection):
 
 
 def test_every_published_value_is_the_mean_of_its_records(real, runs, collection):
-    table = pd.read_csv(real / f"data/results/{collection.suite}.csv.gz")
+    table = pd.read_parquet(real / f"data/results/{collection.suite}.parquet")
     assert set(table["encoder"]) == {"raw-pixels", "small-a", "small-b"}
     records = [r for p in sorted(runs.glob("*/*/records.jsonl")) for r in read_records(p.parent)]
     for row in table.itertuples():
@@ -143,6 +145,38 @@ def test_the_exact_bytes_of_the_records_are_linked(real, runs, collection):
     page = (real / "encoders/raw-pixels.html").read_text(encoding="utf-8")
     assert hashlib.sha256(sent).hexdigest() in page
     assert collection.fingerprint in page
+
+
+def test_records_of_the_repository_are_linked_and_those_of_ones_own_copied(collection):
+    files, own = SiteFiles(), encoder_views({"s": collection}, SiteFiles(), "https://host/repo")["raw-pixels"]
+    folder = Path("submissions/raw-pixels") / collection.suite
+    result = replace(collection.results["raw-pixels"], folder=collection.results["raw-pixels"].folder)
+    copied = result.folder.parents[1] / folder
+    shutil.copytree(result.folder, copied)
+    sent = replace(collection, results={"raw-pixels": replace(result, folder=copied)}, local=frozenset())
+    linked = encoder_views({"s": sent}, files, "https://host/repo")["raw-pixels"].evidence[0]
+    shutil.rmtree(copied.parents[1])
+    assert linked.records_file == f"https://host/repo/raw/main/{folder}/records.jsonl"
+    assert not files.bytes
+    assert own.evidence[0].records_file == f"records/{collection.suite}/raw-pixels.jsonl"
+
+
+def test_own_runs_that_are_not_shown_are_named(runs, nothing, tmp_path, monkeypatch):
+    (tmp_path / "runs").symlink_to(runs)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(COMMAND, ["build", "--submissions", str(nothing), "--out", "public"])
+    assert result.exit_code == 0, result.output
+    assert "Left out: runs: runs of your own; beside --submissions only --records shows them" in result.output
+    assert "It shows no results" in result.output
+
+
+def test_without_images_or_labels_a_task_still_tells_chance(collection, monkeypatch):
+    def nothing_here(*_):
+        raise UserError("not here")
+
+    monkeypatch.setattr("bench.leaderboard.at_hand.AtHand.load", nothing_here)
+    for task in site_view({collection.suite: collection}, SiteFiles()).suites[0].tasks.values():
+        assert [(a.kind, a.value, a.score) for a in task.anchors] == [("chance", task.task.chance, 0.0)]
 
 
 def test_cases_show_image_truth_and_two_encoders(real, collection, page):

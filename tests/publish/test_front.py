@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bench.analysis.advisor import TINY
 from bench.analysis.verdict import Verdict
+from bench.publish.model import ClaimView
 from bench.publish.pages.board import front_page
 from bench.publish.pages.claims import headline
 from bench.publish.pages.encoder import trust
@@ -31,13 +32,14 @@ def test_the_result_says_who_leads_and_whether_that_is_more_than_chance(view):
     assert "real images" in front_page(view, real, board)["status"]
     best = max((r for r in board.rows if r.reference), key=lambda r: r.score)
     above = replace(board, rows=tuple(r.model_copy(update={"score": 0.99}) if r == best else r for r in board.rows))
-    said = front_page(view, suite, above)["result"]
+    said = front_page(view, suite, above)["above"]
     assert f"not the best there is: a reference without self-supervision, {view.encoders[best.encoder].title}" in said
     assert "0.990" in said
     below = replace(board, rows=tuple(r for r in board.rows if not r.reference))
-    assert "reference" not in front_page(view, suite, below)["result"]
+    assert front_page(view, suite, below)["above"] == ""
     nobody = replace(board, rows=tuple(r for r in board.rows if r.rank is None))
     assert "Nobody is ranked" in front_page(view, suite, nobody)["result"]
+    assert front_page(view, suite, nobody)["above"] == ""
 
 
 def test_columns_that_say_the_same_everywhere_are_off(page, built, view):
@@ -55,6 +57,16 @@ def test_the_headline_of_claims_counts_every_verdict():
     said = headline(made)
     assert said.startswith("Of 4 claims: 1 supported, 2 inconclusive, 1 not measured.")
     assert "H1 supported; H2 not measured." in said
+    assert headline([v.model_copy(update={"verdict": "not measured"}) for v in made]).startswith("None of the 4 claims")
+
+
+def test_a_front_page_without_evidence_is_silent_of_claims(view):
+    suite, board = view.suites[0], view.suites[0].boards[0]
+    for word, said in (("not measured", ""), ("inconclusive", "1 inconclusive")):
+        claims = [ClaimView(None, Verdict.model_construct(id="H1", family="confirmatory", verdict=word))]
+        found = front_page(replace(view, claims={suite.name: claims}), suite, board)["verdicts"]
+        assert said in found
+        assert bool(said) == bool(found)
 
 
 def test_a_badge_says_what_was_recomputed(view):

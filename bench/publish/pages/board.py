@@ -16,6 +16,7 @@ from bench.publish.facets import corpora, facets, findable
 from bench.publish.model import BoardView, EncoderView, Estimate, SiteView, SuiteView
 from bench.publish.pages.advisor import headline, plain
 from bench.publish.pages.claims import headline as claims_headline
+from bench.publish.pages.claims import measured
 from bench.publish.rerank import shipped_megabytes
 from bench.publish.svg import seen
 from bench.publish.text import between, count, number, span
@@ -87,18 +88,18 @@ def front_page(view: SiteView, suite: SuiteView, board: BoardView) -> dict:
     advice = [a for a in plain(view.advice.get(suite.name, ())) if a.encoders]
     apart = [a for a in advice if 2 * a.together <= len(a.encoders)]
     return {
-        "status": _status(view, suite, board), "result": _result(view, board), "who": _who(view, board),
-        "use": _use(view, board),
+        "status": _status(view, suite, board), "result": _result(view, board), "above": _above(view, board),
+        "who": _who(view, board), "use": _use(view, board),
         "advice": [(a, headline(view, a)) for a in apart], "even": [a for a in advice if a not in apart],
         "overall": advice[0] if advice and all(a.overall for a in advice) else None,
-        "verdicts": claims_headline(judged) if judged else "",
+        "verdicts": claims_headline(judged) if measured(judged) else "",
     }  # fmt: skip
 
 
 def _status(view: SiteView, suite: SuiteView, board: BoardView) -> str:
-    images = "synthetic images, made by procedure" if suite.synthetic else "real images"
-    what = f"{_several(len(board.rows), 'encoder')} on {_several(len(suite.tasks), 'task')}"
-    return f"{what} with {images} ({suite.title}), newest result {view.date[:10]}."
+    images = "synthetic" if suite.synthetic else "real"
+    what = f"{_several(len(board.rows), 'encoder')}, {_several(len(suite.tasks), 'task')}"
+    return f"{what} with {images} images, newest result {view.date[:10]}."
 
 
 def _several(n: int, word: str) -> str:
@@ -124,7 +125,7 @@ def _result(view: SiteView, board: BoardView) -> str:
     else:
         others = f"{len(tier) - 1} other{'s' * (len(tier) > 2)}"
         sure = f"{lead}, but {others} cannot be told apart from it on these test images."
-    return f"{sure}{_above(view, board, first)}"
+    return sure
 
 
 def _use(view: SiteView, board: BoardView) -> str:
@@ -133,14 +134,15 @@ def _use(view: SiteView, board: BoardView) -> str:
     return TINY if ranked and all(card.controlled_track for card in ranked) else ""
 
 
-def _above(view: SiteView, board: BoardView, first: BoardRow) -> str:
+def _above(view: SiteView, board: BoardView) -> str:
     """References above the leader: a reader must not take it for the best there is."""
-    above = [r for r in board.rows if r.reference and r.score is not None and r.score > (first.score or 0.0)]
+    first = next((r.score or 0.0 for r in board.rows if r.rank is not None), None)
+    above = [r for r in board.rows if first is not None and r.reference and r.score is not None and r.score > first]
     if not above:
         return ""
     best = f"{view.encoders[above[0].encoder].title}, scores {number(above[0].score)}"
     more = f" ({len(above)} references are above it)" if len(above) > 1 else ""
-    return f" It is not the best there is: a reference without self-supervision, {best}{more}."
+    return f"It is not the best there is: a reference without self-supervision, {best}{more}."
 
 
 def _who(view: SiteView, board: BoardView) -> str:

@@ -39,9 +39,10 @@ def ordered(cases: Cases) -> list[str]:
 
 
 def first_pair(view: SiteView, order: list[str]) -> list[str]:
-    """The best, and beside it the best untrained network (else the second best)."""
-    untrained = [e for e in order[1:] if view.encoders[e].card.objective == "random-init"]
-    return [order[0], *(untrained or order[1:])[:1]]
+    """The best pretrained encoder, and beside it the best untrained network; else the first two."""
+    untrained = [e for e in order if view.encoders[e].card.objective == "random-init"]
+    trained = [e for e in order if e not in untrained]
+    return [trained[0], untrained[0]] if trained and untrained else order[:2]
 
 
 def _data(view: SiteView, cases: Cases) -> dict[str, dict[str, Any]]:

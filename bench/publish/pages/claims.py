@@ -36,11 +36,18 @@ def write(site: Site) -> None:
 def headline(verdicts: Sequence[Verdict]) -> str:
     """How many claims came out how, in a sentence; the confirmatory ones by name."""
     words = get_args(Outcome)
+    if not measured(verdicts):
+        return f"None of the {len(verdicts)} claims can be judged on these results yet; each says below what it lacks."
     by = {word: [v for v in verdicts if v.verdict == word] for word in words}
     counted = [f"{len(found)} {word}" for word, found in by.items() if found]
     first = {word: [v.id for v in found if v.family == "confirmatory"] for word, found in by.items()}
     named = "; ".join(f"{', '.join(ids)} {word}" for word, ids in first.items() if ids)
     return f"Of {len(verdicts)} claims: {', '.join(counted)}. The confirmatory ones: {named}."
+
+
+def measured(verdicts: Sequence[Verdict]) -> bool:
+    """Whether there is evidence for or against any claim."""
+    return any(v.verdict != "not measured" for v in verdicts)
 
 
 class Picture(NamedTuple):
@@ -75,7 +82,7 @@ def picture(said: str, rows: Sequence[dict[str, Any]], verdict: Verdict) -> Pict
         return None
     group = next((k for k in ("group", "paradigm") if k in rows[0]), None)
     rows = [{**r, "group": str(r[group]) if group else "all"} for r in rows]
-    caption = f"{said}. " if verdict.parts else ""
+    caption = f"{said[:1].upper()}{said[1:]}. " if verdict.parts else ""
     caption += "One mark an encoder, less the mean of its stratum; the tick is the mean of its group."
     return Picture(dots_chart(rows, value="value", group="group", title=title, label=label), caption)
 

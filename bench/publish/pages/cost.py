@@ -7,8 +7,6 @@ from bench.publish.model import BoardView, Estimate, SiteView, SuiteView
 from bench.publish.writer import Page, Site
 from bench.words import PARADIGM_TITLES
 
-COSTS = (("parameters", "Parameters"), ("flops", "FLOPs per image"))
-
 
 def write(site: Site) -> None:
     """A chart for each cost, and who is on the front: nobody cheaper scores higher."""
@@ -17,15 +15,16 @@ def write(site: Site) -> None:
             continue
         board = suite.boards[0]
         rows = _rows(site.view, board)
+        costs = {"parameters": "Parameters", "flops": f"FLOPs per {'volume' if board.volumes else 'image'}"}
         charts = [
             (title, cost_chart(rows, front(rows, key), x=key, x_title=title, score_title=f"{board.title} score"))
-            for key, title in COSTS
+            for key, title in costs.items()
             if len({r[key] for r in rows if r[key]}) > 1
         ]
         known = next((key for key in ("flops", "parameters") if all(r[key] for r in rows)), "parameters")
         site.page(
             address(suite), "pages/cost.html", suite=suite, board=board, charts=charts, rows=rows,
-            front=front(rows, known), by=dict(COSTS)[known],
+            front=front(rows, known), by=costs[known], flops=costs["flops"],
         )  # fmt: skip
 
 
@@ -41,7 +40,7 @@ def _rows(view: SiteView, board: BoardView) -> list[dict]:
         rows.append({
             "encoder": row.encoder, "title": e.title, "paradigm": PARADIGM_TITLES[e.card.paradigm],
             "word": e.card.paradigm, "score": score.value, "low": score.low, "high": score.high,
-            "parameters": e.parameters, "flops": e.flops, "seconds": e.seconds, "memory": e.peak_memory_mb,
+            "parameters": e.parameters, "flops": board.flops(e), "seconds": e.seconds, "memory": e.peak_memory_mb,
         })  # fmt: skip
     return rows
 
