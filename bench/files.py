@@ -41,6 +41,10 @@ PARTIAL = ".partial"
 """How the name of a file ends that is not yet whole."""
 
 _LOGIN = "copy or download it again; the address may ask for a login"
+DICTIONARY = 128 << 20
+"""Bytes that unpacking LZMA may take; a file of one's own asks for 9 million, a forged one for 4 billion."""
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
+"""How arrays may be packed. A hundred bytes of bzip2 can hold a gigabyte, which zipfile unpacks at once."""
 MISTAKEN = (
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "git lfs pull"),
     (b"<!doctype", "a web page", _LOGIN),
@@ -192,15 +196,37 @@ def read_npz(path: Path, *, max_bytes: int = 1 << 30, only: Collection[str] | No
 
     only: names of the arrays to read, those that are there; all by default.
     """
-    with readable(path):
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if only is None or m.filename.removesuffix(".npy") in only]
-            total = sum(info.file_size for info in members)
-            if total > max_bytes:
-                raise UserError(f"unpacks to {total:,} bytes, over the limit of {max_bytes:,}", where=path)
-        with np.load(path, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in loaded.files if only is None or name in only}
-    # numpy hands out the bare bytes of a member that does not begin as an array does
-    if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
-        raise UserError(f"holds {ascii(strange[0])[:80]}, which is no array", where=path)
-    return arrays
+    with readable(path), zipfile.ZipFile(path) as archive:
+        members = {i.filename.removesuffix(".npy"): i for i in archive.infolist()}
+        members = {name: info for name, info in members.items() if only is None or name in only}
+        total = sum(info.file_size for info in members.values())
+        if total > max_bytes:
+            raise UserError(f"unpacks to {total:,} bytes, over the limit of {max_bytes:,}", where=path)
+        return {name: _array_in(archive, info, path) for name, info in members.items()}
+
+
+def _array_in(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> np.ndarray:
+    """One array of an npz, in no more memory than it says it needs. Raises UserError, and as `readable` expects."""
+    if info.compress_type not in METHODS:
+        fix = "save it with numpy.savez_compressed"
+        raise UserError(f"{ascii(info.filename)[:80]} is packed in a way that is not read", where=path, fix=fix)
+    lzma_packed = info.compress_type == zipfile.ZIP_LZMA
+    with io.BytesIO(_unlzma(path, info)) if lzma_packed else archive.open(info) as file:
+        if (magic := file.read(len(np.lib.format.MAGIC_PREFIX))) != np.lib.format.MAGIC_PREFIX:
+            raise UserError(f"holds {ascii(info.filename)[:80]}, which is no array", where=path)
+        file.seek(-len(magic), io.SEEK_CUR)
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _unlzma(path: Path, info: zipfile.ZipInfo) -> bytes:
+    """What a member packed with LZMA holds. zipfile would unpack whatever is there, and take the memory it asks for."""
+    with open(path, "rb") as file:
+        file.seek(info.header_offset)
+        file.seek(sum(struct.unpack("<HH", file.read(30)[26:])), os.SEEK_CUR)
+        packed = file.read(info.compress_size)
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=DICTIONARY)
+    # As a file of its own it begins with the 5 bytes of its properties, and a length that need not be known.
+    held = decoder.decompress(packed[4:9] + b"\xff" * 8 + packed[9:], max_length=info.file_size)
+    if len(held) != info.file_size or zlib.crc32(held) != info.CRC:
+        raise zipfile.BadZipFile(f"bad CRC-32 for file {info.filename!r}")
+    return held

@@ -123,7 +123,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         if size > MAX_CARD_BYTES:
             raise CardError(f"is {size:,} bytes, over the limit of {MAX_CARD_BYTES:,}", where=path)
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Notepad puts a byte-order mark before it
     except FileNotFoundError:
         raise CardError("no such file", where=path) from None
     except IsADirectoryError:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -54,6 +57,44 @@ def test_an_npz_that_would_unpack_too_large_is_refused(tmp_path: Path) -> None:
     assert path.stat().st_size < 20_000
     with pytest.raises(UserError, match="over the limit"):
         read_npz(path, max_bytes=1_000_000)
+
+
+def forged(path: Path, method: int, *, claim: int | None = None, dictionary: int | None = None, n: int = 1000) -> Path:
+    """An npz of one array of n zeros that says it is `claim` bytes long, or that LZMA needs such a dictionary."""
+    with zipfile.ZipFile(path, "w", method) as archive, archive.open("x.npy", "w") as member:
+        np.lib.format.write_array(member, np.zeros(n, np.uint8))
+    raw = bytearray(path.read_bytes())
+    if claim is not None:
+        struct.pack_into("<I", raw, raw.rindex(b"PK\x01\x02") + 24, claim)
+    if dictionary is not None:
+        struct.pack_into("<I", raw, 30 + len("x.npy") + 5, dictionary)
+    path.write_bytes(raw)
+    return path
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("reader", ["bench.files import read_npz", "bench.submissions.intake import inspect_npz"])
+@pytest.mark.skipif(sys.platform == "win32", reason="tells no peak of memory")
+def test_an_npz_takes_no_more_memory_than_it_says(tmp_path: Path, method: int, reader: str) -> None:
+    path = forged(tmp_path / "bomb.npz", method, claim=1128, n=300_000_000)
+    assert path.stat().st_size < 400_000
+    code = (
+        f"import sys, pathlib, resource\nfrom {reader} as read\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\nbefore = peak()\n"
+        "try:\n    read(pathlib.Path(sys.argv[1]))\nexcept Exception as error:\n"
+        "    print(peak() - before, error)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True).stdout
+    grown, _, message = told.partition(" ")
+    assert int(grown) < 100_000, told  # kB
+    assert path.name in message
+
+
+def test_a_dictionary_of_gigabytes_is_refused(tmp_path: Path) -> None:
+    path = forged(tmp_path / "bomb.npz", zipfile.ZIP_LZMA, dictionary=2**32 - 1)
+    with pytest.raises(UserError, match=r"bomb\.npz: .*limit exceeded"):
+        read_npz(path)
+    assert read_npz(forged(tmp_path / "fine.npz", zipfile.ZIP_LZMA))["x"].shape == (1000,)
 
 
 def test_an_npz_with_a_pickle_is_refused(tmp_path: Path) -> None:

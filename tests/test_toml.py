@@ -7,6 +7,7 @@ import tomllib
 import pytest
 
 from bench.errors import CardError
+from bench.strict import read_toml
 from bench.toml import to_toml
 
 
@@ -16,6 +17,11 @@ def test_toml_is_read_back_as_it_was():
         "t": {"u": {"v-w": -3, "🩻": 1}, "": {}}, "o": {}, "m": [[{"x": 1}], [2]],
     }  # fmt: skip
     assert tomllib.loads(to_toml(values)) == values
+
+
+def test_a_byte_order_mark_is_no_part_of_a_card(tmp_path):
+    (tmp_path / "card.toml").write_text('name = "é"', encoding="utf-8-sig")
+    assert read_toml(tmp_path / "card.toml") == {"name": "é"}
 
 
 @pytest.mark.parametrize("bad", [None, float("nan"), object()])

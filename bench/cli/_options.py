@@ -10,6 +10,8 @@ import click
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 OTHERS = "Options"
+OWN_CARDS = "Your task cards (a folder, or one card), for old runs that kept no copy of theirs."
+"""Help of `--tasks` where results are read."""
 
 
 class Option(click.Option):

@@ -118,6 +118,16 @@ def transient_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         yield seen
 
 
+@contextmanager
+def passing_line() -> Iterator[Callable[[str], None]]:
+    """Shows what takes the time in one line, on a terminal only and gone afterwards."""
+    if not err.is_terminal:
+        yield lambda line: None
+        return
+    with err.status("") as status:
+        yield lambda line: status.update(escape(line))
+
+
 def _columns() -> tuple[ProgressColumn, ...]:
     return (
         TextColumn("{task.description}"),

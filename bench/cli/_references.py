@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -46,15 +46,22 @@ def on_tasks(collection: SuiteResults, encoder: str) -> dict[tuple[str, str, str
     }
 
 
-def hint(collection: SuiteResults) -> Iterator[str]:
-    """On one's own tasks, the commands that add the references which have no result yet."""
-    lacking = [name for name in REFERENCES if name not in collection.results]
-    if collection.origin and collection.plan and lacking:
+def hint(collections: Sequence[SuiteResults]) -> Iterator[str]:
+    """On suites of one's own tasks, the commands that add the references which have no result yet."""
+    lines = [line for collection in collections for line in _lacking(collection)]
+    if lines:
         yield "What do encoders reach that learned nothing? Score them once:"
-        base = f" --suite {quote(collection.plan.base)}" if collection.plan.base else ""
-        out = next((result.folder.parent.parent for result in collection.results.values()), Path("runs"))
-        to = "" if out == Path("runs") else f" --out {quote(str(out))}"
-        for name in lacking:
+        yield from lines
+
+
+def _lacking(collection: SuiteResults) -> Iterator[str]:
+    if not (collection.origin and collection.plan):
+        return
+    base = f" --suite {quote(collection.plan.base)}" if collection.plan.base else ""
+    out = next((result.folder.parent.parent for result in collection.results.values()), Path("runs"))
+    to = "" if out == Path("runs") else f" --out {quote(str(out))}"
+    for name in REFERENCES:
+        if name not in collection.results:
             yield f"  medssl run {name}{base} --tasks {quote(_near(collection.origin))}{to}"
 
 

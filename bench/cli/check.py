@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from shlex import quote
 from typing import Any
 
 import click
 
 from bench.cli._options import options_of
-from bench.runs.options import Trust, Where
+from bench.runs.options import SUITE, Trust, Where
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}
+TRUSTED = ("trust_code", "allow_outside")
 WORDS = {"ok": "ok", "warning": "look", "problem": "FAILS", "skipped": "skipped"}
 
 
@@ -19,7 +21,7 @@ WORDS = {"ok": "ok", "warning": "look", "problem": "FAILS", "skipped": "skipped"
 @click.option("--suite", default=None, help="Also say what this suite (name or TOML file) will take.")
 @click.option("--images", default=None, type=click.IntRange(0, 2000), help="Phantom images for the alarms; 0: none.")
 @options_of(Where, "device", device="cpu")
-@options_of(Trust, "trust_code", "allow_outside")
+@options_of(Trust, *TRUSTED)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def COMMAND(
     encoder: str,
@@ -28,7 +30,7 @@ def COMMAND(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Check ENCODER (a folder with encoder.toml, a card, or a reference encoder's name).
+    """Check ENCODER: a folder with encoder.toml, or anything else that 'medssl run' takes.
 
     Exit code 1 when something fails.
     """
@@ -47,6 +49,9 @@ def COMMAND(
         click.echo(json.dumps(report.to_dict(), indent=2, sort_keys=True))
     else:
         _verdict(report)
+        if report.passed:
+            flags = "".join(f" --{name.replace('_', '-')}" for name in TRUSTED if options[name])
+            click.echo(f" Next: medssl run {quote(encoder)} --suite {quote(suite or SUITE)}{flags}")
     if not report.passed:
         raise click.exceptions.Exit(1)
 

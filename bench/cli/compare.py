@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from bench.cli._options import OWN_CARDS
+
 
 @click.command("compare")
 @click.argument("first")
@@ -20,7 +22,7 @@ import click
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of submissions or runs [default: submissions/ and runs/].",
 )
-@click.option("--tasks", type=click.Path(exists=True, path_type=Path), help="Cards of results that kept none.")
+@click.option("--tasks", type=click.Path(exists=True, path_type=Path), help=OWN_CARDS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def COMMAND(
     first: str,

@@ -11,13 +11,13 @@ ENCODERS = ("raw-pixels", "colour-histogram", "random-init-cnn", "random-init-vi
 
 
 @click.command("demo")
-@click.option("--suite", default="phantom-mini", show_default=True)
+@click.option("--suite", default="phantom-mini", show_default=True, help="Suite to score them on.")
 @click.option("--out", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder for results.")
 @click.option(
     "--site", default="public", show_default=True, type=click.Path(path_type=Path), help="Folder for the site."
 )
 def COMMAND(suite: str, out: Path, site: Path) -> None:
-    """Run everything once, without any download: encoders, protocols, boards, site."""
+    """Score four reference encoders on a suite and build the site of the results. Nothing is downloaded."""
     from bench.cli._print import progress_bar
     from bench.leaderboard.collect import collect
     from bench.publish.site import build

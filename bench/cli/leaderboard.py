@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.cli._options import OWN_CARDS
+
 if TYPE_CHECKING:
     from bench.leaderboard.board import Board, BoardRow
     from bench.leaderboard.collect import SuiteResults
@@ -29,7 +31,7 @@ SCORE = "score [95 % interval]"
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of submissions or runs [default: submissions/ and runs/].",
 )
-@click.option("--tasks", type=click.Path(exists=True, path_type=Path), help="Cards of results that kept none.")
+@click.option("--tasks", type=click.Path(exists=True, path_type=Path), help=OWN_CARDS)
 @click.option("--drop-contaminated", is_flag=True, help="Rank without cells that are not known to be clean.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def COMMAND(
@@ -41,7 +43,8 @@ def COMMAND(
     as_json: bool,
 ) -> None:
     """Rank the encoders whose results lie in submissions/ and runs/."""
-    from bench.cli._print import err, say_left_out
+    from bench.cli._print import err, out, passing_line, say_left_out
+    from bench.cli._references import hint
     from bench.discover import pick
     from bench.leaderboard import boards
     from bench.leaderboard.collect import collect, default_roots
@@ -54,7 +57,8 @@ def COMMAND(
     wanted = [suite] if suite else suites_in(local) or there
     collections = collect(roots, local=local, tasks=tasks, suites=wanted)
     say_left_out(collections.left_out)
-    made = {name: boards(c, drop_contaminated=drop_contaminated) for name, c in collections.items()}
+    with passing_line() as told:
+        made = {n: boards(c, drop_contaminated=drop_contaminated, told=told) for n, c in collections.items()}
     if as_json:
         click.echo(json.dumps({n: {b: t.to_dict() for b, t in m.items()} for n, m in made.items()}, indent=2))
         return
@@ -62,13 +66,14 @@ def COMMAND(
         click.echo("No results yet. Score an encoder first: medssl run raw-pixels --suite phantom-mini")
     for name, tables in made.items():
         _print(collections[name], tables, board)
+    for line in hint(list(collections.values())):
+        out.print(line, markup=False, soft_wrap=True)
     if others := [name for name in there if name not in wanted]:
         err.print(f"There are also results on {' and '.join(others)}: --suite NAME", markup=False, soft_wrap=True)
 
 
 def _print(collection: SuiteResults, tables: Mapping[str, Board], board: str | None) -> None:
     from bench.cli._print import out, print_table
-    from bench.cli._references import hint
     from bench.leaderboard.volumes import volume_costs
 
     name = board or next(iter(tables), "")
@@ -87,8 +92,6 @@ def _print(collection: SuiteResults, tables: Mapping[str, Board], board: str | N
             out.print(f"  {note}", markup=False, soft_wrap=True)
     for encoder, why in collection.left_out.items():
         out.print(f"  Left out: {encoder}: {why}", markup=False, soft_wrap=True)
-    for line in hint(collection):
-        out.print(line, markup=False, soft_wrap=True)
 
 
 def _volume(costs: VolumeCosts | None) -> dict[str, str]:

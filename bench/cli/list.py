@@ -49,10 +49,10 @@ def show(what: str, rows: list[Row] | None = None) -> None:
 
 
 def _encoders(folder: Path | None, **filters: str) -> list[Row]:
-    from bench.encoders.catalogue import cards, size_of
-    from bench.encoders.load import reference_cards
+    from bench.encoders import catalogue, reference
+    from bench.encoders.catalogue import size_of
 
-    found = [*reference_cards().values(), *cards().values()]
+    found = [*reference.cards().values(), *catalogue.cards().values()]
     return [
         {
             "name": c.name,

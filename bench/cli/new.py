@@ -23,23 +23,40 @@ DEFAULTS = {
 
 @click.command("new")
 @click.argument("name")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(exists=True, path_type=Path),
+    help="Weights file or model folder that you have: adapter, network and preprocessing are read from it.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write [default: NAME].")
 @click.option("--title", help="Title in tables [default: NAME].")
 @click.option("--author", help="Who made it.")
 @click.option("--licence", help="Licence of the weights.")
-@click.option("--paradigm", help="contrastive, predictive, generative, hybrid, reference.")
-@click.option("--objective", help="Finer kind of objective, e.g. self-distillation.")
+@click.option("--paradigm", help="How it was pretrained: contrastive, predictive, generative, hybrid; or reference.")
+@click.option("--objective", help="The pretraining objective, more exactly, e.g. self-distillation.")
 @click.option("--method", help="Name of the method, e.g. DINO.")
-@click.option("--architecture", help="vit, cnn, other.")
-@click.option("--adapter", help="timm, huggingface, onnx, embeddings, torchscript, torch-export, python.")
-@click.option("--model", help="timm architecture, or owner/name on the hub.")
-@click.option("--weights", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Copied beside the card.")
-@click.option("--size", type=int, help="Image size in pixels.")
-@click.option("--normalisation", help="imagenet, half (0.5, 0.5), identity (0, 1), clip; edit the card for others.")
-@click.option("--pooling", help="native, cls, mean, cls+mean, max.")
-@click.option("--from", "source", type=click.Path(exists=True, path_type=Path), help="File or folder to recognise.")
-@click.option("--trust-code", is_flag=True, help="Run a program of --from once, to see what it returns.")
-@click.option("--yes", is_flag=True, help="Ask nothing; leave blank what only you know.")
+@click.option("--architecture", help="vit, cnn or other [default: vit].")
+@click.option(
+    "--adapter",
+    help="What reads the weights: timm, huggingface, onnx, embeddings, torchscript, torch-export, python "
+    "[default: timm].",
+)
+@click.option("--model", help="timm architecture, or owner/name on the Hugging Face hub.")
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Weights file, copied beside the card.",
+)
+@click.option("--size", type=int, help="Side of the images it takes, in pixels [default: 224].")
+@click.option(
+    "--normalisation",
+    help="Mean and std of pixels: imagenet, clip, half (0.5, 0.5), identity (0, 1); others go on the card "
+    "[default: imagenet].",
+)
+@click.option("--pooling", help="Vector of an image: native, cls, mean, cls+mean, max [default: native].")
+@click.option("--trust-code", is_flag=True, help="With --from: run a program once, to see what it returns.")
+@click.option("--yes", is_flag=True, help="Ask nothing; what only you know stays blank.")
 def COMMAND(
     name: str,
     out: Path | None,
@@ -50,7 +67,14 @@ def COMMAND(
     yes: bool,
     **given: Any,
 ) -> None:
-    """Write NAME/encoder.toml. Asks for what the options leave open; what nobody answers stays blank on the card."""
+    """Write the card of an encoder of yours, NAME/encoder.toml, with comments.
+
+    \b
+    medssl new NAME --from last.ckpt    fill it in from weights that you have
+    medssl new NAME                     be asked for what the options leave open
+
+    Leave blank what you do not know: 'medssl check NAME' names what is missing.
+    """
     from bench.encoders.new import CardAnswers, write_card
 
     folder = out or Path(name)

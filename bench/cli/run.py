@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -59,8 +60,6 @@ def COMMAND(
 
 def _say_made(encoder: str, card) -> None:
     """Say what a card made of a file assumes, and what is missing on it."""
-    from shlex import quote
-
     from bench.cli._print import err
     from bench.encoders.from_file import without_card
 
@@ -140,8 +139,14 @@ def _summary(records, folder: Path, spent, plan) -> None:
     out.print(f"Time: {spent}", markup=False, soft_wrap=True)
     for encoder, why in beside.left_out.items() if beside else ():
         out.print(f"Not compared: {encoder}: {why}", markup=False, soft_wrap=True)
-    for line in hint(beside) if beside else ():
+    for line in hint([beside] if beside else []):
         out.print(line, markup=False, soft_wrap=True)
+    if failed := sum(r.status == "failed" for r in records):
+        out.print(f"Next: the same command tries the {failed} failed units again", soft_wrap=True)
+    else:
+        root = folder.parent.parent
+        where = "" if root == Path("runs") else f" --records {quote(str(root))}"
+        out.print(f"Next: medssl leaderboard --suite {folder.name}{where}", markup=False, soft_wrap=True)
 
 
 def _collected(folder: Path):

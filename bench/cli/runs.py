@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli._options import Group
+from bench.cli._options import OWN_CARDS, Group
 
 _folder = click.option(
     "--records",
@@ -28,32 +28,10 @@ def COMMAND() -> None:
 @COMMAND.command("list")
 @_folder
 def list_runs(root: Path) -> None:
-    """One line a run: encoder, suite, units done, whether it is finished."""
+    """One line a run: encoder, suite, units done of how many, whether it is finished."""
     from bench.cli._print import print_table
-    from bench.errors import UserError
-    from bench.runs.journal import Journal
-    from bench.runs.kept import kept_plan
 
-    rows: list[dict[str, str | int | None]] = []
-    for folder in _folders(root):
-        row: dict[str, str | int | None] = {
-            "encoder": folder.parent.name,
-            "suite": folder.name,
-            "units": None,
-            "refused": None,
-        }
-        journal = Journal(folder)
-        try:
-            records, kept = journal.records(), kept_plan(folder)
-            wrong = journal.damaged[0] if journal.damaged else ""
-        except UserError as error:
-            wrong = str(error)
-        if wrong:
-            rows.append(row | {"state": f"unreadable: {wrong}", "own tasks": None})
-            continue
-        row |= {"units": len(records), "refused": sum(r.status == "refused" for r in records.values())}
-        state = "finished" if (folder / "records.jsonl").exists() else "interrupted"
-        rows.append(row | {"state": state, "own tasks": kept.origin if kept else None})
+    rows = [_row(folder) for folder in _folders(root)]
     if not any(row["own tasks"] for row in rows):
         rows = [{key: value for key, value in row.items() if key != "own tasks"} for row in rows]
     if rows:
@@ -107,7 +85,7 @@ def clean(encoder: str, suite: str | None, yes: bool, root: Path) -> None:
 @COMMAND.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--encoder", help="Only this encoder.")
-@click.option("--tasks", type=click.Path(exists=True, path_type=Path), help="Cards of results that kept none.")
+@click.option("--tasks", type=click.Path(exists=True, path_type=Path), help=OWN_CARDS)
 @_folder
 def export(file: Path, encoder: str | None, tasks: Path | None, root: Path) -> None:
     """Write every metric as one table: FILE ends in .csv, .parquet or .jsonl."""
@@ -135,6 +113,32 @@ def export(file: Path, encoder: str | None, tasks: Path | None, root: Path) -> N
     else:
         table.to_parquet(file, index=False)
     click.echo(f"{file}: {len(table)} rows")
+
+
+def _row(folder: Path) -> dict[str, str | int | None]:
+    """What `runs list` says of a run. Finished: every unit of its suite is done or refused."""
+    from bench.errors import UserError
+    from bench.runs.journal import Journal
+    from bench.runs.kept import kept_plan
+    from bench.submissions.bundle import plan_of_run
+
+    row: dict[str, str | int | None] = {"encoder": folder.parent.name, "suite": folder.name}
+    journal = Journal(folder)
+    try:
+        records, kept, planned = journal.records(), kept_plan(folder), plan_of_run(folder).keys
+        wrong = journal.damaged[0] if journal.damaged else ""
+    except UserError as error:
+        wrong = str(error)
+    if wrong:
+        return row | {"units": None, "refused": None, "state": f"unreadable: {wrong}", "own tasks": None}
+    over = {key: record.status for key, record in records.items() if key in planned and record.status != "failed"}
+    sealed = (folder / "records.jsonl").exists()
+    return row | {
+        "units": f"{len(over)} of {len(planned)}",
+        "refused": sum(status == "refused" for status in over.values()),
+        "state": "finished" if sealed and len(over) == len(planned) else "in part" if sealed else "interrupted",
+        "own tasks": kept.origin if kept else None,
+    }
 
 
 def _folders(root: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli._options import Group
+from bench.cli._options import OWN_CARDS, Group
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _CARDS = click.Path(exists=True, path_type=Path)
@@ -26,7 +26,7 @@ def _inputs(command: Callable) -> Callable:
             help="Runs to show as local [default: runs/, without --submissions].",
         ),
         click.option("--submissions", multiple=True, type=_FOLDER, help="Submissions [default: submissions/]."),
-        click.option("--tasks", type=_CARDS, help="Cards of results that kept none."),
+        click.option("--tasks", type=_CARDS, help=OWN_CARDS),
         click.option("--history", type=_FILE, help="data/history.json of the site before this one."),
         click.option("--base", default="", help="Address the site will have, for the feed and JSON-LD."),
         click.option("--repository", default="", help="Address of the source repository, for links to code and docs."),

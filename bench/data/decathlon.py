@@ -28,7 +28,7 @@ class DatasetDescription:
 def described(folder: Path) -> DatasetDescription | None:
     """What `dataset.json` of a folder says; None where there is none, or it is another kind of file."""
     try:
-        table = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        table = json.loads((folder / FILE).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return None
     labels = table.get("labels") if isinstance(table, dict) else None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import timm
 import torch
 from timm import layers
+from timm.models.resnet import ResNet
 from torch import nn
 
 from bench.encoders.card import EncoderCard
@@ -17,9 +18,17 @@ OPTIONS = (
     *("img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio", "qkv_bias", "init_values"),
     *("class_token", "reg_tokens", "no_embed_class", "pos_embed", "global_pool", "pre_norm", "final_norm", "fc_norm"),
     *("qk_norm", "act_layer", "mlp_layer", "norm_layer", "depths", "embed_dims", "dims", "channels", "window_size"),
-    *("output_stride", "ref_feat_shape"),
+    *("output_stride", "ref_feat_shape", "small_stem"),
 )
-"""What a card may change of an architecture. Nothing that names a file, an address or a class outside `LAYERS`."""
+"""What a card may change of an architecture. Nothing that names a file, an address or a class outside `LAYERS`.
+
+small_stem, which timm does not know: a ResNet begins as those for CIFAR do, with a 3 x 3 convolution of stride 1 that
+pads by so many pixels, and no max pooling."""
+BLANK = {
+    "num_heads": "shapes do not tell it: see the authors' code; often embed_dim / 64",
+    "small_stem": "shapes do not tell how the first convolution pads: see the authors' code; often by 1, solo-learn 2",
+}
+"""Options that 0 stands for a blank of, and where to look."""
 LAYERS: dict[str, dict[str, object]] = {
     "act_layer": {
         **{n: getattr(nn, n) for n in ("ReLU", "ReLU6", "GELU", "SiLU", "Hardswish", "LeakyReLU", "Tanh")},
@@ -57,13 +66,14 @@ def build(
     check_name(model, card.name)
     arguments = {k: LAYERS[k][v] if k in LAYERS else v for k, v in checked_options(options or {}, card.name).items()}
     arguments |= {"num_classes": num_classes, "in_chans": card.preprocessing.channels}
+    padding = arguments.pop("small_stem", None)
     try:
         with torch.device("meta"):
-            bones = timm.create_model(model, pretrained=False, **arguments)
+            bones = _with_stem(timm.create_model(model, pretrained=False, **arguments), padding)
         if (size := sum(p.numel() for p in bones.parameters())) > MAX_PARAMETERS:
             raise EncoderError(f"{model!r} has {size:,} parameters, over the limit", where=card.name)
         with torch.random.fork_rng(devices=[]):
-            return bones if skeleton else _create(model, arguments, seed).eval()
+            return bones if skeleton else _with_stem(_create(model, arguments, seed), padding).eval()
     except (TypeError, ValueError, AssertionError, RuntimeError, NotImplementedError) as error:
         raise EncoderError(f"timm cannot build {model!r}: {str(error)[:300]}", where=card.name) from None
 
@@ -81,9 +91,10 @@ def checked_options(options: Mapping[str, object], where: str) -> Mapping[str, o
             raise EncoderError(
                 f"option {key!r} is {str(value)[:80]!r}", where=where, fix=f"one of: {', '.join(LAYERS[key])}"
             )
-        if key == "num_heads" and value == 0:
-            fix = "shapes do not tell it: see the authors' code; often embed_dim / 64"
-            raise EncoderError("option 'num_heads' is still a blank", where=where, fix=fix)
+        if key in BLANK and value == 0:
+            raise EncoderError(f"option {key!r} is still a blank", where=where, fix=BLANK[key])
+        if key == "small_stem" and value not in (1, 2):
+            raise EncoderError(f"option 'small_stem' is {str(value)[:80]!r}", where=where, fix=BLANK[key])
         if any(isinstance(n, (int, float)) and not 0 <= n <= limit for n in numbers):
             raise EncoderError(f"option {key!r} is out of range: {str(value)[:80]}", where=where)
     return options
@@ -98,6 +109,17 @@ def check_name(model: str, where: str) -> None:
     near = bare if bare in known else nearest(model, known)
     fix = f"did you mean {near!r}?" if near else "timm.list_models() has the names"
     raise EncoderError(f"unknown timm model {model[:80]!r}", where=where, fix=fix)
+
+
+def _with_stem(network: nn.Module, padding: object) -> nn.Module:
+    """The network, its stem that of `small_stem` unless `padding` is None. Raises ValueError for other than ResNets."""
+    if padding is None:
+        return network
+    if not isinstance(network, ResNet) or not isinstance(first := network.conv1, nn.Conv2d):
+        raise ValueError("only a ResNet with one first convolution takes small_stem")
+    network.conv1 = nn.Conv2d(first.in_channels, first.out_channels, 3, stride=1, padding=int(padding), bias=False)
+    network.maxpool = nn.Identity()
+    return network
 
 
 def _create(model: str, arguments: dict[str, object], seed: int) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bench.encoders.architectures import BLANK
 from bench.encoders.card import EncoderCard
 from bench.encoders.folders import OPEN_CLIP
 from bench.encoders.hub_config import CONFIG
@@ -32,9 +33,10 @@ def card_of(path: Path, model: str | None = None, *, trust_code: bool = False) -
     Raises EncoderError when it is not recognised, or leaves open what decides the features.
     """
     found = recognise(path, model, run_at=USUAL_SIZE if trust_code else None)
-    if found.source.get("options", {}).get("num_heads") == 0:
-        fix = "write a card with 'medssl new NAME --from' and fill in num_heads"
-        raise EncoderError("its shapes do not tell the number of attention heads", where=path, fix=fix)
+    options = found.source.get("options", {})
+    if blank := next((key for key in BLANK if options.get(key) == 0), None):
+        fix = f"write a card with 'medssl new NAME --from' and fill in {blank}; {BLANK[blank]}"
+        raise EncoderError(f"its shapes do not tell {blank}", where=path, fix=fix)
     values = {
         "schema": 1, "name": _plain(path), "version": "1", "title": path.name, "authors": [NOT_STATED],
         "licence": NOT_STATED, "paradigm": "unknown", "objective": "unknown", "method": NOT_STATED,

@@ -28,7 +28,7 @@ def read_object(path: Path, name: str, *, where: str) -> dict[str, Any]:
     if path.stat().st_size > MAX_BYTES:
         raise EncoderError(f"{name} is over the limit of {MAX_BYTES:,} bytes", where=where)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise EncoderError(f"{name} is not valid JSON: {str(error)[:100]}", where=where) from None
     if not isinstance(values, dict):

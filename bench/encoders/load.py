@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.discover import members, pick
-from bench.encoders import catalogue
+from bench.encoders import catalogue, reference
 from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard, read_card
 from bench.encoders.from_file import card_of, without_card
@@ -16,7 +16,7 @@ from bench.errors import CardError
 from bench.strict import nearest
 
 CATALOGUE = catalogue.FOLDER
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = reference.FOLDER
 EXAMPLES = Path(__file__).parent / "examples"
 """Cards that can be loaded by name too, but need a package or weights that do not come with this one."""
 
@@ -93,13 +93,3 @@ def card_path(path_or_name: str | Path) -> Path:
     near = nearest(str(path_or_name), [*here, *shipped, *catalogue.paths()])
     fix = f"did you mean {near!r}?" if near else "give a folder with encoder.toml, or a name of 'medssl list encoders'"
     raise CardError(f"no folder, card or known encoder {str(path_or_name)[:80]!r}", fix=fix)
-
-
-def reference_names() -> list[str]:
-    """Names of the reference encoders that come with the package."""
-    return sorted(p.stem for p in REFERENCE.glob("*.toml"))
-
-
-def reference_cards() -> dict[str, EncoderCard]:
-    """Name -> card of every reference encoder."""
-    return {name: read_card(REFERENCE / f"{name}.toml") for name in reference_names()}

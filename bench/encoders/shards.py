@@ -20,7 +20,7 @@ def shard_names(index: Path, *, where: str) -> list[str]:
         raise EncoderError(f"{index.name} is over the limit of {MAX_INDEX_BYTES:,} bytes", where=where)
     refuse_mistaken_json(index, index.name, where=where)
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8-sig"))["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EncoderError(f"{index.name} is not an index of weights: {str(error)[:100]}", where=where) from None
     if wrong := [n for n in names if not isinstance(n, str) or not n.endswith(".safetensors") or "/" in n or "\\" in n]:

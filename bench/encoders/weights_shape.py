@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bench.encoders.architectures import build
+from bench.encoders.architectures import BLANK, build
 from bench.encoders.card import EncoderCard
 from bench.encoders.cures import places
 from bench.encoders.layouts import EXPORT, NAMES, told
@@ -110,16 +110,17 @@ def _fitted(
     """
     _refuse_strange(state, path)
     channels = _channels(state, path)
-    _refuse_small_stem(state, path)
+    stem, said = _small_stem(state, path)
     how: KeyMapping = "by-order" if anchor == IN_A_ROW else "by-name"
     problems: list[EncoderError] = []
-    for name, options, assumed in [(model, {}, ())] if model else _models(anchor, state, prefix):
+    for name, plain, assumed in [(model, {}, ())] if model else _models(anchor, state, prefix):
+        options = {**plain, **stem}
         try:
             drop = _fitting(name, options, state, channels, how)
         except EncoderError as error:
             problems.append(error)
             continue
-        found = _described(drop, name, options, state, channels, assumed)
+        found = _described(drop, name, options, state, channels, (*assumed, *said))
         return replace(found, source=found.source | {"key_mapping": how}) if how == "by-order" else found
     if problems:
         first = next((problem for problem in problems if isinstance(problem, MoreInsideError)), problems[0])
@@ -198,12 +199,19 @@ def _channels(state: Mapping[str, Tensor], path: Path) -> int:
     return channels
 
 
-def _refuse_small_stem(state: Mapping[str, Tensor], path: Path) -> None:
-    """EncoderError for a ResNet as it is trained on CIFAR: its shapes do not tell stride, padding and pooling."""
-    first = next((state[name] for name in ("conv1.weight", "0.weight") if name in state), None)
-    if first is not None and first.ndim == 4 and first.shape[-1] == 3 and first.shape[1] in (1, 3):
-        what = "is a ResNet with the 3 x 3 first convolution of CIFAR, whose stride, padding and pooling no shape tells"
+def _small_stem(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """(options, what is assumed) of a ResNet as it is trained on CIFAR: how it pads is left blank.
+
+    Raises EncoderError where it was saved as a row of layers, whose places do not tell what stands where pooling did.
+    """
+    name = next((name for name in ("conv1.weight", "0.weight") if name in state), None)
+    if name is None or state[name].ndim != 4 or state[name].shape[-1] != 3 or state[name].shape[1] not in (1, 3):
+        return {}, ()
+    if name == "0.weight":
+        what = "is a row of layers with the 3 x 3 first convolution of CIFAR, whose stride and pooling no shape tells"
         raise EncoderError(what, where=path, fix=EXPORT)
+    said = "its first convolution, of 3 x 3, has stride 1, and no max pooling follows, as for CIFAR"
+    return {"small_stem": 0}, (f"{said}; small_stem, by how much it pads, is left blank: shapes do not tell it",)
 
 
 def _rank(path: str) -> int:
@@ -301,7 +309,7 @@ def _fitting(
     model: str, options: dict[str, Any], state: Mapping[str, Tensor], channels: int, how: KeyMapping
 ) -> list[str]:
     """What to drop so that `state` fits `model`. Raises EncoderError, also where what is dropped belongs inside it."""
-    bones = _bones(model, {**options, **({"num_heads": 1} if options.get("num_heads") == 0 else {})}, channels)
+    bones = _bones(model, options | {key: 1 for key in BLANK if options.get(key) == 0}, channels)
     wanted = bones.state_dict()
     foreign = {_branch(n, wanted) for n in state if n not in wanted and n != "register_tokens"}
     made = [] if any(n.startswith("head.") for n in wanted) else ["head."]  # what conversions make of a projection
@@ -359,7 +367,7 @@ def _described(
     pooling = (
         "native" if not vit or averaged or not model.startswith("vit_") else "cls" if "cls_token" in state else "mean"
     )
-    size = options.get("img_size", 384 if "384" in model else 224)
+    size = options.get("img_size", 384 if "384" in model else 32 if "small_stem" in options else 224)
     sized = () if "img_size" in options else (f"size {size}: the file does not say it",)
     left = (f"{', '.join(drop)[:120]} is no part of the encoder: left out",) if drop else ()
     return DescribedWeights(

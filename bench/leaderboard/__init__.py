@@ -78,12 +78,15 @@ def gathered(
     return found
 
 
-def boards(collection: SuiteResults, *, drop_contaminated: bool = False) -> dict[str, Board]:
+def boards(
+    collection: SuiteResults, *, drop_contaminated: bool = False, told: Callable[[str], None] = lambda line: None
+) -> dict[str, Board]:
     """The boards of one suite, of those in `bench.recipes` for which there are results.
 
-    Replicates are recomputed from predictions (cached); where that cannot be done a note says so.
+    Replicates are recomputed from predictions (cached); where that cannot be done a note says so. told: hears of each
+    task.
     """
-    known = known_replicates(collection)
+    known = known_replicates(collection, told)
     made = boards_of(
         collection.frame, known.draws.get, drop_contaminated=drop_contaminated, unfinished=collection.unfinished,
         kinds=collection.kinds,
@@ -97,8 +100,10 @@ def boards(collection: SuiteResults, *, drop_contaminated: bool = False) -> dict
 
 def known_replicates(collection: SuiteResults, told: Callable[[str], None] = lambda line: None) -> Known:
     """Replicates of every unit a board can be made of. told: hears of each task, for the first time takes long."""
-    from bench.leaderboard.replicates import all_replicates
+    from bench.leaderboard.replicates import all_replicates, folder
 
+    if not (kept := folder()).is_dir():
+        told(f"the first time here: the cases of every result are drawn again, for minutes; kept in {kept}")
     protocols = {name for recipe in RECIPES for name in recipe.protocols.values()}
     draws: dict[UnitKey, np.ndarray] = {}
     approximated: frozenset[UnitKey] = frozenset()

@@ -45,6 +45,11 @@ class Source:
     tolerance: float = TOLERANCE
 
 
+def folder() -> Path:
+    """Where replicates are kept."""
+    return home() / "replicates"
+
+
 def replicates(record: Record, data: TaskData, source: Source) -> np.ndarray:
     """Replicates of the record's primary metric on "test", float64 (2000,), recomputed into the cache.
 
@@ -166,4 +171,4 @@ def _path(record: Record, task: Task, digest: str) -> Path:
         *([record.unit.key, record.primary.value] if digest and record.primary else []),
     ]
     digest = sha256_text(canonical_json(about))
-    return home() / "replicates" / digest[:2] / f"{digest}.npy"
+    return folder() / digest[:2] / f"{digest}.npy"

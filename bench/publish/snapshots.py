@@ -63,7 +63,7 @@ def read_history(path: Path) -> History:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"is over the limit of {MAX_BYTES:,} bytes", where=path)
-        return History.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return History.model_validate(json.loads(path.read_text(encoding="utf-8-sig")))
     except FileNotFoundError:
         raise UserError("no such file", where=path) from None
     except (ValueError, ValidationError, RecursionError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -80,6 +81,7 @@ def bundle(
     target = target.resolve() if target.is_symlink() else target
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
+    fresh = [folder for folder in partial.parents if not folder.exists()]
     try:
         partial.mkdir(parents=True)
         n_records = sum(_copy_run(card, run, plans[run.name], partial / run.name) for run in runs)
@@ -102,6 +104,9 @@ def bundle(
         raise RunError(f"cannot be written: {error.strerror or error}", where=out, fix=fix) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):  # what was refused leaves no empty folder behind
+            for folder in fresh:
+                folder.rmdir()
     own = {name: tuple(plan.tasks) for name, plan in plans.items() if name not in suite_names()}
     kept_back = tuple(name for name in finished if name not in plans)
     return Bundle(card, target, (*plans, *kept), own, kept_back, n_records, size, weights)

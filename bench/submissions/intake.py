@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import SubmissionError
-from bench.files import UNREADABLE, sha256_file
+from bench.files import METHODS, UNREADABLE, sha256_file
 
 MAX_FILES = 5000
 MAX_BYTES = 20 * 1024**2
@@ -115,6 +115,8 @@ def inspect_npz(path: Path) -> None:
 def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> None:
     if not member.filename.endswith(".npy"):
         raise SubmissionError(f"holds {_shown(member.filename)!r}, which is no array", where=where)
+    if member.compress_type not in METHODS:
+        raise SubmissionError(f"{_shown(member.filename)!r} is packed in a way that is not read", where=where)
     with archive.open(member) as file:
         try:
             version = np.lib.format.read_magic(file)

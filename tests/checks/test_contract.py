@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from bench.checks.contract import CHECKS, VOLUME_CHECKS, contract
+from bench.encoders import reference
 from bench.encoders.base import Encoded, Encoder
-from bench.encoders.load import REFERENCE, load_card, reference_cards, reference_names
+from bench.encoders.load import REFERENCE, load_card
 from bench.encoders.source import Place
 from bench.errors import EncoderError
 
@@ -36,9 +37,9 @@ def test_a_good_encoder_passes(make_card):
     assert {f.level for f in found.values()} == {"ok"}
 
 
-@pytest.mark.parametrize("name", reference_names())
+@pytest.mark.parametrize("name", reference.names())
 def test_reference_encoders_pass(name):
-    card = reference_cards()[name]
+    card = reference.cards()[name]
     if card.architecture != "none":
         smaller = card.preprocessing.model_copy(update={"size": 64, "dense_size": 128})
         card = card.model_copy(update={"preprocessing": smaller})

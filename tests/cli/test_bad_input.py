@@ -112,11 +112,10 @@ def test_a_full_disk(medssl: Callable, own_tasks: Path, tmp_path: Path, monkeypa
     """The disk fills while units are written: one message, what was written stays, and the next call goes on."""
     import os
 
-    real, calls = os.fsync, []
+    real = os.fsync
 
     def fsync(handle: int) -> None:
-        calls.append(handle)
-        if len(calls) == 40:
+        if len(list((tmp_path / "runs").rglob("units/*.json"))) > 1:  # whatever earlier tests left in the cache
             raise OSError(28, "No space left on device")
         real(handle)
 

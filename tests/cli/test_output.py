@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +43,16 @@ def test_the_next_command_can_be_pasted(medssl: Callable, tmp_path: Path) -> Non
     command = next(line for line in printed.splitlines() if line.startswith("Next: ")).removeprefix("Next: ")
     assert shlex.split(command, comments=True) == ["medssl", "check", str(folder)]
     assert card_path(folder).is_file()
+
+
+@pytest.mark.parametrize("what", ["encoders", "tasks", "suites"])
+def test_a_list_loads_no_heavy_library(what: str) -> None:
+    heavy = "{'torch', 'timm', 'pandas', 'sklearn', 'scipy.stats'}"
+    code = f"import sys\nfrom bench.cli import medssl\nmedssl(['list', '{what}'], standalone_mode=False)\n"
+    told = subprocess.run(
+        [sys.executable, "-c", f"{code}print({heavy} & {{*sys.modules}})"], capture_output=True, text=True
+    )
+    assert told.stdout.splitlines()[-1] == "set()", told.stderr
 
 
 @pytest.mark.parametrize("verb", ["run", "submit"])

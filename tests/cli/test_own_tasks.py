@@ -76,6 +76,38 @@ def test_two_folders_of_one_name_are_two_suites(here: Path, medssl: Medssl) -> N
     assert str(Path("other") / "mine") in listed
 
 
+def test_a_run_of_some_tasks_is_not_listed_as_finished(here: Path, medssl: Medssl) -> None:
+    text = (here / "mine" / "squares.toml").read_text()
+    (here / "two").mkdir()
+    for name in ("one", "other"):
+        (here / "two" / f"{name}.toml").write_text(text.replace('"squares"', f'"{name}"'))
+    shutil.copy(here / "mine" / "squares.npz", here / "two")
+    for task, state in (("one", "in part"), ("other", "finished")):
+        ran = medssl("run", "raw-pixels", "--tasks", "two", "--task", task)
+        assert ran.out.splitlines()[-1] == "Next: medssl leaderboard --suite two"
+        row = next(line for line in medssl("runs", "list").out.splitlines() if " two " in line)
+        done, of = map(int, re.search(r"(\d+) of (\d+)", row).groups())
+        assert (state in row, done == of) == (True, state == "finished"), row
+    shutil.rmtree(here / "runs" / "raw-pixels" / "two" / "units", ignore_errors=True)
+    (here / "runs" / "raw-pixels" / "two" / "records.jsonl").unlink()
+    assert "interrupted" in next(line for line in medssl("runs", "list").out.splitlines() if " two " in line)
+
+
+def test_what_is_missing_on_several_suites_is_said_once(here: Path, medssl: Medssl) -> None:
+    board = medssl("leaderboard").out
+    assert board.count("What do encoders reach that learned nothing?") == 1
+    assert board.count("medssl run random-init-cnn --tasks") == 2
+
+
+def test_a_refused_submission_leaves_no_folder(here: Path, medssl: Medssl) -> None:
+    (here / "runs" / "enc" / "mine" / "records.jsonl").write_text("")
+    before = sorted(here.iterdir())
+    refused = medssl("submit", "enc", "--suite", "mine", "--out", "deep/submissions")
+    assert refused.code == 2, refused.out
+    assert "units are missing" in refused.err
+    assert sorted(here.iterdir()) == before
+
+
 def test_results_whose_plan_is_damaged_are_not_run_anew_beside_them(here: Path, medssl: Medssl) -> None:
     plans = [here / "runs" / encoder / "mine" / "plan.json" for encoder in ("enc", "raw-pixels")]
     for plan in plans:

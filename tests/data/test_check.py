@@ -90,6 +90,15 @@ def test_exact_and_near_duplicates_across_splits(folder, make_task):
     assert not report.ok
 
 
+def test_drawn_images_that_look_alike_are_no_leak(folder, make_task):
+    tmp_path, rows = folder
+    Image.fromarray(np.clip(texture(1) * 0.9 + 10, 0, 255).astype(np.uint8)).save(tmp_path / "7.png")
+    Image.fromarray(texture(0)).save(tmp_path / "3.png")
+    _, found = report_on(tmp_path, rows, make_task(reader="csv", file="t.csv").model_copy(update={"synthetic": True}))
+    assert "exact-duplicate" in found
+    assert "near-duplicate" not in found
+
+
 def test_conversions_are_told(folder, make_task):
     tmp_path, rows = folder
     Image.fromarray(texture(0)).convert("RGB").quantize(64).save(tmp_path / "0.png")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.encoders import reference
 from bench.encoders.card import EncoderCard
-from bench.encoders.load import reference_cards
 from bench.files import canonical_json, sha256_text
 from bench.strict import parse_toml
 
@@ -18,7 +18,7 @@ source = st.dictionaries(
 
 
 def test_reference_cards_round_trip() -> None:
-    for card in reference_cards().values():
+    for card in reference.cards().values():
         again = EncoderCard.parse(parse_toml(card.to_toml(), where="written"), where="written")
         assert again == card
         assert again.sha256 == card.sha256
@@ -48,7 +48,7 @@ def test_any_text_and_source_round_trip(title: str, values: dict) -> None:
 
 
 def test_a_key_added_later_changes_the_hash_only_where_it_is_set() -> None:
-    card = reference_cards()["raw-pixels"]
+    card = reference.cards()["raw-pixels"]
     whole = card.model_dump(mode="json", by_alias=True)
     assert [whole["preprocessing"].pop(key) for key in ("shorter_side", "depth", "spacing", "input", "window")] == [
         None

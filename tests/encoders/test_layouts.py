@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 
 import pytest
 import timm
 import torch
+import torchvision
 from safetensors.torch import save_file
 
 from bench.cli import main
+from bench.encoders.architectures import build
 from bench.encoders.load import load_encoder
 from bench.encoders.preprocess import prepare
 from bench.encoders.recognise import recognise
@@ -23,6 +26,9 @@ from bench.files import sha256_file
 def resnet() -> torch.nn.Module:
     torch.manual_seed(3)
     return timm.create_model("resnet18", num_classes=0).eval()
+
+
+SLOW = pytest.mark.skipif("MEDSSL_SLOW" not in os.environ, reason="large networks: MEDSSL_SLOW=1 tries them")
 
 
 def under(prefix: str, state: dict) -> dict:
@@ -61,10 +67,10 @@ def test_the_original_swin_with_its_tables(images, tmp_path):
     same(tmp_path / "swin.pth", network, images)
 
 
-def test_a_resnet_of_open_clip(images, tmp_path):
+@pytest.mark.parametrize("name", ["RN50", *(pytest.param(n, marks=SLOW) for n in ("RN101", "RN50x4", "RN50x16"))])
+def test_a_resnet_of_open_clip(name, images, tmp_path):
     open_clip = pytest.importorskip("open_clip", reason="pip install 'medssl-bench[clip]'")
-    model = {"embed_dim": 32, "vision_cfg": {"image_size": 224, "layers": [3, 4, 6, 3], "width": 64},
-             "text_cfg": {"width": 64, "heads": 1, "layers": 1}}  # fmt: skip
+    model = open_clip.get_model_config(name) | {"embed_dim": 32, "text_cfg": {"width": 64, "heads": 1, "layers": 1}}
     torch.manual_seed(0)
     network = open_clip.CLIP(**model).eval()
     save_file({n: v.contiguous() for n, v in network.state_dict().items()}, tmp_path / "open_clip_model.safetensors")
@@ -147,14 +153,42 @@ def test_tokens_that_leave_no_square_are_told_with_the_number_that_would(load, i
         encoder.encode(images)
 
 
-CIFAR = {"layer1.0.conv1.weight": torch.zeros(64, 64, 3, 3), "conv1.weight": torch.zeros(64, 3, 3, 3)}
+@pytest.mark.parametrize("padding", [1, 2])
+def test_a_resnet_for_cifar_once_its_padding_is_said(padding, images, tmp_path, capsys):
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18()
+    network.conv1 = torch.nn.Conv2d(3, 64, 3, stride=1, padding=padding, bias=False)
+    network.maxpool, network.fc = torch.nn.Identity(), torch.nn.Identity()
+    torch.save({"state_dict": under("backbone.", network.eval().state_dict())}, tmp_path / "last.ckpt")
+    with pytest.raises(EncoderError, match=r"do not tell small_stem .*fill in small_stem; .*solo-learn 2"):
+        load_encoder(tmp_path / "last.ckpt")
+    known = ["--author", "A", "--licence", "x", "--paradigm", "contrastive", "--objective", "other", "--method", "x"]
+    with pytest.raises(SystemExit):
+        main(["new", "mine", "--from", str(tmp_path / "last.ckpt"), "--out", str(tmp_path / "mine"), *known])
+    assert "no max pooling follows, as for CIFAR; small_stem" in capsys.readouterr().out
+    card = tmp_path / "mine" / "encoder.toml"
+    with pytest.raises(EncoderError, match="'small_stem' is still a blank"):
+        load_encoder(card)
+    card.write_text(card.read_text().replace("small_stem = 0", f"small_stem = {padding}"))
+    encoder = load_encoder(card)
+    x = prepare(images[:2], encoder.card.preprocessing)
+    assert x.shape[-1] == 32
+    with torch.inference_mode():
+        right = network(x)
+    assert torch.equal(encoder.encode(images[:2]).pooled, right)
+
+
+@pytest.mark.parametrize(("model", "stem"), [("resnet18d", 1), ("vit_tiny_patch16_224", 1), ("resnet18", 3)])
+def test_a_small_stem_is_that_of_a_plain_resnet(model, stem, make_card):
+    with pytest.raises(EncoderError, match="small_stem"):
+        build(make_card({}), model, options={"small_stem": stem})
 
 
 @pytest.mark.parametrize(
     ("held", "message"),
     [
-        ({"state_dict": under("backbone.", CIFAR)}, "first convolution of CIFAR.*docs/encoders.md#onnx"),
-        ({"0.weight": CIFAR["conv1.weight"], "4.0.conv1.weight": torch.zeros(64, 64, 3, 3)}, "convolution of CIFAR"),
+        ({"0.weight": torch.zeros(64, 3, 3, 3), "4.0.conv1.weight": torch.zeros(64, 64, 3, 3)},
+         "first convolution of CIFAR.*docs/encoders.md#onnx"),
         ({"patch_embed.proj.weight": torch.zeros(192, 1, 4, 8, 8)}, "a network of volumes .*#volumes"),
         ({"a.weight": torch.zeros(1, 1, 3, 3, 3)}, "a network of volumes .*#volumes"),
         ({"patch_embed.proj.weight": torch.zeros(9, 1, dtype=torch.uint8)}, "is stored as uint8.*dequantise"),

@@ -176,7 +176,7 @@ def test_a_width_whose_heads_nobody_knows(make_card, tmp_path):
     found = recognise(tmp_path / "w.safetensors")
     assert found.source["options"]["num_heads"] == 0
     assert "left blank" in found.assumed[0]
-    with pytest.raises(EncoderError, match="number of attention heads"):
+    with pytest.raises(EncoderError, match="do not tell num_heads"):
         load_encoder(tmp_path / "w.safetensors")
 
 

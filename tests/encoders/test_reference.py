@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from bench.encoders.load import load_encoder, reference_cards, reference_names
+from bench.encoders import reference
+from bench.encoders.load import load_encoder
 from bench.encoders.preprocess import prepare
 
 
-@pytest.fixture(scope="module", params=reference_names())
+@pytest.fixture(scope="module", params=reference.names())
 def encoder(request):
     return load_encoder(request.param)
 
 
 def test_the_four_are_there():
-    assert {"random-init-vit", "random-init-cnn", "raw-pixels", "colour-histogram"} <= set(reference_names())
-    assert all(c.paradigm == "reference" and c.pretraining == [] and c.name == n for n, c in reference_cards().items())
+    assert {"random-init-vit", "random-init-cnn", "raw-pixels", "colour-histogram"} <= set(reference.names())
+    assert all(c.paradigm == "reference" and c.pretraining == [] and c.name == n for n, c in reference.cards().items())
 
 
 def test_same_features_when_loaded_again(encoder, images):

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 import bench.submissions.contamination as module
 from bench.data.task import shipped_tasks, suite_names
+from bench.encoders import reference
 from bench.encoders.card import PretrainingCorpus
 from bench.encoders.catalogue import cards
-from bench.encoders.load import reference_cards
 from bench.submissions.contamination import contamination, known_corpus, sources_of
 from bench.words import MODALITIES
 
 TASKS = shipped_tasks()
 TABLE = tomllib.loads(Path(module.__file__).with_name("corpora.toml").read_text(encoding="utf-8"))["corpus"]
-CARD = next(iter(reference_cards().values()))
+CARD = next(iter(reference.cards().values()))
 CORPORA = st.lists(st.sampled_from([*sorted(TABLE), "a hospital of ours"]), max_size=4)
 
 

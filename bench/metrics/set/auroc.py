@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import rankdata
 
 from bench.metrics.base import Comparison, Metric
 from bench.metrics.ranking import curves, one_versus_rest
@@ -47,6 +46,8 @@ def macro_auroc(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
     >>> macro_auroc(np.array([[[0.1], [0.4], [0.35], [0.8]]]), np.array([[0], [0], [1], [1]], bool))
     array([0.75])
     """
+    from scipy.stats import rankdata  # lists of tasks need no ranks
+
     positives, n = positive.sum(0), len(positive)
     columns = np.flatnonzero((positives > 0) & (positives < n))
     if not len(columns):
