@@ -46,11 +46,14 @@ def list_runs(root: Path) -> None:
 @_folder
 def show(encoder: str, suite: str | None, root: Path) -> None:
     """Every unit of a run with its primary metric and interval."""
-    from bench.cli._print import interval_text, print_table
+    from bench.cli._print import err, interval_text, print_table
     from bench.runs.journal import Journal
 
     for folder in _chosen(root, encoder, suite):
-        records = list(Journal(folder).records().values())
+        journal = Journal(folder)
+        records = list(journal.records().values())
+        for message in journal.damaged:
+            err.print(f"Damaged: {message}", markup=False, soft_wrap=True)
         rows = [
             {
                 "task": r.unit.task,
@@ -142,6 +145,11 @@ def _row(folder: Path) -> dict[str, str | int | None]:
 
 
 def _folders(root: Path) -> list[Path]:
+    """Run folders below `root`. Raises UserError for one that is not there, unless nothing has run yet."""
+    from bench.errors import UserError
+
+    if not root.is_dir() and (root.exists() or root != Path("runs")):
+        raise UserError("no such folder", where=root, fix="--records takes the folder that 'medssl run --out' wrote to")
     found = {p.parent for pattern in ("*/*/records.jsonl", "*/*/run.json") for p in root.glob(pattern)}
     return sorted(found)
 
@@ -153,6 +161,9 @@ def _chosen(root: Path, encoder: str, suite: str | None) -> list[Path]:
     found = [f for f in _folders(root) if f.parent.name == encoder and suite in (None, f.name)]
     if not found:
         names = sorted({f.parent.name for f in _folders(root)})
+        if encoder in names:
+            suites = ", ".join(f.name for f in _folders(root) if f.parent.name == encoder)
+            raise UserError(f"no run of {encoder!r} on {suite!r}", where=root, fix=f"there are runs on: {suites}")
         near = nearest(encoder, names)
         fix = f"did you mean {near!r}?" if near else f"runs of: {', '.join(names) or 'no encoder'}"
         raise UserError(f"no run of {encoder!r}", where=root, fix=fix)

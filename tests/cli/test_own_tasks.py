@@ -93,6 +93,18 @@ def test_a_run_of_some_tasks_is_not_listed_as_finished(here: Path, medssl: Medss
     assert "interrupted" in next(line for line in medssl("runs", "list").out.splitlines() if " two " in line)
 
 
+def test_runs_that_are_not_there_or_damaged_are_named(here: Path, medssl: Medssl) -> None:
+    for arguments, said in (
+        (["list", "--records", "nowhere"], "nowhere: no such folder"),
+        (["list", "--records", "mine/squares.toml"], "no such"),
+        (["clean", "enc", "--suite", "nope", "--yes"], "there are runs on: mine, other-mine"),
+    ):  # fmt: skip
+        told = medssl("runs", *arguments)
+        assert (told.code, said in told.err) == (2, True), told.err
+    (here / "runs" / "enc" / "mine" / "records.jsonl").write_text("{")
+    assert "Damaged: " in medssl("runs", "show", "enc", "--suite", "mine").err
+
+
 def test_what_is_missing_on_several_suites_is_said_once(here: Path, medssl: Medssl) -> None:
     board = medssl("leaderboard").out
     assert board.count("What do encoders reach that learned nothing?") == 1
