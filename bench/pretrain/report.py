@@ -14,9 +14,9 @@ from bench.leaderboard.collect import collect
 from bench.markers import table
 from bench.pretrain import standings
 from bench.pretrain.choice import Outcomes, choose
-from bench.pretrain.collection import read_collection
 from bench.pretrain.corpus import PHANTOM
 from bench.pretrain.job import objectives
+from bench.pretrain.pack import read_collection
 from bench.pretrain.recipe import Recipe, read_recipe
 from bench.pretrain.tuning import best_rates, read_trials
 from bench.words import PARADIGM_TITLES, PARADIGMS

@@ -54,7 +54,7 @@ def against_other_images(stories: list[Story], others: list[Story], boards: Mapp
     rows, values = [], []
     for story in stories:
         name, twin = story["name"], twins.get(_same(story))
-        if not scores or not all({name, twin} <= found.keys() for found in scores.values()):
+        if not scores or twin is None or not all({name, twin} <= found.keys() for found in scores.values()):
             continue
         differences = [boards[board].against(twin)[name] for board in scores]
         rows.append([name, _paradigm(story), *map(_difference, differences)])
