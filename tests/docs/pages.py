@@ -49,12 +49,7 @@ EXEMPT = {
     "--done first/ledger.json --out second": "GPU",
     "medssl pretrain --merge first --merge second --out encoders": "needs both runs; tests/pretrain/test_results.py",
     "medssl pretrain --track open-small-cpu-v1": "trains for hours",
-<<<<<<< HEAD
     "medssl pretrain --objective simclr --recipe open-tiny --track --data open-v1-training.npz --out encoders": "data",
-=======
-    "medssl pretrain --objective simclr --recipe open-tiny --track --data open-v1-training.npz "
-    "--out encoders": "needs the packed images",
->>>>>>> 4193caa (Docs tests: a line in two)
     "medssl run encoders/open-tiny-vit-simclr --suite open-v1": "needs what the line above trains",
     "medssl pretrain --objective simclr --recipe open-small-cpu": "needs the packed images and minutes",
     "medssl pretrain --objective simclr --recipe open-small --corpus phantom-v1 --device cuda": "GPU",
