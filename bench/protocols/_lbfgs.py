@@ -103,11 +103,14 @@ class _State:
         self.value, probability = losses.value(self.w, self.logits)
         self.gradient = losses.gradient(self.w, probability)
         self.quiet = self.stalled = torch.zeros(len(self.w), dtype=torch.int64)
+        self.direction: Tensor | None = None
+        """Of the next step, where it is known already."""
 
     def keep(self, index: Tensor) -> None:
         self.losses = self.losses.part(index)
         for name in ("w", "logits", "value", "gradient", "quiet", "stalled"):
             setattr(self, name, getattr(self, name)[index])
+        self.direction = None if self.direction is None else self.direction[index]
         self.pairs = [(s[index], y[index], rho[index]) for s, y, rho in self.pairs]
 
     def certified(self, tolerance: float) -> tuple[Tensor, Tensor]:
@@ -121,8 +124,8 @@ class _State:
 
     def estimated(self, tolerance: float) -> tuple[Tensor, Tensor]:
         """Half the Newton decrement that L-BFGS implies, and whether to go no further in this precision, (m,) each."""
-        direction = _direction(self.gradient, self.pairs, self.losses)
-        half = -_dot(self.gradient, direction).double() / 2
+        self.direction = _direction(self.gradient, self.pairs, self.losses)
+        half = -_dot(self.gradient, self.direction).double() / 2
         small = half <= tolerance * self.value.clamp(min=FLOOR)
         self.quiet = torch.where(small, self.quiet + 1, 0)
         return half, (self.quiet >= 2) | (self.stalled >= STALL)
@@ -146,12 +149,11 @@ class _State:
         """Move along a direction of descent and learn the curvature met."""
         if newton:
             direction = self.losses.newton(self.losses.value(self.w, self.logits)[1], self.gradient)
-        else:
+        elif self.direction is None:
             direction = _direction(self.gradient, self.pairs, self.losses)
-        along = self.losses.logits(direction)
-        size, value, probability = self._search(direction, along)
-        taken = direction * size
-        self.w, self.logits = self.w + taken, self.logits.add_(along.mul_(size))
+        else:
+            direction, self.direction = self.direction, None
+        taken, value, probability = self._search(direction)
         fresh = self.losses.gradient(self.w, probability)
         change = fresh - self.gradient
         product = _dot(taken, change)
@@ -161,14 +163,19 @@ class _State:
         self.stalled = torch.where(self.value - value <= 1e-6 * value, self.stalled + 1, 0)
         self.gradient, self.value = fresh, value
 
-    def _search(self, direction: Tensor, along: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Backtrack from 1 until the objective falls enough (Armijo); logits are linear, so no product is needed."""
-        losses, slack = self.losses, 4 * torch.finfo(self.w.dtype).eps
+    def _search(self, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Backtrack from 1 until the objective falls enough (Armijo), and move there; logits are linear: one product.
+
+        Returns the step taken, and objective and probabilities where it ends.
+        """
+        losses, slack, along = self.losses, 4 * torch.finfo(self.w.dtype).eps, self.losses.logits(direction)
         slope = _dot(self.gradient, direction).double()
         step = torch.ones_like(self.value)
         for _ in range(30):
             t = step.to(self.w.dtype)[:, None, None]
-            value, probability = losses.value(self.w + t * direction, self.logits + t * along)
+            taken = t * direction
+            w, logits = self.w + taken, self.logits + t * along
+            value, probability = losses.value(w, logits)
             fine = value <= self.value + ARMIJO * step * slope + slack * self.value
             if fine.all():
                 break
@@ -176,7 +183,8 @@ class _State:
             bend = 2 * (value - self.value - slope * step)
             guess = (-slope * step**2 / bend).nan_to_num(0.0)
             step = torch.where(fine, step, guess.clamp(min=0.1 * step, max=0.5 * step))
-        return t, value, probability
+        self.w, self.logits = w, logits
+        return taken, value, probability
 
 
 def _direction(gradient: Tensor, pairs: list[Pair], losses: Losses) -> Tensor:
@@ -185,15 +193,16 @@ def _direction(gradient: Tensor, pairs: list[Pair], losses: Losses) -> Tensor:
     It starts from the diagonal of the Hessian: the penalty's, which is known, and the loss's at zero times the factor
     that fits the curvature met last. A factor on both would overshoot where the penalty is all there is.
     """
-    q, kept = gradient.clone(), []
-    for step, change, rho in reversed(pairs):
-        alpha = rho * _dot(step, q)
-        q.sub_(alpha[:, None, None] * change)
+    q, kept = gradient.flatten(1).clone(), []
+    flat = [(step.flatten(1), change.flatten(1), rho) for step, change, rho in pairs]
+    for step, change, rho in reversed(flat):
+        alpha = rho * torch.linalg.vecdot(step, q)
+        q.sub_(alpha[:, None] * change)
         kept.append(alpha)
-    q.div_(_factor(pairs, losses) * losses.spread + losses.decay)
-    for (step, change, rho), alpha in zip(pairs, reversed(kept), strict=True):
-        q.add_((alpha - rho * _dot(change, q))[:, None, None] * step)
-    return q.neg_()
+    q.view_as(gradient).div_(_factor(pairs, losses) * losses.spread + losses.decay)
+    for (step, change, rho), alpha in zip(flat, reversed(kept), strict=True):
+        q.add_((alpha - rho * torch.linalg.vecdot(change, q))[:, None] * step)
+    return q.neg_().view_as(gradient)
 
 
 def _factor(pairs: list[Pair], losses: Losses) -> Tensor:

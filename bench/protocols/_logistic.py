@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.allocator import freed_memory_kept
 from bench.protocols._lbfgs import LbfgsResult, Start, minimise
 from bench.protocols._loss import Losses
 from bench.protocols.base import CPU
@@ -97,7 +98,7 @@ class Design:
 
         start: solutions to begin from, m problems or one for all.
         """
-        with self._there():
+        with self._there(), freed_memory_kept():
             return self._fit(strengths, weights, start, tolerance, max_iterations)
 
     def _fit(

@@ -107,18 +107,22 @@ class Losses:
     def newton(self, probability: Tensor, gradient: Tensor) -> Tensor:
         """Newton's direction, (m, k, 1 + r), from probabilities (m, k, n) and gradient; a Hessian of (k (1 + r))^2."""
         m, k, p = gradient.shape
-        hessian = torch.diag_embed(self.decay.expand(m, k, p).reshape(m, -1)).view(m, k, p, k, p)
-        for i, j in itertools.combinations_with_replacement(range(k), 2):
-            other = (1 - probability[:, j] if i == j else -probability[:, j]) * probability[:, i] * self.weights
-            for problem, bend in enumerate(other):
-                block = (self.rows * bend) @ self.rows.T
-                hessian[problem, i, :, j] += block
-                if i != j:
-                    hessian[problem, j, :, i] += block
+        hessian = gradient.new_zeros(m, k, p, k, p)
+        # The curvature of a column is that of its pairs with all others: with itself alone only where there are none.
+        for i, j in itertools.combinations(range(k), 2) if k > 1 else [(0, 0)]:
+            bends = probability[:, i] * (1 - probability[:, i] if k == 1 else probability[:, j]) * self.weights
+            block = torch.stack([(self.rows * bend) @ self.rows.T for bend in bends])
+            hessian[:, i, :, i] += block
+            if k > 1:
+                hessian[:, j, :, j] += block
+                hessian[:, i, :, j] = hessian[:, j, :, i] = block.neg_()
         hessian = hessian.view(m, k * p, -1)
+        diagonal = hessian.diagonal(dim1=1, dim2=2)
+        diagonal += self.decay.expand(m, k, p).reshape(m, -1)
         # Biases that move together change nothing: the ridge, of rounding's size, bounds that direction.
-        size = hessian.diagonal(dim1=1, dim2=2).clamp(min=1e-300).rsqrt()
-        hessian = size[:, :, None] * hessian * size[:, None] + RIDGE * torch.eye(k * p, dtype=hessian.dtype)
+        size = diagonal.clamp(min=1e-300).rsqrt()
+        hessian.mul_(size[:, :, None]).mul_(size[:, None])
+        diagonal += RIDGE
         step = torch.linalg.solve(hessian, size * gradient.reshape(m, -1))
         return -(size * step).view(m, k, p)
 
