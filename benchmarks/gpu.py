@@ -5,8 +5,9 @@
 Parts: extraction, phantoms, standin, trainer, track; all of them without a name. Each line stands beside the bare
 forward (or training) pass of the same run: the network alone, on images that lie on the device already, at the best of
 three batch sizes. The stand-in has the shapes of official sets (TissueMNIST, ChestMNIST, one dense set of 256 pixels)
-and random images, since cost does not depend on what is in them; phantoms are drawn before the clock starts. --small
-shrinks everything, to rehearse the script on a CPU in two minutes; its numbers say nothing. --out writes the page.
+and random images, since cost does not depend on what is in them; phantoms are drawn, and sets prepared, before the
+clock starts. --small shrinks everything, to rehearse the script on a CPU in two minutes; its numbers say nothing.
+--out writes the lines into the page.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -25,9 +26,11 @@ import timm
 import torch
 
 import bench
+from bench.data.load import load_task
 from bench.encoders.base import Encoder
 from bench.features.device import place
 from bench.features.extract import extract
+from bench.markers import refresh, table
 from bench.pretrain.comparison import Settings, compare
 from bench.pretrain.corpus import Corpus, open_corpus
 from bench.pretrain.feed import batch_of
@@ -45,6 +48,7 @@ NETWORKS = {"ViT-S": "vit_small_patch16_224", "ViT-B": "vit_base_patch16_224", "
             "ResNet-50": "resnet50"}  # fmt: skip
 TINY = {"ViT-Ti": "vit_tiny_patch16_224", "ResNet-18": "resnet18"}
 PHANTOMS = ("phantom-xray-diffuse", "phantom-xray-dense", "phantom-ct-focal", "phantom-ultrasound-dense")
+HEAD = ("line", "measured", "bare pass of the same run", "aim")
 CARD = """schema = 1
 name = "{name}"
 title = "{name}"
@@ -78,6 +82,11 @@ class Sizes:
     scale: float
     steps: int
 
+    @property
+    def kind(self) -> str:
+        """Of the device, without its number."""
+        return torch.device(self.device).type
+
     @classmethod
     def of(cls, device: str, small: bool) -> Sizes:
         """Full size, or small enough for a rehearsal."""
@@ -97,11 +106,11 @@ def main() -> None:
         os.environ["MEDSSL_HOME"] = f"{folder}/home"
         for part in asked.parts or PARTS:
             for line in PARTS[part](sizes, Path(folder)):
-                lines.append(f"| {line.what} | {line.value} | {line.bare} | {line.aim} |")
-                print(lines[-1], flush=True)
+                lines.append(line)
+                print(f"| {line.what} | {line.value} | {line.bare} | {line.aim} |", flush=True)
     if asked.out and not asked.small:
-        where = torch.cuda.get_device_name() if asked.device == "cuda" else f"a CPU, {torch.get_num_threads()} threads"
-        asked.out.write_text(PAGE.format(where=where, rows="\n".join(lines)))
+        on = torch.cuda.get_device_name(asked.device) if sizes.kind == "cuda" else f"{torch.get_num_threads()} threads"
+        refresh(asked.out, {"gpu": f"Measured on {on}.\n\n" + table(HEAD, map(astuple, lines))})
 
 
 def network(model: str, sizes: Sizes) -> Encoder:
@@ -137,12 +146,12 @@ def bare(encoder: Encoder, sizes: Sizes) -> float:
     best = 0.0
     for batch in sizes.batches:
         x = torch.rand(batch, 3, sizes.side, sizes.side, device=sizes.device)
-        if sizes.device == "cuda":
+        if sizes.kind == "cuda":
             x = x.contiguous(memory_format=torch.channels_last)
         times = max(1, sizes.images // batch)
 
         def forward(x: torch.Tensor = x, times: int = times) -> None:
-            half = torch.autocast(sizes.device, encoder.autocast, enabled=encoder.autocast is not None)
+            half = torch.autocast(sizes.kind, encoder.autocast, enabled=encoder.autocast is not None)
             with torch.inference_mode(), half:
                 for _ in range(times):
                     encoder.module.forward_features(x)
@@ -170,32 +179,26 @@ def extraction(sizes: Sizes, folder: Path) -> Iterator[Line]:
 
 def suite_line(what: str, encoder: Encoder, spec: RunSpec, sizes: Sizes, aim: str) -> Line:
     """A whole run beside what the bare pass would take for its images."""
-    started = time.perf_counter()
     plan = session(spec)[1]
+    data = (load_task(plan.tasks[name], folder=plan.folders[name]) for name in plan.selected)
+    images = sum(len(split) for task in data for split in task.splits.values())
+    started = time.perf_counter()
     records = run_plan(encoder, plan, spec, lambda message, record: None, print)
     wall = time.perf_counter() - started
     failed = [r.reason for r in records if r.status == "failed"]
     if failed:
         raise SystemExit(f"{what}: {len(failed)} units failed: {failed[0]}")
-    images = sum(_images(plan, name) for name in plan.selected)
     alone = images / bare(encoder, sizes)
     return Line(what, f"{wall:.1f} s ({wall / alone:.2f} x); {timing(records, wall)}", f"{alone:.1f} s", aim)
-
-
-def _images(plan, name: str) -> int:
-    from bench.data.load import load_task
-
-    return sum(len(split) for split in load_task(plan.tasks[name], folder=plan.folders[name]).splits.values())
 
 
 def phantoms(sizes: Sizes, folder: Path) -> Iterator[Line]:
     """Phantom tasks under all frozen protocols; on a CPU, the whole suite with two small networks."""
     suite, only = ("phantom-v1", PHANTOMS) if sizes.scale == 1 else ("phantom-mini", ())
-    on_gpu = sizes.device.startswith("cuda")
+    on_gpu = sizes.kind == "cuda"
     for name, model in ({"ViT-B": NETWORKS["ViT-B"]} if on_gpu else TINY).items():
         encoder = network(model, sizes)
         spec = RunSpec.of("raw-pixels", suite, only=only, out=f"{folder}/{name}", device=sizes.device, cache=False)
-        _ = [_images(session(spec)[1], task) for task in session(spec)[1].selected]  # drawn before the clock starts
         aim = "<= 4 s" if on_gpu else {"ViT-Ti": "<= 1.8 x", "ResNet-18": "<= 1.15 x"}[name]
         yield suite_line(f"{suite}, {len(only) or 'all'} tasks, {name}", encoder, spec, sizes, aim)
 
@@ -250,7 +253,7 @@ def trainer(sizes: Sizes, folder: Path) -> Iterator[Line]:
 def track(sizes: Sizes, folder: Path) -> Iterator[Line]:
     """Views a second of the controlled track's own command, several networks at once, and what a seed would take."""
     recipe, side = read_recipe("open-small"), 128
-    workers, minutes = (8, 1.5) if sizes.device.startswith("cuda") else (1, 0.5)
+    workers, minutes = (8, 1.5) if sizes.kind == "cuda" else (1, 0.5)
     if sizes.scale < 1:
         heads = recipe.heads.model_copy(update={"hidden": 32, "prototypes": 32})
         vit = recipe.vit.model_copy(update={"dim": 32, "depth": 1})
@@ -275,10 +278,10 @@ def _bare_step(job: Job, corpus: Corpus, sizes: Sizes) -> float:
     optimiser = torch.optim.AdamW(model.backbone.parameters())
     images = batch_of(job, corpus, 0, sizes.device).images
     images = images.repeat(-(-job.recipe.views_per_step // len(images)), 1, 1, 1)[: job.recipe.views_per_step]
-    half = job.recipe.precision == "bfloat16" and sizes.device.startswith("cuda")
+    half = job.recipe.precision == "bfloat16" and sizes.kind == "cuda"
 
     def step() -> None:
-        with torch.autocast(sizes.device, torch.bfloat16, enabled=half):
+        with torch.autocast(sizes.kind, torch.bfloat16, enabled=half):
             loss = model.backbone(images).float().square().mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -289,16 +292,6 @@ def _bare_step(job: Job, corpus: Corpus, sizes: Sizes) -> float:
 
 
 PARTS = {"extraction": extraction, "phantoms": phantoms, "standin": standin, "trainer": trainer, "track": track}
-
-PAGE = """# GPU
-
-Made by `python benchmarks/gpu.py --out docs/gpu.md` on {where}.
-
-| line | measured | bare pass of the same run | aim |
-|---|---|---|---|
-{rows}
-"""
-
 
 if __name__ == "__main__":
     main()

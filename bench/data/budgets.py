@@ -125,7 +125,7 @@ def presence(task: Task, labels: np.ndarray) -> np.ndarray:
     if task.target == "survival":  # what counts is who had the event
         return labels[:, 1:] == 1
     if task.target == "mask":
-        return np.stack([np.bincount(mask.ravel(), minlength=k)[:k] > 0 for mask in labels])
+        return np.array([[(mask == c).any() for c in range(k)] for mask in labels]).reshape(len(labels), k)
     return labels.reshape(-1, 1) == np.arange(k)
 
 

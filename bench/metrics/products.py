@@ -37,6 +37,11 @@ def chunk_rows(cases: Tensor) -> int:
     return max(1, CHUNK_BYTES.get(cases.device.type, 1 << 28) // (8 * max(1, cases.shape[1])))
 
 
+def cached_rows(cases: Tensor) -> int:
+    """Rows of as many replicates of which several arrays of floats stay within a cache."""
+    return max(1, chunk_rows(cases) // 8)
+
+
 def replicate_blocks(cases: Tensor) -> Iterator[slice]:
     """Replicates of all cases at a time, so that they too stay within a cache."""
     step = max(64, BLOCK_BYTES.get(cases.device.type, 1 << 30) // (4 * max(1, len(cases))))

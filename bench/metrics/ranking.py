@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.metrics.base import Comparison
-from bench.metrics.products import Weights, by_case, replicate_blocks
+from bench.metrics.products import Weights, by_case, cached_rows, replicate_blocks
 from bench.metrics.resample import ratio
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ EXACT = 1 << 23
 """Whole numbers below this, and sums of two of them, are exact in float32."""
 STEP = 16
 """Thresholds whose running sum is one small product; their number is rounded up to a multiple of it."""
+
+MOST_COLUMNS = 128
+"""Of those at a time: their ends are added up by one more product, whose cost grows with the square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class _Plan:
         in_tie = np.isin(scores, np.intersect1d(thresholds, scores[~positive]))
         ties, tie = np.unique(scores[in_tie], return_inverse=True)
         place[in_tie] = tie
-        self.tied = _Bags.of(in_tie, positive, place, len(ties), device)
+        self.tied = _Bags.of(in_tie, positive, place, len(ties), device) if len(ties) else None
 
     def areas(self, cases: Tensor, total: Tensor, with_precision: bool) -> Tensor:
         """Of each replicate of `cases` (n, r), float64 (4, r): weight of the pairs that are in order, ties counted
@@ -133,23 +136,33 @@ class _Plan:
         import torch
 
         sums = self.reaching.sums(cases).view(2, STEP, self.columns, -1)
-        true, false = (_running(part).double().flatten(0, 1) for part in sums)
-        weight = sums[0].flatten(0, 1).double()
-        positives = weight.sum(0)
+        before = sums.new_zeros(2, sums.shape[-1])
+        lost, precision = torch.zeros_like(total), torch.zeros_like(total)
+        for part in sums.split(min(MOST_COLUMNS, -(-cached_rows(cases) // STEP)), dim=2):
+            running = _running(part, before)
+            before = running[:, -1, -1].clone()  # `running` is overwritten below
+            weight, (true, false) = part[0].double(), running.double()
+            lost += (weight * false).sum((0, 1))
+            if with_precision:
+                called = false.add_(true).clamp_(min=1e-300)
+                precision += weight.mul_(true).div_(called).sum((0, 1))
+        positives = before[0].double()
         pairs = positives * (total - positives)
-        beaten = pairs - (weight * false).sum(0) + self.tied.sums(cases).double().prod(0).sum(0) / 2
-        precision = torch.zeros_like(beaten)
-        if with_precision:
-            called = false.add_(true).clamp_(min=1e-300)
-            precision = weight.mul_(true).div_(called).sum(0)
+        beaten = pairs - lost
+        if self.tied is not None:
+            beaten += self.tied.sums(cases).double().prod(0).sum(0) / 2
         return torch.stack([beaten, pairs, precision, positives])
 
 
-def _running(x: Tensor) -> Tensor:
-    """Sum of each threshold of (STEP, columns, r) and those before it, column by column from the first row down."""
-    within = (x.new_ones(STEP, STEP).tril_() @ x.reshape(STEP, -1)).view_as(x)
-    ends = within[-1]
-    return within.add_(ends.cumsum(0) - ends)
+def _running(x: Tensor, before: Tensor) -> Tensor:
+    """Sum of each threshold of (2, STEP, columns, r) and those before it, column by column from the first row down.
+
+    before: (2, r), of the thresholds before the first of them.
+    """
+    columns = x.shape[2]
+    within = (x.new_ones(STEP, STEP).tril_() @ x.reshape(2, STEP, -1)).view_as(x)
+    earlier = x.new_ones(columns, columns).tril_(-1) @ within[:, -1]  # a GPU's cumsum is in no fixed order
+    return within.add_((earlier + before[:, None])[:, None])
 
 
 @dataclass(frozen=True)

@@ -84,23 +84,26 @@ def _block(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.nda
 def _distances(origin: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Image index and distance to `goal` of every pixel of `origin`; each image holds pixels of both."""
     image, row, column = np.nonzero(origin)
-    vertical = _vertical(goal)
+    vertical = np.square(_vertical(goal), dtype=np.int32)
     columns = np.arange(goal.shape[2], dtype=np.int32)
+    across = np.square(columns - columns[:, None])
     squared = np.empty(len(image), np.int32)
     step = max(1, _BLOCK_PIXELS // goal.shape[2])
     for start in range(0, len(image), step):
         s = slice(start, start + step)
-        to_column = (columns - column[s, None].astype(np.int32)) ** 2
-        squared[s] = (to_column + vertical[image[s], row[s]].astype(np.int32) ** 2).min(axis=1)
+        squared[s] = (across[column[s]] + vertical[image[s], row[s]]).min(axis=1)
     return image, np.sqrt(squared)
 
 
 def _vertical(mask: np.ndarray) -> np.ndarray:
-    """Distance of each pixel to the nearest mask pixel of its own column, int16 (n, h, w)."""
-    rows = np.arange(mask.shape[1], dtype=np.int16)[:, None]
-    above = np.maximum.accumulate(np.where(mask, rows, np.int16(-_FAR)), axis=1)
-    below = np.minimum.accumulate(np.where(mask, rows, np.int16(_FAR))[:, ::-1], axis=1)[:, ::-1]
-    return np.minimum(rows - above, below - rows)
+    """Distance of each pixel to the nearest mask pixel of its own column, int16 (n, h, w); far where there is none."""
+    distance = np.where(mask, np.int16(0), np.int16(_FAR))
+    rows = distance.swapaxes(0, 1)
+    for here, above in zip(rows[1:], rows, strict=False):
+        np.minimum(here, above + 1, out=here)
+    for here, below in zip(rows[-2::-1], rows[::-1], strict=False):
+        np.minimum(here, below + 1, out=here)
+    return distance
 
 
 def _quantile(image: np.ndarray, distance: np.ndarray, n: int) -> np.ndarray:
