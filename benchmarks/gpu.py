@@ -217,9 +217,11 @@ def standin(sizes: Sizes, folder: Path) -> Iterator[Line]:
         for split, n in zip(("train", "val", "test"), counts, strict=True):
             n = max(60, round(n * sizes.scale))
             arrays[f"{split}_images"] = rng.integers(0, 256, (n, side, side), dtype=np.uint8)
-            shape = {"multi-class": (n,), "multi-label": (n, k), "mask": (n, side, side)}[target]
-            high = 2 if target == "multi-label" else k
-            arrays[f"{split}_label" if target == "mask" else f"{split}_labels"] = rng.integers(0, high, shape, np.uint8)
+            shape = {"multi-class": (n,), "multi-label": (n, k), "mask": (n, side // 32, side // 32)}[target]
+            labels = rng.integers(0, 2 if target == "multi-label" else k, shape, np.uint8)
+            if target == "mask":  # squares: noise would be all border, which the distances between borders pay for
+                labels = labels.repeat(32, 1).repeat(32, 2)
+            arrays[f"{split}_label" if target == "mask" else f"{split}_labels"] = labels
         np.savez(tasks / f"{name}.npz", **arrays)
         classes = str([f"class {i}" for i in range(k)]).replace("'", '"')
         (tasks / f"{name}.toml").write_text(CARD.format(name=name, target=target, classes=classes))
