@@ -105,6 +105,19 @@ def test_labels_that_are_shipped_are_those_of_the_index(name: str) -> None:
     assert len(data.test_pixels) == len(data.tests["test"]) if card.kind == "dense" else data.pixels is None
 
 
+@pytest.mark.parametrize("name", read_suite("phantom-v1").tasks)
+def test_labels_of_phantoms_that_are_shipped_are_those_of_the_cards_images(name: str) -> None:
+    card = shipped_tasks()[name]
+    path = shipped("tasks") / "labels" / f"{name}-{card.sha256[:12]}.npz"
+    assert path.is_file(), "write it with: medssl data labels phantom-v1 --out tasks/labels"
+    data = read_labels(card, path)
+    assert data.sha256 == card.source["sha256"], "the hash of all arrays, images too"
+    assert {split: len(data.splits[split]) for split in ("train", "val", "test")} == {
+        split: card.source[split] for split in ("train", "val", "test")
+    }
+    assert data.has_labels
+
+
 def assert_same_parts(one: Iterable[str], other: np.ndarray) -> None:
     """Two namings of the same parts of a list."""
     pairs = set(zip(one, map(str, other), strict=True))
