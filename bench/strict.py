@@ -132,6 +132,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise CardError(f"is not UTF-8 text (byte {error.start})", where=path) from None
     except OSError as error:
         raise CardError(f"cannot be read: {error.strerror}", where=path) from None
+    if not text.strip():
+        raise CardError("is empty, expected a card in TOML", where=path)
     return parse_toml(text, where=path)
 
 

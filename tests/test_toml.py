@@ -24,6 +24,13 @@ def test_a_byte_order_mark_is_no_part_of_a_card(tmp_path):
     assert read_toml(tmp_path / "card.toml") == {"name": "é"}
 
 
+@pytest.mark.parametrize("text", ["", " \n\n", "\ufeff"])
+def test_an_empty_card_is_called_empty(tmp_path, text):
+    (tmp_path / "card.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(CardError, match="is empty"):
+        read_toml(tmp_path / "card.toml")
+
+
 @pytest.mark.parametrize("bad", [None, float("nan"), object()])
 def test_what_toml_cannot_hold_is_refused(bad):
     with pytest.raises(CardError, match="cannot be written"):

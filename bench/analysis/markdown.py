@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from bench.analysis.verdict import signed
 from bench.markers import table
 
 
@@ -119,7 +120,7 @@ def regret(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def _foretelling(found: Mapping[str, Any]) -> str:
     rows = [
-        [r["diagnostic"], r["board"], f"{_number(r['tau'], '+.2f')} {_bracket(r, '+.2f')}", r["n"]]
+        [r["diagnostic"], r["board"], f"{'-' if r['tau'] is None else signed(r['tau'])} {_bracket(r)}", r["n"]]
         for r in found.get("foretelling", [])
     ]
     return _table(["diagnostic", "board", "Kendall's tau [95 %]", "encoders"], rows, right=(2, 3))
@@ -137,11 +138,11 @@ _TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _effect(row: Mapping[str, Any]) -> str:
-    return "-" if row["effect"] is None else f"{row['effect']:+.2f} {_bracket(row, '+.2f')}".strip()
+    return "-" if row["effect"] is None else f"{signed(row['effect'])} {_bracket(row)}".strip()
 
 
-def _bracket(row: Mapping[str, Any], form: str) -> str:
-    return "" if row["low"] is None or row["high"] is None else f"[{row['low']:{form}}, {row['high']:{form}}]"
+def _bracket(row: Mapping[str, Any]) -> str:
+    return "" if row["low"] is None or row["high"] is None else f"[{signed(row['low'])}, {signed(row['high'])}]"
 
 
 def _number(value: float | None, form: str) -> str:

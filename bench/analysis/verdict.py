@@ -86,9 +86,18 @@ class Verdict(Strict):
         return f"{self.id:4} {self.verdict:12}{numbers}{p}: {self.title}"
 
 
+def signed(value: float) -> str:
+    """Two digits and the sign; none before what rounds to zero.
+
+    >>> signed(0.456), signed(-0.5), signed(-0.004), signed(0.004)
+    ('+0.46', '-0.50', '0.00', '0.00')
+    """
+    return f"{value:+.2f}" if abs(value) >= 0.005 else "0.00"
+
+
 def _numbers(effect: float | None, low: float | None, high: float | None) -> str:
-    said = "-" if effect is None else f"{effect:+.2f}"
-    return said if low is None or high is None else f"{said} [{low:+.2f}, {high:+.2f}]"
+    said = "-" if effect is None else signed(effect)
+    return said if low is None or high is None else f"{said} [{signed(low)}, {signed(high)}]"
 
 
 def lacking(claim: Claim, found: Measurement) -> str | None:
@@ -174,5 +183,5 @@ def _disagreement(found: Measurement) -> str:
     strata = found.details.get("by_stratum", [])
     if len({s["effect"] > 0 for s in strata}) < 2:
         return ""
-    said = ", ".join(f"{s['effect']:+.2f} in {s['stratum']} ({s['encoders']} encoders)" for s in strata)
+    said = ", ".join(f"{signed(s['effect'])} in {s['stratum']} ({s['encoders']} encoders)" for s in strata)
     return f"Strata differ in sign: {said}."

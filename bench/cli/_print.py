@@ -140,5 +140,9 @@ def _columns() -> tuple[ProgressColumn, ...]:
 
 
 def interval_text(value: float, low: float | None, high: float | None) -> str:
-    """ "0.912 [0.880, 0.941]", or the value alone."""
-    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    """ "0.912 [0.880, 0.941]", or the value alone; what rounds to zero has no sign.
+
+    >>> interval_text(-0.0001, -0.2, 0.0)
+    '0.000 [-0.200, 0.000]'
+    """
+    return f"{value:z.3f}" if low is None or high is None else f"{value:z.3f} [{low:z.3f}, {high:z.3f}]"

@@ -88,4 +88,4 @@ def _print(answer, suite) -> None:
 
 
 def _span(choice) -> str:
-    return f"{choice.score:.1f} [{choice.low:.1f}, {choice.high:.1f}]"
+    return f"{choice.score:z.1f} [{choice.low:z.1f}, {choice.high:z.1f}]"

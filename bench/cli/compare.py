@@ -78,8 +78,8 @@ def _print(suite: str, first: str, second: str, rows: list) -> None:
             "task": row.task,
             "protocol": row.protocol,
             "metric": row.metric,
-            "first": f"{row.first:.3f}",
-            "second": f"{row.second:.3f}",
+            "first": f"{row.first:z.3f}",
+            "second": f"{row.second:z.3f}",
             "difference [95 %]": interval_text(row.difference, row.low, row.high),
             "": "better" if row.low > 0 else "worse" if row.high < 0 else "",
         }

@@ -194,7 +194,7 @@ def board_latex(frame: pd.DataFrame) -> str:
     ]
     for r in frame.to_dict("records"):
         rank = "--" if pd.isna(r["rank"]) else f"{r['rank']} [{r['rank_low']}, {r['rank_high']}]"
-        score = f"{r['score']:.3f}" + ("" if pd.isna(r["low"]) else f" [{r['low']:.3f}, {r['high']:.3f}]")
+        score = f"{r['score']:z.3f}" + ("" if pd.isna(r["low"]) else f" [{r['low']:z.3f}, {r['high']:z.3f}]")
         tier = "--" if pd.isna(r["tier"]) else r["tier"]
         lines.append(rf"{rank} & {tex(r['title'])} & {tex(r['paradigm'])} & {score} & {tier} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

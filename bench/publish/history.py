@@ -126,7 +126,7 @@ def _row_changes(key: tuple[str, str], old: Standing, new: Standing) -> list[Cha
 
 
 def _score(row: Standing) -> str:
-    return "none" if row.score is None else f"{row.score:.3f}"
+    return "none" if row.score is None else f"{row.score:z.3f}"
 
 
 def _tier(value: int | None) -> str:

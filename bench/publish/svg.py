@@ -41,7 +41,7 @@ def curve(points: Sequence[tuple[float, Estimate]], low: float, high: float) -> 
     band = " ".join(f"{x:g},{y[2]:g}" for x, y in zip(xs, ys, strict=True)) + " "
     band += " ".join(f"{x:g},{y[1]:g}" for x, y in list(zip(xs, ys, strict=True))[::-1])
     line = " ".join(f"{x:g},{y[0]:g}" for x, y in zip(xs, ys, strict=True))
-    text = ", ".join(f"{f:.0%}: {e.value:.3f}" for f, e in points)
+    text = ", ".join(f"{f:.0%}: {e.value:z.3f}" for f, e in points)
     return Markup(
         f'<svg class="lc" viewBox="0 0 72 22" role="img" aria-label="Score by share of labels: {text}">'
         f'<polygon points="{band}"/><polyline points="{line}"/></svg>'

@@ -36,14 +36,14 @@ MODALITY_TITLES = {
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Fixed digits, a true minus sign, an en dash where there is no value.
+    """Fixed digits, a true minus sign, none before what rounds to zero, an en dash where there is no value.
 
-    >>> number(0.12345), number(-0.5, 1), number(None)
-    ('0.123', '−0.5', '–')
+    >>> number(0.12345), number(-0.5, 1), number(-0.0004), number(None)
+    ('0.123', '−0.5', '0.000', '–')
     """
     if value is None or not isfinite(value):
         return DASH
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    return f"{value:z.{digits}f}".replace("-", MINUS)
 
 
 def between(e: Estimate | None, digits: int = 3) -> str:

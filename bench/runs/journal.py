@@ -53,8 +53,11 @@ class Journal:
         self.damaged: list[str] = []
         """One message for each file, or line of one, that cannot be read."""
         self._lock = FileLock(folder / ".lock")
+        self._made: list[Path] = []
+        """Folders made for this run, the deepest first."""
 
     def __enter__(self) -> Journal:
+        self._made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
@@ -70,6 +73,11 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._made and {path.name for path in self.folder.iterdir()} <= {".lock"}:  # refused before anything ran
+            with suppress(OSError):
+                (self.folder / ".lock").unlink()
+                for folder in self._made:
+                    folder.rmdir()
         self._lock.release()
 
     def claim(self, identity: Mapping[str, Any]) -> None:

@@ -46,8 +46,6 @@ def watching(
 ) -> Iterator[Watched]:
     """Open every "name:target" of `watches`. Raises UserError for an unknown name or a wrong target."""
     known = members("bench.runs.watch", "WATCH")
-    opened = {}
-    for text in watches:
-        name, _, target = text.partition(":")
-        opened[text] = pick(known, name, what="watcher", where="--watch").open(target, card, suite, fingerprint)
+    named = {text: pick(known, text.partition(":")[0], what="watcher", where="--watch") for text in watches}
+    opened = {text: watch.open(text.partition(":")[2], card, suite, fingerprint) for text, watch in named.items()}
     yield Watched(report, opened)

@@ -12,7 +12,7 @@ addEventListener("DOMContentLoaded", () => {
     node.append(...children);
     return node;
   };
-  const number = (v) => v.toFixed(1).replace("-", "−");
+  const number = (v) => medssl.fixed(v, 1);
   const glyph = (paradigm) => document.querySelector(`[data-glyph="${paradigm}"]`).firstElementChild.cloneNode(true);
   const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
   const word = (field) => (form.elements[field].selectedOptions?.[0] ?? form.elements[field]).textContent ?? "";

@@ -90,7 +90,7 @@ addEventListener("DOMContentLoaded", () => {
 
   // ---- ranks under filters, weights and the contamination switch
   const range = (p) => (!p || p.low === null ? "–" : p.low === p.high ? p.low : `${p.low}–${p.high}`);
-  const number = (v) => (v === v ? v.toFixed(3).replace("-", "−") : "–");
+  const number = (v) => (v === v ? medssl.fixed(v, 3) : "–");
   const place = (v) => 4 + 112 * Math.min(1, Math.max(0, (v - data.axis.low) / (data.axis.high - data.axis.low)));
   function bar(cell, value, low, high) {
     const has = value === value, text = has ? `${number(low)} to ${number(high)}` : "";

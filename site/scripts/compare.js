@@ -14,7 +14,7 @@ addEventListener("DOMContentLoaded", () => {
     node.append(...children);
     return node;
   };
-  const number = (v) => (v === v && v !== null ? v.toFixed(3).replace("-", "−") : "–");
+  const number = (v) => (v === v && v !== null ? medssl.fixed(v, 3) : "–");
   const title = (name) => index.encoders.find((e) => e.name === name).title;
   const chosen = () => [...new Set(fields.map((f) => names.get(f.value.trim().toLowerCase())).filter(Boolean))];
 

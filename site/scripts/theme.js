@@ -1,6 +1,8 @@
 // Theme: the reader's choice, else the system's. Runs before the page is drawn so that nothing flashes. On narrow
 // screens the navigation scrolls to the page one is on.
 window.medssl = window.medssl || {};
+// Fixed digits, a true minus sign, and none before what rounds to zero.
+medssl.fixed = (v, digits) => v.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−");
 (() => {
   const root = document.documentElement;
   root.classList.add("js");

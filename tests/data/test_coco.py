@@ -8,6 +8,8 @@ from PIL import Image
 
 from bench.data.coco import drawn
 from bench.data.load import load_task
+from bench.data.propose import propose
+from bench.data.survey import survey
 from bench.errors import DataError
 from tests.data.clinical import packed, rle, write_coco
 
@@ -71,6 +73,15 @@ def test_masks_are_read_back(made):
     assert set(found) == set(masks)
     for name, mask in masks.items():
         np.testing.assert_array_equal(found[name], mask)
+
+
+def test_a_byte_order_mark_changes_nothing(made):
+    folder, _, load = made
+    ids = {split: data.ids.tolist() for split, data in load().splits.items()}
+    text = (folder / "c.json").read_text()
+    (folder / "c.json").write_text(text, encoding="utf-8-sig")
+    assert {split: data.ids.tolist() for split, data in load().splits.items()} == ids
+    assert propose(survey(folder)).card["source"]["reader"] == "coco"
 
 
 def test_another_outline_is_another_task(made):

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bench.cli import main
+from bench.data.decathlon import described
 from bench.data.load import load_task
 from bench.data.propose import propose, write_proposal
 from bench.data.survey import survey
@@ -211,6 +212,13 @@ def test_a_folder_of_the_decathlon_is_a_task_of_volumes_with_its_names(tmp_path)
     assert "4 to 6; 4 of each are taken, evenly" in chosen  # imagesTs has 9
     assert data.train.labels.shape[1:] == (4, 32, 24)
     assert sum(len(split) for split in data.splits.values()) == 16  # imagesTs has no masks
+
+
+def test_a_byte_order_mark_before_what_the_decathlon_says_changes_nothing(tmp_path):
+    folder = write_decathlon(tmp_path / "Task09_Spleen", n=4)
+    before = described(folder)
+    (folder / "dataset.json").write_text((folder / "dataset.json").read_text(), encoding="utf-8-sig")
+    assert described(folder) == before is not None
 
 
 def test_masks_of_the_decathlon_keep_their_values(tmp_path):

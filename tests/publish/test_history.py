@@ -86,6 +86,9 @@ def test_cited_versions_stay_and_the_feed_tells(small, tmp_path):
     assert [v.data[:1] for v in history.versions] == ["a", "f"]
     assert (tmp_path / "second/archive/aaaaaaaaaaaa.html").is_file()
     feed = ET.parse(tmp_path / "second/feed.xml").getroot()
+    path = tmp_path / "marked.json"
+    path.write_text((tmp_path / "second/data/history.json").read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert read_history(path) == history, "a byte-order mark changes nothing"
     entries = feed.findall("{http://www.w3.org/2005/Atom}entry")
     assert len(entries) == 2
     assert entries[0].find("{http://www.w3.org/2005/Atom}id").text.endswith("f" * 64)

@@ -100,3 +100,10 @@ def test_page_and_python_agree(page, view, weights, pool, shift):
     assert [tuple(p[k] for k in ("encoder", "rank", "low", "high", "tier")) for p in found["places"]] == [
         (p.encoder, p.rank, p.low, p.high, p.tier) for p in expected
     ]
+
+
+def test_pages_write_no_sign_before_what_rounds_to_zero(page):
+    page.goto("about:blank")
+    page.evaluate((SCRIPTS / "theme.js").read_text(encoding="utf-8"))
+    shown = page.evaluate("[-0.0004, 0.0004, -0.5, 0, 0.25].map(v => medssl.fixed(v, 3))")
+    assert shown == ["0.000", "0.000", "−0.500", "0.000", "0.250"]

@@ -94,6 +94,15 @@ def test_a_second_run_on_the_folder_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_a_run_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
+    for folder, left in ((tmp_path / "runs" / "e" / "s", []), (tmp_path / "kept", ["kept"])):
+        if left:
+            folder.mkdir()
+        with pytest.raises(UserError), Journal(folder):
+            raise UserError("refused")
+        assert [p.name for p in tmp_path.iterdir()] == left
+
+
 def sealed(folder: Path) -> list[Record]:
     """Three sealed units of two tasks."""
     with Journal(folder) as journal:

@@ -94,7 +94,8 @@ def test_a_watcher_that_fails_never_stops_a_run(spec: RunSpec, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(("watch", "message"), [("wnadb:offline", "did you mean 'wandb'"), ("wandb:later", "offline")])
-def test_a_wrong_watch_is_one_message_and_leaves_no_run(spec: RunSpec, watch: str, message: str) -> None:
+def test_a_wrong_watch_is_one_message_and_leaves_nothing(spec: RunSpec, watch: str, message: str) -> None:
+    before = set(Path().rglob("*"))
     with pytest.raises(UserError, match=message):
-        run(spec.but(watches=(watch,)))
-    assert not list(Path(spec.what.out).rglob("run.json"))
+        run(spec.but(watches=("jsonl:log.jsonl", watch) if watch.startswith("wnadb") else (watch,)))
+    assert set(Path().rglob("*")) == before
