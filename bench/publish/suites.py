@@ -21,6 +21,7 @@ from bench.leaderboard.volumes import volume_costs
 from bench.metrics import SCORING
 from bench.publish.answers import answers
 from bench.publish.boards import board_views, pairs
+from bench.publish.cases import may_show
 from bench.publish.from_records import SiteFiles
 from bench.publish.model import ClaimView, SuiteView, TaskView
 from bench.publish.pictures import pictures
@@ -64,6 +65,10 @@ def suite_view(collection: SuiteResults, files: SiteFiles, told: Told = silent) 
     card = collection.plan.suite if collection.plan else None
     known = known_replicates(collection, told)
     told(f"{collection.suite}: boards and pictures")
+    tasks = {name: _task(collection, name, main, files) for name in collection.tasks}
+    bare = sum(may_show(view.task) and not view.samples for view in tasks.values())
+    if bare:
+        told(f"{collection.suite}: no pictures of {bare} tasks, whose images are not here (medssl data prepare)")
     return SuiteView(
         name=collection.suite,
         # Suites of one's own all have the same title; their names are those of their folders.
@@ -71,7 +76,7 @@ def suite_view(collection: SuiteResults, files: SiteFiles, told: Told = silent) 
         description=card.description if card else "",
         synthetic=collection.synthetic,
         fingerprint=collection.fingerprint,
-        tasks={name: _task(collection, name, main, files) for name in collection.tasks},
+        tasks=tasks,
         boards=board_views(collection, known),
         results=mean_over_seeds(frame),
         scoring=int(frame["scoring"].max()) if len(frame) else SCORING,

@@ -23,8 +23,10 @@ from bench.publish.from_records import SiteFiles, encoder_views, site_view
 from bench.publish.pages import data
 from bench.publish.rerank import standings, totals
 from bench.publish.site import build_from
+from bench.publish.suites import suite_view
 from bench.publish.writer import Site
 from bench.runs.journal import read_records
+from bench.submissions.labels import load_labels, read_labels, write_labels
 
 CARDS = Path(__file__).parents[2] / "tasks" / "phantom"
 SMALL = (("train = 300", "train = 60"), ("val = 80", "val = 30"), ("test = 150", "test = 40"))
@@ -177,6 +179,22 @@ def test_without_images_or_labels_a_task_still_tells_chance(collection, monkeypa
     monkeypatch.setattr("bench.leaderboard.at_hand.AtHand.load", nothing_here)
     for task in site_view({collection.suite: collection}, SiteFiles()).suites[0].tasks.values():
         assert [(a.kind, a.value, a.score) for a in task.anchors] == [("chance", task.task.chance, 0.0)]
+
+
+def test_a_suite_whose_images_are_not_here_is_named(collection, monkeypatch, tmp_path):
+    files = {
+        n: write_labels(load_labels(t, folder=collection.folders[n]), tmp_path) for n, t in collection.tasks.items()
+    }
+    monkeypatch.setattr("bench.leaderboard.at_hand.load_labels", lambda task, **_: read_labels(task, files[task.name]))
+    steps: list[str] = []
+    fresh = replace(collection)
+    found = suite_view(fresh, SiteFiles(), steps.append)
+    assert steps[-1] == f"{collection.suite}: no pictures of 2 tasks, whose images are not here (medssl data prepare)"
+    assert all(not task.samples and task.sizes for task in found.tasks.values())
+    steps.clear()
+    monkeypatch.undo()
+    assert all(task.samples for task in suite_view(replace(collection), SiteFiles(), steps.append).tasks.values())
+    assert not any("no pictures" in step for step in steps)
 
 
 def test_cases_show_image_truth_and_two_encoders(real, collection, page):
