@@ -73,10 +73,12 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._made and {path.name for path in self.folder.iterdir()} <= {".lock"}:  # refused before anything ran
+        # Refused before a unit was done, in a folder of its own: nothing is left of it.
+        if self._made and not any((self.folder / name).exists() for name in ("units", "records.jsonl")):
             with suppress(OSError):
-                (self.folder / ".lock").unlink()
-                for folder in self._made:
+                shutil.rmtree(self.folder)
+                for folder in self._made[1:]:
+                    (folder / "encoder.toml").unlink(missing_ok=True)
                     folder.rmdir()
         self._lock.release()
 

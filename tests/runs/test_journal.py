@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,27 @@ def test_a_run_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
         with pytest.raises(UserError), Journal(folder):
             raise UserError("refused")
         assert [p.name for p in tmp_path.iterdir()] == left
+    refuse_after(Journal(tmp_path / "runs" / "e" / "s"), lambda journal: journal.claim({"suite": "s"}))
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
+
+
+def test_what_was_done_before_a_refusal_stays(tmp_path: Path) -> None:
+    refuse_after(Journal(tmp_path / "s"), lambda journal: journal.write(*make("a", 0)))
+    assert len(Journal(tmp_path / "s").records()) == 1
+
+
+def refuse_after(journal: Journal, step: Callable[[Journal], None]) -> None:
+    """A run that comes to `step` and then to data that cannot be read."""
+
+    def run() -> None:
+        with journal:
+            (journal.folder.parent / "encoder.toml").write_text("schema = 1")
+            step(journal)
+            raise UserError("cannot be read")
+
+    with pytest.raises(UserError, match="cannot be read"):
+        run()
+    (journal.folder.parent / "encoder.toml").unlink(missing_ok=True)
 
 
 def sealed(folder: Path) -> list[Record]:

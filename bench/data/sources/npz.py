@@ -248,7 +248,8 @@ def opened(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"is not a readable npz file: {str(error)[:200]}", where=path, fix="fetch it again") from None
+        why = f"is not a readable npz file: {str(error)[:200]}"
+        raise DataError(why, where=path, fix="write or fetch it again") from None
 
 
 def _present(options: list[str], keys: set[str], path: Path) -> str:
