@@ -97,7 +97,7 @@ SHOWN = {
         |---|---|---|--:|---|--:|--:|--:|
         | H2 | slope | supported | +1.50 [-0.25, +3.00] | score points | 0.012 | 9 | 8 |
         | H1 | slope | supported | - |  | - |  |  |
-        |  | half |  | +1.00 [+0.00, +2.00] | score points | - | 9 | 7 |""",
+        |  | half |  | +1.00 [0.00, +2.00] | score points | - | 9 | 7 |""",
     "sensitivity": """
         | claim | under another choice | effect [95 %] | p | encoders |  |
         |---|---|--:|--:|--:|---|

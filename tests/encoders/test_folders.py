@@ -104,13 +104,21 @@ def test_shards_and_a_missing_one(tmp_path):
         recognise(tmp_path / "saved")
 
 
-def test_byte_order_marks_change_nothing(tmp_path):
+def test_a_byte_order_mark_in_the_list_of_shards_changes_nothing(tmp_path):
     saved(tmp_path / "whole").save_pretrained(tmp_path / "saved", max_shard_size="20KB")
     before = recognise(tmp_path / "saved")
-    for name in ("config.json", "model.safetensors.index.json"):
-        text = (tmp_path / "saved" / name).read_text()
-        (tmp_path / "saved" / name).write_text(text, encoding="utf-8-sig")
+    path = tmp_path / "saved" / "model.safetensors.index.json"
+    path.write_text(path.read_text(), encoding="utf-8-sig")
     assert recognise(tmp_path / "saved") == before
+
+
+def test_a_byte_order_mark_in_the_config_is_one_message(tmp_path):
+    """transformers reads that file by itself, and does not take one."""
+    saved(tmp_path / "saved")
+    path = tmp_path / "saved" / "config.json"
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    with pytest.raises(EncoderError, match="transformers cannot read its config"):
+        recognise(tmp_path / "saved")
 
 
 def test_integers_are_not_taken_for_weights(tmp_path):

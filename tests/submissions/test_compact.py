@@ -56,7 +56,7 @@ def test_a_run_made_with_another_version_of_the_card_is_not_sent(sent, tmp_path:
     assert changed.read_text() != text
     with pytest.raises(SubmissionError, match="another version of the card"):
         bundle(changed, runs, tmp_path / "out", ["own"])
-    assert not any((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_records_are_the_same_and_predictions_are_those_of_the_board(sent) -> None:
