@@ -263,7 +263,8 @@ def report(site: Path, tools: Path) -> str:
         "(its default phone on a simulated slow network), a server with gzip on the same machine.", "",
         "## Accessibility and small screens", "",
         f"axe-core, all its default rules, details opened, both themes and 360 px, on {len(pages)} of the {total} "
-        "pages of the site: every one of each kind, but of cases the first of each suite, and of other metrics two.", "",
+        "pages of the site: every one of each kind, but of cases the first of each suite, and of other metrics two.",
+        "",
         "| Kind of page | Pages | Violations, light | Violations, dark | Violations, 360 px | Wider than 360 px |",
         "|---|---|---|---|---|---|",
         *_kind_rows(violations, wide), "",
