@@ -191,6 +191,11 @@ def npz_names(path: Path) -> list[str]:
         return [name.removesuffix(".npy") for name in archive.namelist()]
 
 
+def missing_folders(folder: Path) -> list[Path]:
+    """The folder and those above it that are not there, the deepest first: in this order they can be removed again."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
 def read_npz(path: Path, *, max_bytes: int = 1 << 30, only: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """Read an npz without pickle, refusing one that would unpack to more than `max_bytes`. Raises UserError.
 

@@ -89,7 +89,6 @@ def _confidence(truth: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarra
 
 def _mean_of_folded(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     """Mean of |x| where x is normal, `mean` at least 0."""
-
     z = ratio(mean, deviation)
     known = deviation * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + mean * (1 - 2 * ndtr(-z))
     return np.where(np.isnan(z), mean, known)
@@ -102,7 +101,6 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     their noise, and models of folds, which learn from fewer images, are less confident than the one that is scaled.
     Meant for validation predictions, never for test labels. probabilities: (n, k); labels: class index (n,).
     """
-
     logits = _logits(probabilities)
     rows = np.arange(len(labels))
 

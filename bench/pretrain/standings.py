@@ -75,7 +75,11 @@ def _same(story: Story) -> tuple[Any, ...]:
 def _mean(values: Sequence[float]) -> str:
     """Mean with its 95 % t interval."""
     mean, half = fmean(values), t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
-    return f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]"
+    return _bracketed(mean, mean - half, mean + half)
+
+
+def _bracketed(value: float, low: float, high: float) -> str:
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def spread(stories: list[Story], boards: Mapping[str, Board]) -> str:
@@ -117,7 +121,7 @@ def _scores(boards: Mapping[str, Board]) -> dict[str, dict[str, float]]:
 def _difference(found: Difference | None) -> str:
     if found is None or found.low is None or found.high is None:
         return "-"
-    return f"{100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    return _bracketed(100 * found.value, 100 * found.low, 100 * found.high)
 
 
 def _paradigm(story: Story) -> str:

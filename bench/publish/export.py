@@ -174,9 +174,8 @@ def parquet(frame: pd.DataFrame) -> bytes:
     """The table as Parquet without pandas' own metadata (it names library versions)."""
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     buffer = io.BytesIO()
-    split = [
-        f.name for f in table.schema if pa.types.is_floating(f.type)
-    ]  # the bytes of such numbers pack better apart
+    # The bytes of floating-point numbers pack better apart.
+    split = [f.name for f in table.schema if pa.types.is_floating(f.type)]
     words = [f.name for f in table.schema if f.name not in split]
     pq.write_table(table, buffer, compression="zstd", use_dictionary=words, use_byte_stream_split=split)
     return buffer.getvalue()

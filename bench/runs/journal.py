@@ -30,7 +30,15 @@ from filelock import FileLock, Timeout
 
 from bench.errors import RunError, SubmissionError, UserError
 from bench.features.probe import Probe
-from bench.files import canonical_json, npz_bytes, npz_names, remove_leftovers, sha256_arrays, write_atomic
+from bench.files import (
+    canonical_json,
+    missing_folders,
+    npz_bytes,
+    npz_names,
+    remove_leftovers,
+    sha256_arrays,
+    write_atomic,
+)
 from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.records import MAX_RECORD_BYTES, Record
 
@@ -57,7 +65,7 @@ class Journal:
         """Folders made for this run, the deepest first."""
 
     def __enter__(self) -> Journal:
-        self._made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
+        self._made = missing_folders(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)

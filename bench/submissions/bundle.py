@@ -17,7 +17,7 @@ from bench.encoders.load import source_of
 from bench.encoders.source import Place
 from bench.encoders.weights import inside
 from bench.errors import RunError, SubmissionError
-from bench.files import exchange, npz_names, write_atomic
+from bench.files import exchange, missing_folders, npz_names, write_atomic
 from bench.identity import made_with
 from bench.runs.journal import PROBES, read_outputs, read_records
 from bench.runs.kept import kept_plan
@@ -81,7 +81,7 @@ def bundle(
     target = target.resolve() if target.is_symlink() else target
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    fresh = [folder for folder in partial.parents if not folder.exists()]
+    fresh = missing_folders(partial.parent)
     try:
         partial.mkdir(parents=True)
         n_records = sum(_copy_run(card, run, plans[run.name], partial / run.name) for run in runs)

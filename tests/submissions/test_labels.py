@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from bench.cli.data import COMMAND
-from bench.data.dataset import arrays_of
+from bench.data.dataset import TaskData, arrays_of
 from bench.data.load import load_task
-from bench.data.task import read_suite, read_task, shipped_tasks
+from bench.data.task import Task, read_suite, read_task, shipped_tasks
 from bench.errors import DataError
 from bench.files import npz_bytes, read_npz
 from bench.leaderboard.collect import collect
@@ -88,9 +88,7 @@ def test_pixels_that_changed_are_refused(tasks: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", read_suite("open-v1").tasks)
 def test_labels_that_are_shipped_are_those_of_the_index(name: str) -> None:
     card = shipped_tasks()[name]
-    path = shipped("tasks") / "labels" / f"{name}-{card.sha256[:12]}.npz"
-    assert path.is_file(), "write it with: medssl data labels open-v1 --no-masks --out tasks/labels"
-    data = read_labels(card, path)
+    data = shipped_labels(card, "open-v1 --no-masks")
     with (shipped("tasks") / "open" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for split, known in data.splits.items():
@@ -108,14 +106,19 @@ def test_labels_that_are_shipped_are_those_of_the_index(name: str) -> None:
 @pytest.mark.parametrize("name", read_suite("phantom-v1").tasks)
 def test_labels_of_phantoms_that_are_shipped_are_those_of_the_cards_images(name: str) -> None:
     card = shipped_tasks()[name]
-    path = shipped("tasks") / "labels" / f"{name}-{card.sha256[:12]}.npz"
-    assert path.is_file(), "write it with: medssl data labels phantom-v1 --out tasks/labels"
-    data = read_labels(card, path)
+    data = shipped_labels(card, "phantom-v1")
     assert data.sha256 == card.source["sha256"], "the hash of all arrays, images too"
     assert {split: len(data.splits[split]) for split in ("train", "val", "test")} == {
         split: card.source[split] for split in ("train", "val", "test")
     }
     assert data.has_labels
+
+
+def shipped_labels(card: Task, made_by: str) -> TaskData:
+    """The labels of a task that are shipped; `made_by`: what `medssl data labels` is told to write them."""
+    path = shipped("tasks") / "labels" / f"{card.name}-{card.sha256[:12]}.npz"
+    assert path.is_file(), f"write it with: medssl data labels {made_by} --out tasks/labels"
+    return read_labels(card, path)
 
 
 def assert_same_parts(one: Iterable[str], other: np.ndarray) -> None:
