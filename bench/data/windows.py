@@ -86,16 +86,14 @@ class UnitsSeen:
     """Units -> the first file that is in them."""
 
     def agree(self, meant: PixelMeaning, window: One | list[One] | None, where: object) -> None:
-        """Raise DataError when a file is in Hounsfield units and one before it is not, or the other way about."""
+        """Raise DataError, at a file that is not in Hounsfield units, once there is one that is."""
         if window is None or isinstance(window, str):
             return
         self.first.setdefault(meant.units, where)
         if {"hounsfield", "other"} <= self.first.keys():
-            said, others = ("in", "other") if meant.units == "hounsfield" else ("not in", "hounsfield")
-            what = (
-                f"is {said} Hounsfield units (rescale tags), unlike {self.first[others]}: one window cannot mean both"
-            )
-            raise DataError(what, where=where, fix="convert these files, or leave them out")
+            unlike = self.first["hounsfield"]
+            what = f"is not in Hounsfield units (rescale tags), unlike {unlike}: one window cannot mean both"
+            raise DataError(what, where=self.first["other"], fix="convert these files, or leave them out")
 
 
 def percentiles(values: np.ndarray) -> tuple[float, float]:
