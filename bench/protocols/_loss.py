@@ -123,8 +123,7 @@ class Losses:
         size = diagonal.clamp(min=1e-300).rsqrt()
         hessian.mul_(size[:, :, None]).mul_(size[:, None])
         diagonal += RIDGE
-        step = torch.linalg.solve(hessian, size * gradient.reshape(m, -1))
-        return -(size * step).view(m, k, p)
+        return -(size * _solved(hessian, size * gradient.reshape(m, -1))).view(m, k, p)
 
     def gap(self, w: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
         """Upper bound, (m,), of the distance from `value` to the minimum: the duality gap at a feasible point.
@@ -146,6 +145,17 @@ class Losses:
         squared = ((gradient[..., 1:] + change).square() / decay).sum((1, 2)) / 2
         lost = mix[:, 0, 0] * (value - penalty - linear - _entropy(rest, self.link))
         return squared - (change * weights).sum((1, 2)) + (plain[..., 0] * w[..., 0]).sum(1) + lost
+
+
+def _solved(systems: Tensor, wanted: Tensor) -> Tensor:
+    """x (m, n) of systems (m, n, n) with systems @ x = wanted (m, n).
+
+    On a CPU one after the other: factoring several at once on several threads corrupts MKL's pivots from 128 rows on,
+    fails, or never ends (pytorch issue 142815).
+    """
+    if systems.is_cuda:
+        return torch.linalg.solve(systems, wanted)
+    return torch.stack([torch.linalg.solve(one, right) for one, right in zip(systems, wanted, strict=True)])
 
 
 def _towards(share: Tensor, wanted: Tensor, link: str) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -109,6 +111,22 @@ def test_separable_rows_do_not_depend_on_the_thread_count():
         found.append(softmax(Design(x, np.eye(4)[y]).fit(STRENGTHS).logits(x), axis=-1))
     torch.set_num_threads(before)
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+
+
+ON_TWO_THREADS = """
+import torch
+from bench.protocols._loss import _solved
+torch.set_num_threads(2)
+x = torch.randn(3, 300, 300, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+systems = x @ x.mT + torch.eye(300)
+right = torch.ones(3, 300, dtype=torch.float64)
+assert ((systems @ _solved(systems, right)[..., None])[..., 0] - right).abs().max() < 1e-6
+"""
+
+
+def test_newton_steps_of_several_problems_end_on_several_threads():
+    # In a process of its own: where they are factored together this fails or never ends.
+    subprocess.run([sys.executable, "-c", ON_TWO_THREADS], check=True, timeout=120)
 
 
 def test_running_out_of_iterations_is_said():
