@@ -28,7 +28,7 @@ class Learning:
     data: Path | None = option(
         None, "Your own images: a folder, a task card, npz or npy; or a packed corpus.", kind=PRESENT
     )
-    recipe: str = option("tiny", "tiny, base, open-small, open-small-cpu, or a TOML file of your own.")
+    recipe: str = option("tiny", "tiny, base, open-tiny, open-small, open-small-cpu, or a TOML file of your own.")
     backbone: str = option("vit", "vit or cnn.")
     seed: int = option(0, "Seed of weights and draws.", bounds=(0, 2**31))
     rate: float | None = option(

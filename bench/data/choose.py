@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.data.task import Task, cards_in, read_suite, read_task, shipped_tasks, suite_names
+from bench.data.task import Task, own_cards_in, read_suite, read_task, shipped_tasks, suite_names
 from bench.discover import pick
-from bench.errors import CardError
 
 Chosen = list[tuple[Task, Path | None]]
 """Tasks, each with the folder its relative paths start from (None: the downloads, then the working folder)."""
@@ -32,7 +31,5 @@ def _meant(name: str, shipped: dict[str, Task]) -> Chosen:
     if name in suite_names():
         return [(pick(shipped, task, what="task", where=name), None) for task in read_suite(name).tasks]
     if name not in shipped and path.is_dir():
-        if not (cards := cards_in(path)):
-            raise CardError("holds no task cards (*.toml)", where=path)
-        return list(cards.values())
+        return list(own_cards_in(path).values())
     return [(pick({**shipped, **dict.fromkeys(suite_names())}, name, what="task or suite"), None)]

@@ -203,6 +203,13 @@ def is_task(values: dict[str, Any]) -> bool:
     return bool(keys & set(values)) and not OTHER_CARDS & set(values)
 
 
+def own_cards_in(folder: Path) -> dict[str, tuple[Task, Path]]:
+    """As `cards_in`. Raises CardError where there are none."""
+    if not (found := cards_in(folder)):
+        raise CardError("holds no task cards (*.toml)", where=folder, fix="'medssl data new FOLDER' writes one")
+    return found
+
+
 def _passed_over(path: Path) -> bool:
     return path.name == "encoder.toml" or any(part == "suites" or part.startswith(".") for part in path.parts)
 
@@ -233,6 +240,9 @@ def read_suite(name_or_path: str | Path) -> Suite:
     if path.suffix != ".toml":
         path = shipped("tasks") / "suites" / f"{name_or_path}.toml"
         if str(name_or_path) not in suite_names():
+            if Path(name_or_path).is_dir():
+                fix = f"--tasks {name_or_path} for a folder with your own task cards"
+                raise CardError("is a folder, and a suite is a name or a TOML file", where=name_or_path, fix=fix)
             near = nearest(str(name_or_path), suite_names())
             fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(suite_names())}"
             raise CardError(f"unknown suite {str(name_or_path)[:80]!r}", fix=fix)

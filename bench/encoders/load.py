@@ -20,6 +20,8 @@ REFERENCE = reference.FOLDER
 EXAMPLES = Path(__file__).parent / "examples"
 """Cards that can be loaded by name too, but need a package or weights that do not come with this one."""
 
+NAMES = "give a folder with encoder.toml, or a name of 'medssl list encoders'"
+
 
 def load_encoder(
     path_or_name: str | Path, *, model: str | None = None, trust_code: bool = False, allow_outside: bool = False
@@ -80,6 +82,10 @@ def open_card(path_or_name: str | Path) -> OpenCard | None:
 def card_path(path_or_name: str | Path) -> Path:
     """The TOML file of a path, a folder, or a shipped encoder's name. Raises CardError with the nearest name."""
     path = Path(path_or_name)
+    if not str(path_or_name).strip():
+        raise CardError(
+            "no encoder is named", fix="give a folder with encoder.toml, or a name of 'medssl list encoders'"
+        )
     if path.is_dir():
         if not (path / "encoder.toml").is_file():
             raise CardError("holds no encoder.toml", where=path, fix="'medssl new' writes one")
@@ -91,5 +97,5 @@ def card_path(path_or_name: str | Path) -> Path:
         return shipped[str(path_or_name)]
     here = [p.parent.name for p in Path().glob("*/encoder.toml")]
     near = nearest(str(path_or_name), [*here, *shipped, *catalogue.paths()])
-    fix = f"did you mean {near!r}?" if near else "give a folder with encoder.toml, or a name of 'medssl list encoders'"
+    fix = f"did you mean {near!r}?" if near else NAMES
     raise CardError(f"no folder, card or known encoder {str(path_or_name)[:80]!r}", fix=fix)

@@ -79,7 +79,7 @@ def _mean(values: Sequence[float]) -> str:
 
 
 def _bracketed(value: float, low: float, high: float) -> str:
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(round(v, 1) + 0.0 for v in (value, low, high)))
 
 
 def spread(stories: list[Story], boards: Mapping[str, Board]) -> str:

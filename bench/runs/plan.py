@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.budget import FULL, NONE
-from bench.data.task import ProtocolUse, Suite, Task, cards_in, read_suite, read_task, shipped_tasks, suite_names
+from bench.data.task import ProtocolUse, Suite, Task, own_cards_in, read_suite, read_task, shipped_tasks, suite_names
 from bench.discover import members, pick
 from bench.errors import CardError
 from bench.protocols.base import Protocol
@@ -138,9 +138,7 @@ def own_cards(place: Path) -> dict[str, tuple[Task, Path]]:
     if place.suffix == ".toml" and not place.is_dir():
         task = read_task(place)
         return {task.name: (task, place.parent)}
-    if not (found := cards_in(place)):
-        raise CardError("holds no task cards (*.toml)", where=place)
-    return found
+    return own_cards_in(place)
 
 
 def _suite(suite: str | Path | None, tasks: Path | None, own: Mapping[str, Task], out: Path | None) -> Suite:

@@ -78,6 +78,25 @@ def test_a_missing_encoder_offers_the_nearest(medssl: Callable) -> None:
     assert "did you mean 'raw-pixels'?" in done.err
 
 
+def test_no_name_is_no_encoder(medssl: Callable) -> None:
+    done = medssl("run", "", "--suite", "phantom-mini")
+    assert (done.code, "no encoder is named" in done.err) == (2, True)
+
+
+def test_a_folder_as_suite_names_the_option_that_takes_folders(medssl: Callable, own_tasks: Path) -> None:
+    done = medssl("run", "raw-pixels", "--suite", own_tasks)
+    assert done.code == 2
+    assert f"--tasks {own_tasks}" in done.err
+
+
+@pytest.mark.parametrize("command", [["run", "raw-pixels", "--tasks"], ["data", "status"]], ids=["run", "data status"])
+def test_a_folder_without_cards_is_told_how_to_get_one(medssl: Callable, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    done = medssl(*command, tmp_path / "empty")
+    assert done.code == 2
+    assert "holds no task cards (*.toml) ('medssl data new FOLDER' writes one)" in done.err
+
+
 def test_an_npz_with_other_keys(medssl: Callable, own_tasks: Path, write_npz: Callable) -> None:
     write_npz(own_tasks / "shapes.npz", image_key="pictures")
     done = medssl("run", "raw-pixels", "--tasks", own_tasks)
