@@ -162,19 +162,21 @@ def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Lying, 
 def areas_by_offset(margin: np.ndarray, which: np.ndarray, truth: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
     """Pixels of each image and foreground class: shared and predicted at each offset, (n, k-1, o), true (n, k-1)."""
     n, o = len(truth), len(OFFSETS)
-    image = np.arange(n, dtype=np.int64).reshape(-1, *[1] * (truth.ndim - 1))
+    margin, which, truth = (a.reshape(n, -1) for a in (margin, which, truth))
     # Bin b holds margins in (OFFSETS[b-1], OFFSETS[b]]; a pixel is foreground at offset j when its bin is above j.
-    width = OFFSETS[1] - OFFSETS[0]
-    level = np.clip(np.ceil((margin.astype(np.float64) - OFFSETS[0]) / width), 0, o).astype(np.int64)
-    cell = (image * (k - 1) + (which.astype(np.int64) - 1)) * (o + 1) + level
-    size = n * (k - 1) * (o + 1)
-    ours = np.bincount(cell.ravel(), minlength=size)
-    both = np.bincount(cell[which == truth], minlength=size)
-    above = [
-        h.reshape(n, k - 1, o + 1)[..., ::-1].cumsum(-1)[..., ::-1][..., 1:].astype(np.float64) for h in (both, ours)
-    ]
-    theirs = np.bincount((image * k + truth).ravel(), minlength=n * k).reshape(n, k)[:, 1:]
-    return above[0], above[1], theirs.astype(np.float64)
+    level = margin.astype(np.float64)  # in place from here on: the arrays are large, and there is one for each C
+    level -= OFFSETS[0]
+    level /= OFFSETS[1] - OFFSETS[0]
+    cell = np.clip(np.ceil(level, out=level), 0, o, out=level).astype(np.int64)
+    if k > 2:
+        cell += (which.astype(np.int64) - 1) * (o + 1)
+    cell += np.arange(n)[:, None] * ((k - 1) * (o + 1))
+    cell *= 2
+    cell += which == truth
+    counts = np.bincount(cell.ravel(), minlength=2 * n * (k - 1) * (o + 1)).reshape(n, k - 1, o + 1, 2)
+    above = counts[..., :0:-1, :].cumsum(2)[..., ::-1, :].astype(np.float64)
+    theirs = np.stack([np.count_nonzero(truth == c, axis=1) for c in range(1, k)], axis=1)
+    return above[..., 1], above.sum(-1), theirs.astype(np.float64)
 
 
 def best_offset(dice: np.ndarray) -> tuple[float, float]:
