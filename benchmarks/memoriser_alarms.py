@@ -1,6 +1,6 @@
 """False alarms of the look for lookups: honest encoders on every global task, with views drawn by several lots.
 
-    python benchmarks/memoriser_alarms.py [--lots 12] ENCODER...
+python benchmarks/memoriser_alarms.py [--lots 12] ENCODER...
 """
 
 from __future__ import annotations

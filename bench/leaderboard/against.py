@@ -37,7 +37,7 @@ def other_plan(plan: Plan, results: Mapping[str, Results]) -> Why:
         unit = record.unit
         if unit.key not in planned:
             return f"{unit.protocol} at {unit.budget} is no longer part of the suite"
-        if record.protocol_sha256 != plan.protocols[unit.protocol].sha256:
+        if record.protocol_sha256 != plan.protocols[unit.protocol].sha256_on(plan.tasks[unit.task]):
             return f"another version of {unit.protocol}, {again(record)}"
         if record.scoring != plan.suite.scoring:
             return f"metrics of version {record.scoring}, not {plan.suite.scoring}, {again(record)}"

@@ -120,7 +120,7 @@ class _State:
         if near.any():
             self._settle(torch.nonzero(near)[:, 0])
         gap = self.losses.gap(self.w, self.value, self.gradient)
-        return gap, gap <= enough
+        return gap, gap.abs() <= enough  # one well below 0 would be no bound
 
     def estimated(self, tolerance: float) -> tuple[Tensor, Tensor]:
         """Half the Newton decrement that L-BFGS implies, and whether to go no further in this precision, (m,) each."""

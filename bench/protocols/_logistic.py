@@ -79,7 +79,10 @@ class Design:
         self.link, self.device = link, device
         with self._there():
             self.axes, self.rows = _principal(torch.as_tensor(np.asarray(x, dtype=np.float64)))
-            self.target = torch.as_tensor(np.ascontiguousarray(np.asarray(y, dtype=np.float64).T))
+            target = torch.as_tensor(np.ascontiguousarray(np.asarray(y, dtype=np.float64).T))
+            # Shares in float32 sum to 1 but for rounding; then no common bias is the best, and no gap is bounded.
+            total = target.sum(0)
+            self.target = target / torch.where(total > 0, total, 1.0) if link == "softmax" else target
 
     def _there(self) -> AbstractContextManager[object]:
         """Tensors made inside lie on the device; for the CPU nothing is changed, which takes no time."""

@@ -174,4 +174,16 @@ class Protocol(ABC):
     @property
     def sha256(self) -> str:
         """Hash of name and params."""
-        return sha256_text(canonical_json({"name": self.name, "params": dict(self.params)}))
+        return self._hash({})
+
+    def sha256_on(self, task: Task) -> str:
+        """Hash of what is computed on a task: `sha256`, unless results on such tasks were wrong before (`mended`)."""
+        return self._hash(self.mended(task))
+
+    def mended(self, task: Task) -> dict[str, str]:
+        """Faults that were mended since results on such a task were first made, which are not to be told from later
+        ones by name and params: what was mended -> how. Results from before are made again."""
+        return {}
+
+    def _hash(self, more: dict[str, str]) -> str:
+        return sha256_text(canonical_json({"name": self.name, "params": dict(self.params), **more}))

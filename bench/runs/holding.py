@@ -139,7 +139,7 @@ def _set_aside(other: Journal, measure: Measure, protocols: Mapping[str, Protoco
 
 
 def _scoring_changes(record: Record, plan: Plan) -> Iterator[str]:
-    if record.protocol_sha256 != plan.protocols[record.unit.protocol].sha256:
+    if record.protocol_sha256 != plan.protocols[record.unit.protocol].sha256_on(plan.tasks[record.unit.task]):
         yield f"the protocol {record.unit.protocol} changed"
     if record.scoring != plan.suite.scoring:
         yield f"scored by version {record.scoring} of the metrics before, {plan.suite.scoring} now"

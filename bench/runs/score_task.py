@@ -313,7 +313,7 @@ class Work:
             weights_sha256=self.encoder.weights_sha256,
             unit=unit,
             data_sha256=self.data.sha256,
-            protocol_sha256=protocol.sha256,
+            protocol_sha256=protocol.sha256_on(self.task),
             scoring=setting.scoring,
             metric=self.task.metric,
             identity=Identity(

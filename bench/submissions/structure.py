@@ -43,7 +43,7 @@ def check_structure(result: Results, plan: Plan, report: VerificationReport) -> 
 def _of_record(record: Record, plan: Plan, planned: set[str]) -> str | None:
     if record.unit.key not in planned:
         return f"is not a unit of {plan.suite.name}"
-    if record.protocol_sha256 != plan.protocols[record.unit.protocol].sha256:
+    if record.protocol_sha256 != plan.protocols[record.unit.protocol].sha256_on(plan.tasks[record.unit.task]):
         return f"was made with another version of {record.unit.protocol}"
     if record.scoring != plan.suite.scoring:
         return f"was scored with version {record.scoring} of the metrics, {plan.suite.name} states {plan.suite.scoring}"

@@ -129,6 +129,33 @@ def test_newton_steps_of_several_problems_end_on_several_threads():
     subprocess.run([sys.executable, "-c", ON_TWO_THREADS], check=True, timeout=120)
 
 
+@pytest.mark.parametrize("rounding", [2e-7, -2e-7])
+@pytest.mark.parametrize("c", [1e-2, 1.0, 1e2])
+def test_the_gap_is_bounded_for_shares_in_float32(c, rounding):
+    """Shares of patches come in float32, whose rows sum to 1 but for rounding: no gap is below 0 or below the truth."""
+    x, _ = rows(400, 12, 3)
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet([3, 0.05, 0.05], 400).astype(np.float32) * np.float32(1 + rounding)
+    weights = rng.choice([1.0, 1.6], 400)
+    exact = shares / shares.sum(1, dtype=np.float64)[:, None]
+    for tolerance in (1e-4, 1e-6):
+        fit = Design(x, shares).fit([c], weights, tolerance=tolerance)
+
+        def loss(flat, x=x, exact=exact, weights=weights, c=c):
+            w, b = flat[:-3].reshape(3, -1), flat[-3:]
+            logits = x @ w.T + b
+            residual = (softmax(logits, axis=1) - exact) * weights[:, None]
+            value = -(log_softmax(logits, axis=1) * exact * weights[:, None]).sum() + (w**2).sum() / (2 * c)
+            gradient = np.concatenate([(residual.T @ x + w / c).ravel(), residual.sum(0)])
+            return value / weights.sum(), gradient / weights.sum()
+
+        found = np.concatenate([fit.weights[0].ravel(), fit.bias[0]])
+        best = minimize(loss, found, jac=True, options={"gtol": 1e-12, "maxiter": 10_000}).fun
+        true = loss(found)[0] - best
+        assert fit.converged.all()
+        assert true - 1e-12 <= fit.gap[0] <= tolerance * loss(found)[0]
+
+
 def test_running_out_of_iterations_is_said():
     x, y = rows(200, 30, 4)
     assert not Design(x, np.eye(4)[y]).fit([1e5], max_iterations=3).converged.any()

@@ -57,6 +57,14 @@ def test_a_protocol(name: str) -> None:
     assert (p.name, p.targets) == (name, TARGETS.get(name, (*CLASSES, "mask")))
 
 
+def test_results_on_masks_of_several_classes_are_told_from_those_without_a_bound_on_the_gap() -> None:
+    for name in ("dense-linear-v1", "dense-linear-v2", "dense-volume-v1"):
+        protocol = PROTOCOLS[name]
+        assert protocol.sha256_on(make_task("mask", 2)) == protocol.sha256
+        assert protocol.sha256_on(make_task("mask", 3)) != protocol.sha256
+    assert PROTOCOLS["linear-v2"].sha256_on(make_task("multi-class", 3)) == PROTOCOLS["linear-v2"].sha256
+
+
 def test_what_is_written_down_of_the_numbers() -> None:
     """docs/protocols.md and the papers that the modules name."""
     shots, parity = PROTOCOLS["few-shot-v1"].params, PROTOCOLS["knn-parity-v1"].params
