@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +14,9 @@ from bench.discover import add_plugins
 from bench.errors import UserError
 from bench.strict import nearest
 from bench.version import __version__
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+"""What a disk answers that is full, read-only or another's, or that takes no such name."""
 
 
 class _Verbs(click.Group):
@@ -63,8 +68,16 @@ def medssl(plugins: tuple[Path, ...], trust_code: bool) -> None:
     add_plugins(plugins)
 
 
+def _open_closed_streams() -> None:
+    """Make closed standard streams the null device: the next file opened would be written to in their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: a UserError is one message and exit code 2; an interrupt is exit code 130."""
+    """Entry point: a UserError is one message and exit code 2, as is what a disk refuses; an interrupt is 130."""
+    _open_closed_streams()
     try:
         code = medssl.main(args=arguments, prog_name="medssl", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -74,6 +87,11 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        click.echo(f"Error: {error.filename or 'the output'}: {error.strerror}", err=True)
+        sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted. Run the same command again to resume.", err=True)
         sys.exit(130)

@@ -42,27 +42,31 @@ def print_table(
     """Print rows as one table whose columns are the keys of the first row.
 
     right: columns aligned right. cut: columns that end in an ellipsis where the terminal is too narrow, and are left
-    out, the last one first, where not even `FEWEST` letters of each would fit; others wrap.
+    out, the last one first, where not even `FEWEST` letters of each would fit; others wrap. Where nothing more can go,
+    lines are longer than the terminal is wide.
     """
     if not rows:
         out.print(escape(title))
         return
     texts = [{c: "" if value is None else str(value) for c, value in row.items()} for row in rows]
     columns = _fitting(texts, cut)
+    whole = {*right, "name", "encoder"}
+    widths = {c: max(len(c), *(len(row[c]) for row in texts)) for c in columns}
+    least = sum(w if c in whole else min(w, FEWEST) for c, w in widths.items()) + GAP * len(columns)
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.width = least if least > out.width else None
     for column in columns:
-        numeric = column in right
         table.add_column(
             column.replace("_", " "),
-            justify="right" if numeric else "left",
-            no_wrap=numeric or column in ("name", "encoder"),
+            justify="right" if column in right else "left",
+            no_wrap=column in whole,
             overflow="fold",
         )
     for row in texts:
         table.add_row(
             *(Text(row[c], no_wrap=True, overflow="ellipsis") if c in cut else escape(row[c]) for c in columns)
         )
-    out.print(table)
+    out.print(table, crop=False)
 
 
 def _fitting(texts: Sequence[Mapping[str, str]], cut: Sequence[str]) -> list[str]:
@@ -85,6 +89,12 @@ def say_left_out(folders: Mapping[Path, str], encoders: Mapping[str, Mapping[str
     }
     for what, why in reasons.items():
         err.print(f"Left out: {what}: {why}", markup=False, soft_wrap=True)
+
+
+def say_missing(missing: Mapping[str, Exception]) -> None:
+    """Say on standard error why the data of tasks could not be had, without which intervals are approximated."""
+    for task, why in missing.items():
+        err.print(f"Without its data: {task}: {why}", markup=False, soft_wrap=True)
 
 
 def say_source(found: ResultsTable) -> None:

@@ -35,7 +35,7 @@ def COMMAND(
 ) -> None:
     """Compare encoders FIRST and SECOND: the difference on each task, with its 95 % interval."""
     from bench.budget import Budget
-    from bench.cli._print import say_left_out
+    from bench.cli._print import say_left_out, say_missing
     from bench.errors import UserError
     from bench.leaderboard.collect import collect, default_roots
     from bench.leaderboard.compare import compare
@@ -57,6 +57,8 @@ def COMMAND(
         for name, collection in collections.items()
         if {first, second} <= set(collection.results)
     }
+    for name in found:
+        say_missing(collections[name].at_hand.missing)
     if not any(found.values()):
         names = sorted({f.parent.name for f in folders if suite in (None, f.name)})
         near = [f"did you mean {n!r}?" for e in (first, second) if e not in names and (n := nearest(e, names))]
@@ -93,3 +95,9 @@ def _print(suite: str, first: str, second: str, rows: list) -> None:
         f"{first} is better on {better} and worse on {worse} of {len(rows)}; the intervals of the rest cover 0. "
         f"After Holm's correction {sum(row.p_holm < 0.05 for row in rows)} differences stand at 5 %."
     )
+    if left := sum(not row.paired for row in rows):
+        out.print(
+            f"{left} of {len(rows)} could not be resampled (data or predictions not at hand): their intervals are "
+            "approximated from the records, without pairing.",
+            soft_wrap=True,
+        )

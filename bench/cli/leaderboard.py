@@ -43,7 +43,7 @@ def COMMAND(
     as_json: bool,
 ) -> None:
     """Rank the encoders whose results lie in submissions/ and runs/."""
-    from bench.cli._print import err, out, passing_line, say_left_out
+    from bench.cli._print import err, out, passing_line, say_left_out, say_missing
     from bench.cli._references import hint
     from bench.discover import pick
     from bench.leaderboard import boards
@@ -59,6 +59,8 @@ def COMMAND(
     say_left_out(collections.left_out)
     with passing_line() as told:
         made = {n: boards(c, drop_contaminated=drop_contaminated, told=told) for n, c in collections.items()}
+    for collection in collections.values():
+        say_missing(collection.at_hand.missing)
     if as_json:
         click.echo(json.dumps({n: {b: t.to_dict() for b, t in m.items()} for n, m in made.items()}, indent=2))
         return

@@ -34,6 +34,8 @@ def COMMAND(
     from bench.runs.provenance import command_line
     from bench.runs.run import run_folder, session
 
+    if suite == "" or "" in only:
+        raise click.UsageError("--suite or --task is empty: was a variable of the shell not set?")
     named = tuple(name.strip() for names in only for name in names.split(",") if name.strip())
     suite = suite or (None if tasks else SUITE)
     spec = RunSpec.of(encoder or "", suite, tasks, only=named, command=command_line(), **options)

@@ -96,6 +96,7 @@ def export(file: Path, encoder: str | None, tasks: Path | None, root: Path) -> N
 
     from bench.cli._print import say_left_out
     from bench.errors import UserError
+    from bench.files import write_atomic
     from bench.leaderboard.collect import collect
     from bench.leaderboard.frame import csv_text
 
@@ -110,11 +111,11 @@ def export(file: Path, encoder: str | None, tasks: Path | None, root: Path) -> N
     if encoder:
         table = table[table["encoder"] == encoder]
     if file.suffix == ".jsonl":
-        table.to_json(file, orient="records", lines=True)
+        write_atomic(file, table.to_json(orient="records", lines=True))
     elif file.suffix == ".csv":
-        file.write_text(csv_text(table), encoding="utf-8")
+        write_atomic(file, csv_text(table))
     else:
-        table.to_parquet(file, index=False)
+        write_atomic(file, table.to_parquet(index=False))
     click.echo(f"{file}: {len(table)} rows")
 
 

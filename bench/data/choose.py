@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.data.task import Task, own_cards_in, read_suite, read_task, shipped_tasks, suite_names
 from bench.discover import pick
+from bench.errors import UserError
 
 Chosen = list[tuple[Task, Path | None]]
 """Tasks, each with the folder its relative paths start from (None: the downloads, then the working folder)."""
@@ -25,6 +26,8 @@ def chosen_tasks(names: Sequence[str]) -> Chosen:
 
 
 def _meant(name: str, shipped: dict[str, Task]) -> Chosen:
+    if not name.strip():
+        raise UserError("a name is empty", fix="give the name of a task or suite, a card, or a folder of cards")
     path = Path(name)
     if path.suffix == ".toml":
         return [(read_task(path), path.parent)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
+from bench.errors import DataError
 from bench.files import MISTAKEN, first_bytes, mistaken
 
 KINDS = {
@@ -13,6 +16,7 @@ KINDS = {
     ".nrrd": "NRRD", ".npy": "NumPy", ".npz": "NumPy", ".svs": "whole-slide", ".ndpi": "whole-slide",
     ".mrxs": "whole-slide", ".jp2": "JPEG 2000", ".heic": "HEIC", ".mat": "MATLAB", ".h5": "HDF5", ".zip": "zip",
 }  # fmt: skip
+PASSED_OVER = frozenset({"__MACOSX", "DICOMDIR", "lost+found"})
 SIDECARS = frozenset({".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".toml", ".xlsx", ".db", ".ini", ".pdf", ".py"})
 CONVERT = (
     "convert them to PNG: to 8 bits through the window your question needs, or to 16 bits with 'window' in [source]"
@@ -27,14 +31,32 @@ CURES = {
 
 
 def is_hidden(relative: Path) -> bool:
-    """Whether a file or a folder on its way is hidden, left by macOS in archives, or the index of a DICOM export."""
-    return any(part.startswith(".") or part in ("__MACOSX", "DICOMDIR") for part in relative.parts)
+    """Whether a file or a folder on its way is hidden, left by macOS or a disk, or the index of a DICOM export."""
+    return any(part.startswith(".") or part in PASSED_OVER for part in relative.parts)
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Files below a folder, by path, hidden ones aside; links to what is not there are files that are missing."""
-    found = (p for p in folder.rglob("*") if p.is_file() or (p.is_symlink() and not p.exists()))
-    return sorted(p for p in found if not is_hidden(p.relative_to(folder)))
+def files_below(folder: Path, ending: str = "") -> list[Path]:
+    """Files below a folder, by path, hidden ones aside; links to what is not there are files that are missing.
+
+    A link to a folder is followed, unless its files are found without it. Raises DataError for a folder that cannot be
+    read: what lies in it would be left out. ending: of the names of these files alone.
+    """
+    roots, seen, found = [folder], set(), list[Path]()
+    for root in roots:  # links are put at its end
+        if os.path.realpath(root) in seen:
+            continue
+        for name, folders, files in os.walk(root, onerror=_refuse):
+            here = Path(name)
+            seen.add(os.path.realpath(here))
+            below = [here / f for f in folders if not is_hidden(Path(f))]
+            roots += [p for p in below if p.is_symlink() and not folder.resolve().is_relative_to(p.resolve())]
+            folders[:] = [p.name for p in below if not p.is_symlink() and os.path.realpath(p) not in seen]
+            found += [here / f for f in files if f.endswith(ending) and not is_hidden(Path(f))]
+    return sorted(p for p in found if p.is_file() or (p.is_symlink() and not p.exists()))
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DataError(f"cannot be read: {error.strerror}", where=error.filename) from None
 
 
 def kind_of(source: Path | bytes) -> str | None:

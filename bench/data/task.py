@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from bench.budget import Budget
+from bench.data.foreign import files_below
 from bench.data.prompts import Prompts
 from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
@@ -178,7 +179,7 @@ def cards_in(folder: Path) -> dict[str, tuple[Task, Path]]:
     folder or a run. Raises CardError, also on a shared name.
     """
     found: dict[str, tuple[Task, Path]] = {}
-    for path in sorted(folder.rglob("*.toml")):
+    for path in files_below(folder, ".toml"):
         if _passed_over(path.relative_to(folder)) or any(map(_is_run, _between(folder, path))):
             continue
         values = read_toml(path)

@@ -21,19 +21,20 @@ class AtHand:
 
     tasks: Mapping[str, Task]
     folders: Mapping[str, Path | None] = field(default_factory=dict)
-    _missing: dict[str, UserError] = field(default_factory=dict, init=False, repr=False, compare=False)
+    missing: dict[str, UserError] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Task -> why its data could not be had, of those asked for."""
     _last: dict[str, TaskData] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def load(self, name: str) -> TaskData:
         """The data of a task, as `bench.submissions.labels.load_labels` without masks. Raises UserError where it cannot
         be had."""
-        if name in self._missing:
-            raise self._missing[name]
+        if name in self.missing:
+            raise self.missing[name]
         if name not in self._last:
             self._last.clear()
             try:
                 self._last[name] = load_labels(self.tasks[name], folder=self.folders.get(name), masks=False)
             except UserError as error:
-                self._missing[name] = error
+                self.missing[name] = error
                 raise
         return self._last[name]

@@ -10,6 +10,7 @@ import numpy as np
 from bench.budget import FULL, Budget
 from bench.discover import pick
 from bench.leaderboard.collect import SuiteResults
+from bench.leaderboard.evidence import UnitKey
 from bench.leaderboard.replicates import all_replicates
 from bench.metrics.uncertainty import holm, nest_seeds, paired_difference, seed_draws
 
@@ -32,6 +33,8 @@ class TaskDifference:
     p: float
     p_holm: float
     seeds: int
+    paired: bool
+    """Whether the predictions of both were drawn again; otherwise intervals in records stand in, which makes wider."""
 
 
 def compare(collection: SuiteResults, first: str, second: str, *, budget: Budget = FULL) -> list[TaskDifference]:
@@ -40,7 +43,11 @@ def compare(collection: SuiteResults, first: str, second: str, *, budget: Budget
     A seed is a label subset: the difference is between the same ones. The test images are resampled alike for both;
     seeds are resampled too where there are several. Raises UserError for an encoder without results.
     """
-    sides = [_cells(collection, name, budget) for name in (first, second)]
+    sides, unpaired = [], set[tuple]()
+    for name in (first, second):
+        cells, left = _cells(collection, name, budget)
+        sides.append(cells)
+        unpaired |= {key[1:] for key in left}  # without the encoder
     rows = []
     for task, protocol in sorted(set(sides[0]) & set(sides[1])):
         cells = sides[0][task, protocol], sides[1][task, protocol]
@@ -56,7 +63,7 @@ def compare(collection: SuiteResults, first: str, second: str, *, budget: Budget
             metric = collection.tasks[task].metric
             rows.append(TaskDifference(
                 task, protocol, metric, first_mean, second_mean, found.value, found.low, found.high, _p(a - b),
-                math.nan, len(seeds),
+                math.nan, len(seeds), not any((task, protocol, budget, seed) in unpaired for seed in seeds),
             ))  # fmt: skip
     adjusted = holm(np.array([row.p for row in rows]))
     return [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
@@ -69,17 +76,15 @@ def _p(differences: np.ndarray) -> float:
     return float(min(1.0, 2 * (tail + 1) / (len(known) + 1)))
 
 
-def _cells(
-    collection: SuiteResults, name: str, budget: Budget
-) -> dict[tuple[str, str], dict[int, tuple[float, np.ndarray]]]:
-    """(task, protocol) -> seed -> value and replicates (B,) of one encoder at one budget."""
+def _cells(collection: SuiteResults, name: str, budget: Budget) -> tuple[Cells, frozenset[UnitKey]]:
+    """What one encoder has at one budget, and which of its units are approximated."""
     results = pick(dict(collection.results), name, what="encoder with results", where=collection.suite)
     protocols = {record.unit.protocol for record in results.records}
-    draws, _ = all_replicates(results, collection.at_hand, protocols)
+    draws, approximated = all_replicates(results, collection.at_hand, protocols)
     cells: Cells = {}
     for record in results.records:
         unit = record.unit
         key = (name, unit.task, unit.protocol, unit.budget, unit.seed)
         if unit.budget == budget and key in draws and record.primary:
             cells.setdefault((unit.task, unit.protocol), {})[unit.seed] = (record.primary.value, draws[key])
-    return cells
+    return cells, approximated

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from numpy.random import RandomState
 
 from bench.discover import members
@@ -100,7 +99,7 @@ def random_lesion(modality: Modality, rng: RandomState, size: int) -> Lesion:
 def mapped(function: Callable[..., Any], calls: Iterable[tuple], jobs: int | None = None) -> list[Any]:
     """[function(*call) for call in calls], in order, over `jobs` processes (None: all cores)."""
     calls = list(calls)
-    jobs = min(jobs or _cores(), max(1, len(calls) // CHUNK))
+    jobs = min(jobs or cpu_count(), max(1, len(calls) // CHUNK))
     if jobs == 1:
         return [function(*call) for call in calls]
     chunks = [calls[i : i + CHUNK] for i in range(0, len(calls), CHUNK)]
@@ -110,10 +109,6 @@ def mapped(function: Callable[..., Any], calls: Iterable[tuple], jobs: int | Non
 
 def _chunk(function: Callable[..., Any], calls: list[tuple]) -> list[Any]:
     return [function(*call) for call in calls]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _modality(plan: PhantomPlan) -> Modality:

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from filelock import FileLock
 from torch import Tensor
 
+from bench.data.foreign import files_below
 from bench.data.images import is_image, read_image
 from bench.data.load import load_task, store_key
 from bench.data.task import Task, read_task
@@ -269,7 +270,7 @@ def _folder(path: Path) -> Iterator[Chunk]:
 
 
 def _images_below(path: Path) -> list[Path]:
-    return sorted(p for p in path.rglob("*") if p.is_file() and is_image(p))
+    return [p for p in files_below(path) if is_image(p)]
 
 
 def _identity(path: Path) -> str:

@@ -266,8 +266,9 @@ def read_records(folder: Path) -> list[Record]:
     if path is None:
         return []
     try:
-        with bz2.open(path, "rb") if path.suffix == ".bz2" else open(path, "rb") as file:
-            lines = _lines(io.BufferedReader(file, READ), path)
+        packed = path.suffix == ".bz2"
+        with bz2.open(path, "rb") if packed else open(path, "rb") as file, io.BufferedReader(file, READ) as reader:
+            lines = _lines(reader, path)
             return [Record.from_json(line, where=f"{path}:{n}") for n, line in enumerate(lines, 1)]
     except (OSError, EOFError) as error:
         raise SubmissionError(f"cannot be read: {error}", where=path) from None

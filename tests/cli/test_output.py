@@ -118,3 +118,32 @@ def test_many_encoders_are_run_and_those_left_out_are_named(medssl: Callable, tm
     assert "left out: no folder, card or known encoder 'no-such'" in ended.err
     assert "1 of 2 encoders" in ended.out
     assert medssl("run", "raw-pixels", "--encoders", "raw-pixels").code == 2
+
+
+@pytest.mark.parametrize(
+    ("tail", "code", "said"),
+    [
+        (">&- 2>&-", 0, ""),
+        (">/dev/full", 2, "Error: the output: No space left on device\n"),
+    ],
+)
+def test_output_that_goes_nowhere_is_no_traceback(tail: str, code: int, said: str) -> None:
+    many = "from bench.cli import main; import click, bench.cli.list as verb; "
+    many += "verb.COMMAND.callback = lambda **_: click.echo('x' * 1_000_000); main(['list', 'suites'])"
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(many)} {tail}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+def test_a_name_too_long_for_the_disk_is_one_message(medssl: Callable) -> None:
+    done = medssl("new", "a" * 300, "--yes")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith("/encoder.toml: File name too long\n")
+
+
+@pytest.mark.parametrize("option", ["--suite", "--task"])
+def test_a_variable_that_is_not_set_runs_nothing(medssl: Callable, option: str) -> None:
+    done = medssl("run", "raw-pixels", option, "")
+    assert done.code == 2
+    assert "is empty" in done.err
+    assert medssl("data", "check", "").code == 2

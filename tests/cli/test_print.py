@@ -56,3 +56,12 @@ def test_no_rows_are_no_error(monkeypatch):
     monkeypatch.setattr(_print, "out", Console(file=screen, width=40))
     _print.print_table("0 tasks", [])
     assert screen.getvalue() == "0 tasks\n"
+
+
+@pytest.mark.parametrize("width", [1, 20, 40])
+def test_no_cell_is_lost_where_nothing_fits(width, monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(_print, "out", Console(file=screen, width=width, highlight=False))
+    row = {"task": "nuclei", "protocol": "knn-v1", "score [95 % interval]": "0.912 [0.900, 0.920]", "chance": "0.500"}
+    _print.print_table("Scores", [row], right=["score [95 % interval]", "chance"])
+    assert screen.getvalue().splitlines()[-2].split() == ["nuclei", "knn-v1", "0.912", "[0.900,", "0.920]", "0.500"]

@@ -37,10 +37,14 @@ def test_rows_by_hand(monkeypatch):
     def draws(results, at_hand, protocols):
         assert protocols == {"linear-v1"}
         mine = own["ab".index(results.name)]
-        return {key(results, r): r.primary.value + mine for r in results.records}, frozenset()
+        left = frozenset({("b", "y", "linear-v1", "100%", 0), ("b", "x", "linear-v1", "100%", 2)})
+        return {
+            key(results, r): r.primary.value + mine for r in results.records
+        }, left if results.name == "b" else frozenset()
 
     monkeypatch.setattr("bench.leaderboard.compare.all_replicates", draws)
     x, y = compare(collection, "a", "b")
+    assert (x.paired, y.paired) == (True, False)  # of x, seed 2 is not compared
     assert (x.task, x.protocol, x.metric, x.seeds, y.task, y.seeds) == ("x", "linear-v1", "auroc", 2, "y", 1)
     assert (x.first, x.second, x.difference) == pytest.approx((0.8, 0.5, 0.3))
     assert (y.first, y.second, y.difference) == pytest.approx((0.6, 0.6, 0.0))

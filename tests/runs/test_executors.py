@@ -14,7 +14,7 @@ import pytest
 
 from bench.errors import RunError
 from bench.files import canonical_json
-from bench.runs.executors import slurm
+from bench.runs.executors import processes, slurm
 from bench.runs.options import Resources, RunSpec
 from bench.runs.records import Record
 from bench.runs.run import run
@@ -111,3 +111,21 @@ def test_slurm_is_asked_for_what_the_user_states(monkeypatch: pytest.MonkeyPatch
     }  # fmt: skip
     said = "SLURM: 3 jobs, at most 7 at a time, in partition gpu; each 1 GPU, 12 cores, 90 minutes; logs in logs"
     assert stated.asks(3) == said
+
+
+def test_processes_are_as_many_as_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of a cluster has a few cores of a machine that has many."""
+
+    class Asked(Exception):
+        pass
+
+    def pool(workers: int, *_: object, initargs: tuple, **__: object) -> None:
+        raise Asked(workers, initargs[-1])
+
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 5, 7}, raising=False)
+    monkeypatch.setattr("bench.runs.executors.processes.ProcessPoolExecutor", pool)
+    for asked, given in ((None, (3, 1)), (1, (1, 3))):
+        with pytest.raises(Asked) as found:
+            processes.EXECUTOR.run(lambda job: 0, list(range(9)), lambda *_: None, Resources(workers=asked))
+        assert found.value.args == given

@@ -254,3 +254,12 @@ def test_changed_predictions_are_noticed(tmp_path: Path) -> None:
         sealed = journal.seal()
     with pytest.raises(UserError, match="differ from the hash"):
         list(read_outputs(tmp_path, sealed))
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("error::ResourceWarning")
+def test_records_that_were_read_are_closed(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.write(*make())
+        journal.seal()
+    assert len(read_records(tmp_path)) == 1

@@ -17,6 +17,7 @@ from pydantic import StringConstraints, model_validator
 
 from bench.data.blocks import joined
 from bench.data.dataset import SourceDigest, Split
+from bench.data.foreign import files_below
 from bench.data.held import digest_files
 from bench.data.images import SUFFIXES, Size
 from bench.data.labels import read_all
@@ -131,8 +132,7 @@ class HuggingFaceDataset(ReadSource):
     def _files(self, folder: Path) -> list[Path]:
         root = folder / Path(self.path or ".").expanduser()
         wanted = {".parquet"} if self.format == "parquet" else SUFFIXES | {".csv", ".jsonl"}
-        found = (p for p in root.rglob("*") if p.suffix.lower() in wanted and not p.name.startswith("."))
-        files = sorted(p for p in found if p.is_file())
+        files = [p for p in files_below(root) if p.suffix.lower() in wanted]
         if not files:
             raise DataError(f"no {self.format} files below {root}", fix="correct 'path' in [source]")
         return files

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 
 import torch
+from joblib import cpu_count
 
 from bench.errors import RunError
 from bench.runs.executors._base import Done, Executor, Job, Work
@@ -24,12 +25,12 @@ class Processes(Executor):
 
     def run(self, work: Work[Job], jobs: Sequence[Job], done: Done[Job], resources: Resources) -> None:
         gpus = torch.cuda.device_count()
-        workers = min(resources.workers or gpus or os.cpu_count() or 1, len(jobs))
+        workers = min(resources.workers or gpus or cpu_count(), len(jobs))
         context = multiprocessing.get_context("spawn")
         slots = context.Queue()
         for slot in range(workers):
             slots.put(slot)
-        threads = max(1, (os.cpu_count() or 1) // workers)
+        threads = max(1, cpu_count() // workers)
         with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(slots, gpus, threads)) as pool:
             waiting = {pool.submit(work, job): job for job in jobs}
             try:
