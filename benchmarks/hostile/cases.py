@@ -1,4 +1,4 @@
-"""The corpus: one function a case. Each spoils a copy of a valid submission in place.
+"""The corpus: one function or one line a case. Each spoils a copy of a valid submission in place.
 
 A case named in `HARMLESS` may be accepted; what it tries must then have no effect. One in `ALARMED` breaks no rule, and
 must be put before the reviewer. Every other case must be refused.
@@ -19,7 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.hostile.base import edit_card, edit_predictions, edit_record, edit_records, unit_key
+from benchmarks.hostile.base import (
+    edit_card,
+    edit_every_record,
+    edit_predictions,
+    edit_record,
+    edit_records,
+    predictions_of,
+    records_of,
+    unit_key,
+)
 
 Case = Callable[[Path, Path], None]
 """(folder to spoil, folder of another valid submission)."""
@@ -37,20 +46,35 @@ def case(function: Case) -> Case:
     return function
 
 
-def _records(folder: Path) -> Path:
-    return folder / "tasks" / "records.jsonl"
+def in_card(name: str, old: str, new: str) -> None:
+    """A case: text of the card replaced."""
+    CASES[name] = lambda folder, other: edit_card(folder, old, new)
 
 
-def _predictions(folder: Path, task: str = "which") -> Path:
-    return folder / "tasks" / "predictions" / f"{task}.npz"
+def in_record(name: str, change: Callable[[dict[str, Any]], Any], **which: str) -> None:
+    """A case: one record edited in place."""
+    CASES[name] = lambda folder, other: edit_record(folder, change, **which)
+
+
+def in_every_record(name: str, change: Callable[[dict[str, Any]], Any]) -> None:
+    """A case: each record edited in place."""
+    CASES[name] = lambda folder, other: edit_every_record(folder, change)
+
+
+def in_records(name: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+    """A case: other records."""
+    CASES[name] = lambda folder, other: edit_records(folder, change)
+
+
+def in_predictions(name: str, change: Callable[[dict[str, np.ndarray]], Any], **which: str) -> None:
+    """A case: predictions edited in place, their hashes in the records too."""
+    CASES[name] = lambda folder, other: edit_predictions(folder, change, rehash=True, **which)
 
 
 # Numbers ---------------------------------------------------------------------------------------------------------
 
 
-@case
-def edited_metric(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["metrics"]["test"]["auroc"].update(value=0.999))
+in_record("edited metric", lambda r: r["metrics"]["test"]["auroc"].update(value=0.999))
 
 
 @case
@@ -62,19 +86,11 @@ def edited_secondary_metric(folder: Path, other: Path) -> None:
     edit_record(folder, change)
 
 
-@case
-def narrowed_interval(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["metrics"]["test"]["auroc"].update(low=r["metrics"]["test"]["auroc"]["value"]))
-
-
-@case
-def added_metric(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["metrics"]["test"].update(brilliance={"value": 1.0, "low": 1.0, "high": 1.0}))
-
-
-@case
-def dropped_metric(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["metrics"]["test"].pop("auroc"))
+in_record(
+    "narrowed interval", lambda r: r["metrics"]["test"]["auroc"].update(low=r["metrics"]["test"]["auroc"]["value"])
+)
+in_record("added metric", lambda r: r["metrics"]["test"].update(brilliance={"value": 1.0, "low": 1.0, "high": 1.0}))
+in_record("dropped metric", lambda r: r["metrics"]["test"].pop("auroc"))
 
 
 @case
@@ -107,8 +123,8 @@ def swapped_ids(folder: Path, other: Path) -> None:
 @case
 def predictions_of_another_encoder(folder: Path, other: Path) -> None:
     for task in ("which", "where"):
-        _predictions(folder, task).write_bytes(_predictions(other, task).read_bytes())
-    theirs = {unit_key(r): r for r in map(json.loads, _records(other).read_text().splitlines())}
+        predictions_of(folder, task).write_bytes(predictions_of(other, task).read_bytes())
+    theirs = {unit_key(r): r for r in map(json.loads, records_of(other).read_text().splitlines())}
 
     def change(records: list[dict[str, Any]]) -> None:
         for record in records:
@@ -149,57 +165,23 @@ def test_labels_used_as_features(folder: Path, other: Path) -> None:
 NEEDS_RERUN.add("test labels used as features")
 
 
-@case
-def nan_in_a_record(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["metrics"]["test"]["auroc"].update(value=float("nan")))
-
-
-@case
-def infinity_in_a_record(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["metrics"]["test"]["auroc"].update(value=1e999))
-
-
-@case
-def nan_in_predictions(folder: Path, other: Path) -> None:
-    edit_predictions(folder, lambda arrays: [a.__setitem__((0, 0), np.nan) for a in arrays.values()], rehash=True)
-
-
-@case
-def infinite_predictions(folder: Path, other: Path) -> None:
-    edit_predictions(folder, lambda arrays: [a.__setitem__((0, 0), np.inf) for a in arrays.values()], rehash=True)
-
-
-@case
-def probabilities_above_one(folder: Path, other: Path) -> None:
-    edit_predictions(folder, lambda arrays: [a.__imul__(2) for a in arrays.values()], rehash=True)
-
-
-@case
-def predictions_of_too_few_cases(folder: Path, other: Path) -> None:
-    edit_predictions(folder, lambda arrays: arrays.update({k: a[:-1] for k, a in arrays.items()}), rehash=True)
-
-
-@case
-def masks_of_an_unknown_class(folder: Path, other: Path) -> None:
-    edit_predictions(folder, lambda a: a.update({k: v + np.uint8(7) for k, v in a.items()}), task="where", rehash=True)
+in_record("nan in a record", lambda r: r["metrics"]["test"]["auroc"].update(value=float("nan")))
+in_record("infinity in a record", lambda r: r["metrics"]["test"]["auroc"].update(value=1e999))
+in_predictions("nan in predictions", lambda arrays: [a.__setitem__((0, 0), np.nan) for a in arrays.values()])
+in_predictions("infinite predictions", lambda arrays: [a.__setitem__((0, 0), np.inf) for a in arrays.values()])
+in_predictions("probabilities above one", lambda arrays: [a.__imul__(2) for a in arrays.values()])
+in_predictions("predictions of too few cases", lambda arrays: arrays.update({k: a[:-1] for k, a in arrays.items()}))
+in_predictions(
+    "masks of an unknown class", lambda a: a.update({k: v + np.uint8(7) for k, v in a.items()}), task="where"
+)
 
 
 # Which units -----------------------------------------------------------------------------------------------------
 
 
-@case
-def duplicated_unit(folder: Path, other: Path) -> None:
-    edit_records(folder, lambda records: [*records, records[0]])
-
-
-@case
-def missing_unit(folder: Path, other: Path) -> None:
-    edit_records(folder, lambda records: records[1:])
-
-
-@case
-def cherry_picked_seeds(folder: Path, other: Path) -> None:
-    edit_records(folder, lambda records: [r for r in records if r["unit"]["seed"] != 3])
+in_records("duplicated unit", lambda records: [*records, records[0]])
+in_records("missing unit", lambda records: records[1:])
+in_records("cherry picked seeds", lambda records: [r for r in records if r["unit"]["seed"] != 3])
 
 
 @case
@@ -217,62 +199,32 @@ def bad_units_hidden_as_refused(folder: Path, other: Path) -> None:
     edit_record(folder, change)
 
 
-@case
-def seed_outside_the_suite(folder: Path, other: Path) -> None:
-    edit_records(folder, lambda records: [*records, records[0] | {"unit": records[0]["unit"] | {"seed": 77}}])
-
-
-@case
-def more_labels_than_the_budget(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r.update(n_labels=60), key="which.linear-v2.10pct.0")
-
-
-@case
-def failed_unit(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r.update(status="failed", reason="out of memory", metrics={}))
-
-
-@case
-def wrong_fingerprint(folder: Path, other: Path) -> None:
-    edit_records(folder, lambda rs: [r | {"made_by": r["made_by"] | {"suite_fingerprint": "0" * 64}} for r in rs])
-
-
-@case
-def other_protocol_version(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r.update(protocol_sha256="0" * 64))
-
-
-@case
-def other_data(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r.update(data_sha256="0" * 64))
+in_records(
+    "seed outside the suite", lambda records: [*records, records[0] | {"unit": records[0]["unit"] | {"seed": 77}}]
+)
+in_record("more labels than the budget", lambda r: r.update(n_labels=60), key="which.linear-v2.10pct.0")
+in_record("failed unit", lambda r: r.update(status="failed", reason="out of memory", metrics={}))
+in_records(
+    "wrong fingerprint", lambda rs: [r | {"made_by": r["made_by"] | {"suite_fingerprint": "0" * 64}} for r in rs]
+)
+in_record("other protocol version", lambda r: r.update(protocol_sha256="0" * 64))
+in_record("other data", lambda r: r.update(data_sha256="0" * 64))
 
 
 @case
 def records_of_another_encoder(folder: Path, other: Path) -> None:
-    _records(folder).write_bytes(_records(other).read_bytes())
+    records_of(folder).write_bytes(records_of(other).read_bytes())
 
 
-@case
-def future_schema(folder: Path, other: Path) -> None:
-    edit_records(folder, lambda records: [r | {"schema": 2} for r in records])
-
-
-@case
-def unknown_key_in_a_record(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r.update(bonus=1))
+in_records("future schema", lambda records: [r | {"schema": 2} for r in records])
+in_record("unknown key in a record", lambda r: r.update(bonus=1))
 
 
 # Files and paths -------------------------------------------------------------------------------------------------
 
 
-@case
-def path_traversal_in_a_record(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r.update(unit=r["unit"] | {"task": "../../../etc/passwd"}))
-
-
-@case
-def path_traversal_in_the_card(folder: Path, other: Path) -> None:
-    edit_card(folder, "weights.safetensors", "../../../../etc/hostname.safetensors")
+in_record("path traversal in a record", lambda r: r.update(unit=r["unit"] | {"task": "../../../etc/passwd"}))
+in_card("path traversal in the card", "weights.safetensors", "../../../../etc/hostname.safetensors")
 
 
 NEEDS_RERUN.add("path traversal in the card")
@@ -291,13 +243,13 @@ def link_to_a_folder_outside(folder: Path, other: Path) -> None:
 
 @case
 def named_pipe(folder: Path, other: Path) -> None:
-    _records(folder).unlink()
-    os.mkfifo(_records(folder))
+    records_of(folder).unlink()
+    os.mkfifo(records_of(folder))
 
 
 @case
 def zip_bomb(folder: Path, other: Path) -> None:
-    with zipfile.ZipFile(_predictions(folder), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(predictions_of(folder), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         header = b"\x93NUMPY\x01\x00v\x00{'descr': '|u1', 'fortran_order': False, 'shape': (4000000000,), }"
         with archive.open("x.npy", "w", force_zip64=True) as member:
             member.write(header.ljust(127) + b"\n")
@@ -307,14 +259,14 @@ def zip_bomb(folder: Path, other: Path) -> None:
 
 @case
 def npz_with_a_lying_header(folder: Path, other: Path) -> None:
-    with zipfile.ZipFile(_predictions(folder), "w") as archive:
+    with zipfile.ZipFile(predictions_of(folder), "w") as archive:
         header = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999,), }"
         archive.writestr("which.knn-v1.100pct.0/test.npy", header.ljust(127) + b"\n" + bytes(80))
 
 
 @case
 def npz_with_a_pickle(folder: Path, other: Path) -> None:
-    np.savez(_predictions(folder), x=np.array([_Executes()], dtype=object))
+    np.savez(predictions_of(folder), x=np.array([_Executes()], dtype=object))
 
 
 @case
@@ -325,7 +277,7 @@ def thousands_of_files(folder: Path, other: Path) -> None:
 
 @case
 def oversized_file(folder: Path, other: Path) -> None:
-    with open(_predictions(folder, "big"), "wb") as file:
+    with open(predictions_of(folder, "big"), "wb") as file:
         file.truncate(30 * 1024**2)
 
 
@@ -430,7 +382,7 @@ def python_file_as_encoder(folder: Path, other: Path) -> None:
     edit_card(folder, 'adapter = "timm", model = "resnet10t", weights = ', 'adapter = "python", file = ')
 
 
-for _name in (
+NEEDS_RERUN |= {
     "pickle disguised as safetensors",
     "pickle that executes",
     "safetensors with a lying header",
@@ -438,43 +390,34 @@ for _name in (
     "weights that are not the cards",
     "onnx with data outside the folder",
     "python file as encoder",
-):
-    NEEDS_RERUN.add(_name)
+}
 
 
 # Text ------------------------------------------------------------------------------------------------------------
 
 
-@case
-def deep_toml(folder: Path, other: Path) -> None:
-    edit_card(folder, 'licence = "MIT"', "x = " + "[" * 100_000 + "]" * 100_000)
-
-
-@case
-def deep_toml_beyond_the_limit(folder: Path, other: Path) -> None:
-    edit_card(folder, 'licence = "MIT"', "x = " + "[" * 1_000_000 + "]" * 1_000_000)
+in_card("deep toml", 'licence = "MIT"', "x = " + "[" * 100_000 + "]" * 100_000)
+in_card("deep toml beyond the limit", 'licence = "MIT"', "x = " + "[" * 1_000_000 + "]" * 1_000_000)
 
 
 @case
 def deep_json(folder: Path, other: Path) -> None:
-    _records(folder).write_text("[" * 1_000_000 + "]" * 1_000_000)
+    records_of(folder).write_text("[" * 1_000_000 + "]" * 1_000_000)
 
 
 @case
 def deep_json_within_the_limit(folder: Path, other: Path) -> None:
-    _records(folder).write_text("[" * 100_000 + "]" * 100_000)
+    records_of(folder).write_text("[" * 100_000 + "]" * 100_000)
 
 
 @case
 def two_gigabyte_string(folder: Path, other: Path) -> None:
-    with open(_records(folder), "wb") as file:
+    with open(records_of(folder), "wb") as file:
         file.write(b'{"encoder": "')
         file.truncate(2 * 1024**3)
 
 
-@case
-def huge_card(folder: Path, other: Path) -> None:
-    edit_card(folder, 'title = "', 'title = "' + "x" * 1_000_000)
+in_card("huge card", 'title = "', 'title = "' + "x" * 1_000_000)
 
 
 @case
@@ -489,9 +432,7 @@ def html_and_script_in_every_text_field(folder: Path, other: Path) -> None:
 HARMLESS.add("html and script in every text field")
 
 
-@case
-def look_alike_name(folder: Path, other: Path) -> None:
-    edit_card(folder, 'name = "honest"', 'name = "h\N{CYRILLIC SMALL LETTER O}nest"')
+in_card("look alike name", 'name = "honest"', 'name = "h\N{CYRILLIC SMALL LETTER O}nest"')
 
 
 @case
@@ -507,9 +448,7 @@ def name_of_another_encoder(folder: Path, other: Path) -> None:
     edit_records(folder, lambda rs: [r | {"encoder": "other"} for r in rs])
 
 
-@case
-def code_in_a_card(folder: Path, other: Path) -> None:
-    edit_card(folder, 'licence = "MIT"', f"licence = \"MIT\"\nrun = \"__import__('os').system('touch {MARKER}')\"")
+in_card("code in a card", 'licence = "MIT"', f"licence = \"MIT\"\nrun = \"__import__('os').system('touch {MARKER}')\"")
 
 
 @case
@@ -519,12 +458,12 @@ def control_characters_in_a_name(folder: Path, other: Path) -> None:
 
 @case
 def not_utf8(folder: Path, other: Path) -> None:
-    _records(folder).write_bytes(b"\xff\xfe" + _records(folder).read_bytes())
+    records_of(folder).write_bytes(b"\xff\xfe" + records_of(folder).read_bytes())
 
 
 @case
 def empty_records(folder: Path, other: Path) -> None:
-    _records(folder).write_text("")
+    records_of(folder).write_text("")
 
 
 @case

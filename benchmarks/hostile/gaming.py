@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,15 @@ from bench.metrics.resample import resample_counts
 from bench.metrics.scored import score
 from bench.runs.plan import own_cards
 from bench.runs.predictions import read_predictions
-from benchmarks.hostile.base import edit_card, edit_predictions, edit_record, edit_records, unit_key
-from benchmarks.hostile.cases import HARMLESS, NEEDS_RERUN, case
-
-
-def _all(change: Callable[[dict[str, Any]], Any]) -> Callable[[list[dict[str, Any]]], None]:
-    def each(records: list[dict[str, Any]]) -> None:
-        for record in records:
-            change(record)
-
-    return each
-
+from benchmarks.hostile.base import (
+    edit_every_record,
+    edit_predictions,
+    edit_records,
+    predictions_of,
+    records_of,
+    unit_key,
+)
+from benchmarks.hostile.cases import HARMLESS, NEEDS_RERUN, case, in_card, in_every_record, in_predictions, in_record
 
 # The score -------------------------------------------------------------------------------------------------------
 
@@ -52,7 +49,7 @@ def masks_nudged_towards_the_truth(folder: Path, other: Path) -> None:
             record["metrics"]["test"] = {name: value.model_dump() for name, value in found.items()}
 
     edit_predictions(folder, nudge, task="where", rehash=True)
-    edit_records(folder, _all(rescored))
+    edit_every_record(folder, rescored)
 
 
 def _tasks(folder: Path) -> Path:
@@ -60,20 +57,10 @@ def _tasks(folder: Path) -> Path:
     return next(above / "tasks" for above in folder.parents if (above / "tasks" / "where.toml").is_file())
 
 
-@case
-def temperature_that_flatters(folder: Path, other: Path) -> None:
-    """Probabilities may be scaled by what validation chose: nobody has chosen this one."""
-    edit_record(folder, lambda r: r["chosen"].update(temperature=7.5))
-
-
-@case
-def fewer_parameters(folder: Path, other: Path) -> None:
-    edit_records(folder, _all(lambda r: r["cost"].update(parameters=1000)))
-
-
-@case
-def fewer_flops(folder: Path, other: Path) -> None:
-    edit_records(folder, _all(lambda r: r["cost"].update(flops_per_image=1000)))
+# Probabilities may be scaled by what validation chose: nobody has chosen this one.
+in_record("temperature that flatters", lambda r: r["chosen"].update(temperature=7.5))
+in_every_record("fewer parameters", lambda r: r["cost"].update(parameters=1000))
+in_every_record("fewer flops", lambda r: r["cost"].update(flops_per_image=1000))
 
 
 NEEDS_RERUN |= {
@@ -84,39 +71,13 @@ NEEDS_RERUN |= {
 # What a record says beside its scores ------------------------------------------------------------------------------
 
 
-@case
-def records_that_name_other_weights(folder: Path, other: Path) -> None:
-    edit_records(folder, _all(lambda r: r.update(weights_sha256="0" * 64)))
-
-
-@case
-def one_record_of_other_weights(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["identity"]["encoder"].update(weights="0" * 16))
-
-
-@case
-def records_of_another_version(folder: Path, other: Path) -> None:
-    edit_records(folder, _all(lambda r: r.update(encoder_version="0.9")))
-
-
-@case
-def records_for_another_suite(folder: Path, other: Path) -> None:
-    edit_records(folder, _all(lambda r: r["made_by"].update(suite="core-v1")))
-
-
-@case
-def temperature_in_words(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["chosen"].update(temperature="<script>alert(1)</script>"))
-
-
-@case
-def temperature_below_zero(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["chosen"].update(temperature=-1.0))
-
-
-@case
-def predictions_elsewhere(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r.update(predictions="../../../../etc/passwd"))
+in_every_record("records that name other weights", lambda r: r.update(weights_sha256="0" * 64))
+in_record("one record of other weights", lambda r: r["identity"]["encoder"].update(weights="0" * 16))
+in_every_record("records of another version", lambda r: r.update(encoder_version="0.9"))
+in_every_record("records for another suite", lambda r: r["made_by"].update(suite="core-v1"))
+in_record("temperature in words", lambda r: r["chosen"].update(temperature="<script>alert(1)</script>"))
+in_record("temperature below zero", lambda r: r["chosen"].update(temperature=-1.0))
+in_record("predictions elsewhere", lambda r: r.update(predictions="../../../../etc/passwd"))
 
 
 @case
@@ -128,108 +89,32 @@ def scores_of_a_refused_unit(folder: Path, other: Path) -> None:
     edit_records(folder, change)
 
 
-@case
-def source_of_no_adapter(folder: Path, other: Path) -> None:
-    edit_card(folder, 'adapter = "timm"', 'adapter = "telepathy"')
-
-
-@case
-def key_of_no_source(folder: Path, other: Path) -> None:
-    edit_card(folder, 'adapter = "timm"', 'adapter = "timm", run = "rm -rf ~"')
+in_card("source of no adapter", 'adapter = "timm"', 'adapter = "telepathy"')
+in_card("key of no source", 'adapter = "timm"', 'adapter = "timm", run = "rm -rf ~"')
 
 
 # The board -------------------------------------------------------------------------------------------------------
 
 
-@case
-def cost_beyond_counting(folder: Path, other: Path) -> None:
-    edit_records(folder, _all(lambda r: r["cost"].update(parameters=10**30, flops_per_image=10**30)))
-
-
-@case
-def negative_cost(folder: Path, other: Path) -> None:
-    edit_records(folder, _all(lambda r: r["cost"].update(seconds={"extract": -1e9})))
-
-
-@case
-def score_beyond_every_metric(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["metrics"]["test"]["auroc"].update(value=1e300))
-
-
-@case
-def interval_upside_down(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["metrics"]["test"]["auroc"].update(low=1.0, high=0.0))
-
-
-@case
-def number_of_a_thousand_digits(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["chosen"].update(C=10**1000))
-
-
-@case
-def record_of_the_year_9999(folder: Path, other: Path) -> None:
-    edit_records(folder, _all(lambda r: r["made_by"].update(created="9999-12-31T23:59:59+00:00")))
-
-
-@case
-def record_of_next_year(folder: Path, other: Path) -> None:
-    edit_records(folder, _all(lambda r: r["made_by"].update(created="2099-01-01T00:00:00+00:00")))
-
-
-@case
-def script_as_a_date(folder: Path, other: Path) -> None:
-    edit_records(folder, _all(lambda r: r["made_by"].update(created="zzz <script>alert(1)</script>")))
-
-
-@case
-def escape_sequence_in_a_title(folder: Path, other: Path) -> None:
-    edit_card(folder, 'title = "Seeded ResNet-10"', 'title = "Seeded\\u001b[2J ResNet-10"')
-
-
-@case
-def text_that_runs_backwards(folder: Path, other: Path) -> None:
-    edit_card(folder, 'title = "Seeded ResNet-10"', 'title = "Seeded \\u202e01-teNseR"')
-
-
-@case
-def text_with_nothing_in_it(folder: Path, other: Path) -> None:
-    edit_card(folder, 'title = "Seeded ResNet-10"', 'title = "Seeded\\u200b ResNet-10"')
-
-
-@case
-def formula_as_a_title(folder: Path, other: Path) -> None:
-    """Tables for spreadsheets put an apostrophe before it (tests/leaderboard/test_frame.py)."""
-    edit_card(folder, 'title = "Seeded ResNet-10"', 'title = "=HYPERLINK(1)"')
-
-
-@case
-def command_of_latex_as_a_title(folder: Path, other: Path) -> None:
-    edit_card(folder, 'title = "Seeded ResNet-10"', r"title = '\input{/etc/passwd}\write18{id}'")
-
-
-@case
-def more_parameters_than_atoms(folder: Path, other: Path) -> None:
-    edit_card(folder, 'architecture = "cnn"', f'architecture = "cnn"\nparameters = {"9" * 400}')
-
-
-@case
-def more_images_than_atoms(folder: Path, other: Path) -> None:
-    edit_card(folder, "images = 100", f"images = {'9' * 400}")
-
-
-@case
-def mean_beyond_every_pixel(folder: Path, other: Path) -> None:
-    edit_card(folder, "mean = [0.5, 0.5, 0.5]", "mean = [1e308, 0.5, 0.5]")
-
-
-@case
-def number_without_end_in_the_source(folder: Path, other: Path) -> None:
-    edit_card(folder, 'model = "resnet10t"', f'model = "resnet10t", num_classes = {"9" * 400}')
-
-
-@case
-def invisible_text_in_the_source(folder: Path, other: Path) -> None:
-    edit_card(folder, 'model = "resnet10t"', 'model = "resnet\\u202e10t"')
+in_every_record("cost beyond counting", lambda r: r["cost"].update(parameters=10**30, flops_per_image=10**30))
+in_every_record("negative cost", lambda r: r["cost"].update(seconds={"extract": -1e9}))
+in_record("score beyond every metric", lambda r: r["metrics"]["test"]["auroc"].update(value=1e300))
+in_record("interval upside down", lambda r: r["metrics"]["test"]["auroc"].update(low=1.0, high=0.0))
+in_record("number of a thousand digits", lambda r: r["chosen"].update(C=10**1000))
+in_every_record("record of the year 9999", lambda r: r["made_by"].update(created="9999-12-31T23:59:59+00:00"))
+in_every_record("record of next year", lambda r: r["made_by"].update(created="2099-01-01T00:00:00+00:00"))
+in_every_record("script as a date", lambda r: r["made_by"].update(created="zzz <script>alert(1)</script>"))
+in_card("escape sequence in a title", 'title = "Seeded ResNet-10"', 'title = "Seeded\\u001b[2J ResNet-10"')
+in_card("text that runs backwards", 'title = "Seeded ResNet-10"', 'title = "Seeded \\u202e01-teNseR"')
+in_card("text with nothing in it", 'title = "Seeded ResNet-10"', 'title = "Seeded\\u200b ResNet-10"')
+# Tables for spreadsheets put an apostrophe before it (tests/leaderboard/test_frame.py).
+in_card("formula as a title", 'title = "Seeded ResNet-10"', 'title = "=HYPERLINK(1)"')
+in_card("command of latex as a title", 'title = "Seeded ResNet-10"', r"title = '\input{/etc/passwd}\write18{id}'")
+in_card("more parameters than atoms", 'architecture = "cnn"', f'architecture = "cnn"\nparameters = {"9" * 400}')
+in_card("more images than atoms", "images = 100", f"images = {'9' * 400}")
+in_card("mean beyond every pixel", "mean = [0.5, 0.5, 0.5]", "mean = [1e308, 0.5, 0.5]")
+in_card("number without end in the source", 'model = "resnet10t"', f'model = "resnet10t", num_classes = {"9" * 400}')
+in_card("invisible text in the source", 'model = "resnet10t"', 'model = "resnet\\u202e10t"')
 
 
 HARMLESS |= {"formula as a title", "command of latex as a title"}
@@ -240,7 +125,7 @@ HARMLESS |= {"formula as a title", "command of latex as a title"}
 
 @case
 def key_given_twice(folder: Path, other: Path) -> None:
-    path = folder / "tasks" / "records.jsonl"
+    path = records_of(folder)
     path.write_text(path.read_text().replace('"status":"done"', '"status":"refused","status":"done"', 1))
 
 
@@ -251,13 +136,13 @@ def array_of_no_unit(folder: Path, other: Path) -> None:
 
 @case
 def predictions_of_no_task(folder: Path, other: Path) -> None:
-    path = folder / "tasks" / "predictions" / "which.npz"
+    path = predictions_of(folder)
     path.with_name("hidden.npz").write_bytes(path.read_bytes())
 
 
 @case
 def more_records_than_any_suite(folder: Path, other: Path) -> None:
-    path = folder / "tasks" / "records.jsonl"
+    path = records_of(folder)
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] * 5000)
 
 
@@ -271,20 +156,20 @@ def badge_of_its_own(folder: Path, other: Path) -> None:
 
 @case
 def two_files_of_records(folder: Path, other: Path) -> None:
-    path = folder / "tasks" / "records.jsonl"
+    path = records_of(folder)
     path.with_suffix(".jsonl.bz2").write_bytes(bz2.compress(path.read_bytes().replace(b"0.9", b"1.0")))
 
 
 @case
 def records_packed_twice(folder: Path, other: Path) -> None:
-    path = folder / "tasks" / "records.jsonl"
+    path = records_of(folder)
     path.with_suffix(".jsonl.bz2").write_bytes(bz2.compress(bz2.compress(path.read_bytes())))
     path.unlink()
 
 
 @case
 def archive_in_an_archive(folder: Path, other: Path) -> None:
-    path = folder / "tasks" / "predictions" / "which.npz"
+    path = predictions_of(folder)
     inner = path.read_bytes()
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("which.npz", inner)
@@ -293,7 +178,7 @@ def archive_in_an_archive(folder: Path, other: Path) -> None:
 @case
 def array_under_two_names(folder: Path, other: Path) -> None:
     """As bits and whole: readers that take the one and readers that take the other would see different masks."""
-    path = folder / "tasks" / "predictions" / "where.npz"
+    path = predictions_of(folder, "where")
     whole = {name: array[:, ::-1] for name, array in read_predictions(path).items()}
     path.write_bytes(npz_bytes(read_npz(path) | whole))
 
@@ -314,19 +199,11 @@ def device_as_a_file_name(folder: Path, other: Path) -> None:
     (folder / "aux.json").write_text("{}")
 
 
-@case
-def complex_predictions(folder: Path, other: Path) -> None:
-    edit_predictions(folder, lambda a: a.update({k: v.astype(np.complex64) for k, v in a.items()}), rehash=True)
-
-
-@case
-def predictions_in_whole_numbers(folder: Path, other: Path) -> None:
-    edit_predictions(folder, lambda a: a.update({k: v.round().astype(np.int64) for k, v in a.items()}), rehash=True)
-
-
-@case
-def predictions_of_one_more_axis(folder: Path, other: Path) -> None:
-    edit_predictions(folder, lambda a: a.update({k: v[..., None] for k, v in a.items()}), rehash=True)
+in_predictions("complex predictions", lambda a: a.update({k: v.astype(np.complex64) for k, v in a.items()}))
+in_predictions(
+    "predictions in whole numbers", lambda a: a.update({k: v.round().astype(np.int64) for k, v in a.items()})
+)
+in_predictions("predictions of one more axis", lambda a: a.update({k: v[..., None] for k, v in a.items()}))
 
 
 @case

@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bench.files import sha256_file
-from benchmarks.hostile.base import edit_card, edit_record, edit_records
-from benchmarks.hostile.cases import ALARMED, HARMLESS, NEEDS_RERUN, case
+from benchmarks.hostile.base import edit_card, edit_record, edit_records, records_of
+from benchmarks.hostile.cases import ALARMED, HARMLESS, NEEDS_RERUN, case, in_card, in_record
 
 
 def _in_text(folder: Path, old: str, new: str) -> None:
     """Replace text in the records as bytes, where no Python value says it."""
-    path = folder / "tasks" / "records.jsonl"
+    path = records_of(folder)
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
@@ -38,31 +38,13 @@ def exponent_in_what_was_chosen(folder: Path, other: Path) -> None:
     _in_text(folder, "12345.5", "-1e999")
 
 
-@case
-def truth_in_the_place_of_a_score(folder: Path, other: Path) -> None:
-    edit_record(folder, lambda r: r["metrics"]["test"]["auroc"].update(value=True))
-
-
-@case
-def half_of_a_character(folder: Path, other: Path) -> None:
-    """A lone surrogate: valid JSON, and no text that can be written."""
-    edit_record(folder, lambda r: r.update(reason="\ud800"))
-
-
-@case
-def date_in_the_source(folder: Path, other: Path) -> None:
-    """TOML has dates, JSON has none."""
-    edit_card(folder, 'adapter = "timm"', 'adapter = "timm", seed = 1979-05-27T07:32:00Z')
-
-
-@case
-def date_in_an_option(folder: Path, other: Path) -> None:
-    edit_card(folder, 'adapter = "timm"', 'adapter = "timm", options = { depth = 07:32:00 }')
-
-
-@case
-def infinity_in_the_source(folder: Path, other: Path) -> None:
-    edit_card(folder, 'adapter = "timm"', 'adapter = "timm", options = { mlp_ratio = inf }')
+in_record("truth in the place of a score", lambda r: r["metrics"]["test"]["auroc"].update(value=True))
+# A lone surrogate: valid JSON, and no text that can be written.
+in_record("half of a character", lambda r: r.update(reason="\ud800"))
+# TOML has dates, JSON has none.
+in_card("date in the source", 'adapter = "timm"', 'adapter = "timm", seed = 1979-05-27T07:32:00Z')
+in_card("date in an option", 'adapter = "timm"', 'adapter = "timm", options = { depth = 07:32:00 }')
+in_card("infinity in the source", 'adapter = "timm"', 'adapter = "timm", options = { mlp_ratio = inf }')
 
 
 # Names -------------------------------------------------------------------------------------------------------------
@@ -71,7 +53,7 @@ def infinity_in_the_source(folder: Path, other: Path) -> None:
 @case
 def folder_in_the_place_of_a_file(folder: Path, other: Path) -> None:
     """records.jsonl as a folder with a file in it."""
-    path = folder / "tasks" / "records.jsonl"
+    path = records_of(folder)
     path.unlink()
     path.mkdir()
     (path / "weights.json").write_text("{}")
@@ -94,10 +76,8 @@ def training_log_without_end(folder: Path, other: Path) -> None:
     (folder / "training.json").write_text("[" * 100_000 + "]" * 100_000)
 
 
-@case
-def title_that_looks_like_anothers(folder: Path, other: Path) -> None:
-    """Cyrillic letters in the title of the other submission."""
-    edit_card(folder, "Seeded ResNet-10", "Sееded RеsNеt-10, draw 1")
+# Cyrillic letters in the title of the other submission.
+in_card("title that looks like anothers", "Seeded ResNet-10", "Sееded RеsNеt-10, draw 1")
 
 
 # Weights -----------------------------------------------------------------------------------------------------------
