@@ -1,4 +1,4 @@
-"""Agreement of rankings: Kendall's W and tau, Friedman's test, tau with a bootstrap over encoders."""
+"""Agreement of rankings: Kendall's W and tau, tau with a bootstrap over encoders."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import f as f_distribution
-from scipy.stats import friedmanchisquare, kendalltau, rankdata
+from scipy.stats import kendalltau, rankdata
 
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import pick, tabulate
@@ -27,19 +26,6 @@ def kendall_w(scores: np.ndarray) -> float:
     s = ((ranks.sum(0) - m * (n + 1) / 2) ** 2).sum()
     ties = sum((c**3 - c).sum() for row in scores for c in [np.unique(row, return_counts=True)[1]])
     return float(12 * s / (m**2 * (n**3 - n) - m * ties))
-
-
-def friedman(scores: np.ndarray) -> dict[str, float]:
-    """Friedman's test over encoders, scores (tasks, encoders): chi-squared and Iman-Davenport's F, with p values."""
-    chi2, p = friedmanchisquare(*scores.T)
-    n, k = scores.shape
-    f = (n - 1) * chi2 / (n * (k - 1) - chi2)
-    return {
-        "chi2": float(chi2),
-        "p": float(p),
-        "f": float(f),
-        "p_f": float(f_distribution.sf(f, k - 1, (k - 1) * (n - 1))),
-    }
 
 
 def tau_rows(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -68,13 +54,13 @@ def tau_with_interval(x: np.ndarray, y: np.ndarray, resamples: int) -> tuple[flo
     return tau, float(low), float(high)
 
 
-def tau_matrix(frame: pd.DataFrame, by: str, protocols: list[str], budget: Budget = FULL) -> pd.DataFrame:
+def tau_matrix(frame: pd.DataFrame, by: str, protocols: list[str]) -> pd.DataFrame:
     """Kendall tau between the encoder orders of each pair of modalities, tasks or protocols (`by`).
 
     Returns a square table, NaN where two parts share fewer than three encoders or one of them has no order; raises
     NotEnough with fewer than two parts.
     """
-    rows = pick(frame, protocols, budget=budget)
+    rows = pick(frame, protocols)
     means = rows.groupby([rows["encoder"].astype(str), rows[by].astype(str)])["score"].mean().unstack()
     if means.shape[1] < 2:
         raise NotEnough(f"fewer than two values of {by}")

@@ -60,12 +60,12 @@ class Savings:
     bound: str | None = None
 
 
-def savings(n: np.ndarray, score: np.ndarray, reference: np.ndarray, level: float = 0.95) -> Savings:
-    """How many times fewer labels than the reference reach `level` of the reference's score with all labels.
+def savings(n: np.ndarray, score: np.ndarray, reference: np.ndarray) -> Savings:
+    """How many times fewer labels than the reference reach 95 % of the reference's score with all labels.
 
     n, score, reference: (f,), the same label counts for both curves.
     """
-    target = level * float(reference[-1])
+    target = 0.95 * float(reference[-1])
     own, theirs = labels_to_reach(n, score, target), labels_to_reach(n, reference, target)
     factor = theirs.n / own.n
     states = {own.censored, theirs.censored}
@@ -89,13 +89,13 @@ def learning_curves(frame: pd.DataFrame, protocols: tuple[str, ...]) -> pd.DataF
     return rows.groupby(keys, observed=True, as_index=False).agg(score=("score", "mean"), n_labels=("n_labels", "mean"))
 
 
-def label_efficiency(frame: pd.DataFrame, protocols: tuple[str, ...], reference: str | None = None) -> pd.DataFrame:
+def label_efficiency(frame: pd.DataFrame, protocols: tuple[str, ...]) -> pd.DataFrame:
     """One row an encoder: ALC in points (mean over tasks), and the geometric mean label-savings factor against
-    `reference` (default: the best-scoring supervised encoder, else the best untrained one) over the tasks where both
+    `reference` (the best-scoring supervised encoder, else the best untrained one) over the tasks where both
     curves cross; `tasks`, `crossed` and `never` (tasks where the encoder never reaches the target) tell on how many.
     """
     curves = learning_curves(frame, protocols)
-    reference = reference or _reference(curves)
+    reference = _reference(curves)
     by_pair = {key: rows.sort_values("n_labels") for key, rows in curves.groupby(["encoder", "task"], observed=True)}
     rows = []
     for encoder in sorted(curves["encoder"].astype(str).unique()):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,13 +11,15 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import pick
-from bench.budget import FULL, Budget
 from bench.recipes import FROZEN
+
+CONTRAST = ("contrastive", "generative")
 
 
 @dataclass(frozen=True)
 class MixedFit:
-    """Contrast (first - second | global) - (first - second | dense) in score points, with a Wald 95 % interval.
+    """Contrast (contrastive - generative | global) - (contrastive - generative | dense) in score points, with a Wald
+    95 % interval.
 
     `variances`: share of the random variance by encoder, task, encoder x kind and residual. Reported beside the
     test of H1: with few encoders a Wald interval is too narrow.
@@ -34,27 +35,20 @@ class MixedFit:
     converged: bool
     variances: dict[str, float]
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
 
-
-def fit_paradigm_by_kind(
-    frame: pd.DataFrame, *, first: str = "contrastive", second: str = "generative",
-    protocols: tuple[str, ...] = tuple(FROZEN.values()), budget: Budget = FULL,
-) -> MixedFit:  # fmt: skip
+def fit_paradigm_by_kind(frame: pd.DataFrame) -> MixedFit:
     """score ~ paradigm * kind + log10(parameters) + (1|encoder) + (1|task) + (1|encoder:kind), by REML.
 
     The column of parameters is left out when they do not vary. Raises NotEnough.
     """
-    rows = pick(frame, list(protocols), budget=budget)
+    rows = pick(frame, list(FROZEN.values()))
     rows = rows.groupby(["encoder", "task", "kind", "paradigm"], observed=True).agg(
         score=("score", "mean"), parameters=("parameters", "first")
     ).reset_index()  # fmt: skip
     paradigms = sorted(rows["paradigm"].astype(str).unique())
-    if first not in paradigms or second not in paradigms or rows["kind"].nunique() < 2:
-        raise NotEnough(f"{first} and {second} encoders on global and dense tasks are needed")
-    design, contrast = _design(rows, paradigms, first, second)
+    if not {*CONTRAST} <= {*paradigms} or rows["kind"].nunique() < 2:
+        raise NotEnough(f"{' and '.join(CONTRAST)} encoders on global and dense tasks are needed")
+    design, contrast = _design(rows, paradigms)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a variance at its edge (0) is an answer, told through `converged`
         model = MixedLM(
@@ -73,13 +67,13 @@ def fit_paradigm_by_kind(
     )  # fmt: skip
 
 
-def _design(rows: pd.DataFrame, paradigms: list[str], first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
+def _design(rows: pd.DataFrame, paradigms: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """One column a paradigm x kind cell, then log10 of the parameters; and the weights of the contrast."""
     columns, contrast = [], []
     for paradigm in paradigms:
         for kind in ("global", "dense"):
             columns.append((rows["paradigm"] == paradigm) & (rows["kind"] == kind))
-            sign = (paradigm == first) - (paradigm == second)
+            sign = (paradigm == CONTRAST[0]) - (paradigm == CONTRAST[1])
             contrast.append(float(sign if kind == "global" else -sign))
     size = np.log10(rows["parameters"].to_numpy(float).clip(1))
     if np.ptp(size) > 0:

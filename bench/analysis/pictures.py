@@ -21,9 +21,9 @@ PROBES = tuple(FROZEN.values())
 SIZE = {"width": 460, "height": 340}
 
 
-def board_means(frame: pd.DataFrame, budget: Budget = FULL) -> pd.DataFrame:
+def board_means(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean Global and Dense score (points) of every encoder with results on all tasks of both: index encoder."""
-    rows = pick(counted(frame), PROBES, budget=budget, ssl=False)
+    rows = pick(counted(frame), PROBES, ssl=False)
     parts = {}
     for kind in ("global", "dense"):
         chosen = rows[rows["kind"] == kind]

@@ -12,9 +12,9 @@ from bench.analysis.advisor import KnownScores, Question, advise_from, evidence_
 from bench.analysis.bootstrap import cluster_counts
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import counted, pick
-from bench.budget import FULL, Budget
 from bench.recipes import FROZEN
 
+RESAMPLES = 2000
 GUIDELINE = {"global": "contrastive", "dense": "generative"}
 """Paradigm by task kind as the review's guideline has it (arXiv 2605.23995)."""
 
@@ -30,7 +30,7 @@ class Regret:
     n_tasks: int
 
 
-def regret_table(frame: pd.DataFrame, *, budget: Budget = FULL, resamples: int = 2000) -> list[Regret]:
+def regret_table(frame: pd.DataFrame) -> list[Regret]:
     """Regret of the advisor and of three simpler policies on every task, each judged without its own source data set.
 
     Policies: the advisor; always the encoder best over all other tasks; a random encoder (expected value); the encoder
@@ -38,7 +38,7 @@ def regret_table(frame: pd.DataFrame, *, budget: Budget = FULL, resamples: int =
     Raises NotEnough where there are not two source data sets.
     """
     frame = counted(frame)
-    rows = pick(frame, list(FROZEN.values()), budget=budget)
+    rows = pick(frame, list(FROZEN.values()))
     rows = rows.assign(encoder=rows["encoder"].astype(str), task=rows["task"].astype(str))
     scores = 100 * rows.pivot_table(index="encoder", columns="task", values="score", observed=True).dropna()
     about = rows.drop_duplicates("task").set_index("task")[["origin", "kind", "modality"]].astype(str)
@@ -53,7 +53,7 @@ def regret_table(frame: pd.DataFrame, *, budget: Budget = FULL, resamples: int =
     if table["advisor"].isna().all():
         raise NotEnough("what is left without one source data set is too little to advise from")
     origins = about.loc[table.index, "origin"].to_numpy()
-    drawn = cluster_counts(origins, np.zeros(len(origins)), resamples, np.random.default_rng(0))
+    drawn = cluster_counts(origins, np.zeros(len(origins)), RESAMPLES, np.random.default_rng(0))
     out = []
     for policy in table:
         known = table[policy].notna().to_numpy()

@@ -25,7 +25,7 @@ from bench.recipes import FROZEN
 
 
 def _variance(rows: pd.DataFrame, protocol: str) -> dict[str, Any]:
-    return variance_shares(rows, (protocol,)).to_dict()
+    return asdict(variance_shares(rows, (protocol,)))
 
 
 def analyse(
@@ -43,7 +43,7 @@ def analyse(
     return {
         "verdicts": [v.model_dump(mode="json") for v in verdicts],
         "variance": {k: _part(partial(_variance, rows, p)) for k, p in FROZEN.items()},
-        "mixed_model": _part(lambda: fit_paradigm_by_kind(rows).to_dict()),
+        "mixed_model": _part(lambda: asdict(fit_paradigm_by_kind(rows))),
         "concordance": {k: _part(partial(concordance, rows, [p])) for k, p in FROZEN.items()},
         "tau_by_modality": _part(lambda: _square(tau_matrix(rows, "modality", list(FROZEN.values())))),
         "tau_by_protocol": _part(

@@ -28,16 +28,16 @@ def titled(paradigm: Any) -> str:
     return PARADIGM_TITLES.get(str(paradigm), str(paradigm))
 
 
-def colour(field: str = "paradigm:N") -> alt.Color:
+def colour() -> alt.Color:
     """Colour by paradigm title."""
     domain = [titled(p) for p in PARADIGMS]
-    return alt.Color(field, scale=alt.Scale(domain=domain, range=[COLOURS[p] for p in PARADIGMS]), title=None)
+    return alt.Color("paradigm:N", scale=alt.Scale(domain=domain, range=[COLOURS[p] for p in PARADIGMS]), title=None)
 
 
-def shape(field: str = "paradigm:N") -> alt.Shape:
+def shape() -> alt.Shape:
     """Shape by paradigm title."""
     domain = [titled(p) for p in PARADIGMS]
-    return alt.Shape(field, scale=alt.Scale(domain=domain, range=[SHAPES[p] for p in PARADIGMS]), title=None)
+    return alt.Shape("paradigm:N", scale=alt.Scale(domain=domain, range=[SHAPES[p] for p in PARADIGMS]), title=None)
 
 
 def styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:

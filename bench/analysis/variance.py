@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import pick, tabulate
-from bench.budget import FULL, Budget
 
 
 @dataclass(frozen=True)
@@ -32,14 +30,10 @@ class Shares:
     n_encoders: int
     n_tasks: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
 
-
-def variance_shares(frame: pd.DataFrame, protocols: tuple[str, ...], budget: Budget = FULL) -> Shares:
+def variance_shares(frame: pd.DataFrame, protocols: tuple[str, ...]) -> Shares:
     """Two-way variance components (method of moments) over the encoders that have every task. Raises NotEnough."""
-    rows = pick(frame, list(protocols), budget=budget)
+    rows = pick(frame, list(protocols))
     if rows.empty:
         raise NotEnough("no results to share out")
     table = tabulate(rows)

@@ -10,10 +10,10 @@ import click
 @click.option("--clear", is_flag=True, help="Remove all features.")
 def COMMAND(limit: float | None, clear: bool) -> None:
     """Show the feature cache, or trim it. Prepared images are managed by `medssl data`."""
-    from bench.features.cache import FeatureCache
+    from bench.features.cache import DEFAULT_LIMIT, FeatureCache
 
     cache = FeatureCache()
     if clear or limit is not None:
         freed = cache.trim(0 if clear else int((limit or 0) * 1e9))
         click.echo(f"Freed {freed / 1e9:.2f} GB")
-    click.echo(f"{cache.folder}: {cache.size() / 1e9:.2f} GB of at most {cache.limit / 1e9:.0f} GB")
+    click.echo(f"{cache.folder}: {cache.size() / 1e9:.2f} GB of at most {DEFAULT_LIMIT / 1e9:.0f} GB")

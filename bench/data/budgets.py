@@ -8,7 +8,7 @@ each prefix: a row at place j of the m rows of its class stands at (j + 1/2) / m
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,15 +82,6 @@ def why_invalid(task: Task, train_labels: np.ndarray, subset: Subset) -> str | N
         return None
     held = f"{subset.budget} of the training images holds {counts[few[0]]} of {names[few[0]]!r}"
     return f"{held}; {needed} are needed"
-
-
-def indices_sha256(subsets: Sequence[Subset]) -> str:
-    """SHA-256 over budget, seed and rows of each subset, in order: part of a run's fingerprint."""
-    digest = hashlib.sha256()
-    for s in subsets:
-        digest.update(f"{s.budget}|{s.seed}|{len(s.rows)}|".encode())
-        digest.update(np.ascontiguousarray(s.rows, dtype="<i8").tobytes())
-    return digest.hexdigest()
 
 
 def _rows(task: Task, labels: np.ndarray, groups: np.ndarray | None, budget: Budget, seed: int) -> np.ndarray:

@@ -42,12 +42,12 @@ def prefixes(wanted: Mapping[str, Tensor], names: Sequence[str]) -> list[tuple[s
     return found.most_common()
 
 
-def places(held: object, path: str = "") -> Iterator[tuple[str, int]]:
+def places(held: object) -> Iterator[tuple[str, int]]:
     """Where tensors lie in what a file holds: (dotted path, number of tensors), at most 200, six levels deep.
 
     Not under numbers, as an optimizer keeps what it knows of each parameter.
     """
-    waiting, seen = [(path, held)], 0
+    waiting, seen = [("", held)], 0
     while waiting and seen < MAX_PLACES:
         here, value = waiting.pop(0)
         if not isinstance(value, Mapping):

@@ -41,15 +41,14 @@ def feature_key(computed: Computed, layout: str, images: str, aggregation: str, 
 
 
 class FeatureCache:
-    """Features on disk below `folder`, oldest-used removed first when over `limit` bytes.
+    """Features on disk below `folder`, oldest-used removed first when over DEFAULT_LIMIT bytes.
 
     A corrupt entry (its checksum differs) is removed and made anew. A full disk is no error: features are then
     simply not kept.
     """
 
-    def __init__(self, folder: Path | None = None, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or home() / "features"
-        self.limit = limit
 
     def get(self, key: str, probe: Probe, make: Callable[[], Features]) -> Features:
         """The entry `key` of an encoder with this `probe`, or what `make` returns, which is then kept."""
@@ -69,9 +68,8 @@ class FeatureCache:
         """Bytes in use."""
         return sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file())
 
-    def trim(self, limit: int | None = None) -> int:
+    def trim(self, limit: int = DEFAULT_LIMIT) -> int:
         """Remove entries, least recently used first, until at most `limit` bytes are used. Returns bytes freed."""
-        limit = self.limit if limit is None else limit
         entries = sorted(self.folder.rglob("meta.json"), key=lambda p: p.stat().st_mtime)
         sizes = {e: sum(p.stat().st_size for p in e.parent.iterdir()) for e in entries}
         used, freed = sum(sizes.values()), 0

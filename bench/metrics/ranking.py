@@ -44,7 +44,7 @@ def curves(given: Comparison) -> Curves:
     if given.several:
         columns = macro_labels(given.labels)
         positive = positive[:, columns]
-    areas, precisions = _ranking(
+    areas, precisions = ranking(
         positive, given.output[:, columns], given.weights, with_precision="auprc" in given.names
     )
     return Curves(areas, precisions, columns)
@@ -83,17 +83,13 @@ def auroc(positive: np.ndarray, scores: np.ndarray, weights: Weights) -> np.ndar
     >>> auroc(np.array([[False], [True], [True]]), np.array([[0.2], [0.2], [0.9]]), np.ones((1, 3)))
     array([[0.75]])
     """
-    return _ranking(positive, scores, weights, with_precision=False)[0]
+    return ranking(positive, scores, weights, with_precision=False)[0]
 
 
-def ranking(positive: np.ndarray, scores: np.ndarray, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
-    """AUROC and average precision (step-wise, not interpolated), sharing one sort; arguments as `auroc`."""
-    return _ranking(positive, scores, weights, with_precision=True)
-
-
-def _ranking(
-    positive: np.ndarray, scores: np.ndarray, weights: Weights, *, with_precision: bool
+def ranking(
+    positive: np.ndarray, scores: np.ndarray, weights: Weights, *, with_precision: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
+    """AUROC and average precision (step-wise, not interpolated; on request), sharing one sort; arguments as `auroc`."""
     import torch
 
     cases = by_case(weights)

@@ -29,12 +29,7 @@ def _frequency() -> np.ndarray:
 @cache
 def _unit_gain(kind: str, a: float, b: float) -> np.ndarray:
     f = _frequency()
-    if kind == "smooth":
-        gain = np.exp(-2 * (np.pi * a * f) ** 2)
-    elif kind == "band":
-        gain = np.exp(-0.5 * ((f - 1 / a) / (b / a)) ** 2)
-    else:
-        gain = np.where(f > 0, np.maximum(f, 1 / N) ** (-a / 2), 0.0)
+    gain = np.exp(-2 * (np.pi * a * f) ** 2 if kind == "smooth" else -0.5 * ((f - 1 / a) / (b / a)) ** 2)
     gain[0, 0] = 0.0
     weights = np.full_like(f, 2.0)
     weights[:, 0] = weights[:, -1] = 1.0
@@ -53,11 +48,6 @@ def smooth(rng: RandomState, sigma: float) -> np.ndarray:
 def band(rng: RandomState, wavelength: float, width: float = 0.3) -> np.ndarray:
     """Gaussian random field around one wavelength (pixels); `width` is relative; expected variance 1."""
     return _shaped(rng, "band", float(wavelength), float(width))
-
-
-def power_law(rng: RandomState, exponent: float) -> np.ndarray:
-    """Gaussian random field with power spectrum 1 / f^exponent; expected variance 1."""
-    return _shaped(rng, "power", float(exponent))
 
 
 def white(rng: RandomState) -> np.ndarray:

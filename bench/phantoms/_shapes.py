@@ -40,18 +40,17 @@ def chord(radius: np.ndarray) -> np.ndarray:
     return np.sqrt(np.clip(1 - radius**2, 0, None))
 
 
-def splat(points: np.ndarray, weights: np.ndarray | float = 1.0) -> np.ndarray:
-    """Sum of `weights` at `points` (m, 2) as (y, x) in [-1, 1], spread bilinearly over the pixels; (128, 128)."""
+def splat(points: np.ndarray) -> np.ndarray:
+    """Number of `points` (m, 2) as (y, x) in [-1, 1], spread bilinearly over the pixels; (128, 128)."""
     p = (points + 1) / PIXEL - 0.5
     p = np.clip(np.nan_to_num(p), -4, N + 4)
     base = np.floor(p).astype(np.int64)
     part = p - base
     padded = N + 12
-    weights = np.broadcast_to(np.asarray(weights, float), (len(p),))
     total = np.zeros(padded * padded)
     for i in (0, 1):
         for j in (0, 1):
-            w = weights * np.where(i, part[:, 0], 1 - part[:, 0]) * np.where(j, part[:, 1], 1 - part[:, 1])
+            w = np.where(i, part[:, 0], 1 - part[:, 0]) * np.where(j, part[:, 1], 1 - part[:, 1])
             flat = (base[:, 0] + i + 5) * padded + base[:, 1] + j + 5
             total += np.bincount(flat, weights=w, minlength=padded * padded)
     return total.reshape(padded, padded)[5 : N + 5, 5 : N + 5]
@@ -66,23 +65,19 @@ def dense_points(path: np.ndarray, spacing: float = 0.4) -> np.ndarray:
     return np.stack([np.interp(at, length, path[:, 0]), np.interp(at, length, path[:, 1])], axis=1)
 
 
-def strokes(paths: list[np.ndarray], width: float, weights: list[float] | None = None) -> np.ndarray:
+def strokes(paths: list[np.ndarray], width: float) -> np.ndarray:
     """Curves of Gaussian profile, full width at half maximum `width` pixels, about 1 along the middle of a curve."""
     if not paths:
         return np.zeros((N, N))
     spacing, sigma = 0.4, max(width / 2.355, 0.3)
     points = [dense_points(path, spacing) for path in paths]
-    if weights is None:
-        values: np.ndarray | float = 1.0
-    else:
-        values = np.concatenate([np.full(len(p), w) for p, w in zip(points, weights, strict=True)])
-    return blur(splat(np.concatenate(points), values), sigma) * (spacing * sigma * np.sqrt(2 * np.pi))
+    return blur(splat(np.concatenate(points)), sigma) * (spacing * sigma * np.sqrt(2 * np.pi))
 
 
-def spots(points: np.ndarray, width: float, weights: np.ndarray | float = 1.0) -> np.ndarray:
-    """Gaussian spots of full width at half maximum `width` pixels, peak about `weights`."""
+def spots(points: np.ndarray, width: float) -> np.ndarray:
+    """Gaussian spots of full width at half maximum `width` pixels, peak about 1."""
     sigma = max(width / 2.355, 0.3)
-    return blur(splat(points, weights), sigma) * (2 * np.pi * sigma**2)
+    return blur(splat(points), sigma) * (2 * np.pi * sigma**2)
 
 
 def place(rng: RandomState, region: np.ndarray, count: int = 1) -> np.ndarray:

@@ -18,11 +18,11 @@ COLLAPSED_RANK = 2.0
 
 
 @torch.no_grad()
-def vectors_of(backbone: Backbone, images: Tensor, batch: int = 128) -> Tensor:
+def vectors_of(backbone: Backbone, images: Tensor) -> Tensor:
     """Image vectors, float32 (n, dim) on the CPU, of whole float images (n, 3, h, w) in [0, 1]."""
     was = backbone.training
     backbone.eval()
-    out = torch.cat([backbone(part).float().cpu() for part in images.split(batch)])
+    out = torch.cat([backbone(part).float().cpu() for part in images.split(128)])
     backbone.train(was)
     return out
 

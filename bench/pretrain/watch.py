@@ -17,10 +17,10 @@ WandbMode = Literal["offline", "online"]
 
 
 @contextmanager
-def watching(job: Job, folder: Path, *, wandb_mode: WandbMode | None = None, quiet: bool = False) -> Iterator[Listener]:
+def watching(job: Job, folder: Path, *, wandb_mode: WandbMode | None = None) -> Iterator[Listener]:
     """A listener for `pretrain` that shows each row of the log wherever it was asked to."""
     with ExitStack() as stack:
-        listeners = [] if quiet else [stack.enter_context(_bar(job))]
+        listeners = [stack.enter_context(_bar(job))]
         if wandb_mode:
             listeners.append(stack.enter_context(_wandb(job, folder, wandb_mode)))
 

@@ -1,6 +1,7 @@
 """Every part of a report stands under its name and is that of the function that computes it."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -33,9 +34,9 @@ def test_parts_are_those_of_their_functions(found):
     ]
     assert [v["id"] for v in found["verdicts"]] == ["H1"]
     assert found["variance"].keys() == found["concordance"].keys() == {"global", "dense"}
-    assert found["variance"]["dense"] == variance_shares(FRAME, ("dense-linear",)).to_dict()
+    assert found["variance"]["dense"] == asdict(variance_shares(FRAME, ("dense-linear",)))
     assert found["concordance"]["global"] == concordance(FRAME, ["linear"])
-    assert found["mixed_model"] == fit_paradigm_by_kind(FRAME).to_dict()
+    assert found["mixed_model"] == asdict(fit_paradigm_by_kind(FRAME))
     by_modality = tau_matrix(FRAME, "modality", ["linear", "dense-linear"])
     assert pd.DataFrame(found["tau_by_modality"]).to_numpy() == pytest.approx(by_modality.to_numpy())
     assert set(found["tau_by_protocol"]["linear-v1"]) == {"linear-v1", "dense-linear-v1"}
@@ -63,7 +64,7 @@ def test_clinical_results_go_before_phantoms(monkeypatch):
     monkeypatch.setattr("bench.analysis.report.evaluate", lambda *given, **options: [])
     real = FRAME[FRAME["modality"] != "mri"].assign(synthetic=False)
     both = pd.concat([FRAME, real.assign(task="real-" + real["task"], origin="real-" + real["origin"])])
-    assert analyse(both, CLAIMS)["variance"]["global"] == variance_shares(real, ("linear",)).to_dict()
+    assert analyse(both, CLAIMS)["variance"]["global"] == asdict(variance_shares(real, ("linear",)))
 
 
 def test_pictures_that_the_results_allow_are_named(found, monkeypatch):

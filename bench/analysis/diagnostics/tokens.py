@@ -8,6 +8,7 @@ from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 
 from bench.metrics.lesions import SIZES, size_bin
+from bench.protocols.knn import unit_length
 
 
 def token_locality(grid: np.ndarray) -> float:
@@ -23,7 +24,7 @@ def token_locality(grid: np.ndarray) -> float:
     near = (near - near.mean()) / near.std()
     found = []
     for tokens in np.asarray(grid, np.float64).reshape(n, gh * gw, -1):
-        z = _unit(tokens - tokens.mean(0))
+        z = unit_length(tokens - tokens.mean(0))
         alike = rankdata((z @ z.T)[i, j])
         found.append(float(((alike - alike.mean()) * near).mean() / max(alike.std(), 1e-12)))
     return float(np.mean(found))
@@ -46,7 +47,7 @@ def dense_structure(grid: np.ndarray, *, clusters: int = 8, weight: float = 1.0,
     of a token to its nearest other centre, M_intra its mean distance to its own, M_dim the effective rank as a share
     of the width. grid: float (n, gh, gw, c). Deterministic.
     """
-    tokens = _unit(np.asarray(grid, np.float64).reshape(-1, grid.shape[-1]))
+    tokens = unit_length(np.asarray(grid, np.float64).reshape(-1, grid.shape[-1]))
     tokens = tokens[:: max(1, -(-len(tokens) // max_tokens))]
     model = KMeans(min(clusters, len(tokens) - 1), n_init=3, random_state=0).fit(tokens)
     distance = np.sort(model.transform(tokens), axis=1)
@@ -78,7 +79,7 @@ def pathology_contrast(grid: np.ndarray, masks: np.ndarray) -> dict[str, float |
         ring = ndimage.binary_dilation(lesion, np.ones((3, 3)), iterations=2) & (cover == 0)
         if not ring.any() or lesion.sum() < 2:
             continue
-        z = _unit(tokens - tokens.mean((0, 1)))
+        z = unit_length(tokens - tokens.mean((0, 1)))
         inside, outside = z[lesion], z[ring]
         bin_name = names[int(size_bin(np.array([(np.asarray(mask) > 0).mean()]))[0])]
         found[bin_name].append(_mean_cosine(inside) - float((inside @ outside.T).mean()))
@@ -97,7 +98,3 @@ def _cover(mask: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     index = rows[:, None] * grid[1] + cols
     pixels = np.bincount(index.ravel(), minlength=grid[0] * grid[1])
     return (np.bincount(index.ravel(), mask.ravel(), grid[0] * grid[1]) / np.maximum(1, pixels)).reshape(grid)
-
-
-def _unit(z: np.ndarray) -> np.ndarray:
-    return z / np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-12)
