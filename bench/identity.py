@@ -157,7 +157,7 @@ class Measure:
 
 def card_parts(card: EncoderCard, dense: bool) -> dict[str, str]:
     """The parts that an encoder's card alone decides: source, preprocessing, features."""
-    adapter = members("bench.encoders.sources", "SOURCE").get(card.source.get("adapter"))
+    adapter = members("bench.encoders.sources", "SOURCE").get(str(card.source.get("adapter")))
     source = card.source if adapter is None else adapter.parse(card.source, where=card.name).model_dump(mode="json")
     places = frozenset() if adapter is None else adapter.places
     skip = {"shorter_side"} if dense else {"dense_size", "dense_layer"}

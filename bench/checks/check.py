@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from bench.allocator import freed_memory_kept
 from bench.checks.contract import contract
@@ -64,7 +65,7 @@ def check(
     yield from _alarms(encoder, images, costs, seen)
 
 
-def report(path_or_name: str | Path, **options: object) -> CheckReport:
+def report(path_or_name: str | Path, **options: Any) -> CheckReport:
     """All findings of `check` at once."""
     findings = tuple(check(path_or_name, **options))
     return CheckReport(str(path_or_name), findings)

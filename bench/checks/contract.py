@@ -132,22 +132,21 @@ def _deterministic(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     if all(torch.equal(x, y) for x, y in _pairs(a, b)):
         return Finding("deterministic", "ok", "the same bits twice")
     worst = _difference(a, b)
-    level = "problem" if worst > TOLERANCE else "warning"
-    return Finding("deterministic", level, f"two runs differ by {worst:.1e}: is dropout on?", {"difference": worst})
+    message = f"two runs differ by {worst:.1e}: is dropout on?"
+    return Finding("deterministic", "problem" if worst > TOLERANCE else "warning", message, {"difference": worst})
 
 
 def _batches(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     whole = once()
     parts = [_encode(encoder, images[i:j]) for i, j in ((0, 1), (1, 4))]
-    grid = None if whole.grid is None else torch.cat([p.grid for p in parts])
+    grid = None if whole.grid is None else torch.cat([p.grid for p in parts if p.grid is not None])
     first = Encoded(whole.pooled[:4], None if whole.grid is None else whole.grid[:4])
     worst = _difference(first, Encoded(torch.cat([p.pooled for p in parts]), grid))
     values = {"difference": worst}
     if worst <= TOLERANCE:
         return Finding("batch size", "ok", f"batches of 1, 3 and 8 agree to {worst:.0e}", values)
-    level = "problem" if worst > 1e-3 else "warning"
     message = f"features depend on the batch (up to {worst:.1e}): batch statistics or reduced precision?"
-    return Finding("batch size", level, message, values)
+    return Finding("batch size", "problem" if worst > 1e-3 else "warning", message, values)
 
 
 def _grey(encoder: Encoder, images: Tensor, once: Once) -> Finding:
@@ -210,8 +209,8 @@ def _places(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     if right == 4:
         return Finding("places", "ok", "the grid lies as the image lies: each quarter answers to its own")
     message = f"only {right} of 4 quarters of the grid answer to their own quarter of the image"
-    level = "problem" if right < 2 else "warning"
-    return Finding("places", level, f"{message}: are its tokens in rows from the top left?", {"right": right})
+    message += ": are its tokens in rows from the top left?"
+    return Finding("places", "problem" if right < 2 else "warning", message, {"right": right})
 
 
 def _volume_places(encoder: Encoder, images: Tensor, once: Once) -> Finding:
@@ -219,13 +218,15 @@ def _volume_places(encoder: Encoder, images: Tensor, once: Once) -> Finding:
     grey, noise = images[2:3], images[6:7]
     grid, right = once().grid, 0
     axes = [] if grid is None else [axis for axis in (1, 2, 3) if grid.shape[axis] >= 4]
-    if not axes:
+    if grid is None or not axes:
         return Finding("places", "ok", "no grid of at least 4 cells along an axis to look at")
     for axis in axes:
         changed = grey.clone()
         half = changed.shape[axis] // 2
         changed.narrow(axis, 0, half).copy_(noise.narrow(axis, 0, half))
-        grown = (_encode(encoder, changed).grid - grid[2:3]).norm(dim=-1)
+        after = _encode(encoder, changed).grid
+        assert after is not None
+        grown = (after - grid[2:3]).norm(dim=-1)
         cells = grown.shape[axis] // 2
         right += bool(grown.narrow(axis, 0, cells).mean() > grown.narrow(axis, grown.shape[axis] - cells, cells).mean())
     if right == len(axes):
@@ -236,7 +237,7 @@ def _volume_places(encoder: Encoder, images: Tensor, once: Once) -> Finding:
 
 
 def _pairs(a: Encoded, b: Encoded) -> list[tuple[Tensor, Tensor]]:
-    return [(a.pooled, b.pooled)] + ([] if a.grid is None else [(a.grid, b.grid)])
+    return [(a.pooled, b.pooled)] + ([] if a.grid is None or b.grid is None else [(a.grid, b.grid)])
 
 
 def _difference(a: Encoded, b: Encoded) -> float:

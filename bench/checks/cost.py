@@ -92,11 +92,10 @@ def forecast(encoder: Encoder, speed: Speed, suite: Suite, tasks: Mapping[str, T
         n = 0 if task is None else sum(task.stated_counts.values())
         if not n or task is None:
             unknown.append(name)
-        elif task.kind == "global" or speed.seconds_dense is not None:
-            dense = task.kind == "dense"
+        elif (each := speed.seconds if task.kind == "global" else speed.seconds_dense) is not None:
             images += n
-            seconds += n * (speed.seconds_dense if dense else speed.seconds)
-            disk += n * (pooled + grid * dense)
+            seconds += n * each
+            disk += n * (pooled + grid * (task.kind == "dense"))
     return Forecast(images, seconds, disk, tuple(unknown))
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -48,7 +49,7 @@ def _step(start: float, line: str) -> None:
 @COMMAND.command("build")
 @_inputs
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 2), help="How many processes.")
-def _build(out: Path, **inputs: object) -> None:
+def _build(out: Path, **inputs: Any) -> None:
     """Build the site from submissions/ and from runs of your own."""
     from bench.cli._print import say_left_out
     from bench.publish.site import build_from

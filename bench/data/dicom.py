@@ -189,16 +189,14 @@ def together(kinds: list[PixelMeaning]) -> PixelMeaning:
     if any((k.units, k.window, k.shown is None) != (first.units, first.window, first.shown is None) for k in kinds):
         return PixelMeaning(first.units, inverted=first.inverted, why="asks for other windows in other frames")
     if first.shown is not None:
-        return replace(first, shown=np.stack([kind.shown for kind in kinds]))
+        return replace(first, shown=np.stack([kind.shown for kind in kinds if kind.shown is not None]))
     return first
 
 
 def _order(dataset: Any, frames: int) -> list[int]:
     """The order of frames along their normal; as they are stored where they do not say where they lie."""
-    places = [position(_placed(dataset, i)) for i in range(frames)]
-    if any(place is None for place in places):
-        return list(range(frames))
-    return sorted(range(frames), key=lambda i: places[i])
+    places = [place for i in range(frames) if (place := position(_placed(dataset, i))) is not None]
+    return list(range(frames)) if len(places) < frames else sorted(range(frames), key=places.__getitem__)
 
 
 def _placed(dataset: Any, frame: int) -> Any:

@@ -120,7 +120,7 @@ def _near(a: Look, b: Look) -> Iterator[tuple[int, int]]:
     index.add(np.ascontiguousarray(a.hashes))
     for start in range(0, len(b.hashes), QUERIES):
         limits, _, near = index.range_search(np.ascontiguousarray(b.hashes[start : start + QUERIES]), MAX_BITS + 1)
-        rows = start + np.repeat(np.arange(len(limits) - 1), np.diff(limits.astype(np.int64)))
+        rows = start + np.repeat(np.arange(len(limits) - 1), np.diff(limits).astype(np.int64))
         yield from zip(near.tolist(), rows.tolist(), strict=True)
 
 

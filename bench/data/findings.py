@@ -72,10 +72,11 @@ def _absent_classes(task: Task, splits: Mapping[str, Split]) -> Iterator[DataFin
 
 
 def _shared_patients(splits: Mapping[str, Split]) -> Iterator[DataFinding]:
-    names = [name for name, split in splits.items() if split.groups is not None]
+    patients = {name: set(split.groups.tolist()) for name, split in splits.items() if split.groups is not None}
+    names = list(patients)
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
-            shared = sorted(set(splits[first].groups.tolist()) & set(splits[second].groups.tolist()))
+            shared = sorted(patients[first] & patients[second])
             if shared:
                 message = f"{len(shared):,} patients are in {first} and {second}"
                 message += ": scores are too high" if second in TESTS else ""

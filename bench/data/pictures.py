@@ -126,10 +126,11 @@ def axial(volume: np.ndarray, number: int, *, where: str) -> np.ndarray:
 
 def _frames(content: bytes) -> list[Image.Image]:
     with Image.open(io.BytesIO(content)) as image:
-        if getattr(image, "n_frames", 1) == 1 or image.format == "TIFF":
+        count = getattr(image, "n_frames", 1)
+        if count == 1 or image.format == "TIFF":
             return [image.copy()]
         frames = []
-        for number in range(min(image.n_frames, MAX_FRAMES)):
+        for number in range(min(count, MAX_FRAMES)):
             image.seek(number)
             frames.append(image.convert("RGB"))
         return frames

@@ -76,10 +76,10 @@ def _series(folder: Path) -> Series:
         if len(found) > 1:
             fix = "leave one in this folder (a scout lies across the others), or one folder each"
             raise DataError(f"holds {len(found)} {what} in {len(files)} files", where=folder, fix=fix)
-    places = [dicom.position(head) for head in heads]
-    if any(place is None or "PixelSpacing" not in head for place, head in zip(places, heads, strict=True)):
+    places = [p for head in heads if (p := dicom.position(head)) is not None and "PixelSpacing" in head]
+    if len(places) < len(heads):
         raise DataError("holds slices that do not say where they lie", where=folder, fix="use them one by one")
-    order = sorted(range(len(files)), key=lambda i: places[i])
+    order = sorted(range(len(files)), key=places.__getitem__)
     _refuse_gaps([places[i] for i in order], [files[i] for i in order])
     first, last = heads[order[0]], heads[order[-1]]
     return Series([files[i] for i in order], _affine(first, last, len(files)), first.Rows, first.Columns)

@@ -60,7 +60,7 @@ def snapshot(repository: str, revision: str | None, *, where: str) -> Repository
         _refuse(error, repository, revision, where)
     files = {s.rfilename: Listed(s.size, s.lfs.sha256 if s.lfs else None) for s in found.siblings or ()}
     licence = getattr(found.card_data, "license", None)
-    return RepositorySnapshot(repository, found.sha, files, licence if isinstance(licence, str) else None)
+    return RepositorySnapshot(repository, found.sha or "", files, licence if isinstance(licence, str) else None)
 
 
 def fetch(repository: str, filename: str, revision: str | None, *, where: str) -> Path:

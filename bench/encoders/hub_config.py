@@ -63,7 +63,8 @@ def preprocessing_from(said: dict[str, Any], *, where: str, channels: int = 3) -
     >>> preprocessing_from({"size": 224, "image_mean": [0.5], "image_std": [0.5]}, where="x").size
     224
     """
-    said = said.get("image_processor") if isinstance(said.get("image_processor"), dict) else said
+    inner = said.get("image_processor")
+    said = inner if isinstance(inner, dict) else said
     if said.get("do_normalize") is False:
         mean, std = [0.0], [1.0]
     else:

@@ -63,7 +63,7 @@ def keep(origin: str, pin: Pin) -> Pin:
             what = f"another process pinned {known.sha256[:12]} meanwhile, this one has {pin.sha256[:12]}"
             raise EncoderError(what, where=origin, fix="run the same command again")
         pins = {**held.pins, origin: pin}
-        write_atomic(path, _Lock(schema=1, pins=dict(sorted(pins.items()))).model_dump_json(by_alias=True, indent=1))
+        write_atomic(path, _Lock(pins=dict(sorted(pins.items()))).model_dump_json(by_alias=True, indent=1))
     return pin
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isqrt
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -33,7 +34,7 @@ class TimmEncoder(Encoder):
 
     def __init__(self, card: EncoderCard, network: nn.Module) -> None:
         super().__init__(card)
-        self._network = network.eval()
+        self._network: Any = network.eval()
         self._maps: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._check_card()
 
@@ -51,7 +52,7 @@ class TimmEncoder(Encoder):
         pooled = self._head(last) if native else pool(choice.pooling, here.prefix, here.grid, where=self.card.name)
         return Encoded(pooled, layers[choice.grid_layer(dense)].grid if dense else None)
 
-    def _head(self, last: Tensor) -> Tensor:
+    def _head(self, last: Tensor | None) -> Tensor:
         return self._network.forward_head(last, pre_logits=True).flatten(1)
 
     def _run(self, x: Tensor, wanted: set[int]) -> tuple[Tensor | None, dict[int, Layer]]:

@@ -116,7 +116,7 @@ def _of_outputs(
     tokens = next((sides[1] for sides in outputs if len(sides) == 3), None)
     prefix = 1 if tokens is None else tokens - isqrt(tokens) ** 2
     pooling = "native" if 2 in ranks else "mean"
-    assumed = () if size else (f"size 224: the {what} does not say it",)
+    assumed: tuple[str, ...] = () if size else (f"size 224: the {what} does not say it",)
     if 3 in ranks or not any(ranks):
         assumed += (f"{prefix} class and register tokens before the patches: prefix_tokens",)
     if pooling == "mean":

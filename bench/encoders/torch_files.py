@@ -75,7 +75,7 @@ def read_torch(path: Path, *, where: str) -> Any:
     try:
         names = foreign_names(path)
         _refuse_capable(path, names, where)
-        stand_ins = [(InertDict if name.endswith(".defaultdict") else Inert, name) for name in names]
+        stand_ins: list[Any] = [(InertDict if name.endswith(".defaultdict") else Inert, name) for name in names]
         with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
             warnings.simplefilter("ignore", UserWarning)  # about the pickle protocol; a refusal says more
             with open(path, "rb") as file:  # of a name, torch would look at its ending
@@ -94,7 +94,7 @@ def foreign_names(path: Path) -> list[str]:
             if count > MAX_OPCODES or len(found) > MAX_GLOBALS:
                 raise ValueError("it holds too many objects")
             if opcode.name == "GLOBAL":
-                found.add(_today(*argument.split(" ", 1)))
+                found.add(_today(*str(argument).split(" ", 1)))
     return sorted(found - _get_allowed_globals().keys())
 
 
@@ -129,7 +129,7 @@ def _made_plain(value: Any, done: dict[int, Any]) -> Any:
 
 def _module_state(fields: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
     """The state dict of a whole module that was saved, from its `_parameters`, `_buffers` and `_modules`."""
-    state = {}
+    state: dict[str, Tensor] = {}
     for kind in ("_parameters", "_buffers"):
         held = fields.get(kind)
         state |= {f"{prefix}{k}": v for k, v in (held or {}).items() if isinstance(v, Tensor)}

@@ -28,11 +28,11 @@ class HuggingFaceEncoder(Encoder):
 
     def __init__(self, card: EncoderCard, network: nn.Module) -> None:
         super().__init__(card)
-        self._network = network.eval()
+        self._network: Any = network.eval()
         self._takes = inspect.signature(network.forward).parameters
         self._check_input()
         self._special = sum(_rows(p) for n, p in network.named_parameters() if n.split(".")[-1] in SPECIAL)
-        for module in network.modules():
+        for module in list[Any](network.modules()):
             if hasattr(module, "random_masking"):
                 module.random_masking = _keep_all
 

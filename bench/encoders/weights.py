@@ -99,7 +99,7 @@ def read_state(path: Path, *, where: str) -> dict[str, object]:
     """
     refuse_mistaken(path, where=where)
     if is_safetensors(path) or (path.suffix == ".safetensors" and not is_torch_file(path)):
-        return _read_safetensors(path, where)
+        return dict(_read_safetensors(path, where))
     if is_torch_file(path):
         return read_torch(path, where=where)
     raise EncoderError(

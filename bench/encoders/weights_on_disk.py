@@ -26,7 +26,7 @@ def is_here(card: OpenCard) -> bool | None:
 
 def _path(source: dict[str, Any], pin: Pin) -> Path | None:
     if "repository" in source:
-        return cached(source["repository"], pin.weights, pin.revision)
+        return cached(source["repository"], pin.weights, pin.revision or "")
     path = address_path(source["url"])
     return path if path.is_file() else None
 
@@ -50,7 +50,8 @@ def download_bytes(card: OpenCard, *, ask: bool = True) -> int | None:
         raise
     except UserError:
         return about
-    return about if None in sizes else sum(sizes)
+    known = [size for size in sizes if size is not None]
+    return about if len(known) < len(sizes) else sum(known)
 
 
 class Stock:
@@ -97,6 +98,6 @@ def remove(card: OpenCard) -> None:
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        scan_cache_dir().delete_revisions(pin.revision).execute()
+        scan_cache_dir().delete_revisions(pin.revision or "").execute()
     except CacheNotFound:
         return

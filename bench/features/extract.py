@@ -84,7 +84,7 @@ def _extract_slices(
     pooled, grid = [], None
     for i, volume in enumerate(volumes):
         slices = extract(encoder, volume, dense=dense, batch_size=batch_size)
-        pooled.append(_joined(slices.pooled, aggregation))
+        pooled.append(_joined(slices.vectors, aggregation))
         if slices.grid is not None:
             grid = roomy((len(volumes), *slices.grid.shape)) if grid is None else grid
             grid[i] = slices.grid
@@ -108,7 +108,7 @@ def _extract_bags(
         full = usual + (ends[start - 1] if start else 0)
         stop = max(start + 1, int(np.searchsorted(ends, full, side="right")))
         flat = np.concatenate([bags[i, : sizes[i]] for i in range(start, stop)])
-        vectors = extract(encoder, flat, dense=False, batch_size=batch_size).pooled
+        vectors = extract(encoder, flat, dense=False, batch_size=batch_size).vectors
         found += np.split(vectors, np.cumsum(sizes[start:stop])[:-1])
         if progress:
             progress(stop - start)
@@ -134,17 +134,18 @@ class _Collected:
         self.grid: np.ndarray | None = None
 
     def put(self, start: int, out: Encoded) -> None:
-        if self.dense and out.grid is None:
-            raise NotForThisEncoderError("has no patch grid, so it cannot be scored on dense tasks", where=self.name)
-        if self.pooled is None:
-            self.pooled = np.empty((self.n, *out.pooled.shape[1:]), np.float32)
-            if self.dense:
+        rows = slice(start, start + len(out.pooled))
+        if self.dense:
+            if out.grid is None:
+                what = "has no patch grid, so it cannot be scored on dense tasks"
+                raise NotForThisEncoderError(what, where=self.name)
+            if self.grid is None:
                 shape = self.n, *out.grid.shape[1:]
                 self.grid = roomy(shape) if out.grid.ndim == 5 else np.empty(shape, np.float32)
-        rows = slice(start, start + len(out.pooled))
-        _copy(out.pooled, self.pooled[rows])
-        if self.dense:
             _copy(out.grid, self.grid[rows])
+        if self.pooled is None:
+            self.pooled = np.empty((self.n, *out.pooled.shape[1:]), np.float32)
+        _copy(out.pooled, self.pooled[rows])
 
     def features(self) -> Features:
         if self.pooled is None:

@@ -28,10 +28,11 @@ class Backbone(nn.Module, ABC):
     """
 
     kind: ClassVar[str]
+    network: Any
     model: str
     """timm's name of the architecture; with `model_args` it rebuilds `network`."""
 
-    def __init__(self, network: nn.Module, model_args: dict[str, Any], dim: int, size: int, patch: int) -> None:
+    def __init__(self, network: Any, model_args: dict[str, Any], dim: int, size: int, patch: int) -> None:
         super().__init__()
         self.network, self.model_args = network, model_args
         self.dim, self.size, self.patch, self.side = dim, size, patch, size // patch
@@ -65,11 +66,11 @@ class VitBackbone(Backbone):
 
     def __init__(self, recipe: Recipe) -> None:
         vit = recipe.vit
-        args = {
+        args: dict[str, Any] = {
             "img_size": recipe.size, "patch_size": vit.patch, "embed_dim": vit.dim, "depth": vit.depth,
             "num_heads": vit.heads, "class_token": False, "global_pool": "",
         }  # fmt: skip
-        network = timm.create_model(self.model, num_classes=0, dynamic_img_size=True, **args)
+        network: Any = timm.create_model(self.model, num_classes=0, dynamic_img_size=True, **args)
         super().__init__(network, args, vit.dim, recipe.size, vit.patch)
         with torch.no_grad():
             places = build_sincos2d_pos_embed([self.side, self.side], vit.dim, temperature=100.0)
@@ -123,7 +124,7 @@ class CnnBackbone(Backbone):
 
     def __init__(self, recipe: Recipe) -> None:
         widths, patch = recipe.cnn.widths, recipe.vit.patch
-        args = {"channels": widths, "output_stride": patch}
+        args: dict[str, Any] = {"channels": widths, "output_stride": patch}
         network = timm.create_model(recipe.cnn.model, num_classes=0, **args)
         super().__init__(network, args, widths[-1], recipe.size, patch)
         self.model = recipe.cnn.model

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -151,7 +152,8 @@ def _write(folder: Path, chunks: Iterable[Chunk], side: int) -> None:
                 count += len(resized)
                 labels.append(names)
         _with_header(raw, folder / "images.npy", (count, side, side, 3))
-        joined = {name: np.concatenate([part[name] for part in labels]) for name in (labels[0] if labels else ())}
+        names_of = labels[0] if labels else ()
+        joined: dict[str, Any] = {name: np.concatenate([part[name] for part in labels]) for name in names_of}
         np.savez(folder / "labels.npz", **joined)
     except OSError as error:
         raise RunError(f"the corpus cannot be prepared: {error.strerror}", where=folder) from None

@@ -135,16 +135,17 @@ def _groups(model: Objective, weight_decay: float) -> list[dict[str, Any]]:
 def _deterministic(threads: int) -> Iterator[None]:
     """Deterministic kernels and the wanted threads; the caller's settings and random state come back afterwards."""
     was, count = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    filled = memory.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by cuBLAS; read at its first use
     with torch.random.fork_rng():
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # a kernel for each new tensor
+        memory.fill_uninitialized_memory = False  # a kernel for each new tensor
         if threads:
             torch.set_num_threads(threads)
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(was)
-            torch.utils.deterministic.fill_uninitialized_memory = filled
+            memory.fill_uninitialized_memory = filled
             torch.set_num_threads(count)
