@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import UserError
-from bench.strict import nearest
+from bench.strict import did_you_mean
 
 PLUGINS = "MEDSSL_PLUGINS"
 """Environment variable: the files of `--plugin`, so that worker processes find them too."""
@@ -95,9 +95,7 @@ def pick(choices: dict[str, Any], name: str, *, what: str, where: object = None)
     """The member called `name`, or a UserError that offers the nearest name."""
     if name in choices:
         return choices[name]
-    near = nearest(name, list(choices))
-    fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(sorted(choices))}"
-    raise UserError(f"unknown {what} {name[:80]!r}", where=where, fix=fix)
+    raise UserError(f"unknown {what} {name[:80]!r}", where=where, fix=did_you_mean(name, sorted(choices)))
 
 
 def _own(package: str) -> Iterator[tuple[None, ModuleType]]:

@@ -193,13 +193,18 @@ def nearest(word: str, choices: list[str] | tuple[str, ...]) -> str | None:
     return found[0] if found else None
 
 
+def did_you_mean(word: str, choices: list[str] | tuple[str, ...], otherwise: str = "") -> str:
+    """What to do about a mistyped word: take the nearest valid one; else `otherwise`, by default one of the choices."""
+    near = nearest(word, choices)
+    return f"did you mean {near!r}?" if near else otherwise or f"one of: {', '.join(choices)}"
+
+
 def _explain(model: type[BaseModel], error: Any) -> str:
     path = [str(p)[:60] for p in error["loc"]]
     name = ".".join(path) or "(top level)"
     if error["type"] == "extra_forbidden":
         valid = sorted(_fields_at(model, path[:-1]))
-        near = nearest(path[-1], valid)
-        hint = f"did you mean {near!r}?" if near else f"valid keys: {', '.join(valid)}"
+        hint = did_you_mean(path[-1], valid, f"valid keys: {', '.join(valid)}")
         return f"unknown key {name!r} ({hint})"
     if error["type"] == "missing":
         return f"missing key {name!r}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import click
@@ -12,6 +13,13 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 OTHERS = "Options"
 OWN_CARDS = "Your task cards (a folder, or one card), for old runs that kept no copy of theirs."
 """Help of `--tasks` where results are read."""
+RECORDS = click.option(
+    "--records",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of submissions or runs [default: submissions/ and runs/].",
+)
+"""Where results are read from."""
 
 
 class Option(click.Option):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli._options import OWN_CARDS
+from bench.cli._options import OWN_CARDS, RECORDS
 
 
 @click.command("compare")
@@ -16,12 +16,7 @@ from bench.cli._options import OWN_CARDS
 @click.argument("second")
 @click.option("--suite", default=None, help="Suite [default: every suite both have results on].")
 @click.option("--budget", "text", default="100%", show_default=True, help="Label budget, e.g. 10% or k=4.")
-@click.option(
-    "--records",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of submissions or runs [default: submissions/ and runs/].",
-)
+@RECORDS
 @click.option("--tasks", type=click.Path(exists=True, path_type=Path), help=OWN_CARDS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def COMMAND(

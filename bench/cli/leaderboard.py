@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli._options import OWN_CARDS
+from bench.cli._options import OWN_CARDS, RECORDS
 
 if TYPE_CHECKING:
     from bench.leaderboard.board import Board, BoardRow
@@ -25,12 +25,7 @@ SCORE = "score [95 % interval]"
     "--board",
     help="Overall, Global, Dense, Low-label, Volumes, Numbers, Survival, Fine-tune [default: the suite's first].",
 )
-@click.option(
-    "--records",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of submissions or runs [default: submissions/ and runs/].",
-)
+@RECORDS
 @click.option("--tasks", type=click.Path(exists=True, path_type=Path), help=OWN_CARDS)
 @click.option("--drop-contaminated", is_flag=True, help="Rank without cells that are not known to be clean.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

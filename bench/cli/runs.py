@@ -157,7 +157,7 @@ def _folders(root: Path) -> list[Path]:
 
 def _chosen(root: Path, encoder: str, suite: str | None) -> list[Path]:
     from bench.errors import UserError
-    from bench.strict import nearest
+    from bench.strict import did_you_mean
 
     found = [f for f in _folders(root) if f.parent.name == encoder and suite in (None, f.name)]
     if not found:
@@ -165,7 +165,6 @@ def _chosen(root: Path, encoder: str, suite: str | None) -> list[Path]:
         if encoder in names:
             suites = ", ".join(f.name for f in _folders(root) if f.parent.name == encoder)
             raise UserError(f"no run of {encoder!r} on {suite!r}", where=root, fix=f"there are runs on: {suites}")
-        near = nearest(encoder, names)
-        fix = f"did you mean {near!r}?" if near else f"runs of: {', '.join(names) or 'no encoder'}"
+        fix = did_you_mean(encoder, names, f"runs of: {', '.join(names) or 'no encoder'}")
         raise UserError(f"no run of {encoder!r}", where=root, fix=fix)
     return found

@@ -78,14 +78,12 @@ def bags_of_splits(splits: Mapping[str, Split], where: object) -> dict[str, list
     bags = {name: bags_of(found, where) for name, found in rows.items()}
     room = largest((bag for found in bags.values() for bag in found), where)
     return {
-        name: [bagged(_part(splits[name], [row.number or 0 for row in bag]), room, str(bag[0].group)) for bag in found]
+        name: [
+            bagged(splits[name].rows(np.array([row.number or 0 for row in bag])), room, str(bag[0].group))
+            for bag in found
+        ]
         for name, found in bags.items()
     }
-
-
-def _part(split: Split, rows: list[int]) -> Split:
-    groups = None if split.groups is None else split.groups[rows]
-    return Split(split.images[rows], split.labels[rows], split.ids[rows], groups)
 
 
 def _refuse_mixed(name: str, bag: Sequence[ListedImage], where: object) -> None:

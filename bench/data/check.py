@@ -83,9 +83,6 @@ def _problem_of(row: ListedImage, pictures: ImageReader, volume: bool, units: bo
             pictures.volume(row.image, None, None, Counter())
         else:
             pictures.image(row.image, None, Counter(), row.number)
-    except DataError as error:
-        return "unreadable", str(error)
-    try:
         if units:
             pictures.intensities(row.image, 1 if volume else None, row.number)
     except DataError as error:

@@ -15,7 +15,7 @@ from bench.data.masks import DrawnMask
 from bench.data.task import Task, folded
 from bench.errors import DataError, SubmissionError
 from bench.files import readable
-from bench.strict import nearest, parse_json
+from bench.strict import did_you_mean, parse_json
 
 MAX_BYTES = 1 << 30
 MAX_SIDE = 1 << 15
@@ -133,8 +133,7 @@ def _class_of(name: str, task: Task, path: Path) -> int:
     names = [folded(c) for c in task.classes]
     if folded(name) in names:
         return names.index(folded(name))
-    near = nearest(name, task.classes[1:])
-    fix = f"did you mean {near!r}?" if near else f"the card names: {', '.join(task.classes[1:])}"
+    fix = did_you_mean(name, task.classes[1:], f"the card names: {', '.join(task.classes[1:])}")
     raise DataError(f"has the category {name!r}, which the card does not name", where=path, fix=fix)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from bench.data.task import Task, folded
 from bench.errors import DataError
-from bench.strict import nearest
+from bench.strict import did_you_mean
 from bench.words import SCALARS
 
 Numbers = Literal["name", "index"]
@@ -301,9 +301,8 @@ class LabelReader:
 
     def _unknown(self, text: str, where: object) -> Any:
         classes = self.task.classes
-        near = nearest(text, classes)
         shown = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
-        fix = f"did you mean {near!r}?" if near else f"the card names: {shown}; numbers count from 0"
+        fix = did_you_mean(text, classes, f"the card names: {shown}; numbers count from 0")
         raise DataError(f"unknown class {text[:60]!r}", where=where, fix=fix)
 
     def _wrong_shape(self, shape: tuple[int, ...], where: object) -> DataError:

@@ -152,10 +152,6 @@ class ListedSource(ReadSource):
         listing = hashlib.sha256(json.dumps(places).encode()).hexdigest()
         return SourceDigest(f"{listing}:{digest_files(files)}")
 
-    def load(self, task: Task, folder: Path) -> dict[str, Split]:
-        """All splits in memory. Raises DataError."""
-        return {name: joined(blocks) for name, blocks in self.stream(task, folder, Counter()).items()}
-
     def stream(self, task: Task, folder: Path, remarks: Counter[str]) -> Mapping[str, Iterable[Split]]:
         """Blocks of 64 images of each split. Raises DataError."""
         splits = self.listed(task, folder, remarks)

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import field_validator
 
-from bench.data.dataset import TaskSource
+from bench.data.blocks import joined
+from bench.data.dataset import Split, TaskSource
 from bench.data.guard import name_of
 from bench.data.images import (
     Shown,
@@ -47,6 +48,10 @@ class ReadSource(TaskSource):
     plane: Plane | None = None
     """How volumes are cut into slices (`bench.data.stack.in_plane`); needed where nothing speaks for axial ones."""
     later: ClassVar[frozenset[str]] = frozenset({"plane"})
+
+    def load(self, task: Task, folder: Path) -> dict[str, Split]:
+        """All splits in memory. Raises DataError."""
+        return {name: joined(blocks) for name, blocks in self.stream(task, folder, Counter()).items()}
 
     def refuse_units(self, task: Task, what: str) -> None:
         """Raise CardError where `what` is in Hounsfield units and the task is no CT."""

@@ -18,7 +18,7 @@ from bench.files import canonical_json, sha256_text
 from bench.locate import shipped
 from bench.metrics import SCORING, Scoring
 from bench.metrics.set import primaries
-from bench.strict import Grown, Line, Name, Prose, Strict, nearest, read_toml
+from bench.strict import Grown, Line, Name, Prose, Strict, did_you_mean, read_toml
 from bench.words import REQUIRED_SPLITS, SCALARS, SPLITS, Extent, Kind, Modality, Target, family
 
 
@@ -244,7 +244,6 @@ def read_suite(name_or_path: str | Path) -> Suite:
             if Path(name_or_path).is_dir():
                 fix = f"--tasks {name_or_path} for a folder with your own task cards"
                 raise CardError("is a folder, and a suite is a name or a TOML file", where=name_or_path, fix=fix)
-            near = nearest(str(name_or_path), suite_names())
-            fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(suite_names())}"
+            fix = did_you_mean(str(name_or_path), suite_names())
             raise CardError(f"unknown suite {str(name_or_path)[:80]!r}", fix=fix)
     return Suite.parse(read_toml(path), where=path)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 import numpy as np
 from pydantic import BeforeValidator
 
 from bench.errors import DataError
-from bench.strict import nearest
+from bench.strict import did_you_mean
 
 PRESETS = {"lung": (-1350, 150), "soft-tissue": (-160, 240), "bone": (-500, 1300), "brain": (0, 80)}
 """Hounsfield units shown black and white: level -600 width 1500, 40 and 400, 400 and 1800, 40 and 80, as is usual."""
@@ -20,7 +20,7 @@ PERCENTILES = (0.5, 99.5)
 One = str | list[float]
 
 
-def is_several(window: One | list[One] | None) -> bool:
+def is_several(window: One | list[One] | None) -> TypeGuard[list[One]]:
     """Whether a window of the card is three: one for each channel."""
     return isinstance(window, list) and len(window) == 3
 
@@ -41,8 +41,7 @@ def _one(value: Any) -> One:
         name = value.strip().lower().replace(" ", "-").replace("_", "-")
         if name in NAMES:
             return name
-        near = nearest(name, NAMES)
-        raise ValueError(f"did you mean {near!r}?" if near else f"is [low, high] or one of {', '.join(NAMES)}")
+        raise ValueError(did_you_mean(name, NAMES, f"is [low, high] or one of {', '.join(NAMES)}"))
     numbers = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
     if not numbers or len(value) != 2 or not np.isfinite(value).all():
         raise ValueError(f"is [low, high], one of {', '.join(NAMES)}, or three of these for three channels")
@@ -75,6 +74,7 @@ class PixelMeaning:
     @cached_property
     def percentiles(self) -> tuple[float, float]:
         """The 0.5th and 99.5th percentile of the whole file."""
+        assert self.whole is not None
         return percentiles(self.whole)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from bench.encoders.card import EncoderCard
 from bench.errors import EncoderError
-from bench.strict import nearest
+from bench.strict import did_you_mean, nearest
 
 OPTIONS = (
     *("img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio", "qkv_bias", "init_values"),
@@ -82,9 +82,7 @@ def checked_options(options: Mapping[str, object], where: str) -> Mapping[str, o
     """`options` when all are allowed and bounded. Raises EncoderError."""
     for key, value in options.items():
         if key not in OPTIONS:
-            near = nearest(key, OPTIONS)
-            fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(OPTIONS)}"
-            raise EncoderError(f"unknown option {key[:80]!r}", where=where, fix=fix)
+            raise EncoderError(f"unknown option {key[:80]!r}", where=where, fix=did_you_mean(key, OPTIONS))
         numbers = value if isinstance(value, list) else [value]
         limit = MAX_DEPTH if key in ("depth", "depths") else MAX_OPTION
         if key in LAYERS and value not in LAYERS[key]:

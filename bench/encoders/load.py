@@ -13,7 +13,7 @@ from bench.encoders.names import named
 from bench.encoders.open_card import OpenCard, pinned
 from bench.encoders.source import EncoderSource, Place
 from bench.errors import CardError
-from bench.strict import nearest
+from bench.strict import did_you_mean
 
 CATALOGUE = catalogue.FOLDER
 REFERENCE = reference.FOLDER
@@ -96,6 +96,5 @@ def card_path(path_or_name: str | Path) -> Path:
     if str(path_or_name) in shipped:
         return shipped[str(path_or_name)]
     here = [p.parent.name for p in Path().glob("*/encoder.toml")]
-    near = nearest(str(path_or_name), [*here, *shipped, *catalogue.paths()])
-    fix = f"did you mean {near!r}?" if near else NAMES
+    fix = did_you_mean(str(path_or_name), [*here, *shipped, *catalogue.paths()], NAMES)
     raise CardError(f"no folder, card or known encoder {str(path_or_name)[:80]!r}", fix=fix)

@@ -11,7 +11,7 @@ from bench.encoders.catalogue import card_from
 from bench.encoders.hub_config import CONFIG, preprocessing_of, read_json, timm_network, timm_preprocessing
 from bench.encoders.open_card import NOT_STATED, OpenCard
 from bench.errors import CardError, EncoderError
-from bench.strict import nearest
+from bench.strict import did_you_mean
 
 CNNS = ("resnet", "convnext", "regnet", "efficientnet", "mobilenet", "densenet", "bit", "resnetv2", "vgg", "dla")
 CLASS_TOKEN = ("vit", "deit", "vit_msn", "vit_mae", "dinov2", "dinov2_with_registers", "dinov3_vit")
@@ -33,8 +33,8 @@ def timm_tag(tag: str) -> OpenCard:
 
     if tag not in timm_tags():
         raise CardError(f"timm has no pretrained {tag[:80]!r}", fix=_near_tag(tag))
-    cfg = timm.models.get_pretrained_cfg(tag)
-    place = {"repository": cfg.hf_hub_id} if cfg.hf_hub_id else {"url": cfg.url}
+    cfg: Any = timm.models.get_pretrained_cfg(tag)
+    place: dict[str, Any] = {"repository": cfg.hf_hub_id} if cfg.hf_hub_id else {"url": cfg.url}
     if known := card_from(adapter="timm", **place):
         return known
     if cfg.hf_hub_id:
@@ -71,7 +71,7 @@ def hub_model(repository: str) -> OpenCard:
         return known
     where = f"hf:{repository}"
     pin = lock.find(repository) or lock.keep(repository, first_pin({"repository": repository}, where))
-    config = read_json(repository, CONFIG, pin.revision, where=where)
+    config = read_json(repository, CONFIG, pin.revision or "", where=where)
     if "pretrained_cfg" in config:
         source = timm_network(config, where=where) | {"repository": repository, "weights": pin.weights}
         return timm_card(_plain(repository), source, config["pretrained_cfg"], pin.licence)
@@ -119,8 +119,7 @@ def _near_tag(tag: str) -> str:
     tags = timm_tags()
     if tag in timm.list_models():
         return f"with its weights: {', '.join(t for t in tags if t.split('.')[0] == tag) or 'timm has none'}"
-    near = nearest(tag, tags)
-    return f"did you mean {near!r}?" if near else "timm.list_pretrained() has the names"
+    return did_you_mean(tag, tags, "timm.list_pretrained() has the names")
 
 
 PREFIXES: dict[str, Callable[[str], OpenCard]] = {"timm": timm_tag, "hf": hub_model}

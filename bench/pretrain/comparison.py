@@ -16,7 +16,7 @@ from bench.pretrain.recipe import Recipe, read_recipe, recipe_names
 from bench.pretrain.results import ComparisonFolder
 from bench.pretrain.schedule import Item, encoders, schedule
 from bench.pretrain.ship import encoder_name, weights_of
-from bench.strict import nearest
+from bench.strict import did_you_mean
 
 RESERVE = 10.0
 """Seconds kept for packing, before the minutes are over."""
@@ -41,10 +41,7 @@ def comparison_recipe(name: str) -> Recipe:
     """The recipe of a comparison by its name. Raises RunError that offers the nearest name."""
     known = {recipe.comparison: recipe for recipe in map(read_recipe, recipe_names()) if recipe.track}
     if name not in known:
-        near = nearest(name, list(known))
-        raise RunError(
-            f"unknown track {name[:80]!r}", fix=f"did you mean {near!r}?" if near else f"one of: {', '.join(known)}"
-        )
+        raise RunError(f"unknown track {name[:80]!r}", fix=did_you_mean(name, list(known)))
     return known[name]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from bench.errors import CardError
-from bench.strict import Name, Strict, nearest, read_toml
+from bench.strict import Name, Strict, did_you_mean, read_toml
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -135,7 +135,6 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
     if path.suffix != ".toml":
         path = FOLDER / f"{name_or_path}.toml"
         if str(name_or_path) not in recipe_names():
-            near = nearest(str(name_or_path), recipe_names())
-            fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(recipe_names())}"
+            fix = did_you_mean(str(name_or_path), recipe_names())
             raise CardError(f"unknown recipe {str(name_or_path)[:80]!r}", fix=fix)
     return Recipe.parse(read_toml(path), where=path)

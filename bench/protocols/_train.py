@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,6 +55,25 @@ def loss_of(task: Task, logits: Tensor, y: Tensor) -> Tensor:
     if link(task) == "softmax":
         return F.cross_entropy(logits, y)
     return F.binary_cross_entropy_with_logits(logits, y)
+
+
+def train_head(
+    task: Task, head: nn.Module, inputs: Sequence[Tensor], y: Tensor, p: Mapping[str, Any], generator: torch.Generator
+) -> None:
+    """Train a head by AdamW on rows of `inputs`, which its call takes, and targets `y`, on its device.
+
+    p: lr, weight_decay, batch, and the epochs and steps of which the longer counts.
+    """
+    device = next(head.parameters()).device
+    optimiser = torch.optim.AdamW(head.parameters(), lr=p["lr"], weight_decay=p["weight_decay"])
+    per_epoch = math.ceil(len(y) / p["batch"])
+    epochs = math.ceil(max(p["epochs"] * per_epoch, p["steps"]) / per_epoch)
+    for rows, rate in cosine_steps(len(y), p["batch"], epochs, p["lr"], generator):
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.zero_grad()
+        loss_of(task, head(*(part[rows].to(device) for part in inputs)), y[rows].to(device)).backward()
+        optimiser.step()
 
 
 def layer_groups(model: nn.Module, rate: float, decay: float, weight_decay: float) -> list[dict[str, Any]]:

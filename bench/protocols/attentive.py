@@ -11,7 +11,6 @@ Source: Psomas et al. 2025 (arXiv 2506.10178), efficient probing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.protocols._select import calibrated, one_hot, probabilities
-from bench.protocols._train import cosine_steps, loss_of, one_thread, torch_seed
+from bench.protocols._train import one_thread, torch_seed, train_head
 from bench.protocols.base import Prediction, Problem, Protocol
 from bench.protocols.linear import Standard
 
@@ -79,25 +78,13 @@ class Attentive(Protocol):
         generator = torch.Generator().manual_seed(torch_seed(task, subset.seed))
         y = torch.as_tensor(one_hot(task, problem.train.labels[subset.rows]), dtype=torch.float32)
         head = AttentiveHead(grid.shape[-1], y.shape[1], self.params["queries"], generator).to(problem.device)
-        self._train(task, head, _tokens(grid, scale), y, generator)
+        train_head(task, head, (_tokens(grid, scale),), y, self.params, generator)
         outputs = {name: self._output(task, head, test.features.patches, scale) for name, test in problem.tests.items()}
         chosen = {}
         if subset.full and len(problem.val.labels):
             held = self._output(task, head, problem.val.features.patches, scale)
             chosen = calibrated(task, held, problem.val.labels)
         return Prediction(subset, outputs, chosen)
-
-    def _train(self, task: Task, head: AttentiveHead, tokens: Tensor, y: Tensor, generator: torch.Generator) -> None:
-        p, device = self.params, head.bias.device
-        optimiser = torch.optim.AdamW(head.parameters(), lr=p["lr"], weight_decay=p["weight_decay"])
-        per_epoch = math.ceil(len(y) / p["batch"])
-        epochs = math.ceil(max(p["epochs"] * per_epoch, p["steps"]) / per_epoch)
-        for rows, rate in cosine_steps(len(y), p["batch"], epochs, p["lr"], generator):
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            optimiser.zero_grad()
-            loss_of(task, head(tokens[rows].to(device)), y[rows].to(device)).backward()
-            optimiser.step()
 
     def _output(self, task: Task, head: AttentiveHead, grid: np.ndarray, scale: Standard) -> np.ndarray:
         with torch.inference_mode():

@@ -9,7 +9,6 @@ nothing is tuned. It trains on one thread, because gradient descent in float32 d
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.protocols._bags import members, shown
 from bench.protocols._select import calibrated, one_hot, probabilities
-from bench.protocols._train import cosine_steps, loss_of, one_thread, torch_seed
+from bench.protocols._train import one_thread, torch_seed, train_head
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled
 from bench.protocols.linear import Standard
 
@@ -82,26 +81,12 @@ class BagAttention(Protocol):
         generator = torch.Generator().manual_seed(torch_seed(task, subset.seed))
         y = torch.as_tensor(one_hot(task, problem.train.labels[rows]), dtype=torch.float32)
         head = GatedAttention(images.shape[2], y.shape[1], self.params["hidden"], generator).to(problem.device)
-        self._train(task, head, _scaled(images, scale), torch.from_numpy(there), y, generator)
+        train_head(task, head, (_scaled(images, scale), torch.from_numpy(there)), y, self.params, generator)
         outputs = {name: self._output(task, head, test, scale) for name, test in problem.tests.items()}
         chosen = {}
         if subset.full and len(problem.val.labels):
             chosen = calibrated(task, self._output(task, head, problem.val, scale), problem.val.labels)
         return Prediction(subset, outputs, chosen)
-
-    def _train(
-        self, task: Task, head: GatedAttention, bags: Tensor, there: Tensor, y: Tensor, generator: torch.Generator
-    ) -> None:
-        p, device = self.params, head.bias.device
-        optimiser = torch.optim.AdamW(head.parameters(), lr=p["lr"], weight_decay=p["weight_decay"])
-        per_epoch = math.ceil(len(y) / p["batch"])
-        epochs = math.ceil(max(p["epochs"] * per_epoch, p["steps"]) / per_epoch)
-        for rows, rate in cosine_steps(len(y), p["batch"], epochs, p["lr"], generator):
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            optimiser.zero_grad()
-            loss_of(task, head(bags[rows].to(device), there[rows].to(device)), y[rows].to(device)).backward()
-            optimiser.step()
 
     def _output(self, task: Task, head: GatedAttention, part: Labelled | Unlabelled, scale: Standard) -> np.ndarray:
         images, there, device = members(part), torch.from_numpy(shown(part)), head.bias.device

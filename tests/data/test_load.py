@@ -13,48 +13,16 @@ from bench.data.status import status_of
 from bench.data.task import read_task
 from bench.errors import CardError, DataError, RunError
 from bench.files import sha256_arrays
+from tests.cards import task_card
 
 CARDS = {
-    "brainmri": """schema = 1
-name = "own-brainmri"
-title = "Brain tumour MRI"
-modality = "mri"
-target = "multi-class"
-classes = ["none", "glioma", "meningioma", "pituitary"]
-licence = "unclear"
-corpus = "brain-tumour-mri"
-source = { reader = "npz", file = "brainmri.npz" }
-""",
-    "breastus": """schema = 1
-name = "own-breastus"
-title = "Breast ultrasound"
-modality = "ultrasound"
-target = "multi-class"
-classes = ["normal", "benign", "malignant"]
-licence = "CC0-1.0"
-corpus = "busi"
-source = { reader = "npz", file = "breastus.npz" }
-""",
-    "footulcer": """schema = 1
-name = "own-footulcer"
-title = "Foot ulcers"
-modality = "photo"
-target = "mask"
-classes = ["background", "wound"]
-licence = "unclear"
-corpus = "foot-ulcer"
-source = { reader = "npz", file = "footulcer.npz" }
-""",
-    "nuclei": """schema = 1
-name = "own-nuclei"
-title = "Nuclei"
-modality = "microscopy"
-target = "mask"
-classes = ["background", "nucleus"]
-licence = "CC0-1.0"
-corpus = "dsb2018"
-source = { reader = "npz", file = "nuclei.npz" }
-""",
+    name: task_card(f"own-{name}", f'reader = "npz", file = "{name}.npz"', modality=how, target=target, classes=classes)
+    for name, how, target, classes in (
+        ("brainmri", "mri", "multi-class", ("none", "glioma", "meningioma", "pituitary")),
+        ("breastus", "ultrasound", "multi-class", ("normal", "benign", "malignant")),
+        ("footulcer", "photo", "mask", ("background", "wound")),
+        ("nuclei", "microscopy", "mask", ("background", "nucleus")),
+    )
 }
 
 

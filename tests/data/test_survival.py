@@ -12,18 +12,10 @@ from bench.data.load import load_task
 from bench.errors import CardError, DataError
 from bench.publish.cases import said
 from bench.runs.plan import make_plan
+from tests.cards import task_card
 from tests.data.conftest import one_protocol
 
-CARD = """schema = 1
-name = "deaths"
-title = "Death"
-modality = "mixed"
-target = "survival"
-licence = "x"
-classes = ["death, months"]
-corpus = "x"
-source = { reader = "csv", file = "t.csv" }
-"""
+CARD = task_card("deaths", 'reader = "csv", file = "t.csv"', target="survival", classes=("death, months",))
 
 
 def written(folder, outcomes, columns=("time", "event")):

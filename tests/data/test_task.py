@@ -10,17 +10,9 @@ from bench.data.choose import chosen_tasks
 from bench.data.task import cards_in, tasks_in
 from bench.encoders.load import REFERENCE
 from bench.errors import CardError
+from tests.cards import task_card
 
-CARD = """schema = 1
-name = "NAME"
-title = "Own"
-modality = "mixed"
-target = "binary"
-classes = ["a", "b"]
-licence = "x"
-corpus = "x"
-source = { reader = "npz", file = "own.npz" }
-"""
+CARD = task_card("NAME", 'reader = "npz", file = "own.npz"', corpus="x")
 SUITE = 'schema = 1\nname = "s"\ntitle = "S"\ntasks = ["one"]\n[[protocols]]\nname = "knn-v1"\nbudgets = ["100%"]\n'
 
 

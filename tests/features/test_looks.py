@@ -15,17 +15,9 @@ from bench.errors import CardError, DataError, NotForThisEncoderError
 from bench.features.extract import extract
 from bench.features.looks import looked_at, refuse_units
 from bench.runs.records import Record
+from tests.cards import task_card
 
-CARD = """schema = 1
-name = "ct"
-title = "CT"
-modality = "ct"
-target = "binary"
-classes = ["a", "b"]
-licence = "x"
-corpus = "own"
-source = { reader = "npz", file = "ct.npz", window = "soft-tissue"KEPT }
-"""
+CARD = task_card("ct", 'reader = "npz", file = "ct.npz", window = "soft-tissue"KEPT', title="CT", modality="ct")
 WINDOW = (-1000.0, 1000.0)
 
 

@@ -15,6 +15,7 @@ from bench.leaderboard.collect import SuiteResults, collect
 from bench.leaderboard.compare import compare
 from bench.runs.options import RunSpec
 from bench.runs.run import run
+from tests.cards import task_card
 
 SUITE = """schema = 1
 name = "own"
@@ -25,16 +26,7 @@ tasks = ["left", "right"]
 name = "knn-v1"
 budgets = ["100%"]
 """
-CARD = """schema = 1
-name = "NAME"
-title = "Own"
-modality = "mixed"
-target = "binary"
-classes = ["a", "b"]
-licence = "x"
-corpus = "x"
-source = { reader = "npz", file = "own.npz" }
-"""
+CARD = task_card("NAME", 'reader = "npz", file = "own.npz"')
 
 
 @pytest.fixture(scope="module")

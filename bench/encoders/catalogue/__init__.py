@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.encoders.card import EncoderCard
 from bench.encoders.open_card import OpenCard
 from bench.errors import CardError
-from bench.strict import nearest, read_toml
+from bench.strict import did_you_mean, read_toml
 from bench.words import size_class
 
 FOLDER = Path(__file__).parent
@@ -47,9 +47,7 @@ def chosen(words: str) -> dict[str, OpenCard]:
     known = sorted(set().union(*map(words_of, cards().values())))
     for word in wanted:
         if word not in known:
-            near = nearest(word, known)
-            fix = f"did you mean {near!r}?" if near else f"one of: {', '.join(known)}"
-            raise CardError(f"no card of the catalogue is {word[:80]!r}", fix=fix)
+            raise CardError(f"no card of the catalogue is {word[:80]!r}", fix=did_you_mean(word, known))
     if not (found := {name: card for name, card in cards().items() if words_of(card).issuperset(wanted)}):
         raise CardError(f"no card of the catalogue is {' and '.join(wanted)[:200]}", fix="see 'medssl list encoders'")
     return found

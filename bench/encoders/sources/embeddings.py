@@ -24,7 +24,7 @@ from bench.encoders.source import EncoderSource, Place
 from bench.encoders.weights import inside, verify
 from bench.errors import EncoderError
 from bench.files import canonical_json, sha256_text
-from bench.strict import Name, Sha256, Strict, nearest
+from bench.strict import Name, Sha256, Strict, did_you_mean
 
 __all__ = ["SOURCE", "EmbeddingsEncoder", "EmbeddingsSource", "write_embeddings"]
 
@@ -105,8 +105,7 @@ class EmbeddingsEncoder(Encoder):
 
     def _path(self, task: str) -> Path:
         if task not in self._paths:
-            near = nearest(task, self.tasks)
-            fix = f"did you mean {near!r}?" if near else f"it has: {', '.join(self.tasks)[:200]}"
+            fix = did_you_mean(task, self.tasks, f"it has: {', '.join(self.tasks)[:200]}")
             raise EncoderError(f"has no features of the task {task!r}", where=self.card.name, fix=fix)
         return self._paths[task]
 

@@ -20,7 +20,7 @@ from bench.encoders.source import EncoderSource, Place
 from bench.encoders.statedict import fit, state_at, under
 from bench.encoders.weights import inside, read_state, verify
 from bench.errors import EncoderError
-from bench.strict import Line, Sha256, nearest
+from bench.strict import Line, Sha256, did_you_mean
 
 Options = dict[str, int | float | bool | str | list[int] | list[float]]
 LARGEST = 8192
@@ -98,8 +98,7 @@ def _maker(name: str, card: EncoderCard) -> Callable[..., nn.Module]:
     nets = _nets(card.name)
     known = [n for n, made in vars(nets).items() if callable(made) and _own(made)]
     if name not in known:
-        near = nearest(name, known)
-        fix = f"did you mean {near!r}?" if near else "see monai.networks.nets"
+        fix = did_you_mean(name, known, "see monai.networks.nets")
         raise EncoderError(f"MONAI has no network {name!r}", where=card.name, fix=fix)
     return getattr(nets, name)
 
