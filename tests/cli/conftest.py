@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bench.cli import main
-from tests.cards import task_card
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,16 @@ def medssl(capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_pa
     return call
 
 
-GLOBAL_CARD = task_card(
-    "own-shapes", 'reader = "npz", file = "shapes.npz"', classes=("dark", "bright"), corpus="own-shapes"
-)
+GLOBAL_CARD = """schema = 1
+name = "own-shapes"
+title = "Bright or dark squares"
+modality = "mixed"
+target = "binary"
+classes = ["dark", "bright"]
+licence = "CC0-1.0"
+corpus = "own-shapes"
+source = { reader = "npz", file = "shapes.npz" }
+"""
 
 DENSE_CARD = GLOBAL_CARD.replace("own-shapes", "own-masks").replace('"binary"', '"mask"')
 DENSE_CARD = DENSE_CARD.replace("shapes.npz", "masks.npz")

@@ -15,10 +15,18 @@ import pytest
 from bench.analysis.claim import LEDGER
 from bench.cli import main
 from bench.encoders.load import REFERENCE
-from tests.cards import task_card
 
 Medssl = Callable[..., "object"]
-CARD = task_card("squares", 'reader = "npz", file = "squares.npz"', modality="xray", classes=("dark", "bright"))
+CARD = """schema = 1
+name = "squares"
+title = "Bright or dark squares"
+modality = "xray"
+target = "binary"
+classes = ["dark", "bright"]
+licence = "internal"
+corpus = "own"
+source = { reader = "npz", file = "squares.npz" }
+"""
 
 
 @pytest.fixture(scope="module")

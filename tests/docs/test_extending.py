@@ -11,14 +11,22 @@ from pathlib import Path
 import pytest
 
 from benchmarks.hostile.base import write_tasks
-from tests.cards import task_card
 from tests.docs.pages import ROOT, Block, blocks
 from tests.docs.reader import CARD
 
 OTHERS = {"nearest_mean": "own-protocol.md", "spherical": "own-metric.md", "upright_or_not": "own-objective.md"}
-TASK = task_card(
-    "drawn", 'reader = "squares"', classes=("dark", "bright"), corpus="none", more='kind = "global"\nmetric = "auroc"'
-)
+TASK = """schema = 1
+name = "drawn"
+title = "Drawn squares"
+kind = "global"
+modality = "mixed"
+target = "binary"
+classes = ["dark", "bright"]
+metric = "auroc"
+licence = "CC0"
+corpus = "none"
+source = { reader = "squares" }
+"""
 SUITE = """schema = 1
 name = "mine"
 title = "Mine"

@@ -15,9 +15,17 @@ from bench.runs.kept import KeptPlan, keep_plan, kept_plan
 from bench.runs.own_name import own_names, plain_name
 from bench.runs.plan import Plan, make_plan, plan_of
 from bench.strict import NAME
-from tests.cards import task_card
 
-CARD = task_card("NAME", 'reader = "npz", file = "own.npz"', corpus="x")
+CARD = """schema = 1
+name = "NAME"
+title = "Own"
+modality = "mixed"
+target = "binary"
+classes = ["a", "b"]
+licence = "x"
+corpus = "x"
+source = { reader = "npz", file = "own.npz" }
+"""
 
 
 def tasks_at(folder: Path, name: str = "which") -> Path:
