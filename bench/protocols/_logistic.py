@@ -26,6 +26,7 @@ from torch import Tensor
 from bench.allocator import freed_memory_kept
 from bench.protocols._lbfgs import LbfgsResult, Start, minimise
 from bench.protocols._loss import Losses
+from bench.protocols._train import one_thread
 from bench.protocols.base import CPU
 
 TOLERANCE = 1e-10
@@ -33,6 +34,8 @@ TOLERANCE = 1e-10
 ROUGH = 1e-6
 """Relative gap, estimated, at which the float32 passes end."""
 MAX_ITERATIONS = 1000
+ALONE = 1024
+"""Columns up to which eigenvectors are found on one thread."""
 SMALL = 2048
 """Parameters of a problem up to which Newton's method takes over from L-BFGS, after as many passes as a quarter of
 them: a step costs about what that many passes do, and a handful of steps is enough."""
@@ -150,6 +153,13 @@ def _finished(losses: Losses, sofar: LbfgsResult, tolerance: float, limit: int) 
     return replace(sofar, iterations=sofar.iterations + last.iterations)
 
 
+def _eigenvectors(products: Tensor) -> Tensor:
+    """Of a symmetric matrix. A small one on one thread: the steps are short, and where other programs run beside, each
+    waits for every thread (129 columns on two busy cores: 4 s on two threads, 3 ms on one)."""
+    with one_thread() if len(products) <= ALONE else nullcontext():
+        return torch.linalg.eigh(products).eigenvectors
+
+
 def _principal(x: Tensor) -> tuple[Tensor, Tensor]:
     """Orthonormal axes (d, r), r = min(n, d), that span every row, and the turned rows under a row of ones, (1 + r, n).
 
@@ -159,9 +169,9 @@ def _principal(x: Tensor) -> tuple[Tensor, Tensor]:
     if d > n:
         span = torch.linalg.qr(x.T).Q
         within = x @ span
-        axes = span @ torch.linalg.eigh(within.T @ within).eigenvectors
+        axes = span @ _eigenvectors(within.T @ within)
     else:
-        axes = torch.linalg.eigh(x.T @ x).eigenvectors.contiguous()  # the layout decides the last bits of `rows`
+        axes = _eigenvectors(x.T @ x).contiguous()  # the layout decides the last bits of `rows`
     rows = torch.ones(1 + axes.shape[1], n, dtype=x.dtype)
     torch.mm(axes.T, x.T, out=rows[1:])
     return axes, rows

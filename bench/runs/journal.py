@@ -271,7 +271,7 @@ def read_records(folder: Path) -> list[Record]:
             lines = _lines(reader, path)
             return [Record.from_json(line, where=f"{path}:{n}") for n, line in enumerate(lines, 1)]
     except (OSError, EOFError) as error:
-        raise SubmissionError(f"cannot be read: {error}", where=path) from None
+        raise SubmissionError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=path) from None
 
 
 def records_file(folder: Path) -> Path | None:

@@ -156,6 +156,26 @@ def test_the_gap_is_bounded_for_shares_in_float32(c, rounding):
         assert true - 1e-12 <= fit.gap[0] <= tolerance * loss(found)[0]
 
 
+@pytest.mark.parametrize("shape", [(60, 30), (30, 60)])
+def test_small_matrices_are_factored_on_one_thread(monkeypatch, shape):
+    """Where other programs run beside, each of many short steps would wait for every thread."""
+    threads, eigh, before = [], torch.linalg.eigh, torch.get_num_threads()
+
+    def seen(matrix):
+        threads.append(torch.get_num_threads())
+        return eigh(matrix)
+
+    monkeypatch.setattr(torch.linalg, "eigh", seen)
+    torch.set_num_threads(2)
+    try:
+        x, y = rows(*shape, 3)
+        Design(x, np.eye(3)[y])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [1]
+
+
 def test_running_out_of_iterations_is_said():
     x, y = rows(200, 30, 4)
     assert not Design(x, np.eye(4)[y]).fit([1e5], max_iterations=3).converged.any()
