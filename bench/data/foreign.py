@@ -41,7 +41,7 @@ def files_below(folder: Path, ending: str = "") -> list[Path]:
     A link to a folder is followed, unless its files are found without it. Raises DataError for a folder that cannot be
     read: what lies in it would be left out. ending: of the names of these files alone.
     """
-    roots, seen, found = [folder], set(), list[Path]()
+    roots, seen, found = [folder], set[str](), list[Path]()
     for root in roots:  # links are put at its end
         if os.path.realpath(root) in seen:
             continue

@@ -43,10 +43,10 @@ def compare(collection: SuiteResults, first: str, second: str, *, budget: Budget
     A seed is a label subset: the difference is between the same ones. The test images are resampled alike for both;
     seeds are resampled too where there are several. Raises UserError for an encoder without results.
     """
-    sides, unpaired = [], set[tuple]()
+    sides, unpaired = list[Cells](), set[tuple[str, str, str, int]]()
     for name in (first, second):
-        cells, left = _cells(collection, name, budget)
-        sides.append(cells)
+        side, left = _cells(collection, name, budget)
+        sides.append(side)
         unpaired |= {key[1:] for key in left}  # without the encoder
     rows = []
     for task, protocol in sorted(set(sides[0]) & set(sides[1])):

@@ -152,7 +152,7 @@ def _who(view: SiteView, board: BoardView) -> str:
     sizes = [view.encoders[r.encoder].parameters for r in board.rows if view.encoders[r.encoder].parameters]
     corpora = {c.corpus for card in cards for c in card.pretraining or []}
     said = ", ".join(f"{n} {title}{'s' * (title == 'reference' and n > 1)}" for title, n in kinds if n)
-    ends = dict.fromkeys((count(min(sizes)), count(max(sizes)))) if sizes else ()
+    ends = dict.fromkeys((count(min(sizes)), count(max(sizes)))) if sizes else {}
     span = f"; {' to '.join(ends)} parameters" if ends else ""
     shared = (
         f"; all pretrained on {next(iter(corpora))}" if len(corpora) == 1 else f"; {len(corpora)} pretraining corpora"
