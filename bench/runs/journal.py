@@ -208,7 +208,7 @@ class Journal:
         before = {n: a for n, a in _arrays(path, self.damaged).items() if n.rpartition("/")[0] not in fresh}
         added = {f"{key}/{split}": array for key, outputs in fresh.items() for split, array in outputs.items()}
         if before or added:
-            write_atomic(path, predictions_bytes(before | added))
+            write_atomic(path, predictions_bytes(before | added, small=False))
 
     def _write_lines(self, name: str, records: Iterable[Record]) -> None:
         """A file of records; one of none but `records.jsonl` is removed."""

@@ -15,9 +15,13 @@ from bench.files import npz_bytes, npz_names, read_npz
 _BITS = "@bits"
 
 
-def predictions_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """An npz of predictions; its bytes depend only on the arrays. Masks of classes 0 and 1 take a bit a pixel."""
-    return npz_bytes(dict(_packed(k, a) for k, a in arrays.items()), method=zipfile.ZIP_LZMA)
+def predictions_bytes(arrays: Mapping[str, np.ndarray], *, small: bool = True) -> bytes:
+    """An npz of predictions; its bytes depend only on the arrays. Masks of classes 0 and 1 take a bit a pixel.
+
+    small: as small as can be (LZMA), which for masks takes thirty times as long.
+    """
+    method = zipfile.ZIP_LZMA if small else zipfile.ZIP_DEFLATED
+    return npz_bytes(dict(_packed(k, a) for k, a in arrays.items()), method=method)
 
 
 def read_predictions(path: Path, *, only: Collection[str] | None = None) -> dict[str, np.ndarray]:
