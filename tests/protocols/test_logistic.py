@@ -257,7 +257,7 @@ def test_the_gap_is_never_larger_than_stated(shape, n, d, k, c, passes, seed):
         w, b = fit.weights[0], fit.bias[0]
     ours = loss_of(w, b, x, y, k) + np.square(w).sum() * (2 if k == 2 else 1) / (2 * c * len(x))
     gap = ours - lowest(x, y, k, c, ours)
-    assert gap <= fit.gap[0] + 1e-12 * max(ours, 1e-3)
+    assert gap <= fit.gap[0] + 1e-12 * max(ours, 1e-2)  # rounding of the two objectives
     assert not fit.converged[0] or gap <= TOLERANCE * max(ours, FLOOR) * 1.01
     if passes == 1000:
         assert fit.converged[0]
