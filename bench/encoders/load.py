@@ -83,9 +83,7 @@ def card_path(path_or_name: str | Path) -> Path:
     """The TOML file of a path, a folder, or a shipped encoder's name. Raises CardError with the nearest name."""
     path = Path(path_or_name)
     if not str(path_or_name).strip():
-        raise CardError(
-            "no encoder is named", fix="give a folder with encoder.toml, or a name of 'medssl list encoders'"
-        )
+        raise CardError("no encoder is named", fix=NAMES)
     if path.is_dir():
         if not (path / "encoder.toml").is_file():
             raise CardError("holds no encoder.toml", where=path, fix="'medssl new' writes one")

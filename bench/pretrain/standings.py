@@ -79,7 +79,7 @@ def _mean(values: Sequence[float]) -> str:
 
 
 def _bracketed(value: float, low: float, high: float) -> str:
-    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(round(v, 1) + 0.0 for v in (value, low, high)))
+    return f"{value:+z.1f} [{low:+z.1f}, {high:+z.1f}]"
 
 
 def spread(stories: list[Story], boards: Mapping[str, Board]) -> str:
