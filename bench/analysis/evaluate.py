@@ -33,7 +33,7 @@ def evaluate(
     phantoms are a sensitivity choice. Deterministic: same table, same verdicts.
     """
     claims = read_ledger() if claims is None else claims
-    frame = counted(frame[frame["primary"] | frame["metric"].isin(_of_lesions(frame))])
+    frame = counted(frame[frame["primary"] | frame["metric"].isin(_of_lesions(frame))], repeats=True)
     frame = without_succeeded(frame, read_note().succeeded)
     main = _one_world(frame)
     found = {c.id: _measure(c, main, diagnostics) for c in claims}
@@ -70,7 +70,7 @@ def _measure(claim: Claim, frame: pd.DataFrame, diagnostics: pd.DataFrame | None
 
 def _measure_part(estimand: Estimand, frame: pd.DataFrame, diagnostics: pd.DataFrame | None) -> Measurement | str:
     try:
-        found = estimand.measure(frame, diagnostics)
+        found = estimand.measure(frame if estimand.repeats else frame[frame["repeat_of"].isna()], diagnostics)
     except NotEnough as lack:
         return str(lack)
     return found if np.isfinite(found.effect) else "no effect can be computed"

@@ -41,6 +41,8 @@ class Estimand(Strict, ABC):
     """
 
     name: ClassVar[str]
+    repeats: ClassVar[bool] = False
+    """Whether further pretraining seeds of an encoder count as encoders; else their rows do not reach `measure`."""
 
     @abstractmethod
     def measure(self, frame: pd.DataFrame, diagnostics: pd.DataFrame | None) -> Measurement:

@@ -65,9 +65,9 @@ class ScoreTable:
         return int(self.columns["origin"].nunique())
 
 
-def counted(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows that enter averages: tasks not left out, one pretraining seed an encoder; words as categories."""
-    frame = frame[frame["left_out"].isna() & frame["repeat_of"].isna()]
+def counted(frame: pd.DataFrame, *, repeats: bool = False) -> pd.DataFrame:
+    """Rows that enter averages: tasks not left out, one pretraining seed an encoder (or all); words as categories."""
+    frame = frame[frame["left_out"].isna()] if repeats else frame[frame["left_out"].isna() & frame["repeat_of"].isna()]
     words = [name for name, kind in frame.dtypes.items() if isinstance(kind, pd.StringDtype) or name in WORDS]
     return frame.astype(dict.fromkeys(words, "category"))
 

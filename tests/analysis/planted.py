@@ -106,6 +106,7 @@ def _encoders(plan: SimulationDesign) -> pd.DataFrame:
             "encoder": [f"{p}-{i:02d}" for i, p in enumerate(paradigm)],
             "paradigm": paradigm,
             "objective": [OBJECTIVES[p] for p in paradigm],
+            "method": [OBJECTIVES[p] for p in paradigm],
             "architecture": architecture,
             "parameters": parameters,
             "flops": [int(1e9 * 2 ** (i % 5)) for i in range(n)],
