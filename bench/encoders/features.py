@@ -32,10 +32,21 @@ class Features:
         assert self.grid is not None, "no patch grids were extracted"
         return self.grid
 
+    @property
+    def arrays(self) -> tuple[np.ndarray | None, ...]:
+        """All that there may be."""
+        return self.pooled, self.grid, self.members
+
+    @property
+    def width(self) -> int:
+        """Numbers of a feature that a solver holds at a time: the global vector, or what stands for it in a grid."""
+        if self.pooled is not None and (self.grid is None or self.grid.ndim == 5):
+            return self.pooled.shape[1]
+        return 0 if self.grid is None else self.grid[0].size // 8
+
     def rows(self, chosen: slice | np.ndarray) -> Features:
         """Of some of the images."""
-        found = (array if array is None else array[chosen] for array in (self.pooled, self.grid, self.members))
-        return Features(*found)
+        return Features(*(array if array is None else array[chosen] for array in self.arrays))
 
     def __len__(self) -> int:
         found = self.grid if self.pooled is None else self.pooled

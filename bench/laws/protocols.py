@@ -21,6 +21,7 @@ from bench.budget import FULL, NONE, Budget
 from bench.data.budgets import Subset, subsets, why_invalid
 from bench.encoders.features import Features
 from bench.errors import DataError
+from bench.features.resident import CPU, Resident
 from bench.laws.problems import DEPTH, make_problem, volumes_of
 from bench.protocols.base import Unlabelled, base_split
 from bench.words import SCALARS
@@ -119,6 +120,16 @@ def test_row_order_of_training_does_not_matter(seeing_all_rows, problem_of):
     a = next(iter(protocol.predict(problem, chosen)))
     b = next(iter(protocol.predict(replace(problem, train=moved), [replace(chosen[0], rows=rows)])))
     assert_close(a, b)
+
+
+@pytest.mark.parametrize("free", [1 << 40, 0], ids=["on a device", "spilled"])
+def test_where_features_lie_does_not_matter(protocol, problem_of, free):
+    problem, chosen = usual(protocol, problem_of)
+    there = Resident(CPU, free=lambda: free)
+    a = next(iter(protocol.predict(problem, chosen)))
+    b = next(iter(protocol.predict(replace(problem, resident=there), chosen)))
+    assert_close(a, b)
+    assert there.megabytes["device" if free == 0 else "host"] == 0
 
 
 def test_only_the_rows_of_the_subset_are_learnt_from(protocol, problem_of):

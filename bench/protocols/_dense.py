@@ -18,8 +18,9 @@ from torch import Tensor
 from bench.data.budgets import Subset, presence
 from bench.data.task import Task
 from bench.encoders.preprocess import input_size, placed
+from bench.features.resident import CPU
 from bench.protocols._select import stratified_folds
-from bench.protocols.base import CPU, Problem
+from bench.protocols.base import Problem
 from bench.protocols.linear import rarest_count, strata_of
 
 OFFSETS = np.linspace(-8.0, 8.0, 65)
@@ -81,8 +82,7 @@ class Frame:
         step = _step(scores, self)
         for start in range(0, len(scores), step):
             margin, which = margins(torch.as_tensor(scores[start : start + step]).to(self.device).float(), self)
-            truth = np.array(masks[start : start + step])
-            yield areas_by_offset(margin.cpu().numpy(), which.cpu().numpy(), truth, k)
+            yield areas_by_offset(margin, which, np.array(masks[start : start + step]), k)
 
 
 def patch_labels(task: Task, masks: np.ndarray, grid: tuple[int, int], frame: Frame) -> np.ndarray:
@@ -159,24 +159,26 @@ def dice_by_offset(scores: np.ndarray, masks: np.ndarray, k: int, frame: Lying, 
     return (total[seen] / images[seen]).mean(0)
 
 
-def areas_by_offset(margin: np.ndarray, which: np.ndarray, truth: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
-    """Pixels of each image and foreground class: shared and predicted at each offset, (n, k-1, o), true (n, k-1)."""
+def areas_by_offset(margin: Tensor, which: Tensor, truth: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
+    """Pixels of each image and foreground class: shared and predicted at each offset, (n, k-1, o), true (n, k-1).
+
+    Counted where the margins are.
+    """
     n, o = len(truth), len(OFFSETS)
-    margin, which, truth = (a.reshape(n, -1) for a in (margin, which, truth))
+    margin, which, true = (a.reshape(n, -1) for a in (margin, which, torch.as_tensor(truth).to(margin.device)))
     # Bin b holds margins in (OFFSETS[b-1], OFFSETS[b]]; a pixel is foreground at offset j when its bin is above j.
-    level = margin.astype(np.float64)  # in place from here on: the arrays are large, and there is one for each C
-    level -= OFFSETS[0]
-    level /= OFFSETS[1] - OFFSETS[0]
-    cell = np.clip(np.ceil(level, out=level), 0, o, out=level).astype(np.int64)
+    level = margin.to(torch.float64, copy=True)  # in place from here on: tensors are large, and there is one for each C
+    level.sub_(OFFSETS[0]).div_(OFFSETS[1] - OFFSETS[0]).ceil_().clamp_(0, o)
+    cell = level.to(torch.int64)
     if k > 2:
-        cell += (which.astype(np.int64) - 1) * (o + 1)
-    cell += np.arange(n)[:, None] * ((k - 1) * (o + 1))
+        cell += (which.to(torch.int64) - 1) * (o + 1)
+    cell += torch.arange(n, device=cell.device)[:, None] * ((k - 1) * (o + 1))
     cell *= 2
-    cell += which == truth
-    counts = np.bincount(cell.ravel(), minlength=2 * n * (k - 1) * (o + 1)).reshape(n, k - 1, o + 1, 2)
-    above = counts[..., :0:-1, :].cumsum(2)[..., ::-1, :].astype(np.float64)
-    theirs = np.stack([np.count_nonzero(truth == c, axis=1) for c in range(1, k)], axis=1)
-    return above[..., 1], above.sum(-1), theirs.astype(np.float64)
+    cell += which == true
+    counts = torch.bincount(cell.flatten(), minlength=2 * n * (k - 1) * (o + 1)).cpu().numpy()
+    above = counts.reshape(n, k - 1, o + 1, 2)[..., :0:-1, :].cumsum(2)[..., ::-1, :].astype(np.float64)
+    theirs = torch.stack([(true == c).sum(1) for c in range(1, k)], dim=1)
+    return above[..., 1], above.sum(-1), theirs.double().cpu().numpy()
 
 
 def best_offset(dice: np.ndarray) -> tuple[float, float]:

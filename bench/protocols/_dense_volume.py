@@ -18,8 +18,9 @@ from torch import Tensor
 from bench.data.task import Task
 from bench.encoders.preprocess import input_size, placed
 from bench.encoders.volumes import placed_volumes
+from bench.features.resident import CPU
 from bench.protocols._dense import CHUNK_VALUES, areas_by_offset
-from bench.protocols.base import CPU, Labelled, Problem, Unlabelled
+from bench.protocols.base import Labelled, Problem, Unlabelled
 
 WHOLE = (0.0, 1.0)
 
@@ -83,7 +84,7 @@ class VolumeFrames:
         """See `bench.protocols._dense.Lying`."""
         for i in range(len(scores)):
             found = [
-                areas_by_offset(margin.cpu().numpy()[None], which.cpu().numpy()[None], masks[i : i + 1, planes], k)
+                areas_by_offset(margin[None], which[None], np.array(masks[i : i + 1, planes]), k)
                 for planes, margin, which in self._blocks(scores[i], self.spans[i])
             ]
             yield tuple(sum(parts[1:], parts[0]) for parts in zip(*found, strict=True))

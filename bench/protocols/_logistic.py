@@ -24,10 +24,11 @@ import torch
 from torch import Tensor
 
 from bench.allocator import freed_memory_kept
+from bench.features.resident import CPU, Array
+from bench.protocols._arrays import beside, host
 from bench.protocols._lbfgs import LbfgsResult, Start, minimise
 from bench.protocols._loss import Losses
 from bench.protocols._train import one_thread
-from bench.protocols.base import CPU
 
 TOLERANCE = 1e-10
 """Relative gap of the objective, proven, at which a problem is solved."""
@@ -64,24 +65,25 @@ class LogisticFit:
             self.weights[which], self.bias[which], self.gap[which], self.converged[which], self.iterations
         )
 
-    def logits(self, x: np.ndarray) -> np.ndarray:
-        """float64 (m, n, k) for rows x (n, d)."""
+    def logits(self, x: Array) -> np.ndarray:
+        """float64 (m, n, k) for rows x (n, d), float64 on a device."""
         m, k, d = self.weights.shape
-        flat = x.astype(np.float64, copy=False) @ self.weights.reshape(m * k, d).T
+        rows = x.astype(np.float64, copy=False) if isinstance(x, np.ndarray) else x
+        flat = host(rows @ beside(self.weights.reshape(m * k, d).T, rows))
         return flat.reshape(len(x), m, k).transpose(1, 0, 2) + self.bias[:, None]
 
 
 class Design:
     """Rows and targets that several fits share.
 
-    x: float (n, d). y: (n, k) in [0, 1]; for "softmax" its rows sum to 1 (soft labels are fine). device: where the
-    problems are solved; what comes back is arrays.
+    x: float (n, d). y: (n, k) in [0, 1]; for "softmax" its rows sum to 1 (soft labels are fine). The problems are
+    solved where x lies; what comes back is arrays.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, link: str = "softmax", device: torch.device = CPU) -> None:
-        self.link, self.device = link, device
+    def __init__(self, x: Array, y: np.ndarray, link: str = "softmax") -> None:
+        self.link, self.device = link, x.device if isinstance(x, Tensor) else CPU
         with self._there():
-            self.axes, self.rows = _principal(torch.as_tensor(np.asarray(x, dtype=np.float64)))
+            self.axes, self.rows = _principal(torch.as_tensor(x, dtype=torch.float64))
             target = torch.as_tensor(np.ascontiguousarray(np.asarray(y, dtype=np.float64).T))
             # Shares in float32 sum to 1 but for rounding; then no common bias is the best, and no gap is bounded.
             total = target.sum(0)

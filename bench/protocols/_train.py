@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,13 +58,18 @@ def loss_of(task: Task, logits: Tensor, y: Tensor) -> Tensor:
 
 
 def train_head(
-    task: Task, head: nn.Module, inputs: Sequence[Tensor], y: Tensor, p: Mapping[str, Any], generator: torch.Generator
+    task: Task,
+    head: nn.Module,
+    inputs: Callable[[Tensor], tuple[Tensor, ...]],
+    y: Tensor,
+    p: Mapping[str, Any],
+    generator: torch.Generator,
 ) -> None:
-    """Train a head by AdamW on rows of `inputs`, which its call takes, and targets `y`, on its device.
+    """Train a head by AdamW on targets `y`, on its device; inputs: what its call takes of some rows, int (b,).
 
     p: lr, weight_decay, batch, and the epochs and steps of which the longer counts.
     """
-    device = next(head.parameters()).device
+    y = y.to(next(head.parameters()).device)
     optimiser = torch.optim.AdamW(head.parameters(), lr=p["lr"], weight_decay=p["weight_decay"])
     per_epoch = math.ceil(len(y) / p["batch"])
     epochs = math.ceil(max(p["epochs"] * per_epoch, p["steps"]) / per_epoch)
@@ -72,7 +77,7 @@ def train_head(
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.zero_grad()
-        loss_of(task, head(*(part[rows].to(device) for part in inputs)), y[rows].to(device)).backward()
+        loss_of(task, head(*inputs(rows)), y[rows]).backward()
         optimiser.step()
 
 

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from bench.data.budgets import Subset
 from bench.data.task import Task
+from bench.features.resident import Array, Matrix
+from bench.protocols._arrays import beside, narrow
 from bench.protocols._select import calibrated, one_hot, probabilities
 from bench.protocols._train import one_thread, torch_seed, train_head
 from bench.protocols.base import Prediction, Problem, Protocol
@@ -73,29 +75,35 @@ class Attentive(Protocol):
                 yield self._predict(problem, subset)
 
     def _predict(self, problem: Problem, subset: Subset) -> Prediction:
-        task, grid = problem.task, problem.train.features.patches[subset.rows]
-        scale = Standard(grid.reshape(-1, grid.shape[-1]))
+        task, grid, resident = problem.task, problem.train.features.patches, problem.resident
+        scale, train = Standard(grid[subset.rows].reshape(-1, grid.shape[-1])), resident(grid)
         generator = torch.Generator().manual_seed(torch_seed(task, subset.seed))
         y = torch.as_tensor(one_hot(task, problem.train.labels[subset.rows]), dtype=torch.float32)
         head = AttentiveHead(grid.shape[-1], y.shape[1], self.params["queries"], generator).to(problem.device)
-        train_head(task, head, (_tokens(grid, scale),), y, self.params, generator)
-        outputs = {name: self._output(task, head, test.features.patches, scale) for name, test in problem.tests.items()}
+
+        def tokens(rows: Tensor) -> tuple[Tensor]:
+            return (_tokens(train.rows(subset.rows[rows.numpy()]), scale),)
+
+        train_head(task, head, tokens, y, self.params, generator)
+        outputs = {
+            name: self._output(task, head, resident(test.features.patches), scale)
+            for name, test in problem.tests.items()
+        }
         chosen = {}
         if subset.full and len(problem.val.labels):
-            held = self._output(task, head, problem.val.features.patches, scale)
+            held = self._output(task, head, resident(problem.val.features.patches), scale)
             chosen = calibrated(task, held, problem.val.labels)
         return Prediction(subset, outputs, chosen)
 
-    def _output(self, task: Task, head: AttentiveHead, grid: np.ndarray, scale: Standard) -> np.ndarray:
+    def _output(self, task: Task, head: AttentiveHead, grid: Matrix, scale: Standard) -> np.ndarray:
         with torch.inference_mode():
-            logits = [head(_tokens(grid[i : i + 64], scale).to(head.bias.device)) for i in range(0, len(grid), 64)]
+            logits = [head(_tokens(grid.rows(slice(i, i + 64)), scale)) for i in range(0, len(grid.source), 64)]
         return probabilities(task, torch.cat(logits).double().cpu().numpy()).astype(np.float32)
 
 
-def _tokens(grid: np.ndarray, scale: Standard) -> Tensor:
-    flat = grid.reshape(-1, grid.shape[-1]).astype(np.float32)
-    flat = (flat - scale.mean.astype(np.float32)) * scale.scale.astype(np.float32)
-    return torch.from_numpy(flat).view(len(grid), -1, grid.shape[-1])
+def _tokens(grid: Array, scale: Standard) -> Tensor:
+    mean, factor = (beside(values.astype(np.float32), grid) for values in (scale.mean, scale.scale))
+    return torch.as_tensor((narrow(grid) - mean) * factor).view(len(grid), -1, grid.shape[-1])
 
 
 PROTOCOL = Attentive()

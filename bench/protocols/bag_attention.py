@@ -81,7 +81,8 @@ class BagAttention(Protocol):
         generator = torch.Generator().manual_seed(torch_seed(task, subset.seed))
         y = torch.as_tensor(one_hot(task, problem.train.labels[rows]), dtype=torch.float32)
         head = GatedAttention(images.shape[2], y.shape[1], self.params["hidden"], generator).to(problem.device)
-        train_head(task, head, (_scaled(images, scale), torch.from_numpy(there)), y, self.params, generator)
+        known = [torch.as_tensor(problem.resident.up(part)) for part in (scale(images).astype(np.float32), there)]
+        train_head(task, head, lambda some: tuple(part[some] for part in known), y, self.params, generator)
         outputs = {name: self._output(task, head, test, scale) for name, test in problem.tests.items()}
         chosen = {}
         if subset.full and len(problem.val.labels):

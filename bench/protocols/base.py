@@ -15,10 +15,9 @@ from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.encoders.base import Encoder
 from bench.encoders.features import Features
+from bench.features.resident import Resident
 from bench.files import canonical_json, sha256_text
 from bench.words import Kind, Target
-
-CPU = torch.device("cpu")
 
 BoardKind = Literal["frozen", "fine-tune", "robustness", "zero-shot", "diagnostic"]
 """What the numbers of a protocol stand for: only frozen ones are ranked together."""
@@ -54,7 +53,8 @@ class Problem:
     """Everything a protocol may see of one encoder x task.
 
     `mask_size` is (h, w), or (depth, h, w), of the masks of a dense task, else None. `encoder` is for protocols that
-    train it or feed it changed images; frozen protocols use `features` alone.
+    train it or feed it changed images; frozen protocols use `features` alone. `resident` puts features where solvers
+    compute, once for all units: protocols read them through it (`problem.resident(features.vectors).rows(...)`).
     """
 
     task: Task
@@ -63,11 +63,12 @@ class Problem:
     tests: Mapping[str, Unlabelled]
     mask_size: tuple[int, ...] | None = None
     encoder: Encoder | None = None
+    resident: Resident = field(default_factory=Resident)
 
     @property
     def device(self) -> torch.device:
-        """Where solvers and neighbours compute: the encoder's CUDA device; else the CPU (MPS has no float64)."""
-        return self.encoder.device if self.encoder is not None and self.encoder.device.type == "cuda" else CPU
+        """Where solvers and neighbours compute."""
+        return self.resident.device
 
 
 @dataclass(frozen=True)

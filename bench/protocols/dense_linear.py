@@ -17,14 +17,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
 
 from bench.data.budgets import Subset
 from bench.data.task import Task
+from bench.features.resident import Array, Matrix
 from bench.protocols import _dense, _logistic
+from bench.protocols._arrays import beside, host, narrow
 from bench.protocols._select import best, entropy
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled
 from bench.protocols.linear import FEW, Standard
@@ -75,23 +77,24 @@ class DenseLinear(Protocol):
         return _dense.Frame.of(problem)
 
     def scores(
-        self, fit: _logistic.LogisticFit, scale: Standard, grid: np.ndarray, rows: np.ndarray | None = None
+        self, fit: _logistic.LogisticFit, scale: Standard, grid: Matrix, rows: np.ndarray | None = None
     ) -> np.ndarray:
         """float32 (m, n, *grid, k) logits of each problem of a fit on the grids of all images, or of `rows`."""
-        return patch_scores(fit, scale, grid if rows is None else grid[rows])
+        return grid.each(partial(patch_scores, fit, scale), rows, axis=1)
 
     def _predict(self, problem: Problem, subset: Subset, shares: dict[str, np.ndarray]) -> Prediction:
-        task, rows, limit = problem.task, subset.rows, self.params["patches"]
+        task, rows, limit, resident = problem.task, subset.rows, self.params["patches"], problem.resident
         draw = np.random.default_rng(entropy(task, subset.seed))
         sample = PatchSample.of(problem.train.features.patches, shares["train"], rows, limit, draw)
-        scale = Standard(sample.x)
         learnt = len(sample.x)
         if subset.full and len(problem.val.labels):
             everywhere = np.arange(len(problem.val.labels))
             sample = sample.with_more(
                 PatchSample.of(problem.val.features.patches, shares["val"], everywhere, limit, draw)
             )
-        design = _design(task, scale(sample.x), sample.y, problem.device)
+        x = resident.up(sample.x)
+        scale = Standard(x[:learnt])
+        design = _design(task, scale(x), sample.y)
         if subset.full and len(problem.val.labels):
             weights = sample.weight * (np.arange(len(sample.x)) < learnt)
             strength, offset, start, warnings = self._by_validation(problem, design, weights, scale)
@@ -101,7 +104,7 @@ class DenseLinear(Protocol):
         if not fit.converged.all():
             warnings = (*warnings, f"the solver did not converge at C = {strength:g}")
         outputs = {
-            name: self.lying(problem, test).answers(self.scores(fit, scale, test.features.patches)[0], offset)
+            name: self.lying(problem, test).answers(self.scores(fit, scale, resident(test.features.patches))[0], offset)
             for name, test in problem.tests.items()
         }
         return Prediction(subset, outputs, {"C": strength, "offset": offset}, warnings)
@@ -110,7 +113,7 @@ class DenseLinear(Protocol):
         self, problem: Problem, design: _logistic.Design, weights: np.ndarray, scale: Standard
     ) -> Choice:
         fit = design.fit(self.params["C"], weights, tolerance=self.params["tolerance"])
-        scores = self.scores(fit, scale, problem.val.features.patches)
+        scores = self.scores(fit, scale, problem.resident(problem.val.features.patches))
         return self._pick(scores, problem.val.labels, len(problem.task.classes), self.lying(problem, problem.val), fit)
 
     def _inside(
@@ -132,7 +135,7 @@ class DenseLinear(Protocol):
         scores = np.zeros((len(c), len(rows), *grid.shape[1:-1], fit.bias.shape[1]), np.float32)
         for i, f in enumerate(used):
             part = fit.part(slice(i * len(c), (i + 1) * len(c)))
-            scores[:, fold == f] = self.scores(part, scale, grid, rows[fold == f])
+            scores[:, fold == f] = self.scores(part, scale, problem.resident(grid), rows[fold == f])
         lying = self.lying(problem, problem.train, rows)
         return self._pick(scores, problem.train.labels[rows], len(problem.task.classes), lying, fit)
 
@@ -157,9 +160,9 @@ Choice = tuple[float, float, _logistic.LogisticFit | None, tuple[str, ...]]
 """C, operating point, a solution near the wanted one, warnings."""
 
 
-def _design(task: Task, x: np.ndarray, y: np.ndarray, device: torch.device) -> _logistic.Design:
+def _design(task: Task, x: Array, y: np.ndarray) -> _logistic.Design:
     y, link = (y[:, 1:], "sigmoid") if len(task.classes) == 2 else (y, "softmax")
-    return _logistic.Design(x, y, link, device)
+    return _logistic.Design(x, y, link)
 
 
 @dataclass(frozen=True)
@@ -205,12 +208,12 @@ class PatchSample:
         )
 
 
-def patch_scores(fit: _logistic.LogisticFit, scale: Standard, grid: np.ndarray) -> np.ndarray:
+def patch_scores(fit: _logistic.LogisticFit, scale: Standard, grid: Array) -> np.ndarray:
     """float32 (m, n, *grid, k) logits of each problem on grids (n, *grid, c), in one product."""
     m, k, d = fit.weights.shape
     turned = (fit.weights * scale.scale).reshape(m * k, d)
     bias = fit.bias.reshape(-1) - turned @ scale.mean
-    flat = grid.reshape(-1, d).astype(np.float32, copy=False) @ turned.T.astype(np.float32)
+    flat = host(narrow(grid.reshape(-1, d)) @ beside(turned.T.astype(np.float32), grid))
     return np.moveaxis((flat + bias.astype(np.float32)).reshape(*grid.shape[:-1], m, k), -2, 0)
 
 

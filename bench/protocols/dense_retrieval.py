@@ -18,10 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from bench.data.budgets import Subset
+from bench.features.resident import Array
 from bench.protocols import _dense
+from bench.protocols._arrays import host, library, narrow, unit_length
 from bench.protocols._neighbours import top_k
 from bench.protocols._select import entropy
 from bench.protocols.base import Prediction, Problem, Protocol
@@ -63,7 +64,7 @@ class DenseRetrieval(Protocol):
             memory = self._memory(problem, shares, subset, subset.rows)
             offset, warnings = self._operating_point(problem, shares, subset, memory, frame)
             outputs = {
-                name: _dense.predict_masks(self._scores(test.features.patches, memory, problem.device), offset, frame)
+                name: _dense.predict_masks(self._scores(problem, test.features.patches, memory), offset, frame)
                 for name, test in problem.tests.items()
             }
             chosen = {"k": min(self.params["k"], len(memory.keys)), "memory": len(memory.keys)}
@@ -76,16 +77,16 @@ class DenseRetrieval(Protocol):
         if not self.tuned:
             return 0.0, ()
         if subset.full and len(problem.val.labels):
-            scores, masks = self._scores(problem.val.features.patches, memory, problem.device), problem.val.labels
+            scores, masks = self._scores(problem, problem.val.features.patches, memory), problem.val.labels
         else:
             fold, used, rarest = _dense.image_folds(problem, subset, FOLDS)
             if rarest < FEW:
                 return 0.0, (f"operating point 0: only {rarest} labelled images of a class, too few to tune",)
-            grid, masks = problem.train.features.patches[subset.rows], problem.train.labels[subset.rows]
-            scores = np.zeros((*grid.shape[:3], shares.shape[-1]), np.float32)
+            grid, masks = problem.train.features.patches, problem.train.labels[subset.rows]
+            scores = np.zeros((len(masks), *grid.shape[1:3], shares.shape[-1]), np.float32)
             for f in used:
                 others = self._memory(problem, shares, subset, subset.rows[fold != f])
-                scores[fold == f] = self._scores(grid[fold == f], others, problem.device)
+                scores[fold == f] = self._scores(problem, grid, others, subset.rows[fold == f])
         offset, _ = _dense.best_offset(_dense.dice_by_offset(scores, masks, shares.shape[-1], frame))
         return offset, _dense.edge_warning(offset)
 
@@ -94,27 +95,32 @@ class DenseRetrieval(Protocol):
         draw = np.random.default_rng(entropy(problem.task, subset.seed))
         patches = len(rows) * shares.shape[1] * shares.shape[2]
         limit = min(self.params["memory"], max(self.params["k"], round(self.params["share"] * patches)))
-        return Memory(*_memory(problem.train.features.patches, shares, rows, limit, draw))
+        keys, votes = _memory(problem.train.features.patches, shares, rows, limit, draw)
+        return Memory(problem.resident.up(keys), problem.resident.up(votes))
 
-    def _scores(self, grid: np.ndarray, memory: Memory, device: torch.device) -> np.ndarray:
-        """float32 (n, gh, gw, classes): the weighted vote at each patch, its logarithm where there is an offset."""
+    def _scores(self, problem: Problem, grid: np.ndarray, memory: Memory, rows: np.ndarray | None = None) -> np.ndarray:
+        """float32 (n, gh, gw, classes): `_votes` of all images, or of `rows`."""
+        return problem.resident(grid).each(lambda some: self._votes(some, memory), rows)
+
+    def _votes(self, grid: Array, memory: Memory) -> np.ndarray:
+        """The weighted vote at each patch, its logarithm where there is an offset."""
         k = min(self.params["k"], len(memory.keys))
-        queries = _unit(grid.reshape(-1, grid.shape[-1]))
-        cosine, rows = top_k(queries, memory.keys, k, rerank=False, device=device)
-        weight = np.exp((cosine - cosine.max(1, keepdims=True)) / self.params["temperature"])
+        cosine, rows = top_k(_unit(grid.reshape(-1, grid.shape[-1])), memory.keys, k, rerank=False)
+        of = library(cosine)
+        weight = of.exp((cosine - of.amax(cosine, 1, keepdims=True)) / self.params["temperature"])
         weight /= weight.sum(1, keepdims=True)
         votes = memory.votes
-        scores = np.stack([(weight * votes[:, c][rows]).sum(1) for c in range(votes.shape[1])], axis=1)
+        scores = of.stack([(weight * votes[:, c][rows]).sum(1) for c in range(votes.shape[1])], axis=1)
         if self.tuned:
-            scores = np.log(scores + LEAST)
-        return scores.reshape(*grid.shape[:3], -1).astype(np.float32)
+            scores = of.log(scores + LEAST)
+        return host(scores).reshape(*grid.shape[:3], -1).astype(np.float32)
 
 
 class Memory(NamedTuple):
-    """Unit-length patches float32 (m, c) and their class shares (m, k)."""
+    """Unit-length patches float32 (m, c) and their class shares (m, k), where solvers compute."""
 
-    keys: np.ndarray
-    votes: np.ndarray
+    keys: Array
+    votes: Array
 
 
 def _memory(
@@ -146,9 +152,8 @@ def _balanced(votes: np.ndarray, limit: int, draw: np.random.Generator) -> np.nd
     return np.sort(np.concatenate(chosen))
 
 
-def _unit(x: np.ndarray) -> np.ndarray:
-    x = x.astype(np.float32, copy=False)
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+def _unit(x: Array) -> Array:
+    return unit_length(narrow(x))
 
 
 PROTOCOL = DenseRetrieval()

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from bench.data.budgets import Subset
+from bench.features.resident import Matrix
 from bench.protocols import _logistic
 from bench.protocols._dense_volume import VolumeFrames
 from bench.protocols.base import Labelled, Prediction, Problem, Unlabelled
@@ -43,11 +44,11 @@ class DenseVolume(DenseLinear):
         return VolumeFrames.of(problem, part, rows)
 
     def scores(
-        self, fit: _logistic.LogisticFit, scale: Standard, grid: np.ndarray, rows: np.ndarray | None = None
+        self, fit: _logistic.LogisticFit, scale: Standard, grid: Matrix, rows: np.ndarray | None = None
     ) -> np.ndarray:
         """Volume by volume: grids of a task may be larger than memory."""
-        chosen = range(len(grid)) if rows is None else rows
-        return np.concatenate([patch_scores(fit, scale, grid[i : i + 1]) for i in chosen], axis=1)
+        chosen = range(len(grid.source)) if rows is None else rows
+        return np.concatenate([patch_scores(fit, scale, grid.rows(slice(i, i + 1))) for i in chosen], axis=1)
 
 
 PROTOCOL = DenseVolume("dense-volume-v1", STRENGTHS)

@@ -14,8 +14,9 @@ import numpy as np
 
 from bench.data.budgets import Subset
 from bench.data.task import Task
+from bench.features.resident import Array
+from bench.protocols._arrays import beside, host, library, unit_length
 from bench.protocols.base import Prediction, Problem, Protocol
-from bench.protocols.knn import unit_length
 
 
 class FewShot(Protocol):
@@ -35,34 +36,44 @@ class FewShot(Protocol):
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         pooled = problem.train.features.vectors
         middle = pooled.mean(0, dtype=np.float64)  # keeps products small, so that differences lose no digits
-        tests = {name: _Images(test.features.vectors - middle) for name, test in problem.tests.items()}
+        up = problem.resident.up
+        tests = {
+            name: [_Images(some - beside(middle, some)) for some in problem.resident(test.features.vectors).blocks()]
+            for name, test in problem.tests.items()
+        }
         for subset in subsets:
             support, labels = pooled[subset.rows] - middle, problem.train.labels[subset.rows]
             centre, shown = support.mean(0), np.unique(labels)
             support = unit_length(support - centre)
             prototypes = np.stack([support[labels == c].mean(0) for c in shown])
             outputs = {}
+            there = up(centre), up(prototypes)
             for name, images in tests.items():
-                score = images.seen_from(centre, prototypes) - 0.5 * np.square(prototypes).sum(1)
-                exp = np.exp(score - score.max(1, keepdims=True))
-                outputs[name] = np.zeros((len(score), len(problem.task.classes)), dtype=np.float32)
-                outputs[name][:, shown] = exp / exp.sum(1, keepdims=True)
+                found = np.concatenate([host(part.shares(*there)) for part in images])
+                outputs[name] = np.zeros((len(found), len(problem.task.classes)), dtype=np.float32)
+                outputs[name][:, shown] = found
             yield Prediction(subset, outputs)
 
 
 class _Images:
-    """Features of a test split, float64 (n, d), whose lengths are computed once and not for each episode."""
+    """Test features, float64 (n, d), whose lengths are computed once and not for each episode."""
 
-    def __init__(self, x: np.ndarray) -> None:
-        self.x, self.squares = x, np.einsum("nd,nd->n", x, x)
+    def __init__(self, x: Array) -> None:
+        self.x, self.squares = x, library(x).einsum("nd,nd->n", x, x)
 
-    def seen_from(self, centre: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
+    def shares(self, centre: Array, prototypes: Array) -> Array:
+        """softmax(-squared distance / 2) of the rows, (n, k), to prototypes (k, d)."""
+        score = self.seen_from(centre, prototypes) - 0.5 * library(prototypes).square(prototypes).sum(1)
+        exp = library(score).exp(score - library(score).amax(score, 1, keepdims=True))
+        return exp / exp.sum(1, keepdims=True)
+
+    def seen_from(self, centre: Array, prototypes: Array) -> Array:
         """Inner products (n, k) of prototypes (k, d) with the rows less `centre`, scaled to length one."""
-        products = self.x @ np.vstack([prototypes, centre]).T
+        products = self.x @ library(self.x).vstack([prototypes, centre]).T
         among = self.squares + centre @ centre
         squares = among - 2 * products[:, -1]
         # A row that is the centre but for rounding has no direction.
-        length = np.sqrt(np.where(squares > 1e-14 * among, squares, np.inf))
+        length = library(squares).sqrt(library(squares).where(squares > 1e-14 * among, squares, np.inf))
         return (products[:, :-1] - prototypes @ centre) / length[:, None]
 
 

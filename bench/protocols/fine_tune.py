@@ -25,6 +25,7 @@ from bench.encoders.base import Encoder
 from bench.encoders.preprocess import prepare
 from bench.errors import NotForThisEncoderError
 from bench.features.looks import refuse_units
+from bench.features.resident import Array, Matrix
 from bench.protocols._select import calibrated, one_hot, primary, probabilities
 from bench.protocols._train import cosine_steps, layer_groups, loss_of, torch_seed, with_drop_path
 from bench.protocols.base import Prediction, Problem, Protocol
@@ -84,13 +85,15 @@ class FineTune(Protocol):
             if found is None or value > found[0]:
                 found = value, rate, model
         assert found is not None
+        resident, model = problem.resident, found[2]
         outputs = {
-            name: probabilities(task, found[2].logits(test.images)).astype(np.float32)
+            name: probabilities(task, model.logits(resident(test.images))).astype(np.float32)
             for name, test in problem.tests.items()
         }
         chosen = {"lr": found[1]}
         if tuned:
-            chosen |= calibrated(task, probabilities(task, found[2].logits(problem.val.images)), problem.val.labels)
+            held = probabilities(task, model.logits(resident(problem.val.images)))
+            chosen |= calibrated(task, held, problem.val.labels)
         return Prediction(subset, outputs, chosen)
 
     def _train(
@@ -98,12 +101,12 @@ class FineTune(Protocol):
     ) -> tuple[float, _Model]:
         """The model of the best epoch and its validation metric; without validation the last one, and NaN."""
         p, task = self.params, problem.task
+        images, val = problem.resident(problem.train.images), problem.resident(problem.val.images)
         seed = torch_seed(task, subset.seed)
         generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)  # drop-path and dropout draw from torch's own generator
         y = torch.as_tensor(one_hot(task, problem.train.labels[subset.rows]), dtype=torch.float32)
-        images = problem.train.images[subset.rows]
-        model = _Model(encoder, y.shape[1], images[:SCALED_BY])
+        model = _Model(encoder, y.shape[1], images.rows(subset.rows[:SCALED_BY]))
         with_drop_path(model.network, p["drop_path"])
         optimiser = torch.optim.AdamW(layer_groups(model, rate, p["layer_decay"], p["weight_decay"]))
         per_epoch = math.ceil(len(y) / p["batch"])
@@ -111,11 +114,10 @@ class FineTune(Protocol):
         best, value = copy.deepcopy(model.state_dict()), -math.inf
         schedule = cosine_steps(len(y), p["batch"], epochs, 1.0, generator, p["warm_up"])
         for step, (rows, factor) in enumerate(schedule, 1):
-            _step(task, model, optimiser, _augmented(images[rows.numpy()], task, generator), y[rows], factor)
+            some = _augmented(images.rows(subset.rows[rows.numpy()]), task, generator)
+            _step(task, model, optimiser, some, y[rows], factor)
             if tuned and step % per_epoch == 0:
-                now = primary(
-                    task, probabilities(task, model.logits(problem.val.images))[None], one_hot(task, problem.val.labels)
-                )[0]
+                now = primary(task, probabilities(task, model.logits(val))[None], one_hot(task, problem.val.labels))[0]
                 if now > value:
                     best, value = copy.deepcopy(model.state_dict()), float(now)
         if tuned:
@@ -126,14 +128,14 @@ class FineTune(Protocol):
 class _Model(nn.Module):
     """A copy of the encoder's network and a linear head on its global vector, z-scored as `images` are at first."""
 
-    def __init__(self, encoder: Encoder, outputs: int, images: np.ndarray) -> None:
+    def __init__(self, encoder: Encoder, outputs: int, images: Array) -> None:
         super().__init__()
         self.encoder = copy.deepcopy(encoder)
         assert self.encoder.module is not None
         self.network = self.encoder.module.requires_grad_(True)
         self.network.eval()
         with torch.no_grad():
-            pooled = torch.cat([self._pooled(part) for part in torch.as_tensor(np.array(images)).split(64)])
+            pooled = torch.cat([self._pooled(part) for part in torch.as_tensor(images).split(64)])
         self.mean: Tensor
         self.spread: Tensor
         self.register_buffer("mean", pooled.mean(0))
@@ -152,11 +154,12 @@ class _Model(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.head((self._pooled(images) - self.mean) / self.spread)
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
+    def logits(self, images: Matrix) -> np.ndarray:
         """float64 (n, k) of uint8 images (n, h, w, c), in evaluation mode."""
         self.eval()
         with torch.no_grad():
-            parts = [self(torch.as_tensor(np.array(images[i : i + 64]))) for i in range(0, len(images), 64)]
+            some = (images.rows(slice(i, i + 64)) for i in range(0, len(images.source), 64))
+            parts = [self(x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))) for x in some]
         return torch.cat(parts).double().cpu().numpy()
 
 
@@ -173,14 +176,18 @@ def _step(
     optimiser.step()
 
 
-def _augmented(images: np.ndarray, task: Task, generator: torch.Generator) -> Tensor:
-    """uint8 (n, ..., h, w, c): each image flipped and turned, brightness and contrast changed by up to a tenth."""
-    x, upright = torch.as_tensor(np.array(images)), task.modality in UPRIGHT
+def _augmented(images: Array, task: Task, generator: torch.Generator) -> Tensor:
+    """uint8 (n, ..., h, w, c): each image flipped and turned, brightness and contrast changed by up to a tenth.
+
+    Drawn on the CPU, the same everywhere, and changed where the images are, which are overwritten.
+    """
+    x, upright = torch.as_tensor(images), task.modality in UPRIGHT
     for axis in (-2,) if upright else (-2, -3):
-        mirrored = torch.rand(len(x), generator=generator) < 0.5
+        mirrored = (torch.rand(len(x), generator=generator) < 0.5).to(x.device)
         x[mirrored] = x[mirrored].flip(axis)
-    degrees = (2 * torch.rand(len(x), generator=generator) - 1) * (TURNED if upright else 180.0)
-    gain, shift = (0.2 * torch.rand(2, len(x), *[1] * (x.ndim - 1), generator=generator) - 0.1).unbind(0)
+    degrees = (2 * torch.rand(len(x), generator=generator) - 1).to(x.device) * (TURNED if upright else 180.0)
+    drawn = 0.2 * torch.rand(2, len(x), *[1] * (x.ndim - 1), generator=generator) - 0.1
+    gain, shift = drawn.to(x.device).unbind(0)
     values = _turned(x.float(), degrees)
     mean = values.flatten(1).mean(1).reshape_as(gain)
     return ((values - mean) * (1 + gain) + mean + 255 * shift).round().clamp(0, 255).to(torch.uint8)

@@ -15,7 +15,8 @@ import numpy as np
 
 from bench.data.budgets import Subset
 from bench.data.task import Task
-from bench.encoders.features import Features
+from bench.features.resident import Array
+from bench.protocols._arrays import beside, host, library, unit_length, wide
 from bench.protocols._neighbours import top_k
 from bench.protocols._select import calibrated
 from bench.protocols.base import Prediction, Problem, Protocol
@@ -34,25 +35,25 @@ class Neighbours(Protocol):
             yield self._predict(problem, subset)
 
     def _predict(self, problem: Problem, subset: Subset) -> Prediction:
-        parts = halves(problem)
-        memory = problem.train.features.vectors[subset.rows].astype(np.float64)
+        task, train, resident, parts = problem.task, problem.train, problem.resident, halves(problem)
+        memory = wide(resident(train.features.vectors).rows(subset.rows))
         centre = memory.mean(0)
         memory = unit_parts(memory - centre, parts)
-        votes = vote_targets(problem.task, problem.train.labels[subset.rows])
+        votes = beside(vote_targets(task, train.labels[subset.rows]), memory)
         k = max(1, min(self.params["k"], len(memory) // 2))
 
-        def vote(features: Features) -> np.ndarray:
-            cosine, rows = top_k(
-                unit_parts(features.vectors.astype(np.float64) - centre, parts), memory, k, device=problem.device
-            )
-            weight = np.exp((cosine - cosine[:, :1]) / self.params["temperature"])
+        def vote(some: Array) -> np.ndarray:
+            cosine, rows = top_k(unit_parts(wide(some) - centre, parts), memory, k)
+            weight = library(cosine).exp((cosine - cosine[:, :1]) / self.params["temperature"])
             weight /= weight.sum(1, keepdims=True)
-            return np.einsum("nk,nkc->nc", weight, votes[rows]).astype(np.float32)
+            return host(library(weight).einsum("nk,nkc->nc", weight, votes[rows])).astype(np.float32)
 
         chosen: dict[str, float] = {"k": k}
-        if subset.full and problem.task.target != "multi-label" and len(problem.val.labels):
-            chosen |= calibrated(problem.task, vote(problem.val.features), problem.val.labels)
-        return Prediction(subset, {name: vote(test.features) for name, test in problem.tests.items()}, chosen)
+        if subset.full and task.target != "multi-label" and len(problem.val.labels):
+            held = resident(problem.val.features.vectors).each(vote)
+            chosen |= calibrated(task, held, problem.val.labels)
+        outputs = {name: resident(test.features.vectors).each(vote) for name, test in problem.tests.items()}
+        return Prediction(subset, outputs, chosen)
 
 
 def halves(problem: Problem) -> int:
@@ -61,14 +62,9 @@ def halves(problem: Problem) -> int:
     return 2 if pooling == "cls+mean" and problem.train.features.vectors.shape[1] % 2 == 0 else 1
 
 
-def unit_parts(x: np.ndarray, parts: int) -> np.ndarray:
+def unit_parts(x: Array, parts: int) -> Array:
     """Rows of length one whose `parts` equal parts have equal lengths (a part of zeros stays zero)."""
     return unit_length(unit_length(x.reshape(len(x), parts, -1)).reshape(x.shape))
-
-
-def unit_length(x: np.ndarray) -> np.ndarray:
-    """Rows scaled to Euclidean length one; a zero row stays zero."""
-    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 
 
 def vote_targets(task: Task, labels: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from bench.data.budgets import Subset
+from bench.features.resident import Array
+from bench.protocols._arrays import host
 from bench.protocols._neighbours import nearest
 from bench.protocols.base import Prediction, Problem, Protocol
 from bench.protocols.knn import vote_targets
@@ -27,13 +29,14 @@ class ParityNeighbours(Protocol):
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         for subset in subsets:
-            memory = problem.train.features.vectors[subset.rows]
+            memory = problem.resident(problem.train.features.vectors).rows(subset.rows)
             votes = vote_targets(problem.task, problem.train.labels[subset.rows])
             k = min(self.params["k"], len(memory))
-            outputs = {
-                name: votes[nearest(test.features.vectors, memory, k, device=problem.device)].mean(1).astype(np.float32)
-                for name, test in problem.tests.items()
-            }
+
+            def vote(some: Array, memory: Array = memory, votes: np.ndarray = votes, k: int = k) -> np.ndarray:
+                return votes[host(nearest(some, memory, k))].mean(1).astype(np.float32)
+
+            outputs = {name: problem.resident(test.features.vectors).each(vote) for name, test in problem.tests.items()}
             yield Prediction(subset, outputs, {"k": k})
 
 

@@ -17,10 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from bench.data.budgets import Subset
 from bench.data.task import Task
+from bench.features.resident import Array
 from bench.protocols import _logistic
+from bench.protocols._arrays import beside, library, wide
 from bench.protocols._select import (
     best,
     calibrated,
@@ -97,10 +100,10 @@ class Linear(Protocol):
 
     def _predict(self, problem: Problem, subset: Subset) -> Prediction:
         task, train = problem.task, problem.train
-        x, labels = train.features.vectors[subset.rows], train.labels[subset.rows]
+        x, labels = problem.resident(train.features.vectors).rows(subset.rows), train.labels[subset.rows]
         scale = Standard(x, self.clip)
         if subset.full and len(problem.val.labels):
-            x = np.concatenate([x, problem.val.features.vectors])
+            x = library(x).concatenate([x, problem.resident(problem.val.features.vectors).rows()])
             y = one_hot(task, np.concatenate([labels, problem.val.labels]))
             folds = (np.arange(len(x)) >= len(labels))[None]
         else:
@@ -108,19 +111,21 @@ class Linear(Protocol):
             groups = None if train.groups is None else train.groups[subset.rows]
             folds = held_out(y, groups, subset.seed)
         x = scale(x)
-        design = _logistic.Design(x, y, link(task), problem.device)
+        design = _logistic.Design(x, y, link(task))
         chosen, start, warnings = self._choose(task, design, folds, x, y)
         fit = design.fit([chosen["C"]], start=start)
         if not fit.converged.all():
             warnings = (*warnings, f"the solver did not converge at C = {chosen['C']:g}")
         outputs = {
-            name: probabilities(task, fit.logits(scale(test.features.vectors))[0]).astype(np.float32)
+            name: problem.resident(test.features.vectors).each(
+                lambda some: probabilities(task, fit.logits(scale(some))[0]).astype(np.float32)
+            )
             for name, test in problem.tests.items()
         }
         return Prediction(subset, outputs, chosen, warnings)
 
     def _choose(
-        self, task: Task, design: _logistic.Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray
+        self, task: Task, design: _logistic.Design, folds: np.ndarray, x: Array, y: np.ndarray
     ) -> ChosenHyperparameters:
         """C by the mean over folds of the primary metric, and a solution at that C; folds: bool (f, n), held out."""
         untuned = f"C = {self.untuned:g}"
@@ -133,7 +138,8 @@ class Linear(Protocol):
             self.strengths * len(folds), np.repeat(~folds, c, axis=0).astype(np.float64), tolerance=SEARCH_TOLERANCE
         )
         parts = [fit.part(slice(i * c, (i + 1) * c)) for i in range(len(folds))]
-        guesses = [probabilities(task, part.logits(x[held])) for part, held in zip(parts, folds, strict=True)]
+        held = (x[beside(out, x)] for out in folds)
+        guesses = [probabilities(task, part.logits(rows)) for part, rows in zip(parts, held, strict=True)]
         values = np.stack([primary(task, guess, y[held]) for guess, held in zip(guesses, folds, strict=True)])
         values = values[~np.isnan(values).any(1)]
         if not len(values):
@@ -164,16 +170,25 @@ class Linear(Protocol):
 class Standard:
     """z-score by the rows it was made from, clipped where a limit is given; a constant feature becomes 0."""
 
-    def __init__(self, x: np.ndarray, clip: float | None = None) -> None:
-        self.mean, spread, self.clip = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64), clip
+    def __init__(self, x: Array, clip: float | None = None) -> None:
+        self.mean, spread = _mean_and_spread(x)
+        self.clip = clip
         varies = spread > 1e-8 * (1 + np.abs(self.mean))
         self.scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        z = x.astype(np.float64)
-        z -= self.mean  # in place: rows may be many
-        z *= self.scale
-        return z if self.clip is None else np.clip(z, -self.clip, self.clip, out=z)
+    def __call__(self, x: Array) -> Array:
+        z = wide(x)
+        z -= beside(self.mean, z)  # in place: rows may be many
+        z *= beside(self.scale, z)
+        return z if self.clip is None else library(z).clip(z, -self.clip, self.clip, out=z)
+
+
+def _mean_and_spread(x: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column, float64 (d,)."""
+    if isinstance(x, np.ndarray):
+        return x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+    spread, mean = torch.std_mean(x.double(), 0, correction=0)
+    return mean.cpu().numpy(), spread.cpu().numpy()
 
 
 def held_out(y: np.ndarray, groups: np.ndarray | None, seed: int) -> np.ndarray:

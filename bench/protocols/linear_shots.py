@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.data.task import Task
+from bench.features.resident import Array
 from bench.protocols._logistic import Design
 from bench.protocols.linear import ChosenHyperparameters, Linear
 
@@ -21,9 +22,7 @@ class LinearShots(Linear):
     def __init__(self) -> None:
         super().__init__("linear-shots-v2", "Linear probe, few shots", [1.0], "diagnostic", default=None)
 
-    def _choose(
-        self, task: Task, design: Design, folds: np.ndarray, x: np.ndarray, y: np.ndarray
-    ) -> ChosenHyperparameters:
+    def _choose(self, task: Task, design: Design, folds: np.ndarray, x: Array, y: np.ndarray) -> ChosenHyperparameters:
         return ChosenHyperparameters({"C": self.strengths[0]})
 
 

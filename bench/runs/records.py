@@ -49,7 +49,7 @@ class Unit(Strict):
 class Cost(Grown):
     """What the unit cost. Seconds and memory are the only parts of a record that differ between equal runs."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"volume"})
+    later: ClassVar[frozenset[str]] = frozenset({"volume", "features_mb"})
 
     seconds: Annotated[dict[Line, Annotated[float, Field(ge=0, le=1e8)]], Field(max_length=20)] = {}
     """By stage: "extract", "solve", "score". Extraction is shared by the units of one encoder x task."""
@@ -60,6 +60,8 @@ class Cost(Grown):
     volumes whole. None where not countable."""
     volume: VolumeCost | None = None
     """What one volume takes; None for flat images."""
+    features_mb: Annotated[dict[Line, Annotated[float, Field(ge=0, le=1e8)]], Field(max_length=2)] = {}
+    """Features of the task as the unit ran: what lay on the GPU ("device"), and what found no room there ("host")."""
 
     @property
     def flops(self) -> int | None:
@@ -145,5 +147,6 @@ class Record(Grown):
         values["cost"].pop("seconds")
         values["cost"].pop("peak_memory_mb")
         values["cost"].pop("volume", None)
+        values["cost"].pop("features_mb", None)
         values["made_by"].pop("created")
         return values

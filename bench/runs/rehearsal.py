@@ -73,7 +73,7 @@ def rehearse(encoder: Encoder, data: TaskData, protocols: Iterable[Protocol], un
         costs = {p.name: _cost(work, p, units, Journal(Path(folder))) for p in protocols}
     train = held["train"]
     size = sum(a.nbytes for a in (train.pooled, train.grid) if a is not None) // len(train)
-    return Rehearsal(per_image, size, _width(train), costs)
+    return Rehearsal(per_image, size, train.width, costs)
 
 
 def _small(data: TaskData, most: int) -> dict[str, Any]:
@@ -123,16 +123,7 @@ def _features(encoder: Encoder, split: Split, dense: bool, per_image: float, vol
         noise = 0.1 * (array.std() + 1e-6) * rng.standard_normal(more.shape, dtype=np.float32)
         return np.concatenate([array, more + noise])
 
-    parts = (measured.pooled, measured.grid, measured.members)
-    return Features(*(None if array is None else grown(array) for array in parts))
-
-
-def _width(features: Features) -> int:
-    """Numbers of a feature that a solver holds at a time: the global vector, or what stands for it in a grid."""
-    pooled, grid = features.pooled, features.grid
-    if pooled is not None and (grid is None or grid.ndim == 5):
-        return pooled.shape[1]
-    return 0 if grid is None else grid[0].size // 8
+    return Features(*(None if array is None else grown(array) for array in measured.arrays))
 
 
 def _cost(work: Work, protocol: Protocol, units: Sequence[Unit], journal: Journal) -> UnitCost:

@@ -26,6 +26,7 @@ from bench.features.cache import FeatureCache, feature_key
 from bench.features.extract import extract
 from bench.features.looks import looked_at
 from bench.features.probe import Probe
+from bench.features.resident import Resident
 from bench.features.volume_cost import VolumeCost, volume_cost
 from bench.files import sha256_arrays
 from bench.identity import Identity, Measure, Measured, measured
@@ -95,6 +96,7 @@ class Work:
         self.extract_seconds = 0.0
         self.held: dict[tuple[str, bool], Features] = {}
         """Features by split, and whether they have a grid."""
+        self.resident = Resident.of(encoder.device)
 
     @cached_property
     def data(self) -> TaskData:
@@ -144,7 +146,7 @@ class Work:
         return why_invalid(self.task, train.labels, drawn) or drawn
 
     def _predict(self, protocol: Protocol, ready: list[tuple[Unit, Subset]]) -> Iterator[Result]:
-        finished = 0
+        finished, reason, status, again = 0, "", "failed", False
         try:
             problem = self._problem(protocol)
             self.setting.progress(f"{self.task.name}: {protocol.name}")
@@ -155,27 +157,34 @@ class Work:
                 finished += 1
                 started = time.perf_counter()
         except NotForThisEncoderError as error:
-            reason = f"{error.what} ({error.fix})" if error.fix else error.what
-            for unit, _ in ready[finished:]:
-                yield self._without_result(protocol, unit, "refused", reason)
+            reason, status = f"{error.what} ({error.fix})" if error.fix else error.what, "refused"
         except UserError:
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:1000]
+            again = isinstance(error, torch.OutOfMemoryError) and self.resident.spill()
+        if again:  # out here, where nothing of the solver that failed is held any more
+            yield from self._predict(protocol, ready[finished:])
+        elif reason:
             for unit, _ in ready[finished:]:
-                yield self._without_result(protocol, unit, "failed", reason)
+                yield self._without_result(protocol, unit, status, reason)
 
     def _problem(self, protocol: Protocol) -> Problem:
         dense = protocol.reads_grid
         mask_size = self.data.train.labels.shape[1:] if self.task.kind == "dense" else None
-        return Problem(
+        problem = Problem(
             self.task,
             self._labelled("train", dense),
             self._labelled("val", dense),
             {n: Unlabelled(self._features(n, dense), s.images, s.spacing, s.sizes) for n, s in self.data.tests.items()},
             mask_size,
             self.encoder,
+            self.resident,
         )
+        rows, width = sum(map(len, self.data.splits.values())), problem.train.features.width
+        kept = (array for held in self.held.values() for array in held.arrays)
+        self.resident.reserve(protocol.memory_bytes(rows, width, len(self.task.classes)), kept)
+        return problem
 
     def _labelled(self, name: str, dense: bool) -> Labelled:
         split = self.data.splits[name]
@@ -286,6 +295,7 @@ class Work:
             parameters=self.encoder.parameters,
             flops_per_image=self._flops,
             volume=self._volume if seconds else None,
+            features_mb=self.resident.megabytes if seconds else {},
         )
 
     @cached_property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from bench.runs.records import Record
 
@@ -22,6 +22,8 @@ class Timing:
     solve: float
     statistics: float
     workers: int = 1
+    features_mb: Mapping[str, float] = field(default_factory=dict)
+    """The largest task's: on a GPU, and not there for want of room; {} where no GPU computed."""
 
     @property
     def rest(self) -> float:
@@ -40,7 +42,9 @@ class Timing:
         total = max(sum(parts.values()), 1e-9)
         shares = ", ".join(f"{name} {seconds:.1f} s ({seconds / total:.0%})" for name, seconds in parts.items())
         by = f" by {self.workers} workers" if self.workers > 1 else ""
-        return f"{self.units} units in {self.wall:.1f} s{by}: {shares}"
+        lay = self.features_mb
+        on = f"; features on the GPU {lay['device']:,.0f} MB, spilled {lay['host']:,.0f} MB" if lay else ""
+        return f"{self.units} units in {self.wall:.1f} s{by}: {shares}{on}"
 
 
 def timing(made: Iterable[Record], wall: float, workers: int = 1) -> Timing:
@@ -55,4 +59,6 @@ def timing(made: Iterable[Record], wall: float, workers: int = 1) -> Timing:
         seconds = record.cost.seconds.get("extract", 0.0)
         forward[record.unit.task] = max(forward.get(record.unit.task, 0.0), seconds)
     solve, statistics = (sum(r.cost.seconds.get(stage, 0.0) for r in made) for stage in ("solve", "score"))
-    return Timing(len(made), wall, sum(forward.values()), solve, statistics, workers)
+    lay = [r.cost.features_mb for r in made if r.cost.features_mb]
+    largest = {where: max(mb[where] for mb in lay) for where in ("device", "host")} if lay else {}
+    return Timing(len(made), wall, sum(forward.values()), solve, statistics, workers, largest)

@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 
 from bench.metrics.lesions import SIZES, size_bin
-from bench.protocols.knn import unit_length
+from bench.protocols._arrays import unit_length
 
 
 def token_locality(grid: np.ndarray) -> float:
