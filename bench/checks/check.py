@@ -55,7 +55,7 @@ def check(
         yield Finding("loads", "problem", str(error))
         return
     yield _weights(encoder)
-    if encoder.precomputed:
+    if isinstance(encoder, EmbeddingsEncoder):
         yield from _precomputed(encoder)
         return
     with freed_memory_kept():

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 
 from bench.data.dataset import Split
+from bench.metrics.products import Weights
 from bench.metrics.ranking import auroc
 from bench.metrics.resample import mean_defined, resample_counts, with_point
 from bench.phantoms.base import Aim
@@ -28,7 +29,7 @@ class ProbeTask:
     train_labels: np.ndarray
     test: np.ndarray
     test_labels: np.ndarray
-    counts: np.ndarray
+    counts: Weights
 
 
 def phantom_probes(images: int) -> Iterator[ProbeTask]:
@@ -51,8 +52,7 @@ def _drawn(modality: str, aim: Aim, split: str, images: int) -> Split:
 
 def probe_of(name: str, train: Split, test: Split) -> ProbeTask:
     """A probe from two splits with one class index a case."""
-    counts = resample_counts(name, "test", np.asarray(test.ids), None, replicates=REPLICATES)
-    counts = with_point(counts, len(test))
+    counts = with_point(resample_counts(name, "test", np.asarray(test.ids), None, replicates=REPLICATES), len(test))
     return ProbeTask(name, train.images, np.asarray(train.labels), test.images, np.asarray(test.labels), counts)
 
 

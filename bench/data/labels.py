@@ -81,7 +81,7 @@ class LabelReader:
             return self._joined(value, remarks, where)
         kind = self._unknown_finding(value)
         found = self._index(value, remarks, where) if kind is None else self._replaced(kind, "", remarks, where)
-        return None if found is None else np.int64(found)
+        return None if found is None else np.array(found, np.int64)
 
     def cells(self, values: Sequence[Any], remarks: Counter[str], *, where: object = None) -> np.ndarray | None:
         """Label from one cell a class: flags for multi-label; for one class an image, the cell that is 1."""
@@ -91,7 +91,7 @@ class LabelReader:
                 fix = "several labels an image make the target 'multi-label'"
                 raise DataError("has not exactly one label in its one-hot columns", where=where, fix=fix)
             remarks[ONE_HOT] += 1
-            return np.int64(flags.index(1))
+            return np.array(flags.index(1), np.int64)
         for kind in ("uncertain", "blank"):
             if kind not in flags:
                 continue
@@ -107,25 +107,24 @@ class LabelReader:
         values: (n,) or (n, 1) of anything `one` takes; (n, k) as `cells` takes them.
         """
         k = len(self.task.classes)
+        read: Callable[..., np.ndarray | None] = self.one
         if values.ndim == 2 and values.shape[1] == 1 and self.task.target != "multi-label":
             values = values[:, 0]
         if self.task.target == "survival":
             if values.ndim != 2 or values.shape[1] != 2:
                 what = f"labels have shape {values.shape}, expected (n, 2): a time, and 1 for an event or 0 for none"
                 raise DataError(what, where=where)
-            read, rows = self.outcome, values
+            read = self.outcome
         elif values.ndim == 2 and values.shape[1] == k and self.task.target != "number":
-            read, rows = self.cells, values
-        elif values.ndim == 1 and self.task.target != "multi-label":
-            read, rows = self.one, values
-        else:
+            read = self.cells
+        elif values.ndim != 1 or self.task.target == "multi-label":
             raise self._wrong_shape(values.shape, where)
-        kinds, place, count = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+        kinds, place, count = np.unique(values, axis=0, return_inverse=True, return_counts=True)
         found = read_all(kinds, read, remarks, where=lambda _: where, times=count.tolist())
         keep = np.array([label is not None for label in found], bool)[place.reshape(-1)]
         labels = [found[i] for i in place.reshape(-1)[keep].tolist()]
         shapes = {"multi-label": (0, k), "survival": (0, 2)}
-        empty = np.zeros(shapes.get(self.task.target, (0,)), self._dtype)
+        empty: np.ndarray = np.zeros(shapes.get(self.task.target, (0,)), self._dtype)
         return (np.stack(labels) if labels else empty), keep
 
     @property
@@ -138,7 +137,8 @@ class LabelReader:
         """A finite number; "1,5" is 1.5."""
         text = _text(value)
         if text.casefold() in MISSING:
-            return self._unlabelled(text, remarks, where)
+            self._unlabelled(text, remarks, where)
+            return None
         if THOUSANDS.fullmatch(text):
             what = f"{text[:60]!r} can be thousands and a decimal"
             raise DataError(what, where=where, fix="write it without a comma")
@@ -146,7 +146,7 @@ class LabelReader:
         if isinstance(value, bool | np.bool_) or not math.isfinite(number):
             fix = "write the number alone, in the unit that 'classes' names; leave out lines without one"
             raise DataError(f"{text[:60]!r} is no number, and the target is one", where=where, fix=fix)
-        return np.float64(number)
+        return np.array(number, np.float64)
 
     def outcome(self, value: object, remarks: Counter[str], *, where: object = None) -> np.ndarray | None:
         """Of survival: float64 (2,), a time above 0, and 1 where the event happened then, 0 where it had not yet.
@@ -158,7 +158,8 @@ class LabelReader:
             raise DataError(f"{_text(value)[:60]!r} is no time with an event", where=where, fix=fix)
         blank = next((text for text in map(_text, value) if text.casefold() in MISSING), None)
         if blank is not None:
-            return self._unlabelled(blank, remarks, where)
+            self._unlabelled(blank, remarks, where)
+            return None
         time, event = self._quantity(value[0], remarks, where), _event(value[1])
         if time is None or time <= 0:
             raise DataError(f"the time {_text(value[0])[:40]!r} is not above 0", where=where)
@@ -186,7 +187,8 @@ class LabelReader:
             return named
         number = _number(value, text)
         if text.casefold() in MISSING or (number == -1 and -1 not in self._spoken):
-            return self._unlabelled(text, remarks, where)
+            self._unlabelled(text, remarks, where)
+            return None
         if number is None and text.casefold() in ("true", "false") and len(self.task.classes) == 2:
             return int(text.casefold() == "true")
         return self._unknown(text, where) if number is None else self._numbered(number, value, text, where)
@@ -206,6 +208,7 @@ class LabelReader:
         return self._unknown(text, where) if place is None else place
 
     def _unlabelled(self, text: str, remarks: Counter[str], where: object) -> None:
+        """Counts an image that is left out. Raises DataError where the card does not say that such are."""
         if self.blank == "drop":
             remarks[BLANK["drop"]] += 1
             return
@@ -245,8 +248,9 @@ class LabelReader:
         return parts if all(folded(part) in self._names for part in parts) else [text]
 
     def _flags(self, parts: Sequence[object], remarks: Counter[str], where: object) -> np.ndarray:
-        places = [self._index(part, remarks, where) for part in parts]
-        if None in places or len(set(places)) < len(places):
+        found = [self._index(part, remarks, where) for part in parts]
+        places = [place for place in found if place is not None]
+        if len(set(places)) < len(parts):
             raise DataError(f"names a label twice, or none: {str(list(parts))[:80]}", where=where)
         flags = np.zeros(len(self.task.classes), np.uint8)
         flags[places] = 1

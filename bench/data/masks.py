@@ -11,11 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, TypeGuard
+from typing import Annotated, Literal
 
 import numpy as np
 from PIL import Image, ImageOps
 from pydantic import Field, StringConstraints
+from typing_extensions import TypeIs
 
 from bench.data import tiff
 from bench.data.guard import name_of
@@ -211,7 +212,7 @@ def _greys(image: Image.Image, rule: MaskRule, where: str) -> np.ndarray:
     if rule == "nonzero":
         return values.any(-1).astype(np.uint8)
     if rule == "threshold" and np.ptp(values, axis=-1).max() <= FRINGE:
-        return np.rint(values.mean(-1)).astype(np.uint8)
+        return values.mean(-1, keepdims=True).round().astype(np.uint8)[..., 0]
     raise _coloured(where)
 
 
@@ -226,7 +227,7 @@ def _without_alpha(values: np.ndarray, where: str) -> np.ndarray:
     raise DataError("is a mask with transparency: the mask may be in the colours or in the alpha", where=where, fix=fix)
 
 
-def is_colours(rule: MaskRule) -> TypeGuard[list[str]]:
+def is_colours(rule: MaskRule) -> TypeIs[list[str]]:
     """Whether a rule gives the colour of each class."""
     return isinstance(rule, list) and isinstance(rule[0], str)
 

@@ -93,7 +93,9 @@ class Masks:
 def _aperio(content: bytes, place: Located) -> list[Polygon]:
     """Outlines of an annotation file of Aperio ImageScope (MoNuSeg): Region / Vertex with X and Y."""
     regions = fromstring(content).findall(".//Region")
-    polygons = [[(float(v.get("X")), float(v.get("Y"))) for v in region.findall(".//Vertex")] for region in regions]
+    polygons = [
+        [(float(v.attrib["X"]), float(v.attrib["Y"])) for v in region.findall(".//Vertex")] for region in regions
+    ]
     if not polygons:
         raise DataError("holds no outlines", where=place.path)
     return [polygon for polygon in polygons if len(polygon) > 1]

@@ -117,6 +117,11 @@ class Task(Grown):
         return bool(self.source.get("volume"))
 
     @property
+    def aggregation(self) -> Literal["mean", "max"]:
+        """How the vectors of a volume's slices, or of a bag's images, become one."""
+        return "max" if self.source.get("aggregation") == "max" else "mean"
+
+    @property
     def chance(self) -> float:
         """Expected primary metric of a guess: AUROC 0.5, balanced accuracy 1/K, QWK and Dice 0."""
         return primaries(self.target)[self.metric].chance(len(self.classes))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeGuard
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator
+from typing_extensions import TypeIs
 
 from bench.errors import DataError
 from bench.strict import did_you_mean
@@ -20,7 +21,7 @@ PERCENTILES = (0.5, 99.5)
 One = str | list[float]
 
 
-def is_several(window: One | list[One] | None) -> TypeGuard[list[One]]:
+def is_several(window: One | list[One] | None) -> TypeIs[list[One]]:
     """Whether a window of the card is three: one for each channel."""
     return isinstance(window, list) and len(window) == 3
 

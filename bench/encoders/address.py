@@ -25,10 +25,10 @@ def fetch_url(url: str, *, where: str) -> Path:
     from bench.data.held import HeldFile
 
     try:
-        found = Fetcher(attempts=ATTEMPTS).fetch(HeldFile(file=file_name(url), task=where, url=url))
+        Fetcher(attempts=ATTEMPTS).fetch(HeldFile(file=file_name(url), task=where, url=url))
     except DataError as error:
         raise EncoderError(error.what, where=where, fix="check the network, or seed it (docs/air-gapped.md)") from None
-    return found.path
+    return address_path(url)
 
 
 def address_path(url: str) -> Path:

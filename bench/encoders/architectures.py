@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import timm
 import torch
@@ -29,7 +30,7 @@ BLANK = {
     "small_stem": "shapes do not tell how the first convolution pads: see the authors' code; often by 1, solo-learn 2",
 }
 """Options that 0 stands for a blank of, and where to look."""
-LAYERS: dict[str, dict[str, object]] = {
+LAYERS: dict[str, dict[str, Any]] = {
     "act_layer": {
         **{n: getattr(nn, n) for n in ("ReLU", "ReLU6", "GELU", "SiLU", "Hardswish", "LeakyReLU", "Tanh")},
         **{n: n for n in ("relu", "relu6", "gelu", "gelu_tanh", "quick_gelu", "silu", "swish", "hard_swish")},
@@ -52,7 +53,7 @@ def build(
     card: EncoderCard,
     model: str,
     *,
-    options: Mapping[str, object] | None = None,
+    options: Mapping[str, Any] | None = None,
     num_classes: int = 0,
     seed: int = 0,
     skeleton: bool = False,
@@ -78,7 +79,7 @@ def build(
         raise EncoderError(f"timm cannot build {model!r}: {str(error)[:300]}", where=card.name) from None
 
 
-def checked_options(options: Mapping[str, object], where: str) -> Mapping[str, object]:
+def checked_options(options: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     """`options` when all are allowed and bounded. Raises EncoderError."""
     for key, value in options.items():
         if key not in OPTIONS:
@@ -109,18 +110,19 @@ def check_name(model: str, where: str) -> None:
     raise EncoderError(f"unknown timm model {model[:80]!r}", where=where, fix=fix)
 
 
-def _with_stem(network: nn.Module, padding: object) -> nn.Module:
+def _with_stem(network: nn.Module, padding: float | None) -> nn.Module:
     """The network, its stem that of `small_stem` unless `padding` is None. Raises ValueError for other than ResNets."""
     if padding is None:
         return network
     if not isinstance(network, ResNet) or not isinstance(first := network.conv1, nn.Conv2d):
         raise ValueError("only a ResNet with one first convolution takes small_stem")
-    network.conv1 = nn.Conv2d(first.in_channels, first.out_channels, 3, stride=1, padding=int(padding), bias=False)
-    network.maxpool = nn.Identity()
+    conv = nn.Conv2d(first.in_channels, first.out_channels, 3, stride=1, padding=int(padding), bias=False)
+    network.register_module("conv1", conv)
+    network.register_module("maxpool", nn.Identity())
     return network
 
 
-def _create(model: str, arguments: dict[str, object], seed: int) -> nn.Module:
+def _create(model: str, arguments: dict[str, Any], seed: int) -> nn.Module:
     """With position embeddings resampled to the input where the family can (ViT and kin), so that any size works."""
     torch.manual_seed(seed)
     try:

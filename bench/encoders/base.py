@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bench.encoders.card import EncoderCard, Preprocessing
+from bench.encoders.features import Features
 from bench.errors import EncoderError, NotForThisEncoderError
 
 if TYPE_CHECKING:
@@ -136,6 +138,10 @@ class Encoder(ABC):
         task: a name; it matters only to features computed elsewhere, which are held task by task.
         """
         return self.weights_sha256 if self.module is None else state_sha256(self.module)
+
+    def lookup(self, task: str, split: str, ids: Sequence[str] | np.ndarray) -> Features:
+        """Features of the images `ids`, in that order, of a `precomputed` encoder. Raises EncoderError."""
+        raise EncoderError("computes its features, and holds none", where=self.card.name)
 
     def plain(self) -> Encoder:
         """The same network, not compiled and in its own precision: what it computes, however it is executed."""

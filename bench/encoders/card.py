@@ -108,8 +108,11 @@ LATER = ("repeat_of", "access", "paper", "comparable", "domain", "family", "para
 """Optional keys that the first cards did not have."""
 
 
-class EncoderCard(Strict):
-    """The whole of `encoder.toml`. `source` is checked by the module of `bench/encoders/sources` it names."""
+class OpenCard(Strict):
+    """A card that may leave open `source.revision`, `source.sha256`, and what a repository says itself.
+
+    That is the preprocessing, and of timm `source.model` and `source.options`.
+    """
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
     name: Name
@@ -141,8 +144,14 @@ class EncoderCard(Strict):
     pretraining: Annotated[list[PretrainingCorpus], Field(max_length=50)] | None = None
     """None: not disclosed. Empty list: none (random init, hand-made features)."""
     source: Annotated[dict[str, Any], AfterValidator(plain_values)]
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None = None
     features: FeatureChoice = FeatureChoice()
+
+
+class EncoderCard(OpenCard):
+    """The whole of `encoder.toml`. `source` is checked by the module of `bench/encoders/sources` it names."""
+
+    preprocessing: Preprocessing
 
     @property
     def volumetric(self) -> bool:

@@ -7,10 +7,10 @@ from pathlib import Path
 from bench.discover import members, pick
 from bench.encoders import catalogue, reference
 from bench.encoders.base import Encoder
-from bench.encoders.card import EncoderCard, read_card
+from bench.encoders.card import EncoderCard, OpenCard, read_card
 from bench.encoders.from_file import card_of, without_card
 from bench.encoders.names import named
-from bench.encoders.open_card import OpenCard, pinned
+from bench.encoders.open_card import pinned
 from bench.encoders.source import EncoderSource, Place
 from bench.errors import CardError
 from bench.strict import did_you_mean

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from bench.encoders.card import OpenCard
 from bench.encoders.catalogue import card_from
 from bench.encoders.hub_config import CONFIG, preprocessing_of, read_json, timm_network, timm_preprocessing
-from bench.encoders.open_card import NOT_STATED, OpenCard
+from bench.encoders.open_card import NOT_STATED
 from bench.errors import CardError, EncoderError
 from bench.strict import did_you_mean
 

@@ -1,4 +1,4 @@
-"""A card that leaves open which commit and which bytes it means, and how it is pinned before anything is run."""
+"""How a card that leaves open which commit and which bytes it means is pinned before anything is run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.encoders import lock
 from bench.encoders.address import fetch_url
-from bench.encoders.card import EncoderCard, Preprocessing
+from bench.encoders.card import EncoderCard, OpenCard
 from bench.encoders.hub import RepositorySnapshot, fetch, snapshot
 from bench.encoders.hub_config import CONFIG, preprocessing_of, read_json, timm_network, timm_preprocessing
 from bench.encoders.lock import Pin
@@ -18,15 +18,6 @@ NOT_STATED = "not stated"
 """The licence of a card that does not know it; the repository's own is taken where it says one."""
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 """Where a transformers repository keeps its weights; the first that is there is taken."""
-
-
-class OpenCard(EncoderCard):
-    """`encoder.toml` without `source.revision` and `source.sha256`.
-
-    A repository may also say the preprocessing, and a timm repository its `source.model` and `source.options`.
-    """
-
-    preprocessing: Preprocessing | None = None
 
 
 def pinned(card: OpenCard) -> EncoderCard:

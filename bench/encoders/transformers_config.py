@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from bench.encoders.hub_config import CONFIG, read_object
 from bench.encoders.weights import read_state
 from bench.errors import EncoderError
 
-WEIGHTS = "model.safetensors"
+WEIGHTS: Final = "model.safetensors"
 MAX_LAYERS = 1024
 POOLER = 20_000_000
 """Parameters that may be missing from a file: a pooler nobody uses."""

@@ -9,9 +9,10 @@ from typing import Any
 
 from bench.encoders import lock
 from bench.encoders.address import address_path
+from bench.encoders.card import OpenCard
 from bench.encoders.hub import OutOfReachError, cached, snapshot
 from bench.encoders.lock import Pin
-from bench.encoders.open_card import OpenCard, origin_of, weights_file, weights_files
+from bench.encoders.open_card import origin_of, weights_file, weights_files
 from bench.errors import EncoderError, RunError, UserError
 
 FLOAT32 = 4

@@ -89,7 +89,7 @@ def volumes_of(problem: Problem) -> Problem:
         return array[: n * DEPTH].reshape(n, DEPTH, *array.shape[1:])
 
     def more(part: Labelled | Unlabelled) -> dict:
-        grid, n = stacked(part.features.grid), len(part.images) // DEPTH
+        grid, n = stacked(part.features.patches), len(part.images) // DEPTH
         features = Features(grid.mean((1, 2, 3)), grid, grid.reshape(n, -1, grid.shape[-1]))
         spacing, sizes = np.tile([3.0, 1.0, 1.0], (n, 1)), np.full(n, DEPTH)
         return {"features": features, "images": stacked(part.images), "spacing": spacing, "sizes": sizes}
@@ -126,18 +126,18 @@ def make_problem(target: str, *, k: int = 3, sizes: tuple[int, int, int] = (60, 
             labels[np.arange(n), hidden] = 1
     with torch.inference_mode():
         out = encoder.encode(torch.as_tensor(images), dense=True)
-    pooled = out.pooled.numpy()
+    assert out.grid is not None
+    grid = out.grid.numpy()
     ends = np.cumsum((0, *sizes))
     part = [slice(a, b) for a, b in pairwise(ends)]
-
-    grid = out.grid.numpy()
     bags = rng.integers(4, 17, n)  # the places of the grid as images of a bag, for protocols of bags
     members = np.where((np.arange(16) < bags[:, None])[..., None], grid.reshape(n, 16, -1), 0)
-    whole = Features(pooled, grid, members.astype(np.float32))
-
+    whole = Features(out.pooled.numpy(), grid, members.astype(np.float32))
+    train, val = (Labelled(whole.rows(rows), labels[rows], None, images[rows], bags[rows]) for rows in part[:2])
     return Problem(
         task,
-        *(Labelled(whole.rows(rows), labels[rows], None, images[rows], bags[rows]) for rows in part[:2]),
+        train,
+        val,
         {"test": Unlabelled(whole.rows(part[2]), images[part[2]], None, bags[part[2]])},
         (16, 16) if target == "mask" else None,
         encoder,

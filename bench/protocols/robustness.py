@@ -78,8 +78,7 @@ def _changed(task: Task, encoder: Encoder, test: Unlabelled, kind: str, severity
     frames = images.reshape(-1, *images.shape[-3:])
     changed = _corrupt.corrupt(frames, kind, severity, task.modality).reshape(images.shape)
     # Only the features are kept: 25 copies of the pixels would not fit beside a large split.
-    how: Any = task.source.get("aggregation") or "mean"
-    features = extract(encoder, changed, dense=False, aggregation=how, spacing=test.spacing)
+    features = extract(encoder, changed, dense=False, aggregation=task.aggregation, spacing=test.spacing)
     return Unlabelled(Features(features.pooled, None), images[:0])
 
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from bench.checks.cost import flops_per_image
 from bench.encoders import catalogue
-from bench.encoders.card import EncoderCard
+from bench.encoders.card import EncoderCard, OpenCard
 from bench.encoders.hub import OutOfReachError
 from bench.encoders.load import find_card, load_card, load_encoder, open_card
-from bench.encoders.open_card import OpenCard, pinned
+from bench.encoders.open_card import pinned
 from bench.encoders.source import Place
 from bench.encoders.weights_on_disk import Stock, download_bytes, is_here
 from bench.errors import RunError, UserError

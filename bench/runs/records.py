@@ -90,13 +90,16 @@ class Provenance(Strict):
     """True when data with another checksum than the card's was accepted by an explicit flag."""
 
 
+Status = Literal["done", "refused", "failed"]
+
+
 class Record(Grown):
     """The outcome of a unit. A missing value is None, never NaN; a refused or failed unit is a record too."""
 
     later: ClassVar[frozenset[str]] = frozenset({"leakage"})
 
     schema_: Annotated[Literal[1], Field(alias="schema")] = 1
-    status: Literal["done", "refused", "failed"]
+    status: Status
     reason: Told = ""
     encoder: Name
     encoder_version: Line

@@ -39,7 +39,7 @@ from bench.metrics.scored import score
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled, base_split
 from bench.runs.leakage import Marked, leakage
 from bench.runs.provenance import provenance
-from bench.runs.records import Cost, Record, Unit
+from bench.runs.records import Cost, Record, Status, Unit
 
 TELL_SECONDS = 2.0
 """How often it is told how many images are encoded."""
@@ -116,7 +116,7 @@ class Work:
         return measured(self.data)
 
     @cached_property
-    def counts(self) -> dict[str, Weights]:
+    def counts(self) -> Mapping[str, Weights]:
         """Test split -> resample counts (B, n), the same for every encoder, where the encoder computes."""
         drawn = {n: resample_counts(self.task.name, n, s.ids, s.groups) for n, s in self.data.tests.items()}
         if self.encoder.device.type != "cuda":
@@ -219,7 +219,7 @@ class Work:
                 looked_at(self.encoder, split),
                 dense=dense,
                 batch_size=self.setting.batch_size,
-                aggregation=self.task.source.get("aggregation") or "mean",
+                aggregation=self.task.aggregation,
                 progress=count,
                 spacing=split.spacing,
                 sizes=split.sizes,
@@ -252,19 +252,7 @@ class Work:
             "solve": solve_seconds,
             "score": time.perf_counter() - started,
         }
-        record = self._record(
-            protocol,
-            unit,
-            status="done",
-            n_labels=len(prediction.subset.rows),
-            metrics=metrics,
-            chosen=dict(prediction.chosen),
-            warnings=[*self._told, *prediction.warnings],
-            predictions=f"predictions/{self.task.name}.npz",
-            predictions_sha256=sha256_arrays(outputs),
-            cost=self._cost(seconds),
-            leakage={} if protocol.reads_grid else self._leakage,
-        )
+        record = self._record(protocol, unit, "done", self._cost(seconds), metrics=metrics, prediction=prediction)
         return record, outputs
 
     @cached_property
@@ -284,8 +272,8 @@ class Work:
         scoring = self.setting.scoring
         return score(self.task, output, test, resamples=resamples, temperature=temperature, scoring=scoring)
 
-    def _without_result(self, protocol: Protocol, unit: Unit, status: str, reason: str) -> Result:
-        return self._record(protocol, unit, status=status, reason=reason, n_labels=0, cost=self._cost({})), {}
+    def _without_result(self, protocol: Protocol, unit: Unit, status: Status, reason: str) -> Result:
+        return self._record(protocol, unit, status, self._cost({}), reason=reason), {}
 
     def _cost(self, seconds: dict[str, float]) -> Cost:
         rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
@@ -305,18 +293,30 @@ class Work:
         if test.images.ndim != 5 or test.sizes is not None or self.encoder.precomputed:
             return None
         spacing = None if test.spacing is None else test.spacing[:1]
-        how = self.task.source.get("aggregation") or "mean"
-        dense = self.task.kind == "dense"
-        volume = looked_at(self.encoder, test)[:1]
-        return volume_cost(self.encoder, volume, aggregation=how, spacing=spacing, dense=dense)
+        how, dense = self.task.aggregation, self.task.kind == "dense"
+        return volume_cost(
+            self.encoder, looked_at(self.encoder, test)[:1], aggregation=how, spacing=spacing, dense=dense
+        )
 
     @cached_property
     def _flops(self) -> int | None:
         return flops_per_image(self.encoder)
 
-    def _record(self, protocol: Protocol, unit: Unit, **fields: object) -> Record:
+    def _record(
+        self,
+        protocol: Protocol,
+        unit: Unit,
+        status: Status,
+        cost: Cost,
+        *,
+        reason: str = "",
+        metrics: Mapping[str, dict[str, Interval]] | None = None,
+        prediction: Prediction | None = None,
+    ) -> Record:
         card, setting = self.encoder.card, self.setting
         return Record(
+            status=status,
+            reason=reason,
             encoder=card.name,
             encoder_version=card.version,
             card_sha256=card.sha256,
@@ -339,5 +339,12 @@ class Work:
                 precision=setting.precision,
                 checksum_override=self.data.checksum_override,
             ),
-            **fields,
+            cost=cost,
+            n_labels=0 if prediction is None else len(prediction.subset.rows),
+            metrics=dict(metrics or {}),
+            chosen={} if prediction is None else dict(prediction.chosen),
+            warnings=[] if prediction is None else [*self._told, *prediction.warnings],
+            predictions=None if prediction is None else f"predictions/{self.task.name}.npz",
+            predictions_sha256=None if prediction is None else sha256_arrays(prediction.outputs),
+            leakage={} if prediction is None or protocol.reads_grid else self._leakage,
         )

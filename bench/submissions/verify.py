@@ -138,7 +138,6 @@ def _verify_suite(
         one.checked.append(f"{result.suite}: {covers.text}; {_short_of(covers)}")
     report.add(one)
     return Verification(
-        schema=2,
         encoder=result.card.name,
         suite=result.suite,
         contents_sha256=contents,

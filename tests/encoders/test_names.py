@@ -242,7 +242,8 @@ def test_what_a_repository_lacks_is_named(hub: Hub, dinov2: Path, missing: str, 
 
 
 def test_a_file_at_an_address(hub: Hub, resnet: torch.nn.Module, make_card) -> None:
-    from bench.encoders.open_card import OpenCard, pinned
+    from bench.encoders.card import OpenCard
+    from bench.encoders.open_card import pinned
 
     hub.repos["lab/net"] = Repo({A: {"model.safetensors": weights(resnet)}}, A)
     digest = snapshot("lab/net", None, where="x").files["model.safetensors"].sha256
@@ -257,7 +258,8 @@ def test_a_file_at_an_address(hub: Hub, resnet: torch.nn.Module, make_card) -> N
 
 
 def test_a_licence_that_the_card_does_not_know_is_the_repositorys(hub: Hub, resnet: torch.nn.Module, make_card) -> None:
-    from bench.encoders.open_card import OpenCard, pinned
+    from bench.encoders.card import OpenCard
+    from bench.encoders.open_card import pinned
 
     hub.repos[REPOSITORY] = Repo({A: {"model.safetensors": weights(resnet)}}, A, licence="cc-by-4.0")
     source = {"adapter": "timm", "model": "resnet10t", "repository": REPOSITORY, "weights": "model.safetensors"}

@@ -59,7 +59,7 @@ class CocoSource(ListedSource):
 
     def _files(self, task: Task, folder: Path) -> dict[Path, str | None]:
         """COCO file -> the split it is of."""
-        named = self.files or {"": self.file}
+        named = {"": self.file} if self.file else self.files or {}
         where = f"task {task.name!r}"
         found = {folder / Path(file).expanduser(): split_name(s, where) if s else None for s, file in named.items()}
         if missing := [path for path in found if not path.is_file()]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
+import numpy as np
 from pydantic import model_validator
 
 from bench.data.labels import read_all
@@ -87,62 +89,75 @@ class CsvSource(ListedSource):
         image = table.column(self.columns.image, "image")
         files = [_file(table, line, cells[image], image, root) for line, cells in table.rows]
         _refuse_twice(table, files)
+        masks: list[tuple[Path, ...]] = [()] * len(files)
+        labels: list[np.ndarray | None] = [None] * len(files)
         if task.kind == "dense":
-            column = table.column(self.columns.mask, "mask")
-            masks = [
-                [_file(table, line, part.strip(), column, root) for part in cells[column].split("|")]
-                for line, cells in table.rows
-            ]
-            _refuse_other_slices(table, files, masks)
-            found = [{"masks": tuple(mask.path for mask in several)} for several in masks]
+            masks = self._masks(table, files, root)
         else:
             labels = self._labels(table, task, remarks)
-            found = [None if label is None else {"label": label} for label in labels]
         known = {name: self._known(table, name) for name in ("split", "patient", "bag")}
         if (split := known["split"]) is not None and folded(table.columns[split]) != folded(
             self.columns.split or "split"
         ):
             remarks[f"images: splits are those of the column {table.columns[split]!r}"] = len(files)
         places = {trait: table.column(name, trait) for trait, name in self.subgroups.items()}
-        known_of = {trait: [cells[place] for _, cells in table.rows] for trait, place in places.items()}
+        known_of: dict[str, list[str]] = {
+            trait: [cells[place] for _, cells in table.rows] for trait, place in places.items()
+        }
         traits = traits_of(known_of, where=table.path)
-        about = [
-            self._about(table, line, cells, known) | {"traits": {trait: values[i] for trait, values in traits.items()}}
-            for i, (line, cells) in enumerate(table.rows)
+        rows = [
+            replace(self._row(table, i, file, known), traits={trait: values[i] for trait, values in traits.items()})
+            for i, file in enumerate(files)
         ]
-        together = zip(files, found, about, strict=True)
-        return [ListedImage(f.id, f.path, number=f.number, **target, **more) for f, target, more in together if target]
+        found = [
+            replace(row, label=label, masks=several) for row, label, several in zip(rows, labels, masks, strict=True)
+        ]
+        return [row for row in found if row.masks or row.label is not None]
 
-    def _labels(self, table: Table, task: Task, remarks: Counter[str]) -> list[Any]:
+    def _masks(self, table: Table, images: list[_File], root: Path) -> list[tuple[Path, ...]]:
+        """The mask files of each line."""
+        column = table.column(self.columns.mask, "mask")
+        masks = [
+            [_file(table, line, part.strip(), column, root) for part in cells[column].split("|")]
+            for line, cells in table.rows
+        ]
+        _refuse_other_slices(table, images, masks)
+        return [tuple(mask.path for mask in several) for several in masks]
+
+    def _labels(self, table: Table, task: Task, remarks: Counter[str]) -> list[np.ndarray | None]:
         """The label of each line; None for those the card leaves out."""
-        reading, lines = self.reading(task), [line for line, _ in table.rows]
+        reading, lines = self.reading(task), [table.where(line) for line, _ in table.rows]
         if task.target == "survival":
-            columns = [table.column(getattr(self.columns, name) or name, name) for name in ("time", "event")]
-            outcomes = [[cells[place] for place in columns] for _, cells in table.rows]
-            return read_all(outcomes, reading.outcome, remarks, where=lambda i: table.where(lines[i]))
+            places = [table.column(getattr(self.columns, name) or name, name) for name in ("time", "event")]
+            outcomes = [[cells[place] for place in places] for _, cells in table.rows]
+            return read_all(outcomes, reading.outcome, remarks, where=lines.__getitem__)
         if self.columns.time or self.columns.event:
             what = f"columns of time and event are for survival, the target is {task.target!r}"
             raise DataError(what, where=table.path)
-        places = [table.find(name) for name in task.classes]
-        if self.columns.label is None and None not in places:
+        places = [place for name in task.classes if (place := table.find(name)) is not None]
+        if self.columns.label is None and len(places) == len(task.classes):
             if table.find("label") is not None:
                 fix = 'name the label column: columns = { label = "label" }, or rename it'
                 raise DataError("has a column 'label' and one for each class", where=table.path, fix=fix)
-            values, read = [[cells[p] for p in places] for _, cells in table.rows], reading.cells
-        else:
-            column = table.column(self.columns.label or "label", "label")
-            values, read = [cells[column] for _, cells in table.rows], reading.one
-        return read_all(values, read, remarks, where=lambda i: table.where(lines[i]))
+            flags = [[cells[place] for place in places] for _, cells in table.rows]
+            return read_all(flags, reading.cells, remarks, where=lines.__getitem__)
+        column = table.column(self.columns.label or "label", "label")
+        named = [cells[column] for _, cells in table.rows]
+        return read_all(named, reading.one, remarks, where=lines.__getitem__)
 
-    def _about(self, table: Table, line: int, cells: list[str], known: dict[str, int | None]) -> dict[str, str | None]:
-        """known: places of the columns of splits, patients and bags."""
-        split, patient, bag = (known[name] for name in ("split", "patient", "bag"))
-        text = "" if split is None else cells[split]
-        found = {
-            "split": split_name(text, table.where(line)) if text else None,
-            "group": None if patient is None else group_name(cells[patient], table.where(line)),
-        }
-        return found if bag is None else found | {"bag": group_name(cells[bag], table.where(line))}
+    def _row(self, table: Table, i: int, file: _File, known: dict[str, int | None]) -> ListedImage:
+        """What line `i` says of its image. known: places of the columns of splits, patients and bags."""
+        line, cells = table.rows[i]
+        split, patient, bag = ("" if (at := known[name]) is None else cells[at] for name in ("split", "patient", "bag"))
+        where = table.where(line)
+        return ListedImage(
+            file.id,
+            file.path,
+            split=split_name(split, where) if split else None,
+            group=group_name(patient, where),
+            number=file.number,
+            bag=group_name(bag, where),
+        )
 
     def _known(self, table: Table, name: str) -> int | None:
         if name == "bag" and not self.bags:

@@ -95,7 +95,7 @@ class HuggingFaceDataset(ReadSource):
         from datasets import Image, IterableDatasetDict, load_dataset
 
         try:
-            if self.id is not None:
+            if self.path is None:
                 found = load_dataset(self.id, self.config, revision=self.revision, streaming=True)
             elif self.format == "imagefolder":
                 found = load_dataset("imagefolder", data_dir=str(folder / self.path), streaming=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from bench.encoders.card import EncoderCard
-from bench.encoders.open_card import OpenCard
+from bench.encoders.card import OpenCard
 from bench.errors import CardError
 from bench.strict import did_you_mean, read_toml
 from bench.words import size_class
@@ -30,12 +29,12 @@ def card_from(**wanted: str) -> OpenCard | None:
     return next((c for c in cards().values() if wanted.items() <= c.source.items()), None)
 
 
-def size_of(card: EncoderCard) -> str:
+def size_of(card: OpenCard) -> str:
     """Its size class; "unknown" where the card does not say its parameters."""
     return size_class(card.parameters) if card.parameters else "unknown"
 
 
-def words_of(card: EncoderCard) -> set[str]:
+def words_of(card: OpenCard) -> set[str]:
     """What an encoder can be chosen by, in lower case."""
     said = (card.paradigm, card.objective, card.domain, card.access, card.family, card.comparable)
     return {size_of(card), "all", *(word.lower() for word in said if word)}

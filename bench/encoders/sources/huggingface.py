@@ -65,7 +65,7 @@ class HuggingFaceModel(EncoderSource):
     def _files(self, card: EncoderCard, place: Place) -> tuple[dict[str, Path], list[str], str]:
         """(config and weights by name, names of the weights, their SHA-256), looked over. Raises EncoderError."""
         found = {name: self._file(name, card, place) for name in (CONFIG, self.weights)}
-        names = [self.weights]
+        names: list[str] = [self.weights]
         if self.weights.endswith(".index.json"):
             names = shard_names(found[self.weights], where=card.name)
             found |= {name: self._file(name, card, place) for name in names}

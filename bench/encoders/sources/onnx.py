@@ -59,6 +59,7 @@ class OnnxEncoder(Encoder):
         super().__init__(card)
         refuse_layers(card)
         self._path, self._prefix_tokens, self._parameters = path, prefix_tokens, parameters
+        self._batch: int | None = None
         self._open()
 
     @property

@@ -32,6 +32,8 @@ class PythonSource(EncoderSource):
         path = inside(self.file, place, where=card.name)
         sha256 = verify(path, self.sha256, where=card.name)
         spec = spec_from_file_location(f"medssl_encoder_{sha256[:16]}", path)
+        if spec is None or spec.loader is None:
+            raise EncoderError(f"{self.file} is not a Python file", where=card.name)
         module = module_from_spec(spec)
         try:
             spec.loader.exec_module(module)

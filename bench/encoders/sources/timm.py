@@ -56,13 +56,14 @@ class TimmSource(EncoderSource):
         path = self._find(card, place)
         sha256 = verify(path, self.sha256, where=card.name)
         state = under(self._held(path, card), self.prefix, where=card.name)
-        arguments = {"options": self.options, "num_classes": self.num_classes}
-        bones = build(card, self.model, skeleton=True, **arguments)
-        state, notes = fit(bones, state, self.drop, self.key_mapping, where=card.name)
-        network = build(card, self.model, **arguments)
+        make = partial(build, card, self.model, options=self.options, num_classes=self.num_classes)
+        state, notes = fit(make(skeleton=True), state, self.drop, self.key_mapping, where=card.name)
+        network = make()
         network.load_state_dict(state, strict=True)
         if self.num_classes:
-            network.reset_classifier(0)
+            reset = network.reset_classifier
+            assert callable(reset)
+            reset(0)
         encoder = TimmEncoder(card, network)
         encoder.weights_sha256, encoder.notes = sha256, notes
         if path.name in OPEN_CLIP_WEIGHTS:
@@ -91,10 +92,10 @@ class TimmSource(EncoderSource):
     def _find(self, card: EncoderCard, place: Place) -> Path:
         if self.package is not None and self.repository is not None:
             raise EncoderError("give either 'source.package' or 'source.repository'", where=card.name)
-        if (self.url is None) == (self.weights is None):
-            raise EncoderError("give either 'source.weights' or 'source.url'", where=card.name)
-        if self.url is not None:
+        if self.url is not None and self.weights is None:
             return fetch_url(self.url, where=card.name)
+        if self.url is not None or self.weights is None:
+            raise EncoderError("give either 'source.weights' or 'source.url'", where=card.name)
         if self.repository is not None:
             return fetch(self.repository, self.weights, self.revision, where=card.name)
         if self.package is not None:

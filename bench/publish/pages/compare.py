@@ -23,9 +23,10 @@ FEWEST, MOST, TOP = 200, 2000, 8
 
 def write(site: Site) -> None:
     """The page, one data file an encoder, and a table of the leaders against each other."""
-    suites = [s for s in site.view.suites if s.pairs is not None]
-    for suite in suites:
-        _write_data(site, suite, suite.pairs)
+    paired = [(suite, suite.pairs) for suite in site.view.suites if suite.pairs is not None]
+    for suite, pairs in paired:
+        _write_data(site, suite, pairs)
+    suites = [suite for suite, _ in paired]
     site.page(
         "compare.html", "pages/compare.html", suites=suites, encoders=site.view.encoders,
         leaders=[(s, s.boards[0], leaders(s.boards[0])) for s in suites if s.boards],
@@ -148,18 +149,17 @@ def _by_task(rows: pd.DataFrame, pairs: Pairs, value: str) -> np.ndarray:
 
 def leaders(board: BoardView) -> tuple[list[str], list[list[Estimate | None]]]:
     """The first encoders of a board against each other: row less column, with the paired 95 % interval."""
-    rows = [i for i, row in enumerate(board.rows) if row.rank is not None][:TOP]
+    top = [(i, row.score) for i, row in enumerate(board.rows) if row.rank is not None and row.score is not None][:TOP]
+    rows = [i for i, _ in top]
     spread = board.replicates[:, rows].transpose(1, 2, 0)
     _, draws = totals(board.points[rows], spread, [c.kind for c in board.columns], np.ones(len(board.columns)))
-    table = [
-        [None if i == j else _difference(board, rows, draws, i, j) for j in range(len(rows))] for i in range(len(rows))
-    ]
+    scored = [(score, draw) for (_, score), draw in zip(top, draws, strict=True)]
+    table = [[None if a is b else _difference(a[0] - b[0], a[1] - b[1]) for b in scored] for a in scored]
     return [board.rows[i].encoder for i in rows], table
 
 
-def _difference(board: BoardView, rows: list[int], draws: np.ndarray, i: int, j: int) -> Estimate:
-    value = board.rows[rows[i]].score - board.rows[rows[j]].score
-    low, high = np.quantile(draws[i] - draws[j], LEVEL)  # NaN where replicates are unknown
+def _difference(value: float, draws: np.ndarray) -> Estimate:
+    low, high = np.quantile(draws, LEVEL)  # NaN where replicates are unknown
     return Estimate(value, float(low), float(high))
 
 
