@@ -5,8 +5,6 @@ and asks for fresh ones, whose pages are then zeroed one by one: for a convoluti
 is more than half of the time on a CPU. The numbers computed do not depend on it.
 """
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager

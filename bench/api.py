@@ -7,8 +7,6 @@
 >>> results.frame[["task", "protocol", "budget", "value"]]          # doctest: +SKIP
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

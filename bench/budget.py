@@ -1,7 +1,5 @@
 """A label budget: how many of the training labels may be used."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, Self
 

@@ -9,8 +9,6 @@ folder, and a file given by `medssl --plugin FILE --trust-code` says which folde
     EXTENDS = "bench.protocols"                   # in a file
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -10,8 +10,6 @@ MedsslError
     └── SubmissionError  a submission is refused
 """
 
-from __future__ import annotations
-
 
 class MedsslError(Exception):
     """Base class of every error this package raises on purpose."""

@@ -1,7 +1,5 @@
 """Small file helpers: hashes, canonical JSON, atomic writes, deterministic npz without pickle."""
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import hashlib

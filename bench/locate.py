@@ -1,7 +1,5 @@
 """Where things live: the definitions shipped with the package, and the user's cache."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Markdown tables, and their places in a hand-written page: between `<!-- table NAME -->` and `<!-- end NAME -->`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path

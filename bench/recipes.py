@@ -1,7 +1,5 @@
 """What each board is made of."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 An unknown key is an error that names the key and the nearest valid one.
 """
 
-from __future__ import annotations
-
 import difflib
 import json
 import tomllib

@@ -1,7 +1,5 @@
 """Writing the small part of TOML that cards need (the standard library only reads it)."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The closed word lists of the benchmark: one word, one thing. A typo in a card fails on load."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from typing import Literal, get_args

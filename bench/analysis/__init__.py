@@ -1,7 +1,5 @@
 """Claims put to the test: the ledger, the statistics behind the verdicts, diagnostics and the advisor."""
 
-from __future__ import annotations
-
 from bench.analysis.evaluate import evaluate
 from bench.analysis.verdict import Verdict
 

@@ -1,7 +1,5 @@
 """Agreement of rankings: Kendall's W and tau, tau with a bootstrap over encoders."""
 
-from __future__ import annotations
-
 from itertools import permutations
 
 import numpy as np

@@ -4,8 +4,6 @@ Scores are those at all labels under the linear probes, seeds averaged. Repeat s
 do not count. An interval is a percentile bootstrap over the encoders and says nothing about encoders of other kinds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

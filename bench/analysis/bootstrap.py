@@ -1,7 +1,5 @@
 """Which rows a bootstrap draws: within groups, or whole clusters."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

@@ -1,7 +1,5 @@
 """A claim is data: one TOML file of `bench/analysis/ledger`. What was known when it was written: `about.toml` there."""
 
-from __future__ import annotations
-
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal

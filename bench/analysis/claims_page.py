@@ -1,7 +1,5 @@
 """The ledger in plain words: `python -m bench.analysis.claims_page > docs/claims.md`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from bench.analysis.claim import Claim, LedgerNote, read_ledger, read_note

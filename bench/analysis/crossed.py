@@ -6,8 +6,6 @@ residual that both hold: the quasi-F ratio (Clark 1973, J. Verbal Learn. Verbal 
 freedom of Satterthwaite (1946, Biometrics Bull. 2:110).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

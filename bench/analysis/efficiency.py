@@ -1,7 +1,5 @@
 """Label efficiency: area under the learning curve, and how many labels an encoder saves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Judge every claim of the ledger on a table of results."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

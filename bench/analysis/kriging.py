@@ -6,8 +6,6 @@ best linear prediction (Robinson 1991, Stat. Sci. 6:15) then shrinks towards the
 where kinds and modalities foretell data sets that are left out no better, they do not count at all.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

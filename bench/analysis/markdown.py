@@ -1,7 +1,5 @@
 """What `analyse` found, as Markdown tables for a page."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 

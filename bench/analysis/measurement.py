@@ -1,7 +1,5 @@
 """What an estimand finds in a table of results."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar

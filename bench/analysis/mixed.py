@@ -1,7 +1,5 @@
 """The linear mixed model beside the tests of the claims: paradigm x kind with crossed random effects."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 

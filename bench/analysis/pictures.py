@@ -1,7 +1,5 @@
 """The analyses drawn: each function takes a long table (or a result of the analyses) and returns an Altair chart."""
 
-from __future__ import annotations
-
 import altair as alt
 import numpy as np
 import pandas as pd

@@ -1,7 +1,5 @@
 """Is the advice worth following? Leave one source data set out, advise from the others, and count the points lost."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

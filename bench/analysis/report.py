@@ -1,7 +1,5 @@
 """Everything the analyses say about one table of results, as plain data."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial

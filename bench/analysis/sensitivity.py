@@ -1,7 +1,5 @@
 """The other choices one could have made, under which each claim is measured again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

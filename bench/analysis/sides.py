@@ -1,7 +1,5 @@
 """The two sides of a comparison within an encoder: kinds, extents, protocols, or lesion strata."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from bench.analysis.measurement import NotEnough

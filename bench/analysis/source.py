@@ -1,7 +1,5 @@
 """Where the analyses get their table: records on disk, or a saved long table."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """One look for every picture: Okabe and Ito's colour-blind-safe colours, and a shape for each paradigm."""
 
-from __future__ import annotations
-
 import re
 from functools import partial
 from pathlib import Path

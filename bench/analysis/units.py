@@ -1,7 +1,5 @@
 """What is resampled in thought: encoders x source data sets, one outcome each."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Where the variance of scores lies, and what paradigm explains of it: how much choosing can matter at all."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

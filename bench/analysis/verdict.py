@@ -1,7 +1,5 @@
 """What the evidence says about a claim."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

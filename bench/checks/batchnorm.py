@@ -5,8 +5,6 @@ The variance that reaches the first such layer is compared with its running vari
 against 0.5 changes variances by a factor of 4 to 5, a forgotten division by 255 by 65,025 (log 11).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`medssl check`: everything that can be known about an encoder before a suite is run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The contract every encoder keeps: tested on images whose right treatment is known."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import cache
 

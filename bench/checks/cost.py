@@ -1,7 +1,5 @@
 """What an encoder costs: parameters, FLOPs, speed, and what a suite of flat images will take in time and disk."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a check found, as data: the terminal and --json read the same object."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 

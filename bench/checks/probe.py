@@ -1,7 +1,5 @@
 """A quick look at features on small phantom tasks: how well they rank cases, with the same replicates for each look."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """The `medssl` command: one module a verb, imported only when it is asked for."""
 
-from __future__ import annotations
-
 import errno
 import os
 import sys

@@ -1,7 +1,5 @@
 """A command that runs strangers' programs runs as a process of its own, with limits of time and memory."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

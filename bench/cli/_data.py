@@ -1,7 +1,5 @@
 """How `medssl data` prints."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path

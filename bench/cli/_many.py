@@ -1,7 +1,5 @@
 """`medssl run --encoders`: what is to come, and how each encoder ended."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Options of the command line made of the fields of a dataclass, and a help that shows options in groups."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The options of `medssl pretrain`, and which of them each of its jobs takes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path

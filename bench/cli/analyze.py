@@ -1,7 +1,5 @@
 """`medssl analyze`: Judge every claim of the ledger on the results at hand."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`medssl cache`: Show or trim what is kept on disk."""
 
-from __future__ import annotations
-
 import click
 
 

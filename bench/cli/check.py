@@ -1,7 +1,5 @@
 """`medssl check`: Check an encoder before it is run: card, weights, contract, alarms, cost."""
 
-from __future__ import annotations
-
 import json
 from shlex import quote
 from typing import Any

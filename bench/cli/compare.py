@@ -1,7 +1,5 @@
 """`medssl compare`: Compare two encoders task by task, with paired intervals."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from pathlib import Path

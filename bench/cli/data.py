@@ -1,7 +1,5 @@
 """`medssl data`: Fetch, prepare and check the data of tasks."""
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import asdict

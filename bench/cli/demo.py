@@ -1,7 +1,5 @@
 """`medssl demo`: Score the reference encoders on a small phantom suite and build the site."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`medssl list`: List encoders, tasks, protocols, suites or objectives."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`medssl new`: Write a commented card for an encoder of yours."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from shlex import quote

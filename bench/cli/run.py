@@ -1,7 +1,5 @@
 """`medssl run`: Score an encoder on a suite, or on a folder of your own task cards."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from shlex import quote
 from typing import Any

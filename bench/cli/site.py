@@ -1,7 +1,5 @@
 """`medssl site`: Build the leaderboard's pages, or serve them while you work."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from functools import partial

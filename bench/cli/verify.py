@@ -1,7 +1,5 @@
 """`medssl verify`: Check a submission and give it a badge."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The card of an npz file: which arrays are images, labels, masks and patients, and what the labels hold."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

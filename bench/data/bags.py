@@ -1,7 +1,5 @@
 """Bags: several images of a patient, or of one examination, with one label between them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn

@@ -1,7 +1,5 @@
 """Blocks of rows: a split that arrives in pieces, each a small Split."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import fields
 

@@ -5,8 +5,6 @@ of it, so that they are nested, "k=4" takes the first four of each class, and "k
 each prefix: a row at place j of the m rows of its class stands at (j + 1/2) / m. Rows of a patient move together.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`medssl data check`: what is wrong with a task's data, and what was done to its images. Nothing is changed."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Which tasks a command means: names of tasks or suites, card files, folders of cards."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Outlines and run lengths of a COCO file (Lin et al. 2014) as masks of class indices."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field

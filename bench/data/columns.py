@@ -1,7 +1,5 @@
 """What the columns of a table are: which names images and where they start, what is predicted, splits and patients."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import Counter, defaultdict

@@ -1,7 +1,5 @@
 """Checks of the data against the card, made while blocks of rows pass on their way into the store."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

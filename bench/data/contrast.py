@@ -1,7 +1,5 @@
 """How clearly what a mask outlines stands out from its surroundings."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import binary_dilation
 

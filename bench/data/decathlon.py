@@ -1,7 +1,5 @@
 """`dataset.json`: what a folder of the Medical Segmentation Decathlon, or of nnU-Net, says of itself."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

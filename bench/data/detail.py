@@ -5,8 +5,6 @@ show different patients. What is fine (smaller than about 1/64 of the image) and
 correlates above 0.4 in copies, also shifted by a pixel or compressed anew, and below 0.25 in 99 % of different eyes.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter
 

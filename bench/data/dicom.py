@@ -4,8 +4,6 @@ Values are those after the modality LUT (rescale slope and intercept: Hounsfield
 tells how to read the pixels is used; PatientID is hashed when a card asks for it. No name and no date is kept.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 from dataclasses import replace

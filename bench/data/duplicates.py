@@ -5,8 +5,6 @@ median; Zauner 2010) that differ in at most 6 bits, thumbnails that correlate ab
 (`bench.data.detail`); flat images are left out, since all of them look alike.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

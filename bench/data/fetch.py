@@ -5,8 +5,6 @@
 <home>/downloads/<name>.bad     a file whose checksum was wrong, kept for a look
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

@@ -1,7 +1,5 @@
 """What is worth knowing about a task's prepared data: leaks, duplicates, absent classes, odd masks."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

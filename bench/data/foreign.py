@@ -1,7 +1,5 @@
 """Files that are not read, called by their names."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Files by name: what a message calls them, their stems, and one message for whatever a decoder raises."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A file a task needs: where it is looked for, and whether it is the one the card means."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

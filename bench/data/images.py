@@ -1,7 +1,5 @@
 """Image files, of whatever kind, as uint8 (h, w, c): the one place where pixels are read."""
 
-from __future__ import annotations
-
 import io
 from collections import Counter
 from collections.abc import Iterator

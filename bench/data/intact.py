@@ -4,8 +4,6 @@ A disk or a copy can change bytes and no size. `checked.json` beside the entry s
 at whole, and the hash of each of their blocks; later openings read small files and, of large ones, blocks drawn by lot.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import random

@@ -5,8 +5,6 @@ card's `classes`, from 0: 1, 1.0, "1" and "1.0" are the same. Where a number can
 until the card says which (`numbers`). What is in no class is refused, never counted from the end.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import unicodedata

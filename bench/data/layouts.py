@@ -1,7 +1,5 @@
 """How a folder is laid out, as a card says it: COCO outlines, a table, masks beside images, folders of classes."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

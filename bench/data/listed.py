@@ -1,7 +1,5 @@
 """Sources that list image files one by one: a CSV table, a folder. Children only make the list."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from abc import abstractmethod

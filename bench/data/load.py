@@ -1,7 +1,5 @@
 """From a task card to its arrays: find the source, prepare once, check against the card, memory-map."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bench.data import store

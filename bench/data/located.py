@@ -9,8 +9,6 @@
 The window is written as in Media Fragments URI 1.0 (W3C 2012).
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 "x.png" has the mask "x.png", or one or more of "x_mask.png", "x_mask_1.png", "x-seg.png", "x_segmentation.png", ...
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence

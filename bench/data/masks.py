@@ -5,8 +5,6 @@ or else white) being 0. With two classes 0 and 255 (or 65535) are background and
 what else is meant.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field

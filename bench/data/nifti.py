@@ -1,7 +1,5 @@
 """NIfTI volumes, in millimetres and in a stated frame (`bench.data.stack.in_plane`)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Masks as repositories keep them: pictures of each class, volumes of class numbers, outlines in XML or COCO files."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -4,8 +4,6 @@ Whole numbers within 0 .. 255 pass untouched, whatever their type. Anything else
 a window of the card maps linearly to 0 .. 255 and clips. Alpha is laid on black.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Preparing many tasks ahead of a run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """`[prompts]` of a task card: the sentences that stand for each class when an encoder is asked without labels."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """A task card for a folder of images: what can be seen is written, what was chosen or is not known is said."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from pathlib import Path

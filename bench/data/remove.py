@@ -1,7 +1,5 @@
 """Giving disk back: prepared copies, and the downloads they were made from."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bench.data import store

@@ -1,7 +1,5 @@
 """A folder that holds one DICOM series: its files are the slices of a volume, in the order in which they lie."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Which images are train, val and test: names of splits, and shares set aside where there are none."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Slices of volumes as images of a task, and patients that the list of images does not name."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

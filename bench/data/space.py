@@ -1,7 +1,5 @@
 """Free disk, asked for before bytes are written."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What every reader of clinical files returns: pictures one above the other, where they lie, what their values mean."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import ModuleType

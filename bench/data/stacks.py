@@ -1,7 +1,5 @@
 """Open volumes: the slices of a task are read one by one, and decoding a volume for each would take hours."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from concurrent.futures import Future
 from pathlib import Path

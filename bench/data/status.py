@@ -1,7 +1,5 @@
 """Where the data of each task stand: on this machine or not, prepared or not, intact or not."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A table of text as its users save it: separators, a byte order mark, capitals, blanks, Windows paths."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """Task and suite cards: one data set, one target, fixed splits and a primary metric."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from itertools import pairwise

@@ -3,8 +3,6 @@
 Colour of more than 8 bits, signed bytes, floats of 64 bits, and deep pictures in which low values are white.
 """
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What is known of the patient and the device: names of subgroups, as they are compared and kept."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 

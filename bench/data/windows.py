@@ -1,7 +1,5 @@
 """Which values are shown black and white: numbers on the card, a preset by name, or what the file itself says."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """A weights file at an address of its own, outside any hub: fetched once, known by its SHA-256."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Building a timm architecture by name, without its weights and without the network."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

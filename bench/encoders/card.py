@@ -1,7 +1,5 @@
 """`encoder.toml`: what an encoder is, where its weights are, and how images must be prepared for it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 

@@ -1,7 +1,5 @@
 """Why a state dict does not fit a network, and which key of the card mends it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Files of precomputed features: npz or parquet, by split and image id, without pickle."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path

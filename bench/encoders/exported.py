@@ -1,7 +1,5 @@
 """What a torch.export archive says of its image input and its outputs: its JSON is read, nothing in it is evaluated."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from pathlib import Path

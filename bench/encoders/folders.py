@@ -1,7 +1,5 @@
 """What a folder of weights holds: a model of transformers, of timm's hub layout, of open_clip, or files of features."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

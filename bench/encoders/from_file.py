@@ -1,7 +1,5 @@
 """A file or folder of weights without a card: recognised as `medssl new --from` does, for runs of one's own."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Files of a model hub at a pinned revision: looked up once, checked, and one message when they cannot be had."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """What a hub repository says about its model in its JSON files."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

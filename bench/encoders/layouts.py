@@ -1,7 +1,5 @@
 """Layouts of weights that no adapter reads as they are, told by parts of their names, each with its cure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 NAMES = "where timm has the network under these names, give --model NAME; else export it as ONNX"

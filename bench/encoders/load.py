@@ -1,7 +1,5 @@
 """From a card to a ready encoder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bench.discover import members, pick

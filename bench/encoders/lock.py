@@ -4,8 +4,6 @@
 bench/encoders/catalogue/encoders.lock.json  shipped by a maintainer; it wins
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Literal

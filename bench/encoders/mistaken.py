@@ -1,7 +1,5 @@
 """Files that are not what their name says: pointers, web pages, archives, weights of other libraries."""
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 

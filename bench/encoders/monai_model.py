@@ -1,7 +1,5 @@
 """An encoder around a MONAI network: its own output, or that of a module inside it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import Tensor, nn

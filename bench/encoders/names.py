@@ -1,7 +1,5 @@
 """Encoders by a name of somebody else's: `timm:TAG`, `hf:OWNER/NAME`. What these do not say stays "unknown"."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from functools import cache

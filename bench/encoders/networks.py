@@ -1,7 +1,5 @@
 """Encoders around a timm network: where its tokens or feature map are taken, and how they are pooled."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any

@@ -1,7 +1,5 @@
 """`medssl new`: a commented card from a few answers, checked before it is written."""
 
-from __future__ import annotations
-
 import shutil
 import tomllib
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """Looking an ONNX file over before any of it runs: domains, control flow, external data, sizes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path

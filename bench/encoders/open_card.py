@@ -1,7 +1,5 @@
 """How a card that leaves open which commit and which bytes it means is pinned before anything is run."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from bench.encoders import lock

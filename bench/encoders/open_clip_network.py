@@ -1,7 +1,5 @@
 """A two-tower model of open_clip from its config and its weights, built by that library; nothing is fetched or run."""
 
-from __future__ import annotations
-
 import json
 import re
 import tempfile

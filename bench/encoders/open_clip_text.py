@@ -4,8 +4,6 @@ open_clip's own tokenizer is taken where the config names none, as open_clip doe
 after the cleaning that the config asks for. Nothing is cut off: a sentence longer than the context is refused.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

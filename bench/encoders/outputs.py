@@ -1,7 +1,5 @@
 """Reading the outputs of a network that is not timm's: which tensor is the global vector, which the patch grid."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import isqrt
 

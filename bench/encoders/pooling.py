@@ -1,7 +1,5 @@
 """How tokens or a feature map become the global vector."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -21,8 +21,6 @@ cut after resizing, padded with the window's low end or with air, not scaled; me
 Volumes (`depth` on the card) take the same road in three dimensions (`bench.encoders.volumes`).
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

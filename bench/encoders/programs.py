@@ -1,7 +1,5 @@
 """An encoder around a callable network whose outputs are fixed."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress

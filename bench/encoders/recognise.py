@@ -1,7 +1,5 @@
 """What a file or folder holds, by its content: the adapter that reads it, and of weights the architecture."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

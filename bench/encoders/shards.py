@@ -1,7 +1,5 @@
 """Weights in several files: the index that lists them, and one hash over all."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

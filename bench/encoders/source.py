@@ -1,7 +1,5 @@
 """The contract of an adapter: the `[source]` table of a card, and how it becomes an encoder."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path

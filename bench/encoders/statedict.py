@@ -1,7 +1,5 @@
 """Putting a state dict into a network: by name, with timm's own conversions, or by order where only naming differs."""
 
-from __future__ import annotations
-
 import io
 import re
 import sys

@@ -1,7 +1,5 @@
 """The contract of a text tower: the half of an image-text encoder that reads sentences."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The small files that an image-text model is read from, beside its weights."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

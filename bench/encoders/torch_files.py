@@ -6,8 +6,6 @@ stand-in that holds its values and can do nothing; the class itself is never imp
 do (`os`, `subprocess`, `builtins.eval`, ...) is refused, not stood in for.
 """
 
-from __future__ import annotations
-
 import io
 import pickletools
 import re

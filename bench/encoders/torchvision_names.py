@@ -1,7 +1,5 @@
 """torchvision's names of its ViT, ConvNeXt and Swin as timm calls the same tensors: the networks are the same."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 

@@ -1,7 +1,5 @@
 """What a transformers folder says of itself, looked over before the library reads it."""
 
-from __future__ import annotations
-
 from math import prod
 from pathlib import Path
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """An encoder around a model of the transformers library: what it is asked, and how its outputs are read."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Sequence
 from math import isqrt

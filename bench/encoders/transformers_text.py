@@ -5,8 +5,6 @@ padding token, `tokenizer_config.json`: data, never code. Nothing is cut off: a 
 is refused, as is one with characters that the tokenizer does not know.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """What may run code of an encoder's author, and what may not."""
 
-from __future__ import annotations
-
 from bench.encoders.card import EncoderCard
 from bench.encoders.source import Place
 from bench.errors import EncoderError

@@ -1,7 +1,5 @@
 """Volumes as a network takes them: resized, or brought to one spacing in millimetres and cut out in the centre."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Weights files: found beside the card or in an installed package, hashed before reading, never executed."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import stat

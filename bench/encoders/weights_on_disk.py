@@ -1,7 +1,5 @@
 """How much the weights of open names take on this machine: known before they come, bounded, and removed after use."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

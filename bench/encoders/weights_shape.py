@@ -1,7 +1,5 @@
 """Which timm architecture a weights file fits, by the names and shapes of its tensors."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """An encoder around a torch module somebody has in hand: what `bench.wrap` returns."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

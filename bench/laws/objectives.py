@@ -9,8 +9,6 @@ A test module of a new objective imports all of this module and says which objec
         return UprightOrNot
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 

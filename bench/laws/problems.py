@@ -1,7 +1,5 @@
 """Small made-up problems of every target kind, and an encoder that computes something from their images."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise

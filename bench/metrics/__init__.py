@@ -1,7 +1,5 @@
 """Metrics of predictions against labels. The set of them has a version, which suites state and records carry."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import AfterValidator

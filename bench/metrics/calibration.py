@@ -1,7 +1,5 @@
 """Whether predicted probabilities mean what they say: Brier score, calibration error, temperature."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

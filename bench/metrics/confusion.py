@@ -3,8 +3,6 @@
 None of them needs the whole matrix: agreements and the two margins suffice, whatever the number of classes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

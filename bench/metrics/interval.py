@@ -1,7 +1,5 @@
 """A metric's value with its interval."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Self
 

@@ -1,7 +1,5 @@
 """Lesion-wise detection: which connected regions of the truth were found, and which predicted ones are false."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The name of a metric: on all cases, or on a stratum of them."""
 
-from __future__ import annotations
-
 from typing import NamedTuple, Self
 
 

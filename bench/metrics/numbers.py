@@ -1,7 +1,5 @@
 """Sums over cases of a predicted number and the true one, under case weights."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison

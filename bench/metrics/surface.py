@@ -5,8 +5,6 @@ Distances run between the centres of border pixels, in pixels of the mask. The s
 found in the two separable steps of Felzenszwalb & Huttenlocher (2012), the second only where it is asked for.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

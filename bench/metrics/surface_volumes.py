@@ -5,8 +5,6 @@ Distances run between the centres of border voxels, exactly (Euclidean distance 
 axis. Each border voxel counts once, as in MONAI and in BraTS, whatever the area of its faces.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

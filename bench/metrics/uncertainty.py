@@ -1,7 +1,5 @@
 """Statistics on replicates: nested seeds, paired differences, Holm, interquartile mean."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ Float64 everywhere: a last-bit difference between processors then has a chance o
 the rounded uint8 value, so checksums hold across machines (where a whole number is rounded: `_ties`).
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Random streams that stay the same on every machine, NumPy version and number of processes."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Outlines, strokes and grown lesions on the pixel grid of `_fields`. Coordinates (y, x) are in [-1, 1]."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.random import RandomState
 

@@ -5,8 +5,6 @@ puts it above or below 32 differs between processors. The images behind the card
 decided; `ties.npz` keeps what it decided in each of them, and other images round to the whole number.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

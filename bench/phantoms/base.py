@@ -1,7 +1,5 @@
 """What a modality is: one module of this folder with `MODALITY = Modality(...)`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Unlabelled images to pretrain on: every modality mixed, none of them an evaluation image."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

@@ -1,7 +1,5 @@
 """Abdominal CT: organs in Hounsfield units, partial volume, noise with the spectrum of a reconstruction, a window."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

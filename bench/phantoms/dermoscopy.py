@@ -1,7 +1,5 @@
 """Dermoscopy: a pigmented lesion with network, globules or ridges on skin, hairs, uneven light and a dark rim."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.random import RandomState
 

@@ -1,7 +1,5 @@
 """Colour fundus photograph: branching vessels from the disc, macula, choroid, uneven light, a round field of view."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

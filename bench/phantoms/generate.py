@@ -1,7 +1,5 @@
 """From the numbers of a phantom task to its splits: every image is a pure function of its own keys."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any

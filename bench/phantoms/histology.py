@@ -1,7 +1,5 @@
 """Haematoxylin and eosin: crowded nuclei laid out by tissue architecture, stains mixed by Beer-Lambert's law."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Brain MRI: tissue contrast of a T2-like or T1-like sequence, folded cortex, coil bias field, Rician noise."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.random import RandomState
 

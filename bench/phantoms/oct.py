@@ -1,7 +1,5 @@
 """Optical coherence tomography of the macula: layered retina, fovea, vessel shadows, attenuation, speckle."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.random import RandomState
 from scipy import ndimage

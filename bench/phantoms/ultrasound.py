@@ -1,7 +1,5 @@
 """B-mode ultrasound: scan lines of a curved array, attenuation and shadow along each line, speckle, log compression."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

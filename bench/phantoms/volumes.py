@@ -5,8 +5,6 @@ a short branch of about the nodule's size and brightness instead, so that the hi
 Everything is drawn in whole numbers (Hounsfield units, half millimetres): no processor rounds otherwise.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Chest radiograph: line integrals through ellipsoids, ribs and heart; scatter; Poisson counts; log display."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.random import RandomState
 

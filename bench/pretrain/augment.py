@@ -3,8 +3,6 @@
 Random numbers come from torch's global generator, which the trainer seeds at each step.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """The networks of the controlled track. Both give the same grid of tokens, so objectives need not know which it is."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Checkpoints without pickle: one safetensors file with weights, teacher, optimiser state and step."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -4,8 +4,6 @@ All objectives take the rate that is best on the whole, but for one whose own be
 explains; a pathology-aware objective takes the rate of its control.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean, variance

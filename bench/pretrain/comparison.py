@@ -1,7 +1,5 @@
 """A controlled comparison in so many minutes: trials, rates, encoders, several at once, each whole or not at all."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait

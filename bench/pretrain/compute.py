@@ -1,7 +1,5 @@
 """Compute of a run, counted: images forward and backward, and the floating-point operations of a step."""
 
-from __future__ import annotations
-
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode

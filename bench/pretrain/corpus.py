@@ -3,8 +3,6 @@
 Whatever the origin, images are brought once to one side length and kept as a memory map under `<home>/pretrain`.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -4,8 +4,6 @@ What a worker computes depends on its order alone, so the bytes are those of one
 at the deadline, at an interrupt and when the process that sent it is gone; its checkpoint stays.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

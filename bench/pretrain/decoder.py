@@ -1,7 +1,5 @@
 """Decoders: a linear one of pixels, and a shallow transformer that fills in hidden tokens (MAE, I-JEPA's predictor)."""
 
-from __future__ import annotations
-
 import torch
 from timm.layers import build_sincos2d_pos_embed
 from timm.models.vision_transformer import Block

@@ -1,7 +1,5 @@
 """Signs of learning and of collapse, measured on held-out images of the corpus."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

@@ -3,8 +3,6 @@
 Nothing here draws from torch's generators: a batch is a function of (seed, step), whoever makes it and whenever.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

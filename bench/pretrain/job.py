@@ -1,7 +1,5 @@
 """What one pretraining run is, and the names and numbers that follow from it."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

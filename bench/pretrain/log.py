@@ -1,7 +1,5 @@
 """log.jsonl of a run: one row a step. Numbers that lie on a device are fetched together, now and then."""
 
-from __future__ import annotations
-
 import json
 import math
 import time

@@ -1,7 +1,5 @@
 """Losses that lightly does not have in the form the papers state."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Which tokens are hidden. Random numbers come from torch's global generator."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

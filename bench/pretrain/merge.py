@@ -1,7 +1,5 @@
 """Several runs over a controlled comparison into one folder of encoders."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path

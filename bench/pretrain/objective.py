@@ -1,7 +1,5 @@
 """The contract of a pretraining objective: a backbone, throw-away heads, and a loss."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ The file is an npz without pickle, its bytes a function of the images and of the
 SHA-256 is the corpus's, and stands in every card. It is not for redistribution: the sets have their own licences.
 """
 
-from __future__ import annotations
-
 import io
 import tomllib
 from collections.abc import Iterable, Iterator

@@ -4,8 +4,6 @@ Half of the score is of images (classes of the corpus's global tasks), half of p
 so that neither kind of objective is tuned for the other's work. No validation or test image of a task is in the corpus.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

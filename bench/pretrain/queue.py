@@ -1,7 +1,5 @@
 """Vectors of past batches: the queue of MoCo (arXiv 1911.05722, section 3.2), the support set of NNCLR."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

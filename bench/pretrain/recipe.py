@@ -1,7 +1,5 @@
 """A recipe: everything about a pretraining run but the objective, the images and the seed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any, Literal
 

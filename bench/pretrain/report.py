@@ -1,7 +1,5 @@
 """The tables of docs/controlled-track.md, written from what the runs recorded."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from statistics import fmean, stdev

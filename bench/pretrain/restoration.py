@@ -1,7 +1,5 @@
 """What the objectives share that spoil an image and restore each of its patches from its token."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Mapping
 

@@ -4,8 +4,6 @@ OUT/ledger.json       which comparison, outcomes of trials, encoders that are fi
 OUT/encoders-1.zip    folders of finished encoders: encoder.toml, training.json, weights.safetensors, log.jsonl
 """
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ First the trials that settle the learning rates; then the references and every o
 that wherever it stops they are balanced; then the CNN; then further seeds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, zip_longest

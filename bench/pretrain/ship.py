@@ -1,7 +1,5 @@
 """From a finished run to an encoder folder: encoder.toml, weights.safetensors (fp16), training.json."""
 
-from __future__ import annotations
-
 import hashlib
 import platform
 import re

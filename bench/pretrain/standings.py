@@ -1,7 +1,5 @@
 """What the suite says of the controlled track: each encoder against its untrained network; seeds beside paradigms."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev, variance

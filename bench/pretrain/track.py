@@ -3,8 +3,6 @@
 Several processes may work on one queue: each run is locked while it is under way.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -5,8 +5,6 @@ was killed and resumed from its last checkpoint ends with the same weights, byte
 (on one machine, with one number of threads).
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 Trials are judged by kNN on held-out images of the pretraining corpus, never on an evaluation task.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Showing a run while it goes: a progress bar with the time left, and Weights & Biases, online or offline."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path

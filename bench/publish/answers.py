@@ -1,7 +1,5 @@
 """The advisor's answers to every question its page can ask, before anybody's limits: those are applied on the page."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from bench.analysis.advisor import Answer, Question, advise_from, evidence_at

@@ -1,7 +1,5 @@
 """Work done in a second process while this one goes on with other work."""
 
-from __future__ import annotations
-
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator

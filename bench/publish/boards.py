@@ -1,7 +1,5 @@
 """The boards of bench.leaderboard as the pages show them, with the replicates they ship."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Pictures of single cases, truth and prediction told apart, of images that may be shown."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

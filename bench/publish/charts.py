@@ -1,7 +1,5 @@
 """Charts as inline SVG, drawn by Vega-Lite when the site is built: no script, no CDN, colours of the page's theme."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Sequence
 from typing import Any, Literal

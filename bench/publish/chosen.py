@@ -3,8 +3,6 @@
 Of a dense task by size of lesion, of a global one by class, so that the page is not a list of the smallest lesions.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.data.dataset import Split

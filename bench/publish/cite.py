@@ -1,7 +1,5 @@
 """How to cite the benchmark, a version of its data, and a view of it."""
 
-from __future__ import annotations
-
 from bench.publish.model import SiteView
 
 ADDRESS = "ADDRESS"

@@ -1,7 +1,5 @@
 """Score against the share of labels: at each share the board's own statistic, with its bootstrap interval."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Every table as CSV, JSON, Parquet and LaTeX, with one documented schema."""
 
-from __future__ import annotations
-
 import gzip
 import io
 from typing import Any

@@ -1,7 +1,5 @@
 """What the rows of a board can be filtered by: only what differs between them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

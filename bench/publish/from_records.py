@@ -1,7 +1,5 @@
 """From what is on disk (collections of records, cards, boards) to what the pages show."""
 
-from __future__ import annotations
-
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ The published `data/history.json` holds every earlier version, so the site itsel
 it (`medssl site build --history`), and a view that was cited keeps its numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """JSON-LD for machines: the site as a schema.org Dataset, each task as Croissant 1.0 metadata."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from bench.publish.model import SiteView, SuiteView, TaskView

@@ -1,7 +1,5 @@
 """Pictures of a suite that may be shown: samples of each task, and cases behind its numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ The page does the same in site/scripts/rank.js; a test holds the two together on
 definitions of bench.leaderboard: mean within a cell, weighted mean over the cells of a kind, mean over kinds.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The long table of records, with seeds averaged: the numbers the pages print."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from bench.budget import Budget

@@ -1,7 +1,5 @@
 """Serving the site on one's own machine; pages reload when records, templates or styles change."""
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping

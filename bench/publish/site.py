@@ -1,7 +1,5 @@
 """Building the site from what is on disk: submissions, and runs of one's own."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

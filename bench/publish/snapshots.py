@@ -1,7 +1,5 @@
 """The archive of the boards: what `data/history.json` holds."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The table of subgroups: whom an encoder serves worst, and by how much."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """One suite: its tasks, boards, results, pictures, verdicts and advice."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

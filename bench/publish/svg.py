@@ -1,7 +1,5 @@
 """Small inline pictures for table rows: no script, no style attribute, a text for those who do not see them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite, log10
 

@@ -1,7 +1,5 @@
 """Numbers and names as people read them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from math import isfinite

@@ -1,7 +1,5 @@
 """Progress of a build, in words."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 Told = Callable[[str], None]

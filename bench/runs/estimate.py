@@ -1,7 +1,5 @@
 """What a run will take, from a short calibration: time, memory, disk."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Which results of a run folder still hold, which run again, and why: identities compared unit by unit."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress

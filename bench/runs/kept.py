@@ -1,7 +1,5 @@
 """What a run was made with, kept beside its results as `plan.json`: they can be read without the folder of cards."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

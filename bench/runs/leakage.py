@@ -6,8 +6,6 @@ robustness index of PathoROB, Koemen et al. 2025): of the nearest neighbours tha
 the site and another class, the share of the first; above 0.5, class counts for more than site.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Many encoders through one suite: which, what they will download, how long they will take, and one after the other."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

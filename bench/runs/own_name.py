@@ -1,7 +1,5 @@
 """The name of a suite of one's own tasks: that of their folder, told apart from others of the same name."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What a run consists of: every unit of a suite, grouped by task."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

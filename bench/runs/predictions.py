@@ -1,7 +1,5 @@
 """Predictions of a task in one small file: masks of two classes as bits, everything compressed."""
 
-from __future__ import annotations
-
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Mapping

@@ -1,7 +1,5 @@
 """Who made a record, with what: the command, versions, device and threads."""
 
-from __future__ import annotations
-
 import platform
 import shlex
 import sys

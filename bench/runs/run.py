@@ -1,7 +1,5 @@
 """A run: an encoder through a plan, task by task, journalled unit by unit."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Images of noise in the place of a task's own, so that a run can be estimated before its data are there."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

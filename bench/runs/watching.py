@@ -1,7 +1,5 @@
 """Passes what happens in a run on to whoever watches; a watcher that fails is dropped, never the run."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

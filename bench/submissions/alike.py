@@ -1,8 +1,6 @@
 """Alarms for the reviewer: predictions and weights that are nearly another submission's, scores and claims that stand
 against the field. None is a proof; each comes with its evidence."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence

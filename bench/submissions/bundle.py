@@ -1,7 +1,5 @@
 """From a finished run to the folder a pull request carries."""
 
-from __future__ import annotations
-
 import errno
 import shutil
 from collections.abc import Mapping, Sequence

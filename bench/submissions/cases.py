@@ -4,8 +4,6 @@
 metric to the last digit, and the masks of the worst cases for the site; of many probabilities, two bytes each.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field

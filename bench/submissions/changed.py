@@ -5,8 +5,6 @@ submissions is an error: a new file beside the folders, a name that is none of a
 its author. What it deletes or replaces is told on the error stream, and left to the person who merges.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Making a submission small: packed records, and of predictions only what boards and rescoring need."""
 
-from __future__ import annotations
-
 import bz2
 from collections import defaultdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Scores as sent beside the same scores as recomputed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from bench.metrics.interval import Interval

@@ -2,8 +2,6 @@
 a unit: what the primary metric reads of the predictions (bench.metrics.condensed), or the metric's bootstrap replicates
 where these are smaller. The metric and its resamples stay: boards are paired, scores checked."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

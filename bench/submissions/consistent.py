@@ -3,8 +3,6 @@
 Rescoring recomputes scores; these are the statements beside them, which need no data to be found out.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 

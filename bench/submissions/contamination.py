@@ -1,7 +1,5 @@
 """Whether an encoder was pretrained on images of a task's corpus: yes, no, or not disclosed."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """The encoder that comes with a submission: loaded where its weights are here, and held to the contract of encoders."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bench.checks.contract import contract

@@ -11,8 +11,6 @@ submissions/<encoder>/
 submissions/badges.jsonl        written by `medssl verify`, never by an author
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property

@@ -4,8 +4,6 @@ A lookup scores on the published images alone. The probe is fitted on the publis
 and asked about test images of the same task under a name that was drawn after the submission was fixed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The first look at a folder that arrived: which files it holds, how many and how large, before any is read."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

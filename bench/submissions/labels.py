@@ -9,8 +9,6 @@ arrays are compared with their hashes when it is read; that the data as a whole 
 hash both name.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

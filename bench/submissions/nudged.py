@@ -4,8 +4,6 @@ A rerun on another machine differs from what was sent a little, for better as of
 towards the truth differs for the better, case after case: the sign test (Dixon & Mood 1946) tells the two apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path

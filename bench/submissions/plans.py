@@ -1,7 +1,5 @@
 """The plan a submission is checked against: of a shipped suite, of a suite file, or of cards at hand."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path

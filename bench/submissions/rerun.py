@@ -1,7 +1,5 @@
 """Recompute units of a submission from its weights."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Recompute every metric and interval of a submission from its predictions."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from functools import partial
 

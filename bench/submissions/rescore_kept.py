@@ -1,7 +1,5 @@
 """Recompute the scores of units of a compact submission from what it keeps in the place of predictions."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

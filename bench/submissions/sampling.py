@@ -3,8 +3,6 @@
 `python -m bench.submissions.sampling` prints the table of docs/submitting.md.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable
 from math import ceil, comb

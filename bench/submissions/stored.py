@@ -4,8 +4,6 @@ A store is a folder, or its address on the web, that holds each file under its S
 what the submission was made with, or it is refused; which store is asked only the reader says, never the submission.
 """
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Does a submission hold exactly the units of its suite, made with the frozen protocols, on the right images?"""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

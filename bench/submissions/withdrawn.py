@@ -1,7 +1,5 @@
 """Results that were taken back: `withdrawn.toml` of a submissions folder."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from datetime import date

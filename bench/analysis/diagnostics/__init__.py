@@ -1,7 +1,5 @@
 """Diagnostics that need no labels (pathology contrast needs masks): what a representation looks like from inside."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How well each diagnostic orders encoders by Global and Dense score, beside the number of parameters."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from bench.analysis.agreement import tau_with_interval

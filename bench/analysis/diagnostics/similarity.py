@@ -1,7 +1,5 @@
 """Similarity of the representations of two encoders: debiased linear CKA."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Diagnostics of the global vectors: effective rank, spectral decay, alignment and uniformity."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.distance import pdist
 

@@ -1,7 +1,5 @@
 """How much paradigms differ in the mean of an encoder's outcome, or of its profile over modalities."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

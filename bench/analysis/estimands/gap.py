@@ -1,7 +1,5 @@
 """A score, or a gap within each encoder, compared between two groups of encoders or along a diagnostic."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How the gain of pretrained encoders over the reference changes with the number of labels."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Images with a COCO file of outlines beside them: one file for all splits, or one for each."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar, Literal, Self

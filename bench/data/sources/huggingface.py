@@ -3,8 +3,6 @@
 Rows are streamed into the store; the library's own download cache is used for the hub.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -6,8 +6,6 @@ dense task    {split}/images/*.png, masks/*.png  without splits: images/*.png, m
 The folder of a split may also lie further below: {class}/{split}/*.png, images/{split}/*.png and masks/{split}/*.png.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Images made by procedure (`bench.phantoms`): nothing to download, exact masks, always labelled synthetic."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

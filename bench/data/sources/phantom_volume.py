@@ -1,7 +1,5 @@
 """Volumes made by procedure (`bench.phantoms.volumes`): nothing to download, always labelled synthetic."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 

@@ -4,8 +4,6 @@ Nothing is redistributed: the card holds address and commit, the index beside it
 the repository (`medssl data fetch`) or read from a clone (`MEDSSL_REPOSITORIES`).
 """
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

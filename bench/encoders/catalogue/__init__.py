@@ -1,7 +1,5 @@
 """Ready cards of public encoders: one TOML file each, written by `tools/catalogue_cards.py` from looked-up facts."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Cards of the reference encoders, which have learned nothing."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bench.encoders.card import EncoderCard, read_card

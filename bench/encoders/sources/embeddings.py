@@ -5,8 +5,6 @@ One file a task, npz or parquet, made by `write_embeddings`. An npz holds, for e
 columns `split`, `id`, `pooled` (list of d floats) and maybe `grid` (list) with the fixed columns `gh`, `gw`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path

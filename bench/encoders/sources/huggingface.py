@@ -1,7 +1,5 @@
 """`adapter = "huggingface"`: a model class of the transformers library, from a pinned revision or a local folder."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """`adapter = "monai"`: a network of MONAI by name, with an author's weights or at random."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType

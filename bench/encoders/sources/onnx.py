@@ -1,7 +1,5 @@
 """`adapter = "onnx"`: an ONNX model run by onnxruntime, on the CPU or a GPU."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
 from pathlib import Path

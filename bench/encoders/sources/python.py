@@ -1,7 +1,5 @@
 """`adapter = "python"`: a Python file of the author; runs only with `--trust-code`."""
 
-from __future__ import annotations
-
 from importlib.util import module_from_spec, spec_from_file_location
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """`adapter = "reference"`: encoders that learned nothing; what any pretraining has to beat."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import torch

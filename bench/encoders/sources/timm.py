@@ -1,7 +1,5 @@
 """`adapter = "timm"`: an architecture of timm with the author's weights (safetensors, or `.pth` read weights-only)."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal

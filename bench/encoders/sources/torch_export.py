@@ -4,8 +4,6 @@ Reading one is not safe: the archive's shape expressions are evaluated as Python
 written in their place is made (tests/encoders/test_refusals.py has such an archive).
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import torch

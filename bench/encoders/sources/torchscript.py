@@ -4,8 +4,6 @@ The archive holds source text that TorchScript compiles and runs, some of it whi
 its operators reach files (`torch.from_file` writes one). That is code, whatever the reader.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

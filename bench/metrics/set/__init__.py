@@ -1,7 +1,5 @@
 """The set of metrics: one file each, and nothing else to edit (docs/own-metric.md)."""
 
-from __future__ import annotations
-
 from bench.discover import members
 from bench.metrics import SCORING
 from bench.metrics.base import Metric

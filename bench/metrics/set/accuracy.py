@@ -1,7 +1,5 @@
 """Share of cases decided correctly."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics import confusion

@@ -1,7 +1,5 @@
 """Average precision (step-wise, not interpolated): one versus rest, mean over classes or labels."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

@@ -1,7 +1,5 @@
 """Brier score: mean squared distance between the probabilities and the truth (Brier 1950)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics import calibration

@@ -1,7 +1,5 @@
 """Harrell's C: of two cases of which one is known to have had the event first, how often it had the higher risk."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

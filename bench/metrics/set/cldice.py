@@ -1,7 +1,5 @@
 """Centreline Dice (Shit et al. 2021) of the classes whose name says "vessel", mean over images, then over classes."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

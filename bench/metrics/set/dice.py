@@ -8,8 +8,6 @@ class is judged by its absence. How often images without a class are left empty 
 the images that show it alone, as `dice_foreground`.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

@@ -1,7 +1,5 @@
 """Dice of the images that show the class, mean over images, then over classes; false alarms elsewhere do not count."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

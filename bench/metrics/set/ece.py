@@ -1,7 +1,5 @@
 """Expected calibration error after scaling by a temperature fitted on held-out images (Guo et al. 2017)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics import calibration

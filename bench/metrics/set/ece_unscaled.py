@@ -1,7 +1,5 @@
 """Expected calibration error of the probabilities as the protocol gives them."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics import calibration

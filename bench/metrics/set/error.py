@@ -1,7 +1,5 @@
 """Mean distance between the predicted and the true number, in the unit of the number."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

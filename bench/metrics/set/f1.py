@@ -1,7 +1,5 @@
 """F1, mean over the classes of truth or decisions; several labels: decided at 0.5, mean over labels."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics import confusion

@@ -3,8 +3,6 @@
 Where one of the two masks is empty it is the image diagonal, the largest distance there is, as in BraTS.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

@@ -1,7 +1,5 @@
 """Intersection over union of each image, mean over images, then over foreground classes."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

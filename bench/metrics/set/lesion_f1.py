@@ -1,7 +1,5 @@
 """F1 of lesion detection, 2 found / (lesions + found + false regions), over all images, mean over classes."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

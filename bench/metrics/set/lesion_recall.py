@@ -1,7 +1,5 @@
 """Share of the lesions (connected regions of the truth) that are found, over all images, mean over classes."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

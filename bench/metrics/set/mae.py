@@ -1,7 +1,5 @@
 """Mean distance between the true class and the expected class, rounded."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics import confusion

@@ -1,7 +1,5 @@
 """Matthews correlation (Gorodkin 2004, R_K); several labels: decided at 0.5, mean over the labels."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics import confusion

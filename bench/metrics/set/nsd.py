@@ -3,8 +3,6 @@
 A border matches within 2 pixels of the mask, of volumes within 2 mm.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

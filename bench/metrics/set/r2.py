@@ -1,7 +1,5 @@
 """Share of the variance of a number that is explained, the coefficient of determination; 0 for its mean alone."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

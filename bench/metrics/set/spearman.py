@@ -1,7 +1,5 @@
 """Spearman's rank correlation of the predicted and the true number, ties at their mean rank."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

@@ -1,7 +1,5 @@
 """Share of the images without a class on which nothing of it is predicted, mean over classes."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.metrics.base import Comparison, Metric

@@ -8,8 +8,6 @@ Ordinary view pairs teach an encoder to ignore whatever a crop may lose, small l
 Views, crops, colours and the global loss are SimCLR's, so SimCLR is its control.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -6,8 +6,6 @@ Masked modelling smooths over what is rare, small lesions first. Here
 Masks and reconstruction are SimMIM's, so SimMIM is its control.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn

@@ -1,7 +1,5 @@
 """Variational autoencoding: a whole image is decoded from its vector, through a narrow, noisy channel."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """Barlow Twins: the cross-correlation of two views' projections is driven to the identity."""
 
-from __future__ import annotations
-
 from lightly.loss import BarlowTwinsLoss
 from lightly.models.modules.heads import BarlowTwinsProjectionHead
 

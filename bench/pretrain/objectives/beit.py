@@ -1,7 +1,5 @@
 """BEiT: hidden patches are predicted as classes of a fixed vocabulary of visual words."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch

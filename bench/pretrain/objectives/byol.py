@@ -1,7 +1,5 @@
 """BYOL: one view predicts a slowly moving teacher's projection of the other; there are no negatives."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch

@@ -1,7 +1,5 @@
 """CAN: two noisy, half-hidden views are contrasted, their hidden patches reconstructed, and their noise predicted."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from lightly.loss import NTXentLoss

@@ -3,8 +3,6 @@
 After CMAE (arXiv 2207.13532), with a linear decoder and NT-Xent in place of its decoders and momentum branch.
 """
 
-from __future__ import annotations
-
 import torch
 from lightly.loss import NTXentLoss
 from lightly.models.modules.heads import SimCLRProjectionHead

@@ -1,7 +1,5 @@
 """data2vec: from a half-hidden image, predict a slowly moving teacher's averaged layers at the hidden tokens."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from typing import Any
 

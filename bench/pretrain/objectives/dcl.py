@@ -1,7 +1,5 @@
 """DCL: SimCLR without the positive pair in the denominator, which otherwise couples the gradient to the batch size."""
 
-from __future__ import annotations
-
 from lightly.loss import DCLLoss
 from lightly.models.modules.heads import SimCLRProjectionHead
 

@@ -1,7 +1,5 @@
 """Models Genesis style: restore an image after intensity warps, local pixel shuffling, in-painting and out-painting."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """DenseCL: MoCo v2 for whole views, and for each token its most similar token of the other view as the positive."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch

@@ -1,7 +1,5 @@
 """Denoising diffusion: see an image under normal noise of a random level, and predict it clean."""
 
-from __future__ import annotations
-
 import math
 
 import torch

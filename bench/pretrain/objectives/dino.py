@@ -1,7 +1,5 @@
 """DINO: a student matches a slowly moving teacher's sharpened, centred output on the other view (no small crops)."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch

@@ -1,7 +1,5 @@
 """DINOv2: the losses of DINO and iBOT with a head each, targets balanced by Sinkhorn-Knopp, and views spread apart."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch

@@ -3,8 +3,6 @@
 All hidden blocks of an image are predicted in one pass of the predictor, where the paper makes one pass a block.
 """
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch

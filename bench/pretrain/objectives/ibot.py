@@ -1,7 +1,5 @@
 """iBOT: DINO across two views, and for each hidden token the teacher's output for that token; one shared head."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch

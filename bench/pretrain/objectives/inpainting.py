@@ -1,7 +1,5 @@
 """In-painting, the pretext of context encoders: fill in rectangles that were cut out."""
 
-from __future__ import annotations
-
 import torch
 
 from bench.pretrain.augment import crop, rectangles

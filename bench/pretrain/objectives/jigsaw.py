@@ -1,7 +1,5 @@
 """Jigsaw: the tiles of an image change places; each must be sent back to where it came from."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

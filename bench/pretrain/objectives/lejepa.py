@@ -1,7 +1,5 @@
 """LeJEPA: views agree, and random projections of their embeddings are normally distributed (SIGReg)."""
 
-from __future__ import annotations
-
 import torch
 from lightly.loss.lejepa_loss import SIGReg, lejepa_invariance_loss
 from lightly.models.modules.heads import VICRegProjectionHead

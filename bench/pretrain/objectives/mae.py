@@ -1,7 +1,5 @@
 """Masked autoencoder: see a quarter of the patches, reconstruct the others' standardised pixels."""
 
-from __future__ import annotations
-
 from bench.pretrain.augment import crop
 from bench.pretrain.backbone import VitBackbone
 from bench.pretrain.decoder import TokenDecoder

@@ -1,7 +1,5 @@
 """MaskFeat: hidden patches are predicted as histograms of their oriented gradients (HOG)."""
 
-from __future__ import annotations
-
 import math
 
 import torch

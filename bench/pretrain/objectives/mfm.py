@@ -1,7 +1,5 @@
 """Masked frequency modelling: an image that has lost its high or its low frequencies gets them back."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """MoCo v2: a view must find the teacher's key of its other view among the keys of past batches."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch

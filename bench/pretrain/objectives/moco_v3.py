@@ -1,7 +1,5 @@
 """MoCo v3: a predicted view must find its other view among the keys of a slowly moving teacher."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch

@@ -1,7 +1,5 @@
 """MSN: a view with hidden patches must fall to the same prototypes as the teacher's whole other view."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch

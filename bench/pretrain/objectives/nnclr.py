@@ -1,7 +1,5 @@
 """NNCLR: the positive of a view is the nearest neighbour of its other view among the projections of past batches."""
 
-from __future__ import annotations
-
 from lightly.models.modules.heads import NNCLRPredictionHead, NNCLRProjectionHead
 
 from bench.pretrain.augment import two_views

@@ -1,7 +1,5 @@
 """PIRL: an image and its jigsaw must look alike, and unlike every other image of the batch."""
 
-from __future__ import annotations
-
 from lightly.loss import NTXentLoss
 from lightly.models.modules.heads import SimCLRProjectionHead
 

@@ -1,7 +1,5 @@
 """Random-init reference: the untrained network, with the same initialisation as every other objective."""
 
-from __future__ import annotations
-
 from bench.pretrain.objective import Batch, Objective
 
 

@@ -1,7 +1,5 @@
 """ReLIC: SimCLR whose choice among the images of the batch must not depend on how the view was augmented."""
 
-from __future__ import annotations
-
 from lightly.loss import NTXentLoss
 from lightly.models.modules.heads import SimCLRProjectionHead
 

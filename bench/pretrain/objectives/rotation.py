@@ -1,7 +1,5 @@
 """Rotation prediction: which of four right angles was this image turned by?"""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

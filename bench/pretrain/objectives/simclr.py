@@ -1,7 +1,5 @@
 """SimCLR: two views of an image attract each other and repel every other view of the batch."""
 
-from __future__ import annotations
-
 from lightly.loss import NTXentLoss
 from lightly.models.modules.heads import SimCLRProjectionHead
 

@@ -1,7 +1,5 @@
 """SimMIM: hidden patches enter as a mask token; a linear head regresses their pixels with an L1 loss."""
 
-from __future__ import annotations
-
 from bench.pretrain.augment import crop
 from bench.pretrain.decoder import pixel_decoder
 from bench.pretrain.losses import masked_patch_error

@@ -1,7 +1,5 @@
 """SimSiam: one view predicts the other's projection, through which no gradient flows; no negatives and no teacher."""
 
-from __future__ import annotations
-
 from lightly.loss import NegativeCosineSimilarity
 from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
 

@@ -1,7 +1,5 @@
 """Super-resolution: restore an image from a quarter of its resolution."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor
 

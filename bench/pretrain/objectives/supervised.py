@@ -1,7 +1,5 @@
 """Supervised reference: predict the corpus's own attributes, from one augmented view."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import nn
 

@@ -1,7 +1,5 @@
 """SwAV: the cluster code of one view is predicted from the other view (two full-size crops, no small ones)."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from lightly.loss import SwaVLoss
 from lightly.models.modules.heads import SwaVProjectionHead, SwaVPrototypes

@@ -1,7 +1,5 @@
 """The pretext of Swin UNETR in 2D: rotation, contrast and in-painting of cut-out views, summed with equal weight."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from lightly.loss import NTXentLoss

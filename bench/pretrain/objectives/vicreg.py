@@ -1,7 +1,5 @@
 """VICReg: views agree, each dimension keeps its variance, and no two dimensions say the same."""
 
-from __future__ import annotations
-
 from lightly.loss import VICRegLoss
 from lightly.models.modules.heads import VICRegProjectionHead
 

@@ -1,7 +1,5 @@
 """What the numbers mean, and how to cite them."""
 
-from __future__ import annotations
-
 from bench.publish.cite import view_bibtex
 from bench.publish.writer import Page, Site
 

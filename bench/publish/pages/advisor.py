@@ -1,7 +1,5 @@
 """The advisor: which encoder for which situation, with its evidence; every answer is made when the site is built."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

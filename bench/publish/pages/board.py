@@ -1,7 +1,5 @@
 """Boards: one page a suite and board, and the front page."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor

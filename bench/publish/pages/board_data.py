@@ -1,7 +1,5 @@
 """The data behind each board: replicates for the page, tables for everyone."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.publish.export import board_table, write_table

@@ -1,7 +1,5 @@
 """From a number to its cases: one page a task, two encoders side by side, from the hardest images to the easiest."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from bench.publish.model import Cases, SiteView, SuiteView, TaskView

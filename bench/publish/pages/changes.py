@@ -1,7 +1,5 @@
 """What changed between versions of the boards: a page, an archive of each version, and a feed."""
 
-from __future__ import annotations
-
 from bench.publish.history import EVERY, atom, changes, extended, snapshot
 from bench.publish.snapshots import History, Snapshot
 from bench.publish.writer import Page, Site

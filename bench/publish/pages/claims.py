@@ -1,7 +1,5 @@
 """The ledger of claims: each with its verdict, its picture, and what would overturn it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 

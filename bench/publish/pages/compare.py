@@ -1,7 +1,5 @@
 """Compare: paired differences between encoders, task by task."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Score against cost: one page a suite."""
 
-from __future__ import annotations
-
 from bench.publish.charts import cost_chart
 from bench.publish.model import BoardView, Estimate, SiteView, SuiteView
 from bench.publish.writer import Page, Site

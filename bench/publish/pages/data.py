@@ -1,7 +1,5 @@
 """Data out: every table in three formats, the schema, and the tasks as JSON-LD."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from bench.publish.export import (

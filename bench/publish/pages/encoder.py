@@ -1,7 +1,5 @@
 """One page an encoder: card, strengths, curves, cost, contamination, provenance, every number."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby

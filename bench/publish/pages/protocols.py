@@ -1,7 +1,5 @@
 """The protocols: every frozen number, and what each is for."""
 
-from __future__ import annotations
-
 from bench.publish.writer import Page, Site
 
 

@@ -1,7 +1,5 @@
 """How to bring an encoder onto the board."""
 
-from __future__ import annotations
-
 from bench.publish.writer import Page, Site
 
 

@@ -1,7 +1,5 @@
 """One page a task: images, anchors, distribution of scores, every encoder with its interval."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from bench.budget import FULL, Budget

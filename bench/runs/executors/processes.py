@@ -1,7 +1,5 @@
 """Processes of this machine: one for each GPU, or for each group of CPU cores."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import threading

@@ -1,7 +1,5 @@
 """A Ray cluster: jobs survive the loss of a worker or node, and nodes may join late."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

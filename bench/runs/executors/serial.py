@@ -1,7 +1,5 @@
 """One job after the other, in this process."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from bench.runs.executors._base import Done, Executor, Job, Work

@@ -1,7 +1,5 @@
 """A SLURM cluster through submitit: an array of jobs, requeued when preempted or timed out."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import Any

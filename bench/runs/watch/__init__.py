@@ -1,7 +1,5 @@
 """Who else watches a run: a JSON-lines log, Weights & Biases, TensorBoard. One module each, with `WATCH`."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """`--watch jsonl:FILE`: one line a finished unit, for any program that can read JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`--watch tensorboard:FOLDER`: scores by number of labelled images."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

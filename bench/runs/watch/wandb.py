@@ -1,7 +1,5 @@
 """`--watch wandb:offline` (or `online`): one Weights & Biases run an encoder and suite."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
