@@ -192,7 +192,7 @@ def measured(data: TaskData) -> Measured:
     """The data's part of identities."""
     columns: dict[str, dict[str, str]] = {name: {} for name in ("images", "labels", "ids", "groups", "strata")}
     for array, digest in data.digests.items():
-        column = array.removeprefix(f"{_split_of(array)}.").split(".")[0]
+        column = array.split(".")[1]  # of "train.strata.contrast" strata
         columns["images" if column in ("spacing", "sizes", "intensities") else column][array] = digest
     columns["splits"] = columns.pop("ids")
     parts = {name: part(digests) for name, digests in columns.items()}
@@ -215,7 +215,3 @@ def part(value: Any) -> str:
 
 def _differing(held: Strict, now: Strict, words: dict[str, str]) -> list[str]:
     return [word for name, word in words.items() if getattr(held, name) != getattr(now, name)]
-
-
-def _split_of(array: str) -> str:
-    return array.partition(".")[0]

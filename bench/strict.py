@@ -8,7 +8,7 @@ import json
 import tomllib
 import unicodedata
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -38,7 +38,6 @@ SPOKEN = {
 
 COUNTABLE = 1e15
 """No size, count or setting of an encoder is beyond it."""
-M = TypeVar("M", bound="Strict")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories of what prints as nothing, or turns and hides what stands beside it."""
 

@@ -156,7 +156,8 @@ def advise_from(evidence: KnownScores | None, question: Question) -> Answer:
     answer = Answer(
         question=question, level=level, confidence="none", encoders=mine, together=together(mine),
         baselines=[c for c in choices if c.paradigm == "reference"],
-        tasks=sorted(columns.loc[alike, "task"].unique()), budgets=_budgets(evidence, alike),
+        tasks=sorted(columns.loc[alike, "task"].unique()),
+        budgets=sorted(set(columns.loc[alike, "budget"]), key=lambda text: Budget(text).number),
         sources=int(columns.loc[here, "origin"].nunique()), used_labels=_used_labels(evidence, alike),
         notes=[], excluded=out, synthetic=bool(evidence.rows["synthetic"].all()),
         tiny=bool(mine) and bool(evidence.rows.loc[[c.name for c in mine], "controlled_track"].notna().all()),
@@ -259,10 +260,6 @@ def _choices(evidence: KnownScores, found: Foretold, able: np.ndarray, level: fl
         )
         for i in np.argsort(-found.score, kind="stable") if able[i]
     ]  # fmt: skip
-
-
-def _budgets(evidence: KnownScores, alike: np.ndarray) -> list[str]:
-    return sorted(set(evidence.table.columns.loc[alike, "budget"]), key=lambda text: Budget(text).number)
 
 
 def _used_labels(evidence: KnownScores, alike: np.ndarray) -> tuple[int, int]:

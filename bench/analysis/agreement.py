@@ -8,7 +8,6 @@ from scipy.stats import kendalltau, rankdata
 
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import pick, tabulate
-from bench.budget import FULL, Budget
 
 
 def kendall_w(scores: np.ndarray) -> float:
@@ -34,11 +33,6 @@ def tau_rows(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return (dx * dy).sum(1) / np.sqrt((dx != 0).sum(1) * (dy != 0).sum(1))
 
 
-def bootstrap_rows(n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Row numbers drawn with replacement, int64 (resamples, n)."""
-    return rng.integers(n, size=(resamples, n))
-
-
 def tau_with_interval(x: np.ndarray, y: np.ndarray, resamples: int) -> tuple[float, float, float]:
     """Kendall's tau-b of x and y (n,), and its 95 % percentile interval over rows drawn with replacement.
 
@@ -47,7 +41,7 @@ def tau_with_interval(x: np.ndarray, y: np.ndarray, resamples: int) -> tuple[flo
     tau = float(tau_rows(x[None], y[None])[0])
     if np.isnan(tau):
         return tau, np.nan, np.nan
-    drawn = bootstrap_rows(len(x), resamples, np.random.default_rng(0))
+    drawn = np.random.default_rng(0).integers(len(x), size=(resamples, len(x)))
     low, high = np.nanquantile(tau_rows(x[drawn], y[drawn]), [0.025, 0.975])
     return tau, float(low), float(high)
 
@@ -70,9 +64,9 @@ def tau_matrix(frame: pd.DataFrame, by: str, protocols: list[str]) -> pd.DataFra
     return taus
 
 
-def concordance(frame: pd.DataFrame, protocols: list[str], budget: Budget = FULL) -> dict[str, float]:
+def concordance(frame: pd.DataFrame, protocols: list[str]) -> dict[str, float]:
     """Kendall's W over all tasks and within each modality (tasks as judges), encoders with every task only."""
-    table = tabulate(pick(frame, protocols, budget=budget))
+    table = tabulate(pick(frame, protocols))
     scores = table.means
     whole = np.isfinite(scores).all(axis=1)
     if whole.sum() < 3:

@@ -11,7 +11,6 @@ from bench.analysis.sides import CONTRASTS, strata_rows
 from bench.analysis.style import colour, shape, styled, titled
 from bench.analysis.table import counted, pick, tabulate, weights
 from bench.analysis.verdict import ClaimPart, Verdict
-from bench.budget import FULL, Budget
 from bench.metrics.lesions import SIZES
 from bench.recipes import FROZEN
 
@@ -153,25 +152,12 @@ def pareto(frame: pd.DataFrame) -> alt.TopLevelMixin:
     return styled((line + dots + names).properties(**SIZE))
 
 
-def ranks(rows: pd.DataFrame) -> alt.TopLevelMixin:
-    """Rank intervals of a board. rows: encoder, paradigm, rank, rank_low, rank_high."""
-    data = rows.assign(paradigm=rows["paradigm"].map(titled).astype(str))
-    order = data.sort_values(["rank", "encoder"])["encoder"].tolist()
-    y = alt.Y("encoder:N", sort=order, title=None)
-    scale = alt.Scale(domain=[1, int(data["rank_high"].max())], padding=10)
-    axis = alt.Axis(tickMinStep=1, format="d")
-    x = alt.X("rank_low:Q", title="Rank (95 % interval)", scale=scale, axis=axis)
-    span = alt.Chart(data).mark_rule(strokeWidth=3, opacity=0.5).encode(x=x, x2="rank_high:Q", y=y, color=colour())
-    dots = alt.Chart(data).mark_point(filled=True, size=80).encode(x="rank:Q", y=y, color=colour(), shape=shape())
-    return styled((span + dots).properties(width=460, height=alt.Step(20)))
-
-
-def critical_difference(frame: pd.DataFrame, protocol: str, budget: Budget = FULL) -> alt.TopLevelMixin:
+def critical_difference(frame: pd.DataFrame, protocol: str) -> alt.TopLevelMixin:
     """Mean ranks over tasks; a bar joins encoders that Nemenyi's test does not tell apart (p > 0.05).
 
     A picture, not a verdict: its comparisons depend on which encoders are in it.
     """
-    table = tabulate(pick(counted(frame), [protocol], budget=budget, ssl=False))
+    table = tabulate(pick(counted(frame), [protocol], ssl=False))
     scores = table.means
     whole = np.isfinite(scores).all(axis=1)
     if whole.sum() < 3 or scores.shape[1] < 2:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.advisor import KnownScores, Question, advise_from, evidence_at
-from bench.analysis.bootstrap import cluster_counts
 from bench.analysis.measurement import NotEnough
 from bench.analysis.table import counted, pick
 from bench.recipes import FROZEN
@@ -51,7 +50,7 @@ def regret_table(frame: pd.DataFrame) -> list[Regret]:
     if table["advisor"].isna().all():
         raise NotEnough("what is left without one source data set is too little to advise from")
     origins = about.loc[table.index, "origin"].to_numpy()
-    drawn = cluster_counts(origins, np.zeros(len(origins)), RESAMPLES, np.random.default_rng(0))
+    drawn = _times_drawn(origins, RESAMPLES)
     out = []
     for policy in table:
         known = table[policy].notna().to_numpy()
@@ -73,6 +72,15 @@ def said(table: Sequence[Regret]) -> str:
         f"encoder in hindsight (95 % {mine.low:.2f} to {mine.high:.2f}); always taking the overall best lost "
         f"{simple.mean:.2f} ({simple.low:.2f} to {simple.high:.2f}), a random encoder {by['random'].mean:.2f}."
     )
+
+
+def _times_drawn(origins: np.ndarray, resamples: int) -> np.ndarray:
+    """How often each row is drawn, float64 (resamples, n), where whole source data sets are drawn with replacement."""
+    names, member = np.unique(origins, return_inverse=True)
+    counts = np.zeros((resamples, len(names)))
+    drawn = np.random.default_rng(0).integers(len(names), size=counts.shape)
+    np.add.at(counts, (np.arange(resamples)[:, None], drawn), 1.0)
+    return counts[:, member]
 
 
 def _losses(

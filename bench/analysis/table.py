@@ -37,11 +37,6 @@ class ScoreTable:
         """The table of some encoders (bool (E,) or row numbers)."""
         return replace(self, values=self.values[encoders], encoders=self.encoders[encoders])
 
-    def side(self, name: str) -> ScoreTable:
-        """The table of the columns of one side."""
-        chosen = (self.columns["side"] == name).to_numpy()
-        return self.columns_kept(chosen)
-
     def columns_kept(self, chosen: np.ndarray) -> ScoreTable:
         """The table of some columns (bool (C,))."""
         return replace(self, values=self.values[:, chosen], columns=self.columns[chosen].reset_index(drop=True))
@@ -104,8 +99,8 @@ def versions(frame: pd.DataFrame, protocols: Sequence[str]) -> list[str]:
     return found
 
 
-def tabulate(rows: pd.DataFrame, side: pd.Series | str = "", value: str = "score", scale: float = 100.0) -> ScoreTable:
-    """Rows as a table; `side` names the condition of each row. Values are multiplied by `scale`."""
+def tabulate(rows: pd.DataFrame, side: pd.Series | str = "", value: str = "score") -> ScoreTable:
+    """Rows as a table, in points; `side` names the condition of each row."""
     rows = rows.assign(side=side)
     rows = rows[rows[value].notna()]
     encoder, encoder_names = pd.factorize(rows["encoder"].astype(str), sort=True)
@@ -114,7 +109,7 @@ def tabulate(rows: pd.DataFrame, side: pd.Series | str = "", value: str = "score
     seed, seeds = pd.factorize(rows["seed"], sort=True)
     shape = (len(encoder_names), len(column_names), max(1, len(seeds)))
     total, count = np.zeros(shape), np.zeros(shape)
-    np.add.at(total, (encoder, column, seed), scale * rows[value].to_numpy(float))
+    np.add.at(total, (encoder, column, seed), 100 * rows[value].to_numpy(float))
     np.add.at(count, (encoder, column, seed), 1.0)
     with np.errstate(invalid="ignore"):
         values = np.where(count > 0, total / count, np.nan)

@@ -88,7 +88,7 @@ def _rows(task: Task, labels: np.ndarray, groups: np.ndarray | None, budget: Bud
         return np.arange(n, dtype=np.int64)
     if budget == NONE:
         return np.zeros(0, np.int64)
-    rng = np.random.default_rng(_entropy(task.name, seed))
+    rng = np.random.default_rng([int.from_bytes(hashlib.sha256(task.name.encode()).digest()[:8], "little"), seed])
     if budget.kind == "k=":
         return _shots(task, labels, groups, budget.number, rng)
     wanted = budget.images(n, len(task.classes))
@@ -98,10 +98,6 @@ def _rows(task: Task, labels: np.ndarray, groups: np.ndarray | None, budget: Bud
     # The prefix of whole groups nearest to the wanted size; without groups that is the size itself.
     take = ends[np.argmin(np.abs(ends - wanted))]
     return np.sort(order[:take])
-
-
-def _entropy(name: str, seed: int) -> list[int]:
-    return [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little"), seed]
 
 
 def presence(task: Task, labels: np.ndarray) -> np.ndarray:

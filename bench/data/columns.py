@@ -203,8 +203,8 @@ def _flagged(found: ImageTable, flags: list[str]) -> ColumnMeaning:
     if all(sum(_is_one(cell) for cell in row) == 1 and all(row) for row in rows):
         return ColumnMeaning({"target": "binary" if len(flags) == 2 else "multi-class", "classes": flags}, {}, [said])
     made = ColumnMeaning({"target": "multi-label", "classes": flags}, {}, [said])
-    for key, what, is_so in (("uncertain", "-1", _is_uncertain), ("blank", "empty", lambda cell: not cell)):
-        if n := sum(map(is_so, (cell for row in rows for cell in row))):
+    for key, what, cells_so in (("uncertain", "-1", ("-1", "-1.0")), ("blank", "empty", ("",))):
+        if n := sum(cell in cells_so for row in rows for cell in row):
             made.source[key] = "zeros"
             made.chosen.append(f'{key}: {n:,} cells are {what}; read as 0, could be left out: {key} = "drop"')
     return made
@@ -255,10 +255,6 @@ def _is_flags(cells: Sequence[str]) -> bool:
 
 def _is_one(cell: str) -> bool:
     return cell.lower() in ("1", "1.0", "true")
-
-
-def _is_uncertain(cell: str) -> bool:
-    return cell in ("-1", "-1.0")
 
 
 def _real(cell: str) -> float:

@@ -129,15 +129,8 @@ def arrays_of(splits: Mapping[str, Split]) -> dict[str, np.ndarray]:
     """Every array of every split under its name in the store, e.g. "train.images"."""
     found: dict[str, np.ndarray] = {}
     for name, split in splits.items():
-        found |= {f"{name}.images": split.images, f"{name}.labels": split.labels, f"{name}.ids": split.ids}
-        if split.groups is not None:
-            found[f"{name}.groups"] = split.groups
-        if split.spacing is not None:
-            found[f"{name}.spacing"] = split.spacing
-        if split.sizes is not None:
-            found[f"{name}.sizes"] = split.sizes
-        if split.intensities is not None:
-            found[f"{name}.intensities"] = split.intensities
+        arrays = {column: array for column, array in vars(split).items() if column != "strata" and array is not None}
+        found |= {f"{name}.{column}": array for column, array in arrays.items()}
         found |= {f"{name}.strata.{stratum}": values for stratum, values in split.strata.items()}
     return found
 

@@ -79,7 +79,8 @@ def pairs_across(splits: Mapping[str, Split], looks: Mapping[str, Look] | None =
             for a, b, exact in _matches(looks[first], looks[second]):
                 if not exact and not share_detail(splits[first].images[a], splits[second].images[b]):
                     continue
-                same = _same_label(splits[first], a, splits[second], b)
+                of_a, of_b = splits[first].labels, splits[second].labels
+                same = None if of_a.ndim > 2 else bool(np.array_equal(of_a[a], of_b[b]))
                 found.append(Pair(str(splits[first].ids[a]), str(splits[second].ids[b]), exact, same))
     return sorted(found, key=lambda pair: (not pair.exact, pair.first, pair.second))
 
@@ -134,7 +135,3 @@ def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
     rows = max(1, BLOCK_BYTES // max(1, images[:1].nbytes))
     for start in range(0, len(images), rows):
         yield np.asarray(images[start : start + rows])
-
-
-def _same_label(a: Split, i: int, b: Split, j: int) -> bool | None:
-    return None if a.labels.ndim > 2 else bool(np.array_equal(a.labels[i], b.labels[j]))

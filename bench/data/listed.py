@@ -233,12 +233,12 @@ class _BlockReader:
                     intensities=np.stack(list(pool.map(self._intensities, part))) if self.units else None,
                 )
 
-    def _intensities(self, row: ListedImage) -> np.ndarray:
-        return self.pictures.intensities(row.image, self.depth, row.number)
-
     def _spacings(self, rows: list[ListedImage], depth: int) -> np.ndarray:
         """mm of the volumes as they are handed on; NaN where a file does not say."""
         return np.array([self.pictures.spacing(row.image, depth) for row in rows])
+
+    def _intensities(self, row: ListedImage) -> np.ndarray:
+        return self.pictures.intensities(row.image, self.depth, row.number)
 
     def _read(self, row: ListedImage) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
         done: Counter[str] = Counter()

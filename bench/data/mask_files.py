@@ -6,7 +6,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from bench.data.images import stem
 from bench.errors import DataError
@@ -18,7 +18,6 @@ ENDING = re.compile(
 )
 CHANNEL = re.compile(r"(.+)_(\d{4})")
 """A case and its channel, as nnU-Net calls its images."""
-Key = tuple[PurePath, str]
 
 
 def is_mask_of(name: str, stems: set[str]) -> bool:

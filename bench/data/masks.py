@@ -208,9 +208,9 @@ def _greys(image: Image.Image, rule: MaskRule, where: str) -> np.ndarray:
     if values.shape[-1] == 1 or (values == values[..., :1]).all():
         return values[..., 0]
     if rule == "nonzero":
-        return values.any(-1).astype(np.uint8)
+        return np.asarray(values.any(-1), np.uint8)
     if rule == "threshold" and np.ptp(values, axis=-1).max() <= FRINGE:
-        return values.mean(-1, keepdims=True).round().astype(np.uint8)[..., 0]
+        return np.rint(values.mean(-1)).astype(np.uint8)
     raise _coloured(where)
 
 

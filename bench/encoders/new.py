@@ -161,7 +161,9 @@ def write_card(answers: CardAnswers, folder: Path) -> Path:
 def card_text(answers: CardAnswers, folder: Path) -> str:
     """The card as commented TOML."""
     mean, std = NORMALISATIONS[answers.normalisation]
-    weights, digest = (FILES[answers.adapter], UNKNOWN_SHA) if answers.weights is None else _named(answers.weights)
+    weights, digest = FILES[answers.adapter], UNKNOWN_SHA
+    if answers.weights is not None:
+        weights, digest = answers.weights.name, sha256_file(answers.weights)
     source = SOURCES[answers.adapter].format(
         model=toml_value(answers.model), weights=toml_value(weights), sha256=toml_value(digest), zeros40="0" * 40
     )
@@ -240,10 +242,6 @@ def _write(card: Path, text: str, files: Iterable[Path]) -> None:
     for file in files:
         _copy(file, card.parent)
     write_atomic(card, text)
-
-
-def _named(weights: Path) -> tuple[str, str]:
-    return weights.name, sha256_file(weights)
 
 
 def _copy(weights: Path, folder: Path) -> None:

@@ -32,13 +32,9 @@ def pinned(card: OpenCard) -> EncoderCard:
     values = card.model_dump(mode="json", by_alias=True, exclude_none=True) | {"source": source}
     if origin and card.licence == NOT_STATED and pin.licence is not None:
         values["licence"] = pin.licence
-    if card.preprocessing is None or _unknown_network(source):
+    if card.preprocessing is None or (source.get("adapter") == "timm" and "model" not in source):
         _read_rest(values, card.name)
     return EncoderCard.parse(values, where=card.name)
-
-
-def _unknown_network(source: dict[str, Any]) -> bool:
-    return source.get("adapter") == "timm" and "model" not in source
 
 
 def _read_rest(values: dict[str, Any], where: str) -> None:

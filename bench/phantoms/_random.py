@@ -2,7 +2,6 @@
 
 import hashlib
 
-import numpy as np
 from numpy.random import PCG64, RandomState, SeedSequence
 
 
@@ -32,11 +31,6 @@ def balanced(index: int, classes: int, *keys: int | str) -> int:
 def between(rng: RandomState, low: float, high: float) -> float:
     """One uniform float64 in [low, high)."""
     return float(rng.uniform(low, high))
-
-
-def normal(rng: RandomState, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normal float64 of the given shape."""
-    return rng.standard_normal(shape)
 
 
 def fork(rng: RandomState) -> RandomState:

@@ -226,12 +226,8 @@ def _own(path: Path) -> Iterator[Chunk]:
     if path.suffix == ".npy":
         with readable(path, "npy"):
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-        return ((_uint8(rows, path), {}) for rows in _rows(array))
+        return ((_uint8(array[start : start + CHUNK], path), {}) for start in range(0, len(array), CHUNK))
     raise DataError("is not a folder, a task card, an npz or an npy file", where=path)
-
-
-def _rows(array: np.ndarray) -> Iterator[np.ndarray]:
-    return (array[start : start + CHUNK] for start in range(0, len(array), CHUNK))
 
 
 def _npz(path: Path) -> Iterator[Chunk]:

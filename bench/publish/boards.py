@@ -32,11 +32,9 @@ def board_views(collection: SuiteResults, known: Known) -> tuple[BoardView, ...]
         )
         for g in found
     )
-    return tuple(replace(v, volumes=volume_costs(collection.results, _tasks(v))) for v in views)
-
-
-def _tasks(board: BoardView) -> set[str]:
-    return {task for cell in board.columns for task in cell.tasks}
+    return tuple(
+        replace(v, volumes=volume_costs(collection.results, {t for c in v.columns for t in c.tasks})) for v in views
+    )
 
 
 def board_view(suite: str, board: Board, clean: Board, every: Curves, note: str) -> BoardView:

@@ -21,7 +21,8 @@ def chosen(task: Task, test: Split, quality: np.ndarray, pictured: np.ndarray) -
     """
     mean = np.nanmean(quality, axis=0)
     if pictured.all():
-        rows = [i for _, members in groups(task, test) for i in _spread(members, mean, _each(task, test))]
+        parts = groups(task, test)
+        rows = [i for _, members in parts for i in _spread(members, mean, max(1, SHOWN // len(parts)))]
         what = "size of lesion" if task.kind == "dense" else "class"
         return rows, f"Of each {what}, from the image that the encoders do worst on to the one they do best on."
     seen = pictured.sum(axis=0)
@@ -43,10 +44,6 @@ def groups(task: Task, test: Split) -> list[tuple[str, np.ndarray]]:
     else:
         parts = [("", np.arange(len(labels)))]
     return [(words, rows) for words, rows in parts if len(rows)]
-
-
-def _each(task: Task, test: Split) -> int:
-    return max(1, SHOWN // len(groups(task, test)))
 
 
 def _spread(rows: np.ndarray, mean: np.ndarray, count: int) -> list[int]:

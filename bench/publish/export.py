@@ -45,6 +45,8 @@ BOARD_COLUMNS: dict[str, str] = {
     "data": "fingerprint of the data the row was computed from",
 }
 """Columns of a board; one column `cell:<modality>/<kind>` follows for each of its cells."""
+OF_ROW = ("rank", "rank_low", "rank_high", "tier", "encoder", "score", "low", "high", "iqm", "win_rate")
+"""Those that `bench.leaderboard.board.BoardRow` has under the same name."""
 
 RESULT_COLUMNS: dict[str, str] = {
     "suite": "name of the suite",
@@ -121,28 +123,13 @@ def board_table(view: SiteView, suite: SuiteView, board: BoardView) -> pd.DataFr
             {
                 "suite": suite.name,
                 "board": board.name,
-                "rank": row.rank,
-                "rank_low": row.rank_low,
-                "rank_high": row.rank_high,
-                "tier": row.tier,
-                "encoder": row.encoder,
-                "version": e.card.version,
-                "title": e.title,
-                "paradigm": e.card.paradigm,
-                "objective": e.card.objective,
-                "badge": e.badge,
-                "local": e.local,
-                "score": row.score,
-                "low": row.low,
-                "high": row.high,
+                **{name: getattr(row, name) for name in OF_ROW},
+                **{name: getattr(e.card, name) for name in ("version", "paradigm", "objective", "licence")},
+                **{name: getattr(e, name) for name in ("title", "badge", "local", "parameters")},
                 "weighting_rank_low": row.weight_low,
                 "weighting_rank_high": row.weight_high,
                 "weighting_first": row.weight_first,
-                "iqm": row.iqm,
-                "win_rate": row.win_rate,
-                "parameters": e.parameters,
                 "flops": board.flops(e),
-                "licence": e.card.licence,
                 "aggregation": AGGREGATION,
                 "data": view.fingerprint,
                 **{f"cell:{c.key}": v for c, v in zip(board.columns, cells, strict=True)},

@@ -170,10 +170,8 @@ def _evidence(name: str, collection: SuiteResults, result: Results, files: SiteF
         records_file=address, records_sha256=hashlib.sha256(data).hexdigest(),
         weights_sha256=result.records[0].weights_sha256, card_sha256=result.card.sha256,
         override=any(r.made_by.checksum_override for r in result.records),
-        refused=tuple(sorted({_why(r) for r in result.records if r.status != "done"})),
+        refused=tuple(sorted({
+            f"{r.unit.task}, {r.unit.protocol}: {r.status}, {r.reason}" for r in result.records if r.status != "done"
+        })),
         warnings=tuple(sorted({w for r in result.records for w in r.warnings})),
     )  # fmt: skip
-
-
-def _why(record: Record) -> str:
-    return f"{record.unit.task}, {record.unit.protocol}: {record.status}, {record.reason}"

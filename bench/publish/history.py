@@ -45,12 +45,8 @@ def snapshot(view: SiteView) -> Snapshot:
                     rows=rows,
                 )
             )
-    return Snapshot(data=view.fingerprint, date=view.date, medssl=view.version, boards=boards, withdrawn=_reasons(view))
-
-
-def _reasons(view: SiteView) -> dict[str, str]:
-    """Encoder -> why its newest withdrawn version was withdrawn."""
-    return {w.encoder: w.text for w in reversed(view.withdrawn)}
+    newest = {w.encoder: w.text for w in reversed(view.withdrawn)}  # of several withdrawn versions the newest tells why
+    return Snapshot(data=view.fingerprint, date=view.date, medssl=view.version, boards=boards, withdrawn=newest)
 
 
 def _standing(view: SiteView, row: BoardRow) -> Standing:

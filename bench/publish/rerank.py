@@ -39,11 +39,6 @@ def quantise(values: np.ndarray) -> np.ndarray:
     return np.where(known, steps, MISSING).astype("<u2")
 
 
-def restored(shorts: np.ndarray) -> np.ndarray:
-    """Inverse of `quantise`, float64."""
-    return np.where(shorts == MISSING, np.nan, shorts / SCALE - 1)
-
-
 def base64_shorts(values: np.ndarray) -> str:
     """Quantised values as base64 of little-endian 16-bit numbers."""
     return base64.b64encode(quantise(values).tobytes()).decode()

@@ -1,7 +1,6 @@
 """Numbers and names as people read them."""
 
 import re
-from collections.abc import Iterable
 from math import isfinite
 
 from markupsafe import Markup, escape
@@ -10,27 +9,12 @@ from bench.budget import Budget
 from bench.discover import members
 from bench.metrics.names import MetricName
 from bench.publish.model import Estimate
-from bench.words import PARADIGM_TITLES
+from bench.words import MODALITIES, PARADIGM_TITLES
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
-MODALITY_TITLES = {
-    "xray": "X-ray",
-    "ct": "CT",
-    "mri": "MRI",
-    "ultrasound": "Ultrasound",
-    "histology": "Histology",
-    "fundus": "Fundus",
-    "oct": "OCT",
-    "dermoscopy": "Dermoscopy",
-    "microscopy": "Microscopy",
-    "endoscopy": "Endoscopy",
-    "blood-smear": "Blood smear",
-    "cytology": "Cytology",
-    "photo": "Photograph",
-    "electron-microscopy": "Electron microscopy",
-    "pet": "PET",
-    "mixed": "Mixed",
-}
+MODALITY_TITLES = {word: word.replace("-", " ").capitalize() for word in MODALITIES} | {
+    "xray": "X-ray", "ct": "CT", "mri": "MRI", "oct": "OCT", "pet": "PET", "photo": "Photograph",
+}  # fmt: skip
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -141,11 +125,6 @@ def cited(words: str) -> Markup:
         ]
         end = found.end()
     return Markup("").join([*parts, escape(words[end:])])
-
-
-def listing(items: Iterable[str]) -> str:
-    """Names joined by commas."""
-    return ", ".join(items)
 
 
 def day(iso: str) -> str:

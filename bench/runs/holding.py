@@ -25,7 +25,7 @@ class Holding:
     def __init__(self, journal: Journal, measure: Measure, plan: Plan, fingerprint: str, accept_checksum: bool) -> None:
         self.journal, self.measure, self.plan = journal, measure, plan
         self._fingerprint, self._accept = fingerprint, accept_checksum
-        self._planned = {unit.key for task in plan.tasks.values() for unit in plan.units(task)}
+        self._planned = plan.keys
         self._data = lru_cache(maxsize=None)(self._read)
         self._remarks: list[str] = []
 

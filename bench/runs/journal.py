@@ -133,11 +133,8 @@ class Journal:
 
     def lost(self, records: Iterable[Record]) -> dict[str, str]:
         """Unit key -> what is wrong, for each done record whose predictions are missing, damaged or others."""
-        found, by_task = {}, defaultdict(list)
-        for record in records:
-            if record.status == "done":
-                by_task[record.unit.task].append(record)
-        for task, members in by_task.items():
+        found = {}
+        for task, members in _done_by_task(records).items():
             sealed = _arrays(self.folder / "predictions" / f"{task}.npz", self.damaged)
             for record in members:
                 key, unit = record.unit.key, self.folder / "units" / f"{record.unit.key}.npz"
@@ -260,6 +257,14 @@ def _outputs_of(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndar
     return {name.removeprefix(f"{key}/"): a for name, a in arrays.items() if name.startswith(f"{key}/")}
 
 
+def _done_by_task(records: Iterable[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.status == "done":
+            found[record.unit.task].append(record)
+    return found
+
+
 def read_records(folder: Path) -> list[Record]:
     """Sealed records of a run or submission folder; [] when there are none. Raises SubmissionError, CardError."""
     path = records_file(folder)
@@ -303,11 +308,7 @@ def read_outputs(
     partial: pass over records without predictions, and tasks without a file. Raises UserError when predictions are
     missing or their hash is not the record's.
     """
-    by_task: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        if record.status == "done":
-            by_task[record.unit.task].append(record)
-    for task, members in by_task.items():
+    for task, members in _done_by_task(records).items():
         path = folder / "predictions" / f"{task}.npz"
         arrays = {} if partial and not path.is_file() else read_predictions(path)
         for record in members:

@@ -55,14 +55,10 @@ def provenance(
         python=platform.python_version(),
         packages=package_versions(),
         platform=f"{platform.system()} {platform.machine()}",
-        device=_device_name(device),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         precision=precision,
         threads=torch.get_num_threads(),
         suite=suite,
         suite_fingerprint=fingerprint,
         checksum_override=checksum_override,
     )
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

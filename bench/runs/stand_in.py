@@ -50,7 +50,7 @@ def stand_in(task: Task, counts: dict[str, int]) -> TaskData:
 
 
 def _split(task: Task, name: str, n: int, side: int, planes: int, rng: np.random.Generator) -> Split:
-    depth = (planes,) if task.source.get("volume") else ()
+    depth = (planes,) if task.volume else ()
     images = rng.integers(0, 256, (n, *depth, side, side, 3), dtype=np.uint8)
     k = len(task.classes)
     labels: np.ndarray

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.analysis.agreement import bootstrap_rows, concordance, kendall_w, tau_matrix, tau_rows
+from bench.analysis.agreement import concordance, kendall_w, tau_matrix, tau_rows
 from bench.analysis.measurement import NotEnough
 from tests.analysis.planted import SimulationDesign, plant
 
@@ -33,12 +33,6 @@ def test_tau_rows_equals_scipy(seed):
     x, y = rng.integers(0, 6, (2, 3, 9))
     expected = [stats.kendalltau(a, b).statistic for a, b in zip(x, y, strict=True)]
     np.testing.assert_allclose(tau_rows(x, y), expected, atol=1e-12)
-
-
-def test_resampled_rows_are_any_of_the_rows():
-    drawn = bootstrap_rows(3, 200, np.random.default_rng(0))
-    assert drawn.shape == (200, 3)
-    assert set(drawn.ravel()) == {0, 1, 2}
 
 
 def test_agreement_of_identical_boards_is_one():

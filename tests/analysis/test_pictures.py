@@ -18,21 +18,12 @@ from tests.analysis.planted import SimulationDesign, plant
 FRAME = plant(SimulationDesign(encoders=12, modalities=4, kind=8.0, sizes=(5e6, 22e6)))
 
 
-def rank_rows():
-    means = pictures.board_means(FRAME)
-    names = means.index
-    rank = means["global"].rank(ascending=False).to_numpy()
-    paradigm = [name.split("-")[0] for name in names]
-    return pd.DataFrame({"encoder": names, "paradigm": paradigm, "rank": rank, "rank_low": rank, "rank_high": rank + 1})
-
-
 DRAWN = {
     "plane": lambda: pictures.plane(FRAME),
     "curves": lambda: pictures.curves(FRAME),
     "by_stratum": lambda: pictures.by_stratum(FRAME),
     "modality_map": lambda: pictures.modality_map(FRAME),
     "pareto": lambda: pictures.pareto(FRAME),
-    "ranks": lambda: pictures.ranks(rank_rows()),
     "critical_difference": lambda: pictures.critical_difference(FRAME, "linear-v1"),
     "similarity_map": lambda: pictures.similarity_map(cka_matrix({"a": np.eye(6), "b": 2 * np.eye(6)})),
     "verdicts": lambda: pictures.verdicts(evaluate(FRAME, sensitivity=False)),
@@ -100,7 +91,7 @@ def layers(spec: dict) -> Iterator[tuple[str, dict, list[dict]]]:
 
 MARKS = {
     "plane": ["point", "text"], "curves": ["area", "line", "point"], "by_stratum": 2 * ["rule", "line", "point"],
-    "modality_map": ["rect", "text"], "pareto": ["line", "point", "text"], "ranks": ["rule", "point"],
+    "modality_map": ["rect", "text"], "pareto": ["line", "point", "text"],
     "critical_difference": ["rule", "point"], "similarity_map": ["rect", "text"], "verdicts": ["rule", "rule", "point"],
 }  # fmt: skip
 TITLES = {
@@ -109,7 +100,6 @@ TITLES = {
     "by_stratum": {"Recall by lesion size, % of the image", "Dice by lesion contrast", "Value"},
     "modality_map": {"Lead, points"},
     "pareto": {"Forward GFLOPs an image", "Overall score, points"},
-    "ranks": {"Rank (95 % interval)"},
     "critical_difference": {"Mean rank over tasks"},
     "similarity_map": {"CKA"},
     "verdicts": {"Effect as claimed, in smallest effects that matter"},

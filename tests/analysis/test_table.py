@@ -69,7 +69,7 @@ def test_rows_of_one_cell_are_averaged_and_seeds_keep_their_place(frame):
     assert found.values[2, 1, 1] == pytest.approx(100 * again["score"].iloc[0] + 5)
     assert np.isnan(found.values[1, 0, 0])
     assert np.isfinite(found.values).sum() == 15
-    assert tabulate(rows, value="value", scale=1.0).values[0, 0, 0] == pytest.approx(rows["value"].iloc[0])
+    assert tabulate(rows, value="value").values[0, 0, 0] == pytest.approx(100 * rows["value"].iloc[0])
 
 
 def test_sides_become_columns_of_their_own(frame):
@@ -79,8 +79,6 @@ def test_sides_become_columns_of_their_own(frame):
     assert sorted(map(tuple, found.columns[["task", "side"]].to_numpy())) == [
         (f"xray-global-{i}", name) for i in (0, 1) for name in ("less", "more")
     ]
-    assert found.side("more").values.shape[1] == 2
-    assert (found.side("more").columns["side"] == "more").all()
     assert found.n_origins == 2
 
 

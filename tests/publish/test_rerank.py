@@ -11,9 +11,14 @@ import numpy as np
 import pytest
 
 from bench.publish.pages.board_data import replicates
-from bench.publish.rerank import MISSING, quantise, restored, standings, totals
+from bench.publish.rerank import MISSING, SCALE, quantise, standings, totals
 
 SCRIPTS = Path(__file__).parents[2] / "site" / "scripts"
+
+
+def restored(shorts):
+    """Inverse of `quantise`, as the page has it."""
+    return np.where(shorts == MISSING, np.nan, shorts / SCALE - 1)
 
 
 def shipped(view, board):

@@ -64,7 +64,7 @@ def pictures(claim: ClaimView) -> list[Picture]:
 
 def picture(said: str, rows: Sequence[dict[str, Any]], verdict: Verdict) -> Picture | None:
     """One mark for each observation the verdict rests on; None when there is nothing to draw."""
-    rows = [r for r in rows if _finite(r)]
+    rows = [r for r in rows if all(v == v for v in r.values())]  # no NaN
     label, title = f"{said}: {len(rows)} observations, {verdict.verdict}", verdict.measured_in
     if len(rows) < 2:
         return None
@@ -91,10 +91,6 @@ def _scatter(rows: list[dict[str, Any]], titles: Mapping[str, Any], label: str) 
         y=alt.Y("y:Q", scale=alt.Scale(zero=False), title=titles["y"]),
     )  # fmt: skip
     return to_svg(chart.properties(width=420, height=260), label)
-
-
-def _finite(row: dict[str, Any]) -> bool:
-    return all(not isinstance(v, float) or v == v for v in row.values())
 
 
 PAGE = Page("claims", write, "Claims", 40, "claims.html")
