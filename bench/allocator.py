@@ -14,22 +14,29 @@ from typing import Any
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 """Options of mallopt(3)."""
 NEVER, DEFAULT_MMAP_MAX = 2**31 - 1, 65536
+_KEEPING: list[Any] = []
+"""Whether freed memory is being kept."""
 LARGEST_MMAP_THRESHOLD = 32 << 20
 """The values glibc's own adjustment grows towards are this and twice this; any mallopt call ends that adjustment."""
 
 
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
-    """Inside, freed memory stays with the process; at the end it is given back. Nothing happens without glibc."""
-    libc = _glibc()
+    """Inside, freed memory stays with the process; at the end it is given back, of several at the end of the first.
+
+    Nothing happens without glibc.
+    """
+    libc = None if _KEEPING else _glibc()
     if libc is None:
         yield
         return
+    _KEEPING.append(libc)
     libc.mallopt(MMAP_MAX, 0)
     libc.mallopt(TRIM_THRESHOLD, NEVER)
     try:
         yield
     finally:
+        _KEEPING.clear()
         libc.mallopt(MMAP_MAX, DEFAULT_MMAP_MAX)
         libc.mallopt(MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
         libc.mallopt(TRIM_THRESHOLD, 2 * LARGEST_MMAP_THRESHOLD)

@@ -9,19 +9,21 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import StringConstraints
 
 from bench.data.dataset import TaskData
 from bench.data.task import Task
 from bench.discover import members
-from bench.encoders.base import Encoder
 from bench.encoders.card import EncoderCard
 from bench.errors import NotForThisEncoderError
 from bench.features.probe import Probe, probe
 from bench.files import canonical_json, sha256_text
 from bench.strict import Grown, Line, Strict
+
+if TYPE_CHECKING:
+    from bench.encoders.base import Encoder
 
 Adopt = Callable[[Probe], Probe]
 """Gives, for a probe, the equal one that is kept already, or else the probe itself."""

@@ -114,6 +114,15 @@ class Grown(Strict):
         return {key: value for key, value in write(self).items() if key not in self.later or getattr(self, key)}
 
 
+def unaccented(text: str) -> str:
+    """The letters a name may hold that are nearest: lower case, without accents; letters of other scripts are gone.
+
+    >>> unaccented("Köln, Straße 3"), unaccented("肺")
+    ('koln, strasse 3', '')
+    """
+    return unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file of at most 256 KiB and nesting of at most 32. Raises CardError."""
     try:

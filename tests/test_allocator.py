@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -36,6 +37,19 @@ def test_memory_is_kept_inside_and_given_back_after():
     assert inside > 200
     assert after < 64
     assert later < 64
+
+
+@pytest.mark.skipif(allocator._glibc() is None, reason="needs glibc")
+def test_one_inside_another_gives_nothing_back(monkeypatch: pytest.MonkeyPatch):
+    trimmed, real = [], allocator._glibc()
+    spy = SimpleNamespace(mallopt=real.mallopt, malloc_trim=lambda pad: trimmed.append(pad) or real.malloc_trim(pad))
+    monkeypatch.setattr(allocator, "_glibc", lambda: spy)
+    for before in range(2):
+        with freed_memory_kept():
+            with freed_memory_kept():
+                pass
+            assert len(trimmed) == before
+    assert len(trimmed) == 2
 
 
 def test_nothing_happens_without_glibc(monkeypatch: pytest.MonkeyPatch):

@@ -138,12 +138,14 @@ def advise(frame: pd.DataFrame, question: Question) -> Answer:
 def advise_from(evidence: KnownScores | None, question: Question) -> Answer:
     """As `advise`, from the evidence at the question's number of labels."""
     if evidence is None:
-        return _nothing(question, "No encoder has a result on any task.")
+        return _nothing(
+            question, "No self-supervised encoder has a result that counts; references alone advise nothing."
+        )
     columns, kind = evidence.table.columns, KINDS[question.task]
     here = ((columns["kind"] == kind) & (columns["modality"] == question.modality)).to_numpy()
     alike = here if here.any() else (columns["kind"] == kind).to_numpy()
     if not alike.any():
-        return _nothing(question, f"No encoder has a result on any {question.task} task.")
+        return _nothing(question, f"No self-supervised encoder has a result on any {question.task} task.")
     try:
         found = foretold(evidence, kind, question.modality)
     except NotEnough as lack:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.data.task import suite_names
+from bench.data.task import read_suite, suite_names
 from bench.discover import pick
 from bench.encoders.card import EncoderCard
 from bench.errors import UserError
@@ -37,23 +37,36 @@ def read_results_table(path: Path | None = None, suite: str | None = None, *, be
     if path is not None and path.suffix in (".parquet", ".csv"):
         return _of_suite(_saved(path), suite)
     from bench.leaderboard.collect import collect, default_roots
+    from bench.leaderboard.find import suites_in
 
     roots, local = ([path], []) if path is not None else default_roots()
     if path is not None and beside:
         own = [name for name, c in collect([path]).items() if len(c.frame)]
         suite = suite or _one_of(own, None, default=False) if own else suite
         roots = [path, *default_roots()[0]]
-    gathered = collect(roots, local=local)
-    found = {name: c for name, c in gathered.items() if len(c.frame)}
+    there = suites_in([*roots, *local])
+    for wanted in (_wanted(there, suite, default=path is None), there):
+        gathered = collect(roots, local=local, suites=wanted)
+        if found := {name: c for name, c in gathered.items() if len(c.frame)}:
+            break
     left_out = {str(folder): why for folder, why in gathered.left_out.items()}
     if not found:
         raise UserError("holds no results", where=path or "submissions", fix="run an encoder first: medssl run")
     real_first = sorted(found, key=lambda name: (bool(found[name].frame["synthetic"].all()), -len(found[name].frame)))
     name = _one_of(real_first, suite, default=path is None)
     left_out |= found[name].left_out
-    others = [other for other in found if other != name] if suite is None else []
+    others = [other for other in there if other != name] if suite is None else []
     frame = found[name].frame
     return ResultsTable(frame, shipped_diagnostics(name, found[name].cards), name, others, left_out)
+
+
+def _wanted(there: Sequence[str], suite: str | None, *, default: bool) -> Collection[str]:
+    """The suites to read: that asked for, or where one is chosen by default the shipped ones of real images."""
+    if suite is not None:
+        return [suite] if suite in there else there
+    cards = shipped("tasks") / "suites"
+    ours = [name for name in there if name in suite_names()] if default else []
+    return [name for name in ours if not read_suite(cards / f"{name}.toml").synthetic] or there
 
 
 def _of_suite(frame: pd.DataFrame, suite: str | None) -> ResultsTable:

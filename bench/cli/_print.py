@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,9 @@ WIDE = 400
 """Columns where the output is no terminal: a row stays one line, for grep and for logs."""
 FEWEST, GAP = 10, 3
 """Letters that a column cut short still shows, and the room between columns."""
+
+SILENCE = 10.0
+"""Seconds after which a command that is not watched on a terminal says what it is doing."""
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
 err = Console(stderr=True, highlight=False)
@@ -130,12 +134,25 @@ def transient_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def passing_line() -> Iterator[Callable[[str], None]]:
-    """Shows what takes the time in one line, on a terminal only and gone afterwards."""
+    """Shows what takes the time in one line that is gone afterwards; off a terminal, a plain line now and then."""
     if not err.is_terminal:
-        yield lambda line: None
+        yield _now_and_then()
         return
     with err.status("") as status:
         yield lambda line: status.update(escape(line))
+
+
+def _now_and_then() -> Callable[[str], None]:
+    """Prints the first line it is told after each `SILENCE`."""
+    last = time.monotonic()
+
+    def told(line: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SILENCE:
+            last = time.monotonic()
+            err.print(line, markup=False, soft_wrap=True)
+
+    return told
 
 
 def _columns() -> tuple[ProgressColumn, ...]:

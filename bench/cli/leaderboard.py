@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bench.leaderboard.board import Board, BoardRow
     from bench.leaderboard.collect import SuiteResults
     from bench.leaderboard.volumes import VolumeCosts
+    from bench.recipes import BoardRecipe
 
 SCORE = "score [95 % interval]"
 
@@ -53,7 +54,10 @@ def COMMAND(
     collections = collect(roots, local=local, tasks=tasks, suites=wanted)
     say_left_out(collections.left_out)
     with passing_line() as told:
-        made = {n: boards(c, drop_contaminated=drop_contaminated, told=told) for n, c in collections.items()}
+        made = {
+            n: boards(c, _wanted(c, board, as_json), drop_contaminated=drop_contaminated, told=told)
+            for n, c in collections.items()
+        }
     for collection in collections.values():
         say_missing(collection.at_hand.missing)
     if as_json:
@@ -67,6 +71,14 @@ def COMMAND(
         out.print(line, markup=False, soft_wrap=True)
     if others := [name for name in there if name not in wanted]:
         err.print(f"There are also results on {' and '.join(others)}: --suite NAME", markup=False, soft_wrap=True)
+
+
+def _wanted(collection: SuiteResults, board: str | None, every: bool) -> list[BoardRecipe]:
+    """The boards that are shown: every one, the one asked for, or the first."""
+    from bench.leaderboard import recipes_of
+
+    there = recipes_of(collection)
+    return there if every else [r for r in there if r.name == board] if board else there[:1]
 
 
 def _print(collection: SuiteResults, tables: Mapping[str, Board], board: str | None) -> None:

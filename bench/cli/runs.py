@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.cli._options import OWN_CARDS, Group
+
+if TYPE_CHECKING:
+    from bench.runs.journal import Journal
 
 _folder = click.option(
     "--records",
@@ -124,25 +128,33 @@ def _row(folder: Path) -> dict[str, str | int | None]:
     from bench.errors import UserError
     from bench.runs.journal import Journal
     from bench.runs.kept import kept_plan
-    from bench.submissions.bundle import plan_of_run
 
     row: dict[str, str | int | None] = {"encoder": folder.parent.name, "suite": folder.name}
     journal = Journal(folder)
     try:
-        records, kept, planned = journal.records(), kept_plan(folder), plan_of_run(folder).keys
+        records, kept, planned = journal.records(), kept_plan(folder), _planned(journal)
         wrong = journal.damaged[0] if journal.damaged else ""
     except UserError as error:
         wrong = str(error)
     if wrong:
         return row | {"units": None, "refused": None, "state": f"unreadable: {wrong}", "own tasks": None}
-    over = {key: record.status for key, record in records.items() if key in planned and record.status != "failed"}
+    over = [record.status for record in records.values() if record.status != "failed"]
     sealed = (folder / "records.jsonl").exists()
     return row | {
-        "units": f"{len(over)} of {len(planned)}",
-        "refused": sum(status == "refused" for status in over.values()),
-        "state": "finished" if sealed and len(over) == len(planned) else "in part" if sealed else "interrupted",
+        "units": f"{len(over)} of {planned}",
+        "refused": over.count("refused"),
+        "state": "finished" if sealed and len(over) == planned else "in part" if sealed else "interrupted",
         "own tasks": kept.origin if kept else None,
     }
+
+
+def _planned(journal: Journal) -> int:
+    """Units of the suite. Raises UserError for a run of an earlier version, which did not keep it, without its plan."""
+    if isinstance(units := journal.claimed().get("units"), int):
+        return units
+    from bench.submissions.bundle import plan_of_run  # loads every protocol, which is slow
+
+    return len(plan_of_run(journal.folder).keys)
 
 
 def _folders(root: Path) -> list[Path]:

@@ -146,8 +146,12 @@ def _is_here(cell: str, root: Path) -> bool:
     return path.is_file() or (path.is_dir() and path != root and bool(files_of(path)))
 
 
-def labels_of(found: ImageTable) -> ColumnMeaning:
-    """What a table says of its images. Raises DataError where no column says it, or a column holds no classes."""
+def labels_of(found: ImageTable, *, alone: bool = False) -> ColumnMeaning:
+    """What a table says of its images. Raises DataError where no column says it, or a column holds no classes.
+
+    alone: whether nothing else may say it, as folders of classes do. Then the age, or whatever else is the only thing
+    known of an image, is what is predicted.
+    """
     time, event = found.called(TIME), found.called(EVENT)
     label = found.called(LABEL)
     if label is not None:
@@ -161,9 +165,26 @@ def labels_of(found: ImageTable) -> ColumnMeaning:
         raise DataError(f"holds masks as run lengths in the column {runs!r}", where=found.table.path, fix=fix)
     if len(flags := [c for c in found.others if _is_flags(found.cells(c))]) > 1:
         return _flagged(found, flags)
+    if alone and not found.others and len(found.known) == 1:
+        (only,) = found.known.values()
+        made = _labelled(found, only)
+        made.chosen.insert(0, f"label: the column {only!r}, which is all that the table says of an image")
+        return made
     fix = "add one called 'label', the class of each image (its folder does not count beside a table), or 'mask', the "
     fix += f"file of its mask; it has {', '.join(found.table.columns)}"
     raise DataError("has no column of labels", where=found.table.path, fix=fix)
+
+
+def said_of(found: ImageTable, known: Iterable[str]) -> list[str]:
+    """What has to be said of patients and of the subgroups that are known."""
+    said = ["patients: the table has no column of them; images count as patients of their own"]
+    if (place := next((p for name in PATIENT if (p := found.table.find(name)) is not None), None)) is not None:
+        said = [f"patients: the column {found.table.columns[place]!r}"]
+    elif found.repeated:
+        names = ", ".join(map(repr, found.repeated))
+        cure = f'columns = {{ patient = "{found.repeated[0]}" }}'
+        said[0] += f"; several images share {names}: {cure} in [source] keeps them together"
+    return [*said, f"subgroups: scores by {', '.join(known)}"] if known else said
 
 
 def _labelled(found: ImageTable, label: str) -> ColumnMeaning:

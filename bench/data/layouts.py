@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.arrays import card_of
-from bench.data.columns import MASK, MAX_CLASSES, ImageTable, classes_of, image_table, labels_of
+from bench.data.columns import MASK, MAX_CLASSES, ImageTable, classes_of, image_table, labels_of, said_of
 from bench.data.decathlon import described
 from bench.data.foreign import files_below
 from bench.data.images import stem
 from bench.data.mask_files import channels_of, is_mask_of
 from bench.data.shares import SPLIT_NAMES
-from bench.data.sources.csv import PATIENT
 from bench.data.sources.imagefolder import MASKS
 from bench.data.survey import Depth, MaskRule, Survey, mask_values
 from bench.data.table import path_of
@@ -147,13 +146,19 @@ def _table(seen: Survey, made: Proposal) -> dict[str, Any] | None:
         columns |= {} if folded(mask) == "mask" else {"mask": mask}
         files = [path_of(cell, tables[0].root, table.path)[1] for cell in tables[0].cells(mask) if cell]
         made.seen = seen.without(files)
-        made.chosen += [*_outside(tables[0], made.seen), *_known_of(tables[0]), *_unused(tables[0], [mask])]
+        made.chosen += [
+            *_outside(tables[0], made.seen),
+            *said_of(tables[0], tables[0].known),
+            *_unused(tables[0], [mask]),
+        ]
         return _with_masks([f for f in files if f.exists()], source | ({"columns": columns} if columns else {}), made)
-    meant = labels_of(tables[0])
+    folders = {part[0] for p in seen.images if len(part := below_split(p, seen)) > 1}
+    meant = labels_of(tables[0], alone=len(folders) < 2 or all(map(PATIENT_NAME.fullmatch, folders)))
     columns |= meant.source.pop("columns", {})
-    made.chosen += [*meant.chosen, *_outside(tables[0], seen), *_known_of(tables[0])]
+    known = {trait: c for trait, c in tables[0].known.items() if c != columns.get("label")}
+    made.chosen += [*meant.chosen, *_outside(tables[0], seen), *said_of(tables[0], known)]
     made.chosen += _unused(tables[0], ["label", *columns.values(), *meant.card["classes"]])
-    optional = {"columns": columns, "subgroups": tables[0].known}
+    optional = {"columns": columns, "subgroups": known}
     return meant.card | {"source": source | meant.source | {key: value for key, value in optional.items() if value}}
 
 
@@ -170,20 +175,6 @@ def _unused(found: ImageTable, used: Iterable[str]) -> list[str]:
     taken = set(map(folded, used))
     left = [c for c in found.others if folded(c) not in taken]
     return [f"columns: not used: {', '.join(left[:12])}{', ...' if len(left) > 12 else ''}"] if left else []
-
-
-def _known_of(found: ImageTable) -> list[str]:
-    """What has to be said of patients and subgroups."""
-    said = ["patients: the table has no column of them; images count as patients of their own"]
-    if (place := next((p for name in PATIENT if (p := found.table.find(name)) is not None), None)) is not None:
-        said = [f"patients: the column {found.table.columns[place]!r}"]
-    elif found.repeated:
-        names = ", ".join(map(repr, found.repeated))
-        cure = f'columns = {{ patient = "{found.repeated[0]}" }}'
-        said[0] += f"; several images share {names}: {cure} in [source] keeps them together"
-    if found.known:
-        said.append(f"subgroups: scores by {', '.join(found.known)}")
-    return said
 
 
 def _masks(seen: Survey, made: Proposal) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from bench.data.survey import Depth, Survey
 from bench.data.task import Task
 from bench.errors import CardError, DataError
 from bench.files import write_atomic
+from bench.strict import unaccented
 
 SIZE = 224
 VAL = 0.15
@@ -22,7 +23,7 @@ AIR = -500
 
 def propose(seen: Survey, *, name: str | None = None, modality: str | None = None) -> Proposal:
     """The card of a folder. Raises DataError where its layout says neither classes nor masks."""
-    title = name or re.sub(r"[^a-z0-9._-]+", "-", seen.folder.resolve().name.lower()).strip("-._") or "own"
+    title = name or re.sub(r"[^a-z0-9._-]+", "-", unaccented(seen.folder.resolve().name)).strip("-._") or "own"
     made = Proposal({"schema": 1, "name": title[:64], "title": title}, seen)
     made.card["modality"] = modality or "mixed"
     made.card |= target_of(seen, made)

@@ -11,16 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from bench.encoders.base import Encoder
-from bench.encoders.preprocess import made_up
-from bench.encoders.volumes import own_spacing
 from bench.errors import EncoderError, UserError
-from bench.features.extract import extract
 from bench.files import npz_bytes, read_npz, sha256_arrays, write_atomic
+
+if TYPE_CHECKING:
+    from bench.encoders.base import Encoder
 
 HEIGHT, WIDTH, PLANES = 96, 112, 24
 NUMBERS = 512
@@ -69,6 +68,12 @@ class Probe:
 
 def probe(encoder: Encoder, *, dense: bool) -> Probe:
     """Features of the probe images or volumes. Empty when the encoder refuses them, as it then refuses a task's too."""
+    import torch
+
+    from bench.encoders.preprocess import made_up
+    from bench.encoders.volumes import own_spacing
+    from bench.features.extract import extract
+
     spacing = own_spacing(encoder.card.preprocessing, 6)
     known = None if spacing is None else spacing.numpy()
     try:

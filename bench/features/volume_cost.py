@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from bench.allocator import freed_memory_returned
-from bench.encoders.base import Encoder
-from bench.features.extract import extract
 from bench.strict import Strict
+
+if TYPE_CHECKING:  # torch is slow to import, and this is read with every record
+    import torch
+
+    from bench.encoders.base import Encoder
 
 REPEATS = 2
 """Timed passes, after the one whose memory is looked at; the fastest counts."""
@@ -44,6 +46,7 @@ def volume_cost(
 
     Raises as `extract`.
     """
+    from bench.features.extract import extract
 
     def once() -> None:
         extract(encoder, volume, dense=dense, aggregation=aggregation, spacing=spacing)
@@ -64,6 +67,8 @@ def volume_cost(
 def _start(device: torch.device) -> int | None:
     """Bytes in use now, from which on the highest is kept; None where that is not to be had."""
     if device.type == "cuda":
+        import torch
+
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     freed_memory_returned()
@@ -75,7 +80,11 @@ def _start(device: torch.device) -> int | None:
 
 
 def _highest(device: torch.device) -> int | None:
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status("VmHWM")
+    if device.type != "cuda":
+        return _status("VmHWM")
+    import torch
+
+    return torch.cuda.max_memory_allocated(device)
 
 
 def _status(key: str) -> int | None:

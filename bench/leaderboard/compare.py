@@ -13,6 +13,7 @@ from bench.leaderboard.collect import SuiteResults
 from bench.leaderboard.evidence import UnitKey
 from bench.leaderboard.replicates import all_replicates
 from bench.metrics.uncertainty import holm, nest_seeds, paired_difference, seed_draws
+from bench.words import family
 
 Cells = dict[tuple[str, str], dict[int, tuple[float, np.ndarray]]]
 """(task, protocol) -> seed -> value and replicates (B,)."""
@@ -79,8 +80,8 @@ def _p(differences: np.ndarray) -> float:
 def _cells(collection: SuiteResults, name: str, budget: Budget) -> tuple[Cells, frozenset[UnitKey]]:
     """What one encoder has at one budget, and which of its units are approximated."""
     results = pick(dict(collection.results), name, what="encoder with results", where=collection.suite)
-    protocols = {record.unit.protocol for record in results.records}
-    draws, approximated = all_replicates(results, collection.at_hand, protocols)
+    wanted = {(family(record.unit.protocol), budget) for record in results.records}
+    draws, approximated = all_replicates(results, collection.at_hand, wanted)
     cells: Cells = {}
     for record in results.records:
         unit = record.unit

@@ -141,10 +141,19 @@ def counting(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["primary"] & (frame["split"] == "test") & frame["left_out"].isna()]
 
 
-def _results(frame: pd.DataFrame, recipe: BoardRecipe) -> Iterator[Result]:
+def feeds(frame: pd.DataFrame, recipe: BoardRecipe) -> bool:
+    """Whether any row of the long table counts on the board of a recipe."""
+    return not _rows(frame, recipe).empty
+
+
+def _rows(frame: pd.DataFrame, recipe: BoardRecipe) -> pd.DataFrame:
     rows = counting(frame)
     answering = rows["protocol"].map(family) == rows["kind"].map(dict(recipe.protocols))
-    rows = rows[rows["budget"].isin(recipe.budgets) & answering]
+    return rows[rows["budget"].isin(recipe.budgets) & answering]
+
+
+def _results(frame: pd.DataFrame, recipe: BoardRecipe) -> Iterator[Result]:
+    rows = _rows(frame, recipe)
     rows = rows.assign(repeat_of=rows["repeat_of"].astype(object).where(rows["repeat_of"].notna(), None))
     return map(Result._make, zip(*(rows[name].tolist() for name in Result._fields), strict=True))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.budget import Budget
 from bench.data.dataset import TaskData
 from bench.data.task import Task
 from bench.errors import RunError, UserError
@@ -80,18 +81,17 @@ def cached(record: Record, task: Task, digest: str = "") -> np.ndarray | None:
 
 
 def all_replicates(
-    results: Results, data: AtHand, protocols: set[str], only: str | None = None
+    results: Results, data: AtHand, wanted: Collection[tuple[str, Budget]], only: str | None = None
 ) -> tuple[dict[UnitKey, np.ndarray], frozenset[UnitKey]]:
-    """Replicates of every done unit of these protocols, in any version, and which of them had to be approximated.
+    """Replicates of every done unit of these families of protocols and budgets, and which had to be approximated.
 
     only: of this task alone; default, of all. Where a task's data is not at hand, or predictions are missing, the
     interval in the record stands in: normal draws, independent between encoders, which makes differences wider.
     """
-    families = {family(name) for name in protocols}
     tasks = results.by_task if only is None else {only: results.by_task.get(only, [])}
+    done = {name: [r for r in mine if r.status == "done" and r.primary] for name, mine in tasks.items()}
     by_task = {
-        name: [r for r in mine if r.status == "done" and r.primary and family(r.unit.protocol) in families]
-        for name, mine in tasks.items()
+        name: [r for r in mine if (family(r.unit.protocol), r.unit.budget) in wanted] for name, mine in done.items()
     }
     found: dict[UnitKey, np.ndarray] = {}
     for name, records in by_task.items():

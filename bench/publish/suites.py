@@ -61,7 +61,7 @@ def suite_view(collection: SuiteResults, files: SiteFiles, told: Told = silent) 
     frame = collection.frame
     main = _main(frame)
     card = collection.plan.suite if collection.plan else None
-    known = known_replicates(collection, told)
+    known = known_replicates(collection, told=told)
     told(f"{collection.suite}: boards and pictures")
     tasks = {name: _task(collection, name, main, files) for name in collection.tasks}
     bare = sum(may_show(view.task) and not view.samples for view in tasks.values())

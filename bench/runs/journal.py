@@ -1,7 +1,7 @@
 """The journal of a run: one atomic file for each finished unit, sealed into one file of records.
 
     runs/<encoder>/<suite>/
-        run.json              what is being run: the encoder's part of the identity, suite fingerprint
+        run.json              what is being run: how it is executed, suite fingerprint, units of the suite
         units/<key>.json|npz  finished units, written whole or not at all
         records.jsonl         sealed records, sorted by unit key
         superseded.jsonl      records that do not hold now, kept until their units have run again
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import bz2
 import io
+import json
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -95,6 +96,14 @@ class Journal:
         path, text = self.folder / "run.json", canonical_json(dict(identity))
         if not path.is_file() or path.read_bytes() != text.encode():
             write_atomic(path, text)
+
+    def claimed(self) -> dict[str, Any]:
+        """What `run.json` says; {} where it is not there or not readable."""
+        try:
+            found = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def adopt(self, probe: Probe) -> Probe:
         """The probe kept in this folder that equals `probe` within the tolerance; else `probe`, which is now kept."""

@@ -1,11 +1,11 @@
 """The name of a suite of one's own tasks: that of their folder, told apart from others of the same name."""
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.files import sha256_text
+from bench.strict import unaccented
 
 LONGEST = 40
 """Letters of a name that is derived; the name of a suite whose protocols are used may follow."""
@@ -17,8 +17,7 @@ def plain_name(text: str) -> str:
     >>> plain_name("Études du foie (2024)"), plain_name("肺")
     ('etudes-du-foie-2024', '')
     """
-    spelled = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9._]+", "-", spelled).strip("-._")[:LONGEST].rstrip("-._")
+    return re.sub(r"[^a-z0-9._]+", "-", unaccented(text)).strip("-._")[:LONGEST].rstrip("-._")
 
 
 def own_names(place: Path) -> Iterator[str]:

@@ -105,7 +105,8 @@ def begin(journal: Journal, measure: Measure, plan: Plan, spec: RunSpec, say: Sa
     for line in (*holding.sort_out(), *leave_behind(journal, measure, members("bench.protocols", "PROTOCOL"))):
         say(line)
     keep_plan(journal.folder, plan.kept())
-    journal.claim({"execution": measure.encoder.execution, "suite_fingerprint": spec.fingerprint})
+    of = {"suite_fingerprint": spec.fingerprint, "units": len(plan.keys)}
+    journal.claim({"execution": measure.encoder.execution, **of})
     kept, text = journal.folder.parent / "encoder.toml", measure.encoder.card.to_toml()
     if not kept.is_file() or kept.read_bytes() != text.encode():
         write_atomic(kept, text, through=journal.folder)

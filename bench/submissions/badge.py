@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+from filelock import FileLock
 from pydantic import Field
 
-from bench.errors import UserError
+from bench.errors import RunError, UserError
 from bench.files import canonical_json, sha256_file, write_atomic
 from bench.runs.journal import records_file
 from bench.strict import Line, Name, Sha256, Strict, parse_json
@@ -118,11 +119,23 @@ def read_verdicts(root: Path) -> dict[tuple[str, str], Verification]:
     return {(v.encoder, v.suite): v for v in _lines(path)} if path.is_file() else {}
 
 
-def write_verdicts(root: Path, verdicts: list[Verification]) -> None:
-    """Put verdicts into `badges.jsonl`, each in the place of the one its suite had."""
-    found = read_verdicts(root) | {(v.encoder, v.suite): v for v in verdicts}
-    lines = (canonical_json(found[key].model_dump(mode="json", by_alias=True)) + "\n" for key in sorted(found))
-    write_atomic(root / FILE, "".join(lines))
+def write_verdicts(root: Path, verdicts: Callable[[], list[Verification]]) -> None:
+    """Put verdicts into `badges.jsonl`, each in the place of the one its suite had. Others that write wait meanwhile.
+
+    verdicts: called while nobody else writes, so that it may look at what stands there. Raises RunError, and as
+    `read_verdicts`.
+    """
+    lock = FileLock(root / f".{FILE}.lock")
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise RunError(f"cannot be written: {error.strerror}", where=root / FILE) from None
+    try:
+        found = read_verdicts(root) | {(v.encoder, v.suite): v for v in verdicts()}
+        lines = (canonical_json(found[key].model_dump(mode="json", by_alias=True)) + "\n" for key in sorted(found))
+        write_atomic(root / FILE, "".join(lines))
+    finally:
+        lock.release()
 
 
 def verdict_of(

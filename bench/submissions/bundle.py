@@ -30,8 +30,8 @@ from bench.submissions.intake import MAX_BYTES
 class Bundle:
     """A submission folder that is ready to be sent.
 
-    own: suite of one's own -> names of its tasks, which are thereby published. kept_back: finished runs that were not
-    asked for. weights: whether it carries them.
+    own: suite of one's own -> names of its tasks, which are thereby published. kept_back: runs that were not asked
+    for. weights: whether it carries them.
     """
 
     card: EncoderCard
@@ -68,12 +68,11 @@ def bundle(
         raise SubmissionError("no such folder or card", where=card_path, fix=fix)
     card = read_card(card_path)
     source = card_path if card_path.is_dir() else card_path.parent
-    finished = {p.parent.name: p.parent for p in sorted((run_root / card.name).glob("*/records.jsonl"))}
-    if not finished:
-        raise SubmissionError(
-            f"no finished run of {card.name!r}", where=run_root, fix=f"run it first: medssl run {quote(str(card_path))}"
-        )
-    runs = [finished[name] for name in _chosen(finished, suites, where=run_root / card.name)]
+    there = {p.parent.name: p.parent for p in sorted((run_root / card.name).glob("*/records.jsonl"))}
+    if not there:
+        fix = f"run it first: medssl run {quote(str(card_path))}"
+        raise SubmissionError(f"no results of {card.name!r}", where=run_root, fix=fix)
+    runs = [there[name] for name in _chosen(there, suites, where=run_root / card.name)]
     plans = {run.name: plan_of_run(run) for run in runs}
     target = out / card.name
     target = target.resolve() if target.is_symlink() else target
@@ -106,7 +105,7 @@ def bundle(
             for folder in fresh:
                 folder.rmdir()
     own = {name: tuple(plan.tasks) for name, plan in plans.items() if name not in suite_names()}
-    kept_back = tuple(name for name in finished if name not in plans)
+    kept_back = tuple(name for name in there if name not in plans)
     return Bundle(card, target, (*plans, *kept), own, kept_back, n_records, size, weights)
 
 
@@ -115,19 +114,25 @@ def public_weights(card: EncoderCard) -> str:
     return card.source.get("package") or card.source.get("repository") or ""
 
 
-def _chosen(finished: Mapping[str, Path], suites: Sequence[str], where: Path) -> list[str]:
-    """The runs to send: those named, else the only one of a shipped suite. Raises SubmissionError, UserError."""
+def _chosen(runs: Mapping[str, Path], suites: Sequence[str], where: Path) -> list[str]:
+    """The runs to send: those named, else the only one of a shipped suite, or the only whole one. Raises
+    SubmissionError, UserError."""
     if suites:
-        return [name for name in dict.fromkeys(suites) if pick(dict(finished), name, what="finished run", where=where)]
-    public = [name for name in finished if name in suite_names()]
+        return [name for name in dict.fromkeys(suites) if pick(dict(runs), name, what="run", where=where)]
+    public = [name for name in runs if name in suite_names()]
     if len(public) == 1:
         return public
+    whole = [name for name in public if not _missing(runs[name], make_plan(name))]
+    if len(whole) == 1:
+        return whole
     if public:
-        names = " ".join(f"--suite {name}" for name in public)
-        raise SubmissionError(f"finished runs of {len(public)} suites", where=where, fix=f"name those to send: {names}")
-    names = ", ".join(finished)
+        names = " ".join(f"--suite {name}" for name in whole or public)
+        what = f"finished runs of {len(whole)} suites" if whole else f"no finished run, parts of {len(public)} suites"
+        fix = f"name those to send: {names}" if whole else "run one whole: the same command, without --task"
+        raise SubmissionError(what, where=where, fix=fix)
+    names = ", ".join(runs)
     raise SubmissionError(
-        f"the finished runs are on tasks of your own ({names}), which only those who have the data can verify",
+        f"the runs are on tasks of your own ({names}), which only those who have the data can verify",
         where=where,
         fix="share the scores with 'medssl runs export scores.csv'; to publish one all the same, name it with --suite",
     )
@@ -154,7 +159,7 @@ def _copy_run(card: EncoderCard, run: Path, plan: Plan, target: Path) -> int:
         raise SubmissionError(
             "the run was made with another version of the card", where=run, fix="run it again with this card"
         )
-    if missing := sorted(wanted - {r.unit.key for r in records}):
+    if missing := _missing(run, plan):
         raise SubmissionError(
             f"{len(missing)} units are missing, e.g. {missing[0]}",
             where=run,
@@ -174,6 +179,11 @@ def _copy_run(card: EncoderCard, run: Path, plan: Plan, target: Path) -> int:
         (target / PROBES).mkdir(exist_ok=True)
         shutil.copyfile(path, target / PROBES / path.name)
     return len(records)
+
+
+def _missing(run: Path, plan: Plan) -> list[str]:
+    """Units of the plan that the run has no record of, sorted."""
+    return sorted(plan.keys - {record.unit.key for record in read_records(run)})
 
 
 def _keep_others(card: EncoderCard, target: Path, partial: Path) -> list[str]:

@@ -82,7 +82,7 @@ def verify(
         report, verdicts = _verified(place, asked, tasks, suites, against)
     report.folder = folder
     if asked.rescore or not report.accepted:
-        write_verdicts(folder.parent, [_standing(v, folder, report) for v in verdicts])
+        write_verdicts(folder.parent, lambda: [_standing(v, folder, report) for v in verdicts])
     return report
 
 

@@ -21,6 +21,7 @@ from signal import SIGKILL
 
 import torch
 
+from bench.budget import FULL, Budget
 from bench.data.load import load_task
 from bench.encoders.load import REFERENCE
 from bench.errors import UserError
@@ -44,6 +45,9 @@ title = "Fault injection"
 tasks = ["which"]
 protocols = [{ name = "linear-v2", budgets = ["10%", "100%"], seeds = 2 }]
 """
+
+LINEAR = [("linear", Budget("10%")), ("linear", FULL)]
+"""What boards read of it."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +73,14 @@ def commands(folder: Path) -> list[Command]:
     found = collect([sent.parent], tasks=tasks)
     files, collection = SiteFiles(), found["tasks"]
     view = site_view(found, files)
-    all_replicates(collection.results["colour-histogram"], collection.at_hand, {"linear-v2"})
+    all_replicates(collection.results["colour-histogram"], collection.at_hand, LINEAR)
 
     def submit(place: Place, compact: bool) -> None:
         bundle(card, folder / "runs", place.out, ["tasks"], compact=compact)
 
     def boards(place: Place) -> None:
         result = collection.results["colour-histogram"]
-        _, approximated = all_replicates(result, collection.at_hand, {"linear-v2"})
+        _, approximated = all_replicates(result, collection.at_hand, LINEAR)
         if approximated:
             raise AssertionError("a cache that takes nothing changed the boards")
 

@@ -54,6 +54,12 @@ def test_references_are_never_advised():
     assert any("do as well or better" in note for note in answer.notes)
 
 
+def test_results_of_references_alone_are_told_apart_from_none():
+    answer = ask(FRAME[FRAME["paradigm"] == "reference"])
+    assert (answer.level, answer.encoders) == ("none", [])
+    assert answer.notes == ["No self-supervised encoder has a result that counts; references alone advise nothing."]
+
+
 def test_no_evidence_is_an_answer():
     for answer in (ask(FRAME[FRAME["kind"] == "global"]), ask(modality="pet")):
         assert (answer.level, answer.confidence) == ("none", "none")

@@ -1,5 +1,6 @@
 """Where analyses find their table and the diagnostics that belong to it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,9 +61,11 @@ def test_real_images_go_before_synthetic_ones_and_ones_own_beside_what_is_shippe
     real, made = plant(SimulationDesign(encoders=4, synthetic=False)), plant(SimulationDesign(encoders=8))
     own = real.assign(encoder="mine")
     asked: list[list[Path]] = []
+    read: list[Sequence[str]] = []
 
-    def collected(roots, *, local=()):
+    def collected(roots, *, local=(), suites=()):
         asked.append(list(roots))
+        read.append(suites)
         frames = {"open-v1": pd.concat([own, real] if tmp_path in roots else [real]), "phantom-v1": made}
         frames = {"open-v1": own} if roots == [tmp_path] else frames
         found = {name: SimpleNamespace(frame=frame, cards={}, left_out={}) for name, frame in frames.items()}
@@ -71,6 +74,7 @@ def test_real_images_go_before_synthetic_ones_and_ones_own_beside_what_is_shippe
     monkeypatch.setattr("bench.leaderboard.collect.collect", collected)
     found = read_results_table()
     assert (found.suite, found.others) == ("open-v1", ["phantom-v1"])
+    assert read == [["open-v1"]]  # what is not answered from is not read
     beside = read_results_table(tmp_path, beside=True)
     assert set(beside.frame["encoder"]) == {"mine", *real["encoder"]}
     assert asked[-1][0] == tmp_path

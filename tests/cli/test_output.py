@@ -55,6 +55,17 @@ def test_a_list_loads_no_heavy_library(what: str) -> None:
     assert told.stdout.splitlines()[-1] == "set()", told.stderr
 
 
+def test_runs_are_listed_without_a_heavy_library(tmp_path: Path) -> None:
+    folder = tmp_path / "mine" / "phantom-mini"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"units": 24}')
+    code = f"import sys\nfrom bench.cli import medssl\nmedssl(['runs', 'list', '--records', {str(tmp_path)!r}], "
+    code += "standalone_mode=False)\nprint({'torch', 'timm', 'pandas', 'sklearn'} & {*sys.modules})"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "0 of 24" in told.stdout
+    assert told.stdout.splitlines()[-1] == "set()", told.stderr
+
+
 @pytest.mark.parametrize("verb", ["run", "submit"])
 def test_a_folder_without_a_card_is_told_where_one_comes_from(medssl: Callable, tmp_path: Path, verb: str) -> None:
     (tmp_path / "empty").mkdir()

@@ -65,3 +65,13 @@ def test_no_cell_is_lost_where_nothing_fits(width, monkeypatch):
     row = {"task": "nuclei", "protocol": "knn-v1", "score [95 % interval]": "0.912 [0.900, 0.920]", "chance": "0.500"}
     _print.print_table("Scores", [row], right=["score [95 % interval]", "chance"])
     assert screen.getvalue().splitlines()[-2].split() == ["nuclei", "knn-v1", "0.912", "[0.900,", "0.920]", "0.500"]
+
+
+def test_off_a_terminal_a_long_command_says_now_and_then_what_it_does(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with _print.passing_line() as told:
+        for now[0] in (1, 9, 12, 15, 21.9, 40):
+            told(f"task {now[0]:g}")
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.splitlines()) == ("", ["task 12", "task 40"])

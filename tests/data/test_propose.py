@@ -129,6 +129,33 @@ def test_masks_of_odd_values(tmp_path):
     assert data.train.labels.max() == 2
 
 
+@pytest.mark.parametrize(("column", "cells", "target"), [("Age", range(20, 80), "number"), ("sex", "FM", "binary")])
+def test_all_that_a_table_says_of_an_image_is_what_is_predicted(tmp_path, column, cells, target):
+    for i in range(60):
+        png(tmp_path / "img" / f"{i}.png", noise(8, 8))
+    lines = [f"img/{i}.png,{i // 2},{cells[i % len(cells)]}" for i in range(60)]
+    (tmp_path / "list.csv").write_text("\n".join([f"image,patient,{column}", *lines]))
+    task, chosen, _ = written(tmp_path)
+    assert (task.target, task.source["columns"]["label"]) == (target, column)
+    assert "subgroups" not in task.source
+    assert f"label: the column {column!r}, which is all that the table says" in chosen
+
+
+def test_what_is_known_of_images_in_folders_of_classes_is_not_what_is_predicted(tmp_path):
+    for i in range(12):
+        png(tmp_path / ("benign", "malignant")[i % 2] / f"{i}.png", noise(8, 8))
+    lines = [f"{('benign', 'malignant')[i % 2]}/{i}.png,{40 + i}" for i in range(12)]
+    (tmp_path / "list.csv").write_text("\n".join(["image,age", *lines]))
+    with pytest.raises(DataError, match="has no column of labels"):
+        propose(survey(tmp_path))
+
+
+def test_a_name_keeps_letters_with_accents(tmp_path):
+    png(tmp_path / "Köln" / "a" / "1.png", noise(8, 8))
+    png(tmp_path / "Köln" / "b" / "1.png", noise(8, 8))
+    assert propose(survey(tmp_path / "Köln")).card["name"] == "koln"
+
+
 def test_tables_and_outlines(tmp_path):
     names = [png(tmp_path / "t" / "img" / f"{i}.png", noise(8, 8)).name for i in range(24)]
     with open(tmp_path / "t" / "list.csv", "w", newline="") as file:

@@ -1,13 +1,16 @@
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from bench.budget import FULL, Budget
 from bench.data.dataset import Split, TaskData
 from bench.data.task import Task
 from bench.errors import UserError
 from bench.files import sha256_arrays
+from bench.leaderboard import known_replicates
 from bench.leaderboard.at_hand import AtHand
 from bench.leaderboard.evidence import Known
 from bench.leaderboard.replicates import Source, all_replicates, approximate, cached, replicates
@@ -31,6 +34,7 @@ TEST = Split(np.zeros((30, 1, 1, 1), np.uint8), np.arange(30) % 2, np.array([f"t
 DATA = TaskData(TASK, TEST, TEST, {"test": TEST}, sha256="d" * 64)
 OUTPUT = np.random.default_rng(0).random((30, 2)).astype(np.float32)
 WHOLE = Source(partial(primary_replicates, TASK, OUTPUT, TEST))
+WANTED = {("linear", Budget("10%")), ("linear", FULL)}
 VALUE = float(roc_auc_score(TEST.labels, OUTPUT[:, 1]))
 
 
@@ -88,10 +92,10 @@ def test_condensed_predictions_give_the_same_replicates(tmp_path, monkeypatch):
     results = Results(None, "s", tmp_path, [done])
     (tmp_path / "predictions").mkdir()
     (tmp_path / "predictions" / "t.npz").write_bytes(predictions_bytes({}))
-    _, approximated = all_replicates(results, AtHand({"t": TASK}), {"linear-v1"})
+    _, approximated = all_replicates(results, AtHand({"t": TASK}), WANTED)
     assert approximated == {("a", "t", "linear-v1", "10%", 3)}
     write_condensed(tmp_path, DATA, {done.unit.key: OUTPUT}, 2)
-    found, approximated = all_replicates(results, AtHand({"t": TASK}), {"linear-v1"})
+    found, approximated = all_replicates(results, AtHand({"t": TASK}), WANTED)
     assert not approximated
     expected = primary_replicates(TASK, OUTPUT, TEST, resample_counts("t", "test", TEST.ids))
     np.testing.assert_array_equal(found["a", "t", "linear-v1", "10%", 3], expected)
@@ -103,7 +107,7 @@ def test_records_with_and_without_predictions_side_by_side(tmp_path, monkeypatch
     bare = record(unit=Unit(task="t", protocol="linear-v1", budget="10%", seed=3), predictions_sha256="b" * 64)
     (tmp_path / "predictions").mkdir()
     (tmp_path / "predictions" / "t.npz").write_bytes(predictions_bytes({f"{kept.unit.key}/test": OUTPUT}))
-    found, approximated = all_replicates(Results(None, "s", tmp_path, [bare, kept]), AtHand({"t": TASK}), {"linear-v1"})
+    found, approximated = all_replicates(Results(None, "s", tmp_path, [bare, kept]), AtHand({"t": TASK}), WANTED)
     assert approximated == {("a", "t", "linear-v1", "10%", 3)}
     expected = primary_replicates(TASK, OUTPUT, TEST, resample_counts("t", "test", TEST.ids))
     np.testing.assert_array_equal(found["a", "t", "linear-v1", "100%", 0], expected)
@@ -125,3 +129,24 @@ def test_a_board_tells_only_of_its_own_approximated_units():
     assert [name for name, notes in told.items() if notes] == ["Low-label"]
     assert told["Low-label"][0].startswith("1 of 1 results could not be resampled")
     assert Known(known.draws, frozenset()).notes(RECIPES[0]) == ()
+
+
+def test_only_the_units_asked_for_are_drawn_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.leaderboard.at_hand.load_labels", lambda task, folder, masks: DATA)
+    few = record(unit=Unit(task="t", protocol="linear-v1", budget="10%", seed=3))
+    other = record(unit=Unit(task="t", protocol="knn-v1", budget="100%", seed=0))
+    results = Results(None, "s", tmp_path, [record(), few, other])
+    found, _ = all_replicates(results, AtHand({"t": TASK}), {("linear", FULL)})
+    assert [key[2:4] for key in found] == [("linear-v1", "100%")]
+
+
+def test_a_board_needs_the_replicates_of_its_own_units_alone(monkeypatch):
+    asked = []
+
+    def draws(results, data, wanted, only):
+        asked.append(wanted)
+        return {}, frozenset()
+
+    monkeypatch.setattr("bench.leaderboard.replicates.all_replicates", draws)
+    known_replicates(SimpleNamespace(suite="s", tasks={"t": TASK}, results={"a": None}, at_hand=None), RECIPES[1:2])
+    assert asked == [{("linear", FULL)}]

@@ -22,6 +22,7 @@ from bench.submissions import cases, condensed
 from bench.submissions.badge import contents_sha256
 from bench.submissions.bundle import bundle
 from bench.submissions.verify import verify
+from bench.words import family
 from benchmarks.hostile.base import copy, write_tasks
 
 SUITE = """schema = 1
@@ -71,7 +72,8 @@ def test_boards_and_pictures_are_those_of_the_whole_submission(work, monkeypatch
     for name in ("whole", "small"):
         monkeypatch.setenv("MEDSSL_HOME", str(tmp_path / name))
         mine = collect([work / name], tasks=work / "tasks")["own"]
-        draws, approximated = all_replicates(mine.results["raw-pixels"], mine.at_hand, set(mine.protocols))
+        wanted = {(family(r.unit.protocol), r.unit.budget) for r in mine.results["raw-pixels"].records}
+        draws, approximated = all_replicates(mine.results["raw-pixels"], mine.at_hand, wanted)
         shown = pictures(mine, mine.tasks["where"], "dense-linear-v2")
         assert not approximated
         found.append((draws, shown.cases, shown.files))

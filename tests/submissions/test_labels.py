@@ -172,4 +172,5 @@ def test_boards_and_rescoring_need_no_image(tasks: Path, elsewhere: Path, tmp_pa
 def replicates(folder: Path, tasks: Path) -> tuple[dict, frozenset]:
     collection = collect([folder], tasks=tasks)["own"]
     result = collection.results["colour-histogram"]
-    return all_replicates(result, collection.at_hand, {"linear-v1"})
+    wanted = {("linear", r.unit.budget) for r in result.records}
+    return all_replicates(result, collection.at_hand, wanted)
