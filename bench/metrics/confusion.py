@@ -30,7 +30,7 @@ class Tally:
 
 def tally(truth: np.ndarray, predicted: np.ndarray, k: int, weights: Weights) -> Tally:
     """Count class indices truth and predicted, int (n,), under weights (r, n)."""
-    one = np.ones(len(truth))
+    one = np.ones(len(truth), bool)
     true, agreed = np.moveaxis(grouped_sums(weights, truth, k, np.stack([one, truth == predicted], axis=1)), 2, 0)
     return Tally(true, grouped_sums(weights, predicted, k, one[:, None])[..., 0], agreed)
 

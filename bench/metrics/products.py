@@ -18,11 +18,14 @@ if TYPE_CHECKING:  # torch is slow to import, and cards are read with the metric
 Weights: TypeAlias = "np.ndarray | Tensor"
 """How often each case counts in each replicate, (r, n), stored replicate-fastest."""
 
-CHUNK_BYTES = {"cpu": 1 << 21}
-"""Bytes of a chunk of draws as floats: what a processor's cache holds; elsewhere 256 MB."""
+EXACT = 1 << 23
+"""Whole numbers below this, and sums of two of them, are exact in float32."""
 
-BLOCK_BYTES = {"cpu": 1 << 23}
-"""The same of all cases and some replicates; elsewhere 1 GB."""
+CHUNK_BYTES = {"cpu": 1 << 19}
+"""Bytes of a chunk of draws as floats: several stay in a processor's cache; elsewhere 256 MB."""
+
+BLOCK_BYTES = {"cpu": 1 << 22}
+"""The same of all cases and some replicates, so that there is room for several; elsewhere 1 GB."""
 
 
 def by_case(weights: Weights) -> Tensor:
@@ -35,11 +38,6 @@ def by_case(weights: Weights) -> Tensor:
 def chunk_rows(cases: Tensor) -> int:
     """Cases of a chunk."""
     return max(1, CHUNK_BYTES.get(cases.device.type, 1 << 28) // (8 * max(1, cases.shape[1])))
-
-
-def cached_rows(cases: Tensor) -> int:
-    """Rows of as many replicates of which several arrays of floats stay within a cache."""
-    return max(1, chunk_rows(cases) // 8)
 
 
 def replicate_blocks(cases: Tensor) -> Iterator[slice]:
@@ -56,7 +54,7 @@ def weighted_sums(weights: Weights, values: np.ndarray) -> np.ndarray:
 def grouped_sums(weights: Weights, group: np.ndarray, k: int, values: np.ndarray) -> np.ndarray:
     """Weighted sum of each column over the cases of each group: float64 (r, k, m).
 
-    weights: (r, n); group: int (n,), below k, others are left out; values: (n, m).
+    weights: (r, n); group: int (n,), below k, others are left out; values: (n, m), which take half the time as bool.
     """
     return _grouped(weights, group, k, [values])[0]
 
@@ -74,15 +72,17 @@ def _grouped(weights: Weights, group: np.ndarray, k: int, powers: list[np.ndarra
     import torch
 
     cases = by_case(weights)
-    columns = [torch.as_tensor(np.asarray(values, np.float64).T, device=cases.device) for values in powers]
-    sums = [cases.new_zeros((k, len(c), cases.shape[1]), dtype=torch.float64) for c in columns]
+    counted = len(powers) == 1 and powers[0].dtype == bool and cases.dtype == torch.uint8 and cases.numel() > 0
+    dtype = torch.float32 if counted and int(cases.max()) * len(cases) < EXACT else torch.float64
+    columns = [torch.as_tensor(np.asarray(values.T), dtype=dtype, device=cases.device) for values in powers]
+    sums = [cases.new_zeros((k, len(c), cases.shape[1]), dtype=dtype) for c in columns]
     order = np.argsort(group, kind="stable")
     edges = np.searchsorted(group[order], np.arange(k + 1))
     in_order, step = torch.as_tensor(order, device=cases.device), chunk_rows(cases)
     for place, (first, end) in enumerate(pairwise(edges)):
         for rows in in_order[first:end].split(step):
-            chunk = cases.index_select(0, rows).double()
+            chunk = cases.index_select(0, rows).to(dtype)
             sums[0][place].addmm_(columns[0][:, rows], chunk)
             if len(sums) == 2:
                 sums[1][place].addmm_(columns[1][:, rows], chunk.square_())
-    return [found.permute(2, 0, 1).cpu().numpy() for found in sums]
+    return [found.double().permute(2, 0, 1).cpu().numpy() for found in sums]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.metrics.base import Comparison
-from bench.metrics.products import Weights, by_case, cached_rows, replicate_blocks
+from bench.metrics.products import EXACT, Weights, by_case, replicate_blocks
 from bench.metrics.resample import ratio
 
 if TYPE_CHECKING:
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 MIN_POSITIVES = 10
 """A label of a multi-label task enters the macro means when the test split has this many positives."""
-EXACT = 1 << 23
-"""Whole numbers below this, and sums of two of them, are exact in float32."""
 STEP = 16
 """Thresholds whose running sum is one small product; their number is rounded up to a multiple of it."""
+CHUNK = 1024
+"""Thresholds at a time; ends of columns are added up by one more product, whose cost grows with their square."""
 
-MOST_COLUMNS = 128
-"""Of those at a time: their ends are added up by one more product, whose cost grows with the square."""
+
+BYTES_ADDED = "embedding_bag_byte_rowwise_offsets"
+"""The operator of torch that adds up rows of bytes, exactly, on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +94,21 @@ def ranking(
     import torch
 
     cases = by_case(weights)
-    small = cases.dtype == torch.uint8 and (not cases.numel() or int(cases.max()) * len(cases) < EXACT)
+    most = int(cases.max()) if cases.dtype == torch.uint8 and cases.numel() else 0
+    small = cases.dtype == torch.uint8 and most * len(cases) < EXACT
     plans = [_Plan(positive[:, c], scores[:, c], cases.device) for c in range(scores.shape[1])]
     found = torch.zeros((4, cases.shape[1], len(plans)), dtype=torch.float64, device=cases.device)
+    # Bytes are a quarter of the memory that is read, where torch can add them up.
+    as_bytes = (
+        small and cases.device.type == "cpu" and hasattr(torch.ops.quantized, "embedding_bag_byte_rowwise_offsets")
+    )
     for block in replicate_blocks(cases):
-        part = cases[:, block].to(torch.float32 if small else torch.float64)
+        part = cases[:, block]
         total = part.sum(0).double()
+        part = _as_bytes(part) if as_bytes else part.to(torch.float32 if small else torch.float64)
+        largest = float(total.max())
         for c, plan in enumerate(plans):
-            found[:, block, c] = plan.areas(part, total, with_precision)
+            found[:, block, c] = plan.areas(part, total, plan.is_exact(most, largest), with_precision)
     beaten, pairs, precision, positives = found.cpu().numpy()
     return ratio(beaten, pairs), ratio(precision, positives)
 
@@ -108,57 +116,65 @@ def ranking(
 class _Plan:
     """Where the weight of each case goes: only the g distinct scores of positives matter as thresholds, highest first.
 
-    Positives, and negatives that reach a threshold, lie in the bag of the first one they reach, laid out in STEP rows,
-    threshold t in row t % STEP: running sums within a column are then one product. Ties have bags of their own.
+    Positives, and negatives that reach a threshold, lie in the bag of the first one they reach. CHUNK thresholds are
+    laid out in STEP rows, threshold t in row t % STEP: running sums within a column are then one product. Ties have
+    bags of their own.
     """
 
     def __init__(self, positive: np.ndarray, scores: np.ndarray, device: torch.device) -> None:
         thresholds = np.unique(scores[positive])
-        reached = len(thresholds) - np.searchsorted(thresholds, scores, side="right")
-        self.columns = max(1, -(-len(thresholds) // STEP))
-        place = (reached % STEP) * self.columns + reached // STEP
-        self.reaching = _Bags.of(reached < len(thresholds), positive, place, STEP * self.columns, device)
+        g = len(thresholds)
+        reached = g - np.searchsorted(thresholds, scores, side="right")
+        self.reaching = []
+        for first in range(0, max(g, 1), CHUNK):
+            columns, place = max(1, -(-min(CHUNK, g - first) // STEP)), reached - first
+            keep = (place >= 0) & (place < min(CHUNK, g - first))
+            place = (place % STEP) * columns + place // STEP
+            self.reaching.append(_Bags.of(keep, positive, place, STEP * columns, device))
         in_tie = np.isin(scores, np.intersect1d(thresholds, scores[~positive]))
         ties, tie = np.unique(scores[in_tie], return_inverse=True)
+        place = np.zeros(len(scores), np.int64)
         place[in_tie] = tie
         self.tied = _Bags.of(in_tie, positive, place, len(ties), device) if len(ties) else None
+        counts = np.stack([np.bincount(reached[kind], minlength=g + 1)[:g] for kind in (positive, ~positive)])
+        of_columns = np.add.reduceat(counts, np.arange(0, g, STEP), axis=1) if g else counts
+        self.positives, self.bag = int(positive.sum()), int(counts[0].max(initial=0))
+        self.pairs = int(of_columns.prod(0).max(initial=0))
 
-    def areas(self, cases: Tensor, total: Tensor, with_precision: bool) -> Tensor:
+    def is_exact(self, most: int, total: float) -> bool:
+        """Whether float32 holds every product, where no weight is above `most` and no replicate's sum above `total`."""
+        return max(most**2 * self.pairs, most * self.bag * min(most * self.positives, total)) < 2 * EXACT
+
+    def areas(self, cases: Tensor, total: Tensor, exact: bool, with_precision: bool) -> Tensor:
         """Of each replicate of `cases` (n, r), float64 (4, r): weight of the pairs that are in order, ties counted
         half, and of all pairs; sum of the precisions at positives (0 unless asked for), and weight of the positives.
 
-        total: weight of all cases, float64 (r,).
+        total: weight of all cases, float64 (r,). exact: see `is_exact`.
         """
         import torch
 
-        sums = self.reaching.sums(cases).view(2, STEP, self.columns, -1)
-        before = sums.new_zeros(2, sums.shape[-1])
-        lost, precision = torch.zeros_like(total), torch.zeros_like(total)
-        for part in sums.split(min(MOST_COLUMNS, -(-cached_rows(cases) // STEP)), dim=2):
-            running = _running(part, before)
-            before = running[:, -1, -1].clone()  # `running` is overwritten below
-            weight, (true, false) = part[0].double(), running.double()
-            lost += (weight * false).sum((0, 1))
+        before, lost, precision = total.new_zeros(2, len(total)), torch.zeros_like(total), torch.zeros_like(total)
+        for bags in self.reaching:
+            sums = bags.sums(cases)
+            sums = (sums if exact else sums.double()).view(2, STEP, -1, len(total))
+            within = (sums.new_ones(STEP, STEP).tril_() @ sums.view(2, STEP, -1)).view_as(sums)
+            weight, ends = sums[0], within[:, -1]
+            columns = ends.shape[1]
+            # Of the columns before; a GPU's cumsum is in no fixed order.
+            earlier = (sums.new_ones(columns, columns).tril_(-1) @ ends).add_(before[:, None])
+            before = earlier[:, -1] + ends[:, -1]
+            lost += (weight * within[1]).sum(0).sum(0, dtype=torch.float64)
+            lost += (ends[0].double() * earlier[1]).sum(0)
             if with_precision:
-                called = false.add_(true).clamp_(min=1e-300)
-                precision += weight.mul_(true).div_(called).sum((0, 1))
+                true, called = within.add_(earlier[:, None])
+                called += true
+                precision += weight.mul_(true).double().div_(called.clamp_(min=1e-30).double()).sum((0, 1))
         positives = before[0].double()
         pairs = positives * (total - positives)
         beaten = pairs - lost
         if self.tied is not None:
             beaten += self.tied.sums(cases).double().prod(0).sum(0) / 2
         return torch.stack([beaten, pairs, precision, positives])
-
-
-def _running(x: Tensor, before: Tensor) -> Tensor:
-    """Sum of each threshold of (2, STEP, columns, r) and those before it, column by column from the first row down.
-
-    before: (2, r), of the thresholds before the first of them.
-    """
-    columns = x.shape[2]
-    within = (x.new_ones(STEP, STEP).tril_() @ x.reshape(2, STEP, -1)).view_as(x)
-    earlier = x.new_ones(columns, columns).tril_(-1) @ within[:, -1]  # a GPU's cumsum is in no fixed order
-    return within.add_((earlier + before[:, None])[:, None])
 
 
 @dataclass(frozen=True)
@@ -179,8 +195,21 @@ class _Bags:
         return cls(*(torch.as_tensor(a, device=device) for a in (rows[order], starts)))
 
     def sums(self, cases: Tensor) -> Tensor:
-        """Sum of the weights (n, r) in each bag, (2, bags, r)."""
+        """Sum of the weights in each bag, (2, bags, r); cases: floats (n, r), or `_as_bytes`."""
         import torch
 
-        bag = torch.nn.functional.embedding_bag
-        return bag(self.rows, cases, self.starts, mode="sum", include_last_offset=True).view(2, -1, cases.shape[1])
+        if cases.dtype == torch.uint8:
+            bag = getattr(torch.ops.quantized, BYTES_ADDED)
+            found = bag(cases, self.rows, self.starts, include_last_offset=True)
+        else:
+            bag = torch.nn.functional.embedding_bag
+            found = bag(self.rows, cases, self.starts, mode="sum", include_last_offset=True)
+        return found.view(2, -1, found.shape[1])
+
+
+def _as_bytes(cases: Tensor) -> Tensor:
+    """Weights (n, r), uint8, as torch adds up bytes: behind each row its scale and offset, 1 and 0, in float32."""
+    import torch
+
+    behind = torch.tensor([1.0, 0.0]).view(torch.uint8).expand(len(cases), -1)
+    return torch.cat([cases, behind], dim=1)

@@ -191,12 +191,44 @@ def test_chunks_blocks_and_precision_change_nothing(monkeypatch):
     whole = ranking.ranking(positive, scores, weights), weighted_sums(weights, scores)
     monkeypatch.setattr(products, "CHUNK_BYTES", {"cpu": 8 * 150 * 7})
     monkeypatch.setattr(products, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(ranking, "CHUNK", 32)
     np.testing.assert_allclose(weighted_sums(weights, scores), whole[1], atol=1e-12)
     for part, of_whole in zip(ranking.ranking(positive, scores, weights), whole[0], strict=True):
         np.testing.assert_allclose(part, of_whole, atol=1e-12)
     monkeypatch.setattr(ranking, "EXACT", 0)  # float64 throughout
     for part, of_whole in zip(ranking.ranking(positive, scores, weights), whole[0], strict=True):
         np.testing.assert_allclose(part, of_whole, atol=1e-12)
+
+
+def test_products_that_float32_does_not_hold_are_float64():
+    rng = np.random.default_rng(0)
+    positive = rng.random((4000, 1)) < 0.5
+    scores = np.where(rng.random((4000, 1)) < 0.9, 1.0, rng.normal(size=(4000, 1)))  # as good as all tied
+    weights = rng.integers(0, 251, (70, 4000)).astype(np.uint8)
+    plan = ranking._Plan(positive[:, 0], scores[:, 0], torch.device("cpu"))
+    assert (plan.is_exact(1, 4000), plan.is_exact(250, 500_000)) == (True, False)
+    found, exact = (ranking.ranking(positive, scores, w) for w in (weights, weights.astype(float)))
+    np.testing.assert_allclose(found, exact, rtol=1e-13)
+
+
+@pytest.mark.parametrize("op", [True, False], ids=["bytes", "floats"])
+def test_bytes_are_added_up_as_floats_are(op, monkeypatch):
+    rng = np.random.default_rng(1)
+    positive, scores = rng.random((200, 3)) < 0.3, rng.normal(size=(200, 3)).round(1)
+    weights = rng.integers(0, 256, (90, 200)).astype(np.uint8)
+    if not op:
+        monkeypatch.setattr(ranking, "_as_bytes", lambda cases: cases.float())
+    found, exact = (ranking.ranking(positive, scores, w) for w in (weights, weights.astype(float)))
+    np.testing.assert_allclose(found, exact, rtol=1e-13)
+
+
+def test_whole_numbers_are_counted_in_float32_only_where_it_holds_them():
+    weights, group = np.full((3, 70_000), 255, np.uint8), np.zeros(70_000, np.int64)
+    odd = weights.copy()
+    odd[:, 0] = 254
+    for w in (weights, odd, np.ones_like(weights)):
+        found = grouped_sums(w, group, 1, np.ones((70_000, 1), bool))[:, 0, 0]
+        np.testing.assert_array_equal(found, w.sum(1, dtype=np.int64))
 
 
 DEVICES = [
