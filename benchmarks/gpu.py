@@ -255,7 +255,7 @@ def trainer(sizes: Sizes, folder: Path) -> Iterator[Line]:
 def track(sizes: Sizes, folder: Path) -> Iterator[Line]:
     """Views a second of the controlled track's own command, several networks at once, and what a seed would take."""
     recipe, side = read_recipe("open-small"), 128
-    workers, minutes = (8, 1.5) if sizes.kind == "cuda" else (1, 0.5)
+    workers, minutes = (8, 1.5) if sizes.kind == "cuda" else (1, 2.0)
     if sizes.scale < 1:
         heads = recipe.heads.model_copy(update={"hidden": 32, "prototypes": 32})
         vit = recipe.vit.model_copy(update={"dim": 32, "depth": 1})
@@ -268,6 +268,8 @@ def track(sizes: Sizes, folder: Path) -> Iterator[Line]:
     found = compare(
         recipe, ComparisonFolder(folder / "track", Ledger.of(recipe, corpus)), settings, say=lambda line: None
     )
+    if not found.views:
+        raise SystemExit(f"track: nothing was finished in {minutes:g} minutes; the machine is busy, or the network too large")
     rate, seed = found.views / found.seconds, [job for job in encoders(recipe) if not job.seed and job.kind.trains]
     whole = len(seed) * recipe.views / rate / 60
     value = f"{rate:,.0f} views/s; {len(seed)} encoders of one seed: {whole:.1f} minutes"
