@@ -269,7 +269,7 @@ def track(sizes: Sizes, folder: Path) -> Iterator[Line]:
         recipe, ComparisonFolder(folder / "track", Ledger.of(recipe, corpus)), settings, say=lambda line: None
     )
     if not found.views:
-        raise SystemExit(f"track: nothing was finished in {minutes:g} minutes; the machine is busy, or the network too large")
+        raise SystemExit(f"track: nothing was finished in {minutes:g} minutes; is the machine busy with other work?")
     rate, seed = found.views / found.seconds, [job for job in encoders(recipe) if not job.seed and job.kind.trains]
     whole = len(seed) * recipe.views / rate / 60
     value = f"{rate:,.0f} views/s; {len(seed)} encoders of one seed: {whole:.1f} minutes"
