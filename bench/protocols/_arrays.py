@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.features.resident import Array
+
+A = TypeVar("A", bound=Array)
+"""What goes in comes out: an array, or a tensor."""
 
 
 def library(x: Array) -> Any:
@@ -21,9 +24,10 @@ def wide(x: Array) -> Array:
     return x.to(torch.float64, copy=True) if isinstance(x, Tensor) else x.astype(np.float64)
 
 
-def narrow(x: Array) -> Array:
+def narrow(x: A) -> A:
     """In float32, the same where it is that already."""
-    return x.float() if isinstance(x, Tensor) else x.astype(np.float32, copy=False)
+    found: Any = x.float() if isinstance(x, Tensor) else x.astype(np.float32, copy=False)
+    return found
 
 
 def beside(values: np.ndarray, x: Array) -> Array:
@@ -36,7 +40,8 @@ def host(x: Array) -> np.ndarray:
     return x.cpu().numpy() if isinstance(x, Tensor) else x
 
 
-def unit_length(x: Array) -> Array:
+def unit_length(x: A) -> A:
     """Rows scaled to Euclidean length one; a zero row stays zero."""
-    library_of = library(x)
-    return x / library_of.clip(library_of.linalg.norm(x, axis=-1, keepdims=True), 1e-12, None)
+    of = library(x)
+    found: Any = x / of.clip(of.linalg.norm(x, axis=-1, keepdims=True), 1e-12, None)
+    return found

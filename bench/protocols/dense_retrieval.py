@@ -22,7 +22,7 @@ import numpy as np
 from bench.data.budgets import Subset
 from bench.features.resident import Array
 from bench.protocols import _dense
-from bench.protocols._arrays import host, library, narrow, unit_length
+from bench.protocols._arrays import A, host, library, narrow, unit_length
 from bench.protocols._neighbours import top_k
 from bench.protocols._select import entropy
 from bench.protocols.base import Prediction, Problem, Protocol
@@ -152,7 +152,7 @@ def _balanced(votes: np.ndarray, limit: int, draw: np.random.Generator) -> np.nd
     return np.sort(np.concatenate(chosen))
 
 
-def _unit(x: Array) -> Array:
+def _unit(x: A) -> A:
     return unit_length(narrow(x))
 
 

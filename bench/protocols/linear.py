@@ -23,7 +23,7 @@ from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.features.resident import Array
 from bench.protocols import _logistic
-from bench.protocols._arrays import beside, library, wide
+from bench.protocols._arrays import A, beside, library, wide
 from bench.protocols._select import (
     best,
     calibrated,
@@ -176,8 +176,8 @@ class Standard:
         varies = spread > 1e-8 * (1 + np.abs(self.mean))
         self.scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
 
-    def __call__(self, x: Array) -> Array:
-        z = wide(x)
+    def __call__(self, x: A) -> A:
+        z: Any = wide(x)
         z -= beside(self.mean, z)  # in place: rows may be many
         z *= beside(self.scale, z)
         return z if self.clip is None else library(z).clip(z, -self.clip, self.clip, out=z)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -146,7 +147,8 @@ class Work:
         return why_invalid(self.task, train.labels, drawn) or drawn
 
     def _predict(self, protocol: Protocol, ready: list[tuple[Unit, Subset]]) -> Iterator[Result]:
-        finished, reason, status, again = 0, "", "failed", False
+        status: Literal["refused", "failed"] = "failed"
+        finished, reason, again = 0, "", False
         try:
             problem = self._problem(protocol)
             self.setting.progress(f"{self.task.name}: {protocol.name}")
