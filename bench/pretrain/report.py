@@ -45,6 +45,8 @@ def refresh(document: Path, recipe: Recipe, submissions: Path) -> None:
             f"{recipe.name}-runs": runs_table(stories),
             f"{recipe.name}-suite": standings.against_random(stories, boards),
             f"{recipe.name}-images": standings.against_other_images(stories, phantoms, boards),
+            f"{recipe.name}-controls": standings.against_controls(stories, boards),
+            f"{recipe.name}-seeds": standings.seeds(stories, boards),
             f"{recipe.name}-spread": standings.spread(stories, boards),
         }
     markers.refresh(document, tables)

@@ -65,6 +65,23 @@ def against_other_images(stories: list[Story], others: list[Story], boards: Mapp
     )
 
 
+def against_controls(stories: list[Story], boards: Mapping[str, Board]) -> str:
+    """Global and Dense of each pathology-aware objective less those of its control at the same backbone, rate and seed,
+    in points: the mean over pretraining seeds with its t interval, and each seed's."""
+    rows, scores = [], _scores(boards)
+    named = {_same(s): s["name"] for s in stories}
+    for objective in dict.fromkeys(s["objective"] for s in stories if objectives()[s["objective"]].control and scores):
+        control, cells = objectives()[objective].control, []
+        mine = [s for s in stories if s["objective"] == objective]
+        pairs = [(s["name"], named.get(_same(s | {"objective": control}))) for s in mine]
+        for found in scores.values():
+            values = [found[a] - found[b] for a, b in pairs if a in found and b in found]
+            cells += [_mean(values) if len(values) > 1 else "-", ", ".join(f"{v:+z.1f}" for v in values) or "-"]
+        rows.append([objective, control, *cells])
+    head = ["objective", "control", "Global, less control", "by seed", "Dense, less control", "by seed"]
+    return table(head, rows, right=range(2, 6))
+
+
 def _same(story: Story) -> tuple[Any, ...]:
     rate = story["learning_rate"] if objectives()[story["objective"]].trains else None
     return story["objective"], story["backbone"], story["seed"], rate
