@@ -34,7 +34,10 @@ def main() -> None:
         falls += own
         moved_far += sum(far for *_, far in rows)
         fall = f"largest fall {max(own)[0]:.3f} ({max(own)[1]})" if own else "never at the line"
-        print(f"{encoder.card.name}: {len(own)} views of {len(rows)} tasks at {HIGH} and more, {fall}", flush=True)
+        asked = {name for name, *_ in rows}
+        high = {name for name, seen, _ in rows if seen is not None}
+        shown = f"{len(high)} of {len(asked)} tasks at {HIGH} and more, {len(own)} views, {fall}"
+        print(f"{encoder.card.name}: {shown}", flush=True)
     over = sum(fall > DROP for fall, _ in falls)
     print(f"{len(wanted.encoders)} encoders, {len(datas)} tasks, {len(falls)} views: {over} alarms of views")
     print(f"{moved_far} alarms of what no eye sees; the largest falls:", *sorted(falls)[-5:], sep="\n  ")
