@@ -14,7 +14,8 @@ from bench.leaderboard.weights import Tasks, task_weights
 from bench.words import SSL_PARADIGMS, family, size_class
 
 ENCODER_FIELDS = [
-    *("paradigm", "objective", "architecture", "controlled_track", "comparable", "parameters", "flops", "in_domain"),
+    *("paradigm", "objective", "method", "architecture", "controlled_track", "comparable"),
+    *("parameters", "flops", "in_domain"),
 ]
 TASK_FIELDS = ["origin", "kind", "modality", "extent"]
 WORDS = {"encoder", "task", "protocol", "budget", "split", "metric", "paradigm", "kind", "modality", "origin"}

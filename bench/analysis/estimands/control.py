@@ -38,9 +38,7 @@ class Control(Estimand):
             raise NotEnough("no controlled comparison of a pathology-aware method under these protocols")
         rows, side = subtlety(rows)
         table = covered(tabulate(rows[side == "subtle"], value="value"))
-        method = (
-            frame.drop_duplicates("encoder").set_index("encoder")["method"].reindex(table.encoders.index).astype(str)
-        )
+        method = table.encoders["method"].astype(str)
         aware = method.isin(list(self.controls)).to_numpy()
         pair = method.replace(self.controls).to_numpy(str)
         blocks = np.array(
