@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -161,13 +162,16 @@ def judge(command: Command, place: Place, code: int, old: dict, new: dict, outco
 def broken(command: Command, root: Path, trials: int) -> Iterator[tuple[str, Outcome]]:
     """Every fault of one command."""
 
+    first = Place(root / "before")
+    (first.root / "disk").mkdir(parents=True)
+    first.out.mkdir()
+    os.environ["MEDSSL_HOME"] = str(first.home)
+    command.before(first)
+
     def place(name: str) -> Place:
-        found = Place(root / name)
-        (found.root / "disk").mkdir(parents=True)
-        found.out.mkdir()
-        os.environ["MEDSSL_HOME"] = str(found.home)
-        command.before(found)
-        return found
+        shutil.copytree(first.root, root / name, symlinks=True)
+        os.environ["MEDSSL_HOME"] = str(Place(root / name).home)
+        return Place(root / name)
 
     whole = place("whole")
     old = tree(whole.out)
@@ -179,6 +183,8 @@ def broken(command: Command, root: Path, trials: int) -> Iterator[tuple[str, Out
         for number in chosen:
             at = place(f"{name[:4].strip()}-{number}")
             judge(command, at, child(command, at, at_write(at, number, then, lasting=lasting)), old, new, outcome)
+            shutil.rmtree(at.root)
+            print(f"\r{command.name}: {name}, {outcome.trials} of {len(chosen)}", end="", file=sys.stderr, flush=True)
         yield f"{name} ({len(chosen)} of {points})", outcome
     if os.geteuid() == 0 and (outcome := _small_disks(command, place, old, new)):
         yield "disk of a fixed size", outcome
