@@ -78,7 +78,7 @@ class Measured(Strict):
         """What differs, in words."""
         card = card_changes(self, now.model_dump())
         if self.splits != now.splits:
-            return [*card, "the splits changed"]
+            return [*card, "the splits or their order changed"]
         words = {name: f"the {name} changed" for name in ("images", "labels", "groups", "strata")}
         return [*card, *_differing(self, now, words)]
 

@@ -120,7 +120,7 @@ def read_image(source: Path | bytes, window: Shown, remarks: Counter[str]) -> np
         upright = ImageOps.exif_transpose(image)
         if image.getexif().get(0x0112, 1) > 1:
             remarks[TURNED] += 1
-        pixels = np.asarray(_plain(upright, remarks))
+        pixels = np.asarray(_plain(with_alpha(upright, name_of(source)), remarks))
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     return to_uint8(pixels[None], window, remarks, where=name_of(source))[0]
 
@@ -198,6 +198,21 @@ def _plain(image: Image.Image, remarks: Counter[str]) -> Image.Image:
         return image
     remarks[OTHER_COLOURS] += 1
     return image.convert("RGBA" if mode in ("PA", "La", "RGBa") or "transparency" in image.info else "RGB")
+
+
+def with_alpha(image: Image.Image, where: object) -> Image.Image:
+    """A picture whose one transparent colour (PNG tRNS), which Pillow keeps beside the pixels, has alpha instead.
+
+    Raises DataError for one of 16 bits, where Pillow cannot.
+    """
+    if "transparency" not in image.info:
+        return image
+    if image.mode in ("1", "L", "RGB"):
+        return image.convert("RGBA" if image.mode == "RGB" else "LA")
+    if image.mode.startswith("I"):
+        what = f"has 16 bits and a transparent colour ({image.info['transparency']})"
+        raise DataError(what, where=where, fix="save it without transparency")
+    return image
 
 
 @contextmanager

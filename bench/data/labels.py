@@ -241,7 +241,9 @@ class LabelReader:
             return [text]
         for separator in ("|", ";"):
             if separator in text:
-                return [part.strip() for part in text.split(separator)]
+                parts = [part.strip() for part in text.split(separator)]
+                named = any(folded(part) in self._names for part in parts)
+                return [part for part in parts if part or not named]  # "effusion|" ends in nothing
         parts = [part.strip() for part in re.split(r"[,/+]", text)]
         return parts if all(folded(part) in self._names for part in parts) else [text]
 
@@ -305,6 +307,8 @@ class LabelReader:
         classes = self.task.classes
         shown = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
         fix = did_you_mean(text, classes, f"the card names: {shown}; numbers count from 0")
+        if self.numbers == "index" and NUMBER.fullmatch(text):
+            fix = f'numbers = "index" counts the classes from 0 to {len(classes) - 1}'
         raise DataError(f"unknown class {text[:60]!r}", where=where, fix=fix)
 
     def _wrong_shape(self, shape: tuple[int, ...], where: object) -> DataError:

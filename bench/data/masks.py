@@ -18,7 +18,7 @@ from typing_extensions import TypeIs
 
 from bench.data import tiff
 from bench.data.guard import name_of
-from bench.data.images import opened
+from bench.data.images import opened, with_alpha
 from bench.errors import DataError
 
 Values = Annotated[list[Annotated[int, Field(ge=-(2**31), lt=2**32)]], Field(min_length=2, max_length=200)]
@@ -198,6 +198,7 @@ def _deep(source: Path | bytes) -> np.ndarray:
 
 def _greys(image: Image.Image, rule: MaskRule, where: str) -> np.ndarray:
     """Values (h, w) of a mask that is no palette."""
+    image = with_alpha(image, where)
     values = np.asarray(image.convert("L") if image.mode == "1" else image)
     if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         values = np.asarray(image.convert("RGB"))

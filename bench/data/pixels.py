@@ -29,10 +29,12 @@ def to_uint8(
 ) -> np.ndarray:
     """uint8 (n, ..., c), c in {1, 3}, of images (n, ..., c) with c in 1 .. 4 and any number type.
 
-    Two and four channels are grey and colour with alpha. window: as a card has it (`bench.data.windows.Window`); three
-    windows make the three channels of grey images. Raises DataError for other channels or an unknown scale.
+    Two and four channels are grey and colour with alpha, which no window touches. window: as a card has it
+    (`bench.data.windows.Window`); three windows make the three channels of grey images. Raises DataError for other
+    channels or an unknown scale.
     """
     meant = meant or PixelMeaning()
+    images, alpha = _apart(images, where)
     if is_several(window):
         if images.shape[-1] != 1:
             raise DataError("is in colour: three windows are for grey images", where=where)
@@ -42,20 +44,24 @@ def to_uint8(
     if meant.inverted:
         remarks[INVERTED] += len(images)
         images = 255 - images
-    return _opaque(images, remarks, where)
+    return images if alpha is None else _on_black(images, alpha, remarks)
 
 
-def _opaque(images: np.ndarray, remarks: Counter[str], where: object) -> np.ndarray:
+def _apart(images: np.ndarray, where: object) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colours and, of two or four channels, alpha as uint8."""
     channels = images.shape[-1]
     if channels in (1, 3):
-        return images
+        return images, None
     if channels not in (2, 4):
         fix = "expected 1 (grey) or 3 (colour), or these with alpha"
         raise DataError(f"images have {channels} channels", where=where, fix=fix)
-    colour, alpha = images[..., :-1].astype(np.uint16), images[..., -1:].astype(np.uint16)
+    return images[..., :-1], _eight_bit(images[..., -1:], where, PixelMeaning())
+
+
+def _on_black(images: np.ndarray, alpha: np.ndarray, remarks: Counter[str]) -> np.ndarray:
     if (alpha < 255).any():
         remarks[ALPHA] += int((alpha.reshape(len(images), -1) < 255).any(1).sum())
-    return ((colour * alpha + 127) // 255).astype(np.uint8)
+    return ((images.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
 
 
 def _scaled(
@@ -89,7 +95,7 @@ def _linear(images: np.ndarray, low: float, high: float) -> np.ndarray:
 def _eight_bit(images: np.ndarray, where: object, meant: PixelMeaning) -> np.ndarray:
     if images.dtype.kind == "f":
         low, high = (float(np.nanmin(images)), float(np.nanmax(images))) if images.size else (0.0, 1.0)
-        top = 1.0 if high <= 1 else 255.0 if high <= 255 else high
+        top = high if low < 0 else 1.0 if high <= 1 else 255.0 if high <= 255 else high
         example = f"[{min(low, 0.0):g}, {top:g}]"
         fix = f"say which values are black and white, e.g. window = {example} in [source]{_offered(meant)}"
         what = f"images are {images.dtype}, whose scale is unknown: here they run from {low:g} to {high:g}"

@@ -59,6 +59,11 @@ class ReadSource(TaskSource):
             found = f"{what} in Hounsfield units, the modality is {task.modality!r}"
             raise CardError(found, where=f"task {task.name!r}", fix='window = [low, high] or "percentile"')
 
+    def check_window(self, task: Task) -> None:
+        """Raise CardError where the window is one of Hounsfield units and the task is no CT."""
+        if uses_presets(self.window):
+            self.refuse_units(task, f"the windows {', '.join(PRESETS)} are")
+
     @field_validator("uncertain", mode="before")
     @classmethod
     def _not_ignored(cls, value: Any) -> Any:
@@ -79,8 +84,7 @@ class ReadSource(TaskSource):
 
     def pictures(self, task: Task, size: int | None = None) -> ImageReader:
         """How image and mask files are read. Raises CardError for Hounsfield units of what is no CT."""
-        if uses_presets(self.window):
-            self.refuse_units(task, f"the windows {', '.join(PRESETS)} are")
+        self.check_window(task)
         return ImageReader(len(task.classes), self.window, self.mask, size, self.plane)
 
 

@@ -38,7 +38,7 @@ class Table:
             return place
         near = nearest(name, self.columns)
         have = f"it has: {', '.join(self.columns)[:200] or 'nothing'}"
-        named = near or (self.columns[0] if self.columns else "...")
+        named = near or "..."
         fix = f'{have}; name it, e.g. columns = {{ {option} = "{named}" }} in [source]' if option else have
         raise DataError(f"has no column {name!r}", where=self.path, fix=fix)
 
@@ -89,10 +89,10 @@ def path_of(text: str, root: Path, where: object) -> tuple[str, Path]:
     Raises DataError for a path on a drive of Windows that is not here, and for a name that several files could have.
     """
     path = root / text
+    if PureWindowsPath(text).drive and not path.exists():
+        fix = "make the paths relative to the table, or to 'root' in [source]"
+        raise DataError(f"{text!r} is a path of a Windows machine", where=where, fix=fix)
     if "\\" in text and not path.exists():
-        if PureWindowsPath(text).drive:
-            fix = "make the paths relative to the table, or to 'root' in [source]"
-            raise DataError(f"{text!r} is a path of a Windows machine", where=where, fix=fix)
         text = text.replace("\\", "/")
         path = root / text
     if not path.exists() and re.match(r"[a-z][a-z0-9+]+://", text, re.IGNORECASE):
@@ -120,10 +120,11 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
         if content.startswith((b"PK", b"\xd0\xcf")) or (b"\0" in content and not content.startswith(UTF_16)):
             raise DataError("is no text, as a table is", where=path, fix="save an Excel workbook as CSV UTF-8")
+        name, encoding = ("UTF-16", "utf-16") if content.startswith(UTF_16) else ("UTF-8", "utf-8-sig")
         try:
-            text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig")
+            text = content.decode(encoding)
         except UnicodeDecodeError as error:
-            raise DataError(f"is not UTF-8 text (byte {error.start})", where=path, fix="save it as UTF-8") from None
+            raise DataError(f"is not {name} text (byte {error.start})", where=path, fix="save it as UTF-8") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

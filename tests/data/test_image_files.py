@@ -125,3 +125,32 @@ def test_a_window_of_deeper_images_does_not_darken_those_of_8_bits(tmp_path):
     with pytest.raises(DataError, match=r"x.png: holds 8 bits, and the window \[0, 4095\] is for deeper images"):
         read_image(tmp_path / "x.png", [0.0, 4095.0], Counter())
     assert read_image(tmp_path / "x.png", [0.0, 255.0], Counter()).max() == 200
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 2, 3)], ids=["grey", "colour"])
+def test_a_transparent_colour_is_alpha(tmp_path, shape):
+    pixels = np.full(shape, 200, np.uint8)
+    pixels[0, 0] = 255
+    done = Counter()
+    path = saved(tmp_path, pixels, transparency=255 if len(shape) == 2 else (255, 255, 255))
+    image = read_image(path, None, done)
+    np.testing.assert_array_equal(image[..., 0], [[0, 200], [200, 200]])
+    assert image.shape[-1] == (1 if len(shape) == 2 else 3)
+    assert done == {"images: transparency laid on black": 1}
+    deep = saved(tmp_path, np.full((2, 2), 300, np.uint16), "y.png", transparency=300)
+    with pytest.raises(DataError, match=r"y\.png: has 16 bits and a transparent colour"):
+        read_image(deep, [0, 4095], done)
+
+
+def test_no_window_touches_alpha(tmp_path):
+    grey = np.linspace(20, 90, 64).astype(np.uint8).reshape(8, 8, 1)
+    opaque = np.dstack([grey, np.full_like(grey, 255)])
+    plain = to_uint8(grey[None], "percentile", Counter())
+    np.testing.assert_array_equal(to_uint8(opaque[None], "percentile", Counter()), plain)
+    opaque[0, 0, 1] = 0
+    assert to_uint8(opaque[None], "percentile", Counter())[0, 0, 0] == 0
+
+
+def test_the_scale_that_is_offered_holds_the_values():
+    with pytest.raises(DataError, match=r"window = \[-3, 2\]"):
+        to_uint8(np.array([-3.0, 2.0]).reshape(1, 2, 1, 1), None, Counter())

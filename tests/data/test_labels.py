@@ -199,3 +199,15 @@ def test_a_policy_of_findings_is_refused_where_there_are_none(make_task, policy)
         task = make_task(target, classes, reader="npz", file="x.npz", **policy)
         with pytest.raises(CardError, match="is for findings that are there or not"):
             read_source(task).reading(task)
+
+
+def test_a_separator_at_the_end_of_names_says_nothing(read):
+    assert read("a|", ["a", "b", "c"], "multi-label") == [1, 0, 0]
+    assert read("b; c;", ["a", "b", "c"], "multi-label") == [0, 1, 1]
+    with pytest.raises(DataError, match="has no label"):
+        read("1|0|", ["a", "b", "c"], "multi-label")
+
+
+def test_places_outside_the_classes_are_told_their_range(read):
+    with pytest.raises(DataError, match="counts the classes from 0 to 2"):
+        read("3", ["1", "2", "3"], "ordinal", numbers="index")

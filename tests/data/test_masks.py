@@ -115,6 +115,16 @@ def test_files_that_can_mean_two_things_are_refused(image, message):
         classes_of(image)
 
 
+@pytest.mark.parametrize("colour", [255, 0], ids=["class", "ground"])
+def test_a_mask_whose_transparent_colour_is_its_class_is_refused(tmp_path, colour):
+    Image.fromarray(SQUARE * 255).save(tmp_path / "x.png", transparency=colour)
+    if colour == 0:
+        np.testing.assert_array_equal(read_mask(tmp_path / "x.png").values, SQUARE * 255)
+        return
+    with pytest.raises(DataError, match=r"x\.png: is a mask with transparency"):
+        read_mask(tmp_path / "x.png")
+
+
 def test_colour_is_foreground_when_the_card_says_everything_but_black():
     coloured = np.stack([SQUARE * 255, SQUARE * 0, SQUARE * 9], -1)
     np.testing.assert_array_equal(classes_of(coloured, rule="nonzero"), SQUARE)

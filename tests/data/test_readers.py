@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from bench.data.load import load_task
-from bench.errors import DataError
+from bench.errors import CardError, DataError
 
 SPLITS = ("train", "train", "val", "test")
 
@@ -194,3 +194,67 @@ def test_arrays_that_the_card_does_not_name_are_told(tmp_path, make_task, tiny):
     task = make_task(reader="npz", file="t.npz", groups="{split}_p")
     told = [f.message for f in load_task(task, folder=tmp_path).findings]
     assert told == ["24 images: no patient given, each counted as a patient of its own"]
+
+
+SPLIT_WORDS = [
+    (["train", "train", "val", "holdout"], "splits in the column 'dataset', but also 'holdout'"),
+    (["train", "train", "val", ""], "splits in the column 'dataset', but also ''"),
+    (["train", "train", "val", "val"], "has no test images"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), SPLIT_WORDS, ids=["another word", "blank", "no test"])
+def test_splits_that_are_half_said_are_not_passed_over(table, make_task, words, message):
+    folder = table(["image", "label", "dataset"], lambda i: [f"img/{i}.png", "abc"[i // 4 % 3], words[i % 4]])
+    with pytest.raises(DataError, match=message):
+        load_task(make_task(reader="csv", file="t.csv"), folder=folder)
+
+
+def test_columns_that_look_like_splits_or_patients_are_told(table, make_task):
+    header = ["image", "label", "fold", "StudyID", "device id"]
+    folder = table(header, lambda i: [f"img/{i}.png", "abc"[i % 3], i % 5, i // 3, i % 2])
+    notes = " ".join(load_task(make_task(reader="csv", file="t.csv"), folder=folder).notes)
+    assert "16 images: the column 'fold' names no splits that are read" in notes
+    assert "several share the 'StudyID', which is not read; columns = { patient = \"StudyID\" }" in notes
+    assert "device" not in notes
+    named = {"columns": {"patient": "StudyID"}}
+    assert "share" not in " ".join(load_task(make_task(reader="csv", file="t.csv", **named), folder=folder).notes)
+
+
+def test_a_column_named_after_one_class(table, make_task):
+    folder = table(["image", "sick", "split"], lambda i: [f"img/{i}.png", i // 4 % 2, SPLITS[i % 4]])
+    with pytest.raises(DataError, match=r"has a column of sick, but none of well .*columns = \{ label = \"sick\" \}"):
+        load_task(make_task("binary", ["well", "sick"], reader="csv", file="t.csv"), folder=folder)
+    column = {"columns": {"label": "sick"}}
+    data = load_task(make_task("binary", ["well", "sick"], reader="csv", file="t.csv", **column), folder=folder)
+    assert data.val.labels.tolist() == [0, 1, 0, 1]
+    with pytest.raises(DataError, match=r"1 in the column 'sick' would be the second class, 'well'"):
+        load_task(make_task("binary", ["sick", "well"], reader="csv", file="t.csv", **column), folder=folder)
+
+
+@pytest.mark.parametrize("folders", [("images", "annotations"), ("img", "seg")], ids="-".join)
+def test_masks_in_a_folder_of_another_name_are_told(tmp_path, make_task, folders):
+    for split in ("train", "val", "test"):
+        for folder in folders:
+            (tmp_path / split / folder).mkdir(parents=True)
+            Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / split / folder / "0.png")
+    with pytest.raises(DataError, match=f"holds images and no masks; .*{folders[1]} .*'masks'"):
+        load_task(make_task("mask", ["ground", "lesion"], reader="imagefolder", folder="."), folder=tmp_path)
+
+
+def test_arrays_in_hounsfield_windows_are_ct(tmp_path, make_task, tiny):
+    np.savez(tmp_path / "t.npz", **{k: v.astype(np.int16) if "images" in k else v for k, v in tiny().items()})
+    task = make_task(reader="npz", file="t.npz", window="lung")
+    with pytest.raises(CardError, match="in Hounsfield units, the modality is"):
+        load_task(task.model_copy(update={"modality": "mri"}), folder=tmp_path)
+    assert load_task(task, folder=tmp_path).train.images.dtype == np.uint8
+
+
+def test_volumes_whose_depth_seems_last_are_told(tmp_path, make_task):
+    for shape, told in (((24, 24, 6), True), ((6, 24, 24), False), ((24, 24, 24), False)):
+        splits = ("train", "val", "test")
+        images = np.random.default_rng(0).integers(0, 256, (3, 6, *shape), dtype=np.uint8)
+        arrays = {f"{s}_images": images[i] for i, s in enumerate(splits)}
+        np.savez(tmp_path / "t.npz", **arrays, **{f"{s}_labels": np.arange(6) % 3 for s in splits})
+        data = load_task(make_task(reader="npz", file="t.npz", volume=True, aggregation="mean"), folder=tmp_path)
+        assert any("24 planes of 24 x 6 pixels: is the depth first" in note for note in data.notes) == told

@@ -31,6 +31,7 @@ def test_marks_of_other_programs(tmp_path, content, columns):
         (b"PK\x03\x04" + bytes(60), "is no text.*Excel workbook"),
         (b"# made by us\nimage,label\n", "the header reads '# made by us'"),
         ("image,label\nä".encode("latin-1"), "not UTF-8 text"),
+        ("image,label\n".encode("utf-16") + b"\n", "not UTF-16 text"),
     ],
 )
 def test_what_is_no_table_says_so(tmp_path, content, message):
@@ -59,3 +60,9 @@ def test_endings_in_another_case_addresses_and_workbooks(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"PK\3\4\x14\xff")
     with pytest.raises(DataError, match=r"is no text.*Excel workbook"):
         read_table(tmp_path / "t.csv", "image")
+
+
+@pytest.mark.parametrize("path", ["C:\\set\\a.png", "C:/set/a.png", "d:a.png"])
+def test_paths_of_another_machine_are_called_so(tmp_path, path):
+    with pytest.raises(DataError, match="is a path of a Windows machine"):
+        path_of(path, tmp_path, "line 2")

@@ -21,7 +21,7 @@ SAID = {
     "weights (one training step)": "3 units of 3 tasks are run again: the weights changed",
     "labels": "1 unit of task which is run again: the labels changed",
     "groups (patients)": "1 unit of task which is run again: the groups changed",
-    "split (4 images from train to val)": "1 unit of task which is run again: the splits changed",
+    "split (4 images from train to val)": "1 unit of task which is run again: the splits or their order changed",
     "precision": "3 units of 3 tasks are run again: computed in fp32 before, bf16 now",
     "aggregation of slices": "1 unit of task stack is run again: aggregation 'mean' before, 'max' now",
     "records.jsonl has lost its last line": "records.jsonl: has no record of 1 unit with predictions in ",

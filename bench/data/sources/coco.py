@@ -21,7 +21,7 @@ class CocoSource(ListedSource):
     """`reader = "coco"`, for masks. Names of images start at `root`, which starts at the folder of the file."""
 
     name: ClassVar[str] = "coco"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     unread: ClassVar[frozenset[str]] = ListedSource.unread | {"file", "files", "root"}
 
     reader: Literal["coco"]

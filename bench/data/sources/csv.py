@@ -27,6 +27,12 @@ PATIENT = (
     "subject id", "subjectid", "participant", "participant id", "person id", "case id", "lesion id",
 )  # fmt: skip
 """What a column of patients is usually called; overlooked, the same patient would be in train and in test."""
+IDENTIFIER = re.compile(r"\bid\b|patient|exam|study|studies")
+"""What a column is called that may name patients after all."""
+FOLDS = ("fold", "folds", "cv fold", "is test", "is train", "holdout", "subset", "partition")
+"""Columns of splits that are not read."""
+FEW = 10
+"""Images that share an identifier, at most, on average; more share a hospital or a device."""
 
 
 class Columns(Grown):
@@ -54,7 +60,7 @@ class CsvSource(ListedSource):
     """`reader = "csv"`. Paths in the table start at `root`, which starts at the folder of the table."""
 
     name: ClassVar[str] = "csv"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     unread: ClassVar[frozenset[str]] = ListedSource.unread | {"file", "root"}
     later: ClassVar[frozenset[str]] = ListedSource.later | {"subgroups"}
 
@@ -100,6 +106,7 @@ class CsvSource(ListedSource):
             self.columns.split or "split"
         ):
             remarks[f"images: splits are those of the column {table.columns[split]!r}"] = len(files)
+        self._tell_unread(table, known, remarks)
         places = {trait: table.column(name, trait) for trait, name in self.subgroups.items()}
         known_of: dict[str, list[str]] = {
             trait: [cells[place] for _, cells in table.rows] for trait, place in places.items()
@@ -141,9 +148,22 @@ class CsvSource(ListedSource):
                 raise DataError("has a column 'label' and one for each class", where=table.path, fix=fix)
             flags = [[cells[place] for place in places] for _, cells in table.rows]
             return read_all(flags, reading.cells, remarks, where=lines.__getitem__)
-        column = table.column(self.columns.label or "label", "label")
+        column = _label_column(table, task, self.columns.label)
         named = [cells[column] for _, cells in table.rows]
         return read_all(named, reading.one, remarks, where=lines.__getitem__)
+
+    def _tell_unread(self, table: Table, known: dict[str, int | None], remarks: Counter[str]) -> None:
+        """Count the images of columns that look like splits or patients, where none are known, and are neither."""
+        for i, column in enumerate(table.columns):
+            cells = [cells[i] for _, cells in table.rows if cells[i]]
+            if known["split"] is None and folded(column) in FOLDS:
+                remarks[f"images: the column {column!r} names no splits that are read (train, val, test)"] = len(cells)
+            shared = 2 < len(set(cells)) < len(cells) <= FEW * len(set(cells))
+            if known["patient"] is None and self.groups is None and shared and IDENTIFIER.search(folded(column)):
+                cure = f'columns = {{ patient = "{column}" }}'
+                remarks[f"images: several share the {column!r}, which is not read; {cure} keeps them together"] = len(
+                    cells
+                )
 
     def _row(self, table: Table, i: int, file: _File, known: dict[str, int | None]) -> ListedImage:
         """What line `i` says of its image. known: places of the columns of splits, patients and bags."""
@@ -170,17 +190,44 @@ class CsvSource(ListedSource):
 
 
 def split_column(table: Table) -> int | None:
-    """A column whose cells are all names of splits, test among them, whatever it is called ("set", "partition").
+    """A column whose cells are all names of splits, test or two of them, whatever it is called ("set", "dataset").
 
-    Raises DataError when there are two.
+    Raises DataError when there are two, or where only some cells of one are.
     """
-    names = [{cells[i].strip().casefold() for _, cells in table.rows} for i in range(len(table.columns))]
-    found = [i for i, said in enumerate(names) if said <= set(SPLIT_NAMES) and "test" in map(SPLIT_NAMES.get, said)]
+    said = [{cells[i].strip().casefold() for _, cells in table.rows} for i in range(len(table.columns))]
+    meant = [{SPLIT_NAMES[name] for name in names if name in SPLIT_NAMES} for names in said]
+    found = [
+        i for i, splits in enumerate(meant) if said[i] <= set(SPLIT_NAMES) and ("test" in splits or len(splits) > 1)
+    ]
     if len(found) > 1:
         both = " and ".join(repr(table.columns[i]) for i in found[:2])
         fix = f'columns = {{ split = "{table.columns[found[0]]}" }} in [source]'
         raise DataError(f"has names of splits in the columns {both}", where=table.path, fix=fix)
+    for column, names, splits in zip(table.columns, said, meant, strict=True):
+        odd = sorted(names - set(SPLIT_NAMES))
+        if not found and "train" in splits and odd and len(names) < 6:
+            what = f"has splits in the column {column!r}, but also {', '.join(map(repr, odd))}"
+            fix = "call them train, val, test or test-shift, or leave the column out"
+            raise DataError(what, where=table.path, fix=fix)
     return found[0] if found else None
+
+
+def _label_column(table: Table, task: Task, name: str | None) -> int:
+    """Place of the column of labels. Raises DataError when there is none, or its numbers count the other way."""
+    if (
+        name is None
+        and (there := [c for c in task.classes if table.find(c) is not None])
+        and table.find("label") is None
+    ):
+        others = ", ".join(c for c in task.classes if c not in there)
+        fix = f'add the others; of two classes columns = {{ label = "{there[0]}" }} names one of 0 and 1'
+        raise DataError(f"has a column of {', '.join(there)}, but none of {others}", where=table.path, fix=fix)
+    column = table.column(name or "label", "label")
+    first = task.target == "binary" and folded(table.columns[column]) == folded(task.classes[0])
+    if first and any(cells[column].casefold() in ("1", "1.0", "true") for _, cells in table.rows):
+        what = f"1 in the column {table.columns[column]!r} would be the second class, {task.classes[1]!r}"
+        raise DataError(what, where=table.path, fix="put the class that the column is called after second in 'classes'")
+    return column
 
 
 class _File(NamedTuple):

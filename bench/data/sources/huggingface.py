@@ -35,7 +35,7 @@ class HuggingFaceDataset(ReadSource):
     """`reader = "huggingface"`: `id` and `revision` (a full commit hash), or `path` and `format`."""
 
     name: ClassVar[str] = "huggingface"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     unread: ClassVar[frozenset[str]] = frozenset({"path"})
 
     reader: Literal["huggingface"]

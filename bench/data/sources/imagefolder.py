@@ -44,7 +44,7 @@ class ImageFolderSource(ListedSource):
     """`reader = "imagefolder"`. `patient` is a pattern that finds the patient in a file's name: "^(P[0-9]+)_"."""
 
     name: ClassVar[str] = "imagefolder"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     unread: ClassVar[frozenset[str]] = ListedSource.unread | {"folder"}
 
     reader: Literal["imagefolder"]
@@ -92,6 +92,8 @@ class ImageFolderSource(ListedSource):
         if base is None:
             stems = {path.parent / stem(path) for path in images}
             masks = [p for p in images if is_mask_of(stem(p), {s.name for s in stems if s.parent == p.parent})]
+            if images and not masks:
+                raise _no_masks(part, there)
             images, base = sorted(set(images) - set(masks)), there
         if cases := channels_of(images, masks):
             return self._cases(cases, masks, base, root, split)
@@ -130,6 +132,12 @@ class ImageFolderSource(ListedSource):
                 raise DataError("has no patient in its name", where=path, fix=f"pattern {self.patient!r}")
             group = found.group(1)
         return ListedImage(path.relative_to(root).as_posix(), path, split=split, group=group, **target)
+
+
+def _no_masks(part: Path, images: Path) -> DataError:
+    others = ", ".join(path.name for path in _folders(part) if path != images)
+    what = "holds images and no masks" + (f"; its folders beside {images.name!r} are: {others}" if others else "")
+    return DataError(what, where=part, fix="call the folder of masks 'masks', or each mask x_mask.png beside x.png")
 
 
 def _mask_name(path: Path, apart: bool) -> str:

@@ -92,6 +92,7 @@ class NpzSource(ReadSource):
     def stream(self, task: Task, folder: Path, remarks: Counter[str]) -> Mapping[str, Iterable[Split]]:
         """Blocks of about 8 MB of each split. Raises DataError."""
         path = self.held(task).require(folder)
+        self.check_window(task)
         if self.intensities:
             self.refuse_units(task, "intensities are")
         with opened(path) as archive:
@@ -132,6 +133,11 @@ class NpzSource(ReadSource):
             where = f"{path}, {label_key}"
             read = None if task.kind == "dense" else self._labels(labels, task, remarks, where)
             rows = max(1, BLOCK_BYTES // max(1, images.row_bytes))
+            if self.volume and images.tail[0] == images.tail[1] != images.tail[2]:
+                depth, h, w = images.tail[:3]
+                remarks[f"volumes: {depth} planes of {h} x {w} pixels: is the depth first, as it should be?"] += (
+                    images.rows
+                )
             for start in range(0, images.rows, rows):
                 stop = min(start + rows, images.rows)
                 pixels = images.read(rows)
@@ -256,7 +262,7 @@ def _present(options: list[str], keys: set[str], path: Path) -> str:
     raise DataError(
         f"holds {found}; expected {' or '.join(options)}",
         where=path,
-        fix='name the keys in [source], e.g. images = "{split}_images", labels = "{split}_labels"',
+        fix='name the keys in [source], e.g. images = "{split}_x", labels = "{split}_y", groups = "{split}_patient"',
     )
 
 
