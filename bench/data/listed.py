@@ -22,7 +22,7 @@ from bench.data.images import Header, Size, is_clinical, read_header
 from bench.data.masks import DrawnMask
 from bench.data.reading import ImageReader, ReadSource
 from bench.data.shares import SOME_PATIENTS, ListedImage, Share, with_shares
-from bench.data.slices import grouped, slices_of
+from bench.data.slices import grouped, sharing_patients, slices_of
 from bench.data.task import Task
 from bench.data.traits import same
 from bench.data.windows import is_several
@@ -32,6 +32,7 @@ from bench.words import Trait
 
 BLOCK_ROWS = 64
 SCOUTS = "images: scouts (DICOM localizers): are they meant?"
+PATIENTS = 'files: their PatientID is that of another too; groups = "dicom" in [source] keeps patients together'
 SHARED_MASKS = "images: their mask is that of another image too"
 
 
@@ -153,7 +154,10 @@ class ListedSource(ReadSource):
     def stream(self, task: Task, folder: Path, remarks: Counter[str]) -> Mapping[str, Iterable[Split]]:
         """Blocks of 64 images of each split. Raises DataError."""
         splits = self.listed(task, folder, remarks)
-        headers = self._headers([row for rows in splits.values() for row in rows], task)
+        listed = [row for rows in splits.values() for row in rows]
+        headers = self._headers(listed, task)
+        if self.groups is None and (shared := sharing_patients(listed, task.corpus)):
+            remarks[PATIENTS] = shared
         if scouts := sum(header.scout for header in headers):
             remarks[SCOUTS] = scouts
         channels = 3 if is_several(self.window) or any(h.colour for h in headers) else 1

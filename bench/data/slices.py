@@ -1,12 +1,13 @@
 """Slices of volumes as images of a task, and patients that the list of images does not name."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
-from bench.data import dicom
+from bench.data import dicom, nifti
 from bench.data.guard import guarded
 from bench.data.images import is_clinical
 from bench.data.shares import ListedImage
@@ -46,3 +47,16 @@ def grouped(
 
     with ThreadPoolExecutor() as pool:
         return [replace(row, group=group) for row, group in zip(rows, pool.map(known, rows), strict=True)]
+
+
+def sharing_patients(rows: Iterable[ListedImage], corpus: str) -> int:
+    """How many DICOM files have the PatientID of another one, of rows whose patient the list does not name."""
+    unnamed = {row.image for row in rows if row.group in (None, row.id.partition("#slice=")[0])}
+    files = [file for file in unnamed if is_clinical(file) and not file.name.lower().endswith(nifti.SUFFIXES)]
+
+    def known(file: Path) -> str | None:
+        with guarded(file):
+            return dicom.patient(file, corpus)
+
+    with ThreadPoolExecutor() as pool:
+        return sum(n for name, n in Counter(pool.map(known, files)).items() if name and n > 1)

@@ -116,6 +116,17 @@ def test_patients_come_from_the_tags_hashed(tmp_path, make_task):
     assert not any(b"Doe" in f.read_bytes() or b"19700101" in f.read_bytes() for f in store.iterdir())
 
 
+def test_patients_that_tags_know_and_nobody_asks_for_are_told(tmp_path, make_task):
+    for i in range(24):
+        write_dicom(tmp_path / f"set/{'ab'[i // 2 % 2]}/{i:02d}.dcm", noise(), PatientID=f"MRN{max(i // 2, 1)}")
+    told = "24 files: their PatientID is that of another too"
+    notes = load(make_task, tmp_path).notes
+    assert any(note.startswith(told) for note in notes)
+    assert not any("MRN" in note for note in notes)
+    for keys in ({"groups": "dicom"}, {"patient": "(..)[.]dcm"}):
+        assert not any(note.startswith(told) for note in load(make_task, tmp_path, **keys).notes)
+
+
 def test_patients_from_folders_and_what_has_no_tags(tmp_path, make_task):
     for i in range(24):
         write_dicom(tmp_path / f"set/{'ab'[i // 2 % 2]}/p{i // 2}/{i}.dcm", noise())
@@ -201,7 +212,7 @@ def test_an_older_card_keeps_its_prepared_copy(tmp_path, make_task):
     from bench.data.store import key_of
 
     task = make_task(reader="csv", file="t.csv", size=64)
-    assert key_of(task, read_source(task), "x").startswith("1f6be6da0abbab4a"), "of version 4 of the reader"
+    assert key_of(task, read_source(task), "x").startswith("ece03c55c9b84182"), "of version 5 of the reader"
 
 
 def test_volumes_keep_their_spacing_through_resizing(tmp_path, make_task):
