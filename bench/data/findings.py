@@ -15,6 +15,8 @@ from bench.words import SCALARS, TESTS
 EXAMPLES = 10
 NARROW = 32
 """Grey values of which the images of a task use more, all together."""
+FEW = 6
+"""Cases of a test split, below which a bootstrap over them says too little of how scores vary."""
 FAR = 10
 """Interquartile ranges beyond the quartiles at which a number is odd: an exponential law has one in 200,000 there."""
 MOSTLY = 0.5
@@ -38,7 +40,7 @@ def findings_of(task: Task, splits: Mapping[str, Split]) -> list[DataFinding]:
         *_absent_classes(task, splits),
         *_shared_patients(splits),
         *_alike_patients(splits),
-        *_lone_patients(splits),
+        *_few_cases(splits),
         *_odd_numbers(task, splits),
         *_unused_range(looks),
         *_duplicates(task, splits, looks),
@@ -117,12 +119,17 @@ def _odd_numbers(task: Task, splits: Mapping[str, Split]) -> Iterator[DataFindin
         yield DataFinding("note", "odd-number", f"{message}; do they stand for a missing one?")
 
 
-def _lone_patients(splits: Mapping[str, Split]) -> Iterator[DataFinding]:
-    for name, split in splits.items():
-        if name in TESTS and split.groups is not None and len(set(split.groups.tolist())) == 1:
-            yield DataFinding(
-                "problem", "one-patient", f"every {name} image is of one patient: scores have no interval"
-            )
+def _few_cases(splits: Mapping[str, Split]) -> Iterator[DataFinding]:
+    """Tests of so few patients, or images where no patients are known, that scores say little."""
+    for name in (name for name in TESTS if name in splits):
+        units = splits[name].ids if splits[name].groups is None else splits[name].groups
+        n, what = len(set(units.tolist())), "images" if splits[name].groups is None else "patients"
+        if n == 1 and what == "patients":
+            message = f"every {name} image is of one patient: scores have no interval"
+            yield DataFinding("problem", "one-patient", message)
+        elif n < FEW:
+            message = f"{name} is of {n} {what}: scores say little, and intervals over so few are too narrow"
+            yield DataFinding("note", "few-cases", message)
 
 
 def _unused_range(looks: Mapping[str, Look]) -> Iterator[DataFinding]:

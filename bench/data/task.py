@@ -209,6 +209,9 @@ def is_task(values: dict[str, Any]) -> bool:
 
 def own_cards_in(folder: Path) -> dict[str, tuple[Task, Path]]:
     """As `cards_in`. Raises CardError where there are none."""
+    if folder.is_file():
+        fix = "--tasks takes a folder of cards, or one card (.toml); 'medssl data new FOLDER' writes one"
+        raise CardError("is no task card", where=folder, fix=fix)
     if not (found := cards_in(folder)):
         raise CardError("holds no task cards (*.toml)", where=folder, fix="'medssl data new FOLDER' writes one")
     return found

@@ -44,6 +44,14 @@ class Features:
             return self.pooled.shape[1]
         return 0 if self.grid is None else self.grid[0].size // 8
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether every image that is looked at has the same vector, and every place of its grid too."""
+        looked = [(self.pooled, 64), (self.grid, 8)]
+        some = [array[:: max(1, len(array) // most)] for array, most in looked if array is not None]
+        found = [part.reshape(-1, part.shape[-1]).astype(np.float32) for part in some]
+        return all(np.ptp(part, axis=0).max() <= 1e-6 * max(float(np.abs(part).max()), 1e-12) for part in found)
+
     def rows(self, chosen: slice | np.ndarray) -> Features:
         """Of some of the images."""
         return Features(*(array if array is None else array[chosen] for array in self.arrays))

@@ -34,17 +34,19 @@ class Holding:
         records = self.journal.superseded | self.journal.records()
         lost = self.journal.lost(records.values())
         self.journal.note_missing(records)
-        changed = {key: reason for key, r in records.items() if (reason := lost.get(key) or self._why(r))}
+        changed = {key: reason for key, r in records.items() if (reason := self._why(r, lost.get(key, "")))}
         self.journal.sort_out(changed, self._restamped)
         older = sum(r.identity is None and r.unit.key not in changed for r in records.values())
         kept = f"{older} results of an earlier version kept: card, weights, data and protocol are as now"
         damaged = [f"damaged: {message}" for message in self.journal.damaged]
         return [*damaged, *self._remarks, *self._lines(changed, records), *([kept] if older else [])]
 
-    def _why(self, record: Record) -> str:
-        """Why a record does not hold; "" when it does."""
+    def _why(self, record: Record, lost: str) -> str:
+        """Why a record does not hold; "" when it does. lost: what happened to its predictions."""
         if record.unit.key not in self._planned:
             return OUTSIDE
+        if lost:
+            return lost
         if record.identity is None:
             return " and ".join(self._changes_of_older(record))
         return " and ".join(self._changes(record, record.identity))

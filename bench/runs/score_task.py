@@ -46,6 +46,7 @@ TELL_SECONDS = 2.0
 """How often it is told how many images are encoded."""
 DATA = "data: "
 """How warnings begin that are about the data and not about a protocol."""
+FLAT = "the encoder gives every image the same features: nothing can be told from them"
 Result = tuple[Record, dict[str, np.ndarray]]
 
 
@@ -110,6 +111,9 @@ class Work:
         volumes, card = self.data.train, self.encoder.card.preprocessing
         unseen = None if card.depth is None else lost(volumes.images.shape[1:-1], card, volumes.spacing)
         return [f"{DATA}{note}" for note in (*self.data.notes, *([unseen] if unseen else []))]
+
+    def _flat(self, protocol: Protocol) -> list[str]:
+        return [FLAT] if self._features("train", protocol.reads_grid).is_flat else []
 
     @cached_property
     def measured(self) -> Measured:
@@ -345,7 +349,7 @@ class Work:
             n_labels=0 if prediction is None else len(prediction.subset.rows),
             metrics=dict(metrics or {}),
             chosen={} if prediction is None else dict(prediction.chosen),
-            warnings=[] if prediction is None else [*self._told, *prediction.warnings],
+            warnings=[] if prediction is None else [*self._told, *self._flat(protocol), *prediction.warnings],
             predictions=None if prediction is None else f"predictions/{self.task.name}.npz",
             predictions_sha256=None if prediction is None else sha256_arrays(prediction.outputs),
             leakage={} if prediction is None or protocol.reads_grid else self._leakage,

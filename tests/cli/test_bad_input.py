@@ -97,6 +97,13 @@ def test_a_folder_without_cards_is_told_how_to_get_one(medssl: Callable, tmp_pat
     assert "holds no task cards (*.toml) ('medssl data new FOLDER' writes one)" in done.err
 
 
+def test_a_table_as_tasks_is_no_card(medssl: Callable, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,label\n")
+    done = medssl("run", "raw-pixels", "--tasks", tmp_path / "t.csv")
+    assert done.code == 2
+    assert "t.csv: is no task card (--tasks takes a folder of cards, or one card" in done.err
+
+
 def test_an_npz_with_other_keys(medssl: Callable, own_tasks: Path, write_npz: Callable) -> None:
     write_npz(own_tasks / "shapes.npz", image_key="pictures")
     done = medssl("run", "raw-pixels", "--tasks", own_tasks)

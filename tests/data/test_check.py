@@ -206,3 +206,24 @@ def test_one_patient_in_two_spellings_is_named(folder, make_task, first, second)
     assert found["alike-patient"].examples == [f"{first!r} (train) = {second!r} (test)"]
     rows[3]["patient"], rows[1]["patient"] = "p99", second
     assert report_on(tmp_path, rows, make_task(reader="csv", file="t.csv"))[1]["alike-patient"].severity == "note"
+
+
+def test_tests_of_few_cases_are_told(folder, make_task):
+    tmp_path, rows = folder
+    kinds = {}
+    for patients in (2, 1):
+        for row in rows[3::4]:
+            row["patient"] = f"t{int(row['image'].split('.')[0]) // 4 % patients}"
+        kinds[patients] = report_on(tmp_path, rows, make_task(reader="csv", file="t.csv"))
+    report, found = kinds[2]
+    assert report.ok
+    assert (
+        found["few-cases"].message
+        == "test is of 2 patients: scores say little, and intervals over so few are too narrow"
+    )
+    assert not kinds[1][0].ok
+    assert "one-patient" in kinds[1][1]
+    few = [{**row, "patient": ""} for i, row in enumerate(rows) if i % 4 < 3 or i < 12]
+    assert (
+        "test is of 3 images" in report_on(tmp_path, few, make_task(reader="csv", file="t.csv"))[1]["few-cases"].message
+    )

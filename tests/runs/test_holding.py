@@ -151,3 +151,11 @@ def test_data_that_are_gone_leave_their_finished_results_alone(world: World) -> 
 def test_every_change_names_its_reason() -> None:
     assert len(CHANGES) > 25
     assert {"", ALL, "which", "where", "stack", "which stack", "other"} == {ran for _, ran in CHANGES.values()}
+
+
+def test_what_is_no_longer_in_the_suite_is_not_said_to_run_again(world: World) -> None:
+    CHANGES["a card taken out of the suite"][0](world)
+    (world.out / "predictions" / "stack.npz").unlink()
+    made, said, _ = world.go()
+    assert made == []
+    assert any(line.endswith("is set aside (superseded.jsonl): not in the suite") for line in said)

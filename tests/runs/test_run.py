@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+import bench
 from bench.encoders.card import read_card
 from bench.runs.options import Resources, RunSpec
 from bench.runs.records import Record
 from bench.runs.run import run
+from bench.runs.score_task import FLAT
 from bench.submissions.folder import read_results
 
 
@@ -121,3 +124,13 @@ def test_a_damaged_plan_of_a_shipped_suite_is_named_and_written_anew(tmp_path: P
     assert [line for line in said if "plan.json: is not a readable plan" in line and "written anew" in line] == said
     assert len(said) == 1
     assert plan.read_text() == whole
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.0, True), (1.0, False)], ids=["flat", "not flat"])
+def test_an_encoder_that_tells_nothing_apart_is_told(squares: Path, tmp_path: Path, value: float, told: bool) -> None:
+    network = torch.nn.Conv2d(3, 4, 8, stride=8)
+    encoder = bench.wrap(network, name="flat", size=32, features=lambda network, x: network(x) * value + 3)
+    records = bench.run(encoder, tasks=squares, out=tmp_path, device="cpu").records
+    done = [record for record in records if record.status == "done"]
+    assert {record.unit.task for record in done} == {"which", "where"}
+    assert {FLAT in record.warnings for record in done} == {told}
