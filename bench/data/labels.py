@@ -219,6 +219,9 @@ class LabelReader:
         text = _text(value)
         if (match := LISTED.fullmatch(text)) is not None and folded(text) not in self._names:
             return self._listed([part.strip(" \n'\"") for part in match[1].split(",") if part.strip()], remarks, where)
+        if "," in text and NUMBER.fullmatch(text) and folded(text) not in self._names:
+            fix = 'join places by "|" ("1|0"), and write a number without a comma'
+            raise DataError(f"{text!r} can be a number with a decimal comma, or two labels", where=where, fix=fix)
         parts = self._parts(text)
         if len(parts) > 1 and NO_FINDING not in self._names and NO_FINDING in map(folded, parts):
             raise DataError(f"names 'No Finding' beside a finding: {text[:60]!r}", where=where, fix="leave one of them")

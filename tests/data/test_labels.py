@@ -211,3 +211,10 @@ def test_a_separator_at_the_end_of_names_says_nothing(read):
 def test_places_outside_the_classes_are_told_their_range(read):
     with pytest.raises(DataError, match="counts the classes from 0 to 2"):
         read("3", ["1", "2", "3"], "ordinal", numbers="index")
+
+
+@pytest.mark.parametrize("cell", ["1,0", "0,1", "2,0"])
+def test_a_comma_between_two_numbers_of_several_labels_is_refused(read, cell):
+    with pytest.raises(DataError, match="a decimal comma, or two labels"):
+        read(cell, ["a", "b", "c"], "multi-label")
+    assert read(cell, ["a", "b", cell], "multi-label") == [0, 0, 1]
