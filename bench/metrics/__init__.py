@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-SCORING = 2
+SCORING = 3
 """Current version of the set of metrics: 1 scored the first records, which do not say so."""
 
 

@@ -158,6 +158,13 @@ def test_calibration_needs_cases_enough_and_a_temperature_from_validation(scorin
     assert scaled["ece"].value < scaled["ece_unscaled"].value
 
 
+def test_the_present_set_has_one_calibration_error():
+    """A temperature, which a protocol may have fitted, is not used: docs/choices.md."""
+    t, truth, output = CASES["binary"][0], split(np.arange(300) % 2), probabilities(300, 2)
+    found = {n for n in score(t, output, truth, resamples=None, temperature=2.0) if "ece" in n}
+    assert found == {"ece_unscaled"}
+
+
 def test_a_single_class_leaves_the_primary_out():
     t, _, output = CASES["binary"]
     found = score(t, output, split(np.zeros(60, int)), resamples=None)
