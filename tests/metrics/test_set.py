@@ -62,5 +62,6 @@ def test_versions_that_are_known(version):
 
 @pytest.mark.parametrize("version", [0, SCORING + 1])
 def test_versions_that_are_not_known(version):
-    with pytest.raises(ValueError, match=rf"scoring version {version} is not known here \(versions 1 to {SCORING} are\)"):
+    known = rf"scoring version {version} is not known here \(versions 1 to {SCORING} are\)"
+    with pytest.raises(ValueError, match=known):
         known_scoring(version)

@@ -9,8 +9,8 @@ from bench.metrics.base import Comparison, Metric
 class Ece(Metric):
     """Undefined where the protocol had no held-out images to fit a temperature on.
 
-    Not of the set from scoring 3 on: on real images the temperature raises the error about as often as it lowers it, and
-    of kNN it doubles it (docs/choices.md).
+    Not of the set from scoring 3 on: on real images the temperature raises the error about as often as it lowers it,
+    and doubles that of kNN (docs/choices.md).
     """
 
     name = "ece"
