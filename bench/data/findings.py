@@ -122,8 +122,10 @@ def _odd_numbers(task: Task, splits: Mapping[str, Split]) -> Iterator[DataFindin
 def _few_cases(splits: Mapping[str, Split]) -> Iterator[DataFinding]:
     """Tests of so few patients, or images where no patients are known, that scores say little."""
     for name in (name for name in TESTS if name in splits):
-        units = splits[name].ids if splits[name].groups is None else splits[name].groups
-        n, what = len(set(units.tolist())), "images" if splits[name].groups is None else "patients"
+        groups, what = splits[name].groups, "patients"
+        if groups is None:
+            groups, what = splits[name].ids, "images"
+        n = len(set(groups.tolist()))
         if n == 1 and what == "patients":
             message = f"every {name} image is of one patient: scores have no interval"
             yield DataFinding("problem", "one-patient", message)

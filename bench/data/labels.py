@@ -318,6 +318,8 @@ class LabelReader:
         k = len(self.task.classes)
         if self.task.target == "multi-label":
             return DataError(f"labels have shape {shape}, expected (n, {k})", where=where)
+        if self.task.target == "number":
+            return DataError(f"labels have shape {shape}, expected (n,) or (n, 1): one number an image", where=where)
         fix = "several labels an image make the target 'multi-label'"
         return DataError(f"labels have shape {shape}, expected (n,), (n, 1) or one-hot (n, {k})", where=where, fix=fix)
 

@@ -25,7 +25,7 @@ VAL, TEST = 0.15, 0.2
 """Shares of all images where neither the source nor the card says which are which."""
 SPLIT_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test", "test-shift": "test-shift",
+    "test": "test", "testing": "test", "test-shift": "test-shift", "test_shift": "test-shift",
 }  # fmt: skip
 
 

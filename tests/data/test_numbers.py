@@ -116,3 +116,8 @@ def test_a_split_of_one_number_has_no_score(tmp_path, make_task, tiny):
     np.savez(tmp_path / "t.npz", **arrays | {"test_labels": np.full(6, 5.0)})
     with pytest.raises(DataError, match="every test image has the same number"):
         load_task(make_task("number", ["age"], reader="npz", file="t.npz"), folder=tmp_path)
+
+
+def test_two_numbers_an_image_are_told_as_such(make_task):
+    with pytest.raises(DataError, match=r"shape \(4, 2\), expected \(n,\) or \(n, 1\): one number an image"):
+        LabelReader(make_task("number", ["share"])).many(np.zeros((4, 2)), Counter())

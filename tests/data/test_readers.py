@@ -185,10 +185,10 @@ def test_an_image_beside_others_that_lacks_a_mask_is_not_its_own(tmp_path, make_
 
 
 def test_arrays_that_the_card_does_not_name_are_told(tmp_path, make_task, tiny):
-    arrays = tiny() | {"train_patient": np.arange(12), "test_shift_images": np.zeros((2, 8, 8), np.uint8)}
+    arrays = tiny() | {"train_patient": np.arange(12), "second_images": np.zeros((2, 8, 8), np.uint8)}
     np.savez(tmp_path / "t.npz", **arrays)
     told = [f.message for f in load_task(make_task(reader="npz", file="t.npz"), folder=tmp_path).findings]
-    assert "2 arrays: not named by the card, left out: test_shift_images, train_patient" in told
+    assert "2 arrays: not named by the card, left out: second_images, train_patient" in told
     arrays = tiny() | {f"{s}_p": np.full(n, np.nan) for s, n in (("train", 12), ("val", 6), ("test", 6))}
     np.savez(tmp_path / "t.npz", **arrays)
     task = make_task(reader="npz", file="t.npz", groups="{split}_p")
@@ -258,3 +258,16 @@ def test_volumes_whose_depth_seems_last_are_told(tmp_path, make_task):
         np.savez(tmp_path / "t.npz", **arrays, **{f"{s}_labels": np.arange(6) % 3 for s in splits})
         data = load_task(make_task(reader="npz", file="t.npz", volume=True, aggregation="mean"), folder=tmp_path)
         assert any("24 planes of 24 x 6 pixels: is the depth first" in note for note in data.notes) == told
+
+
+@pytest.mark.parametrize("name", ["valid", "validation", "dev"])
+def test_splits_of_arrays_under_their_other_names(tmp_path, make_task, tiny, name):
+    arrays = {k.replace("val_", f"{name}_"): v for k, v in tiny().items()}
+    shift = {f"test_shift_{key}": arrays[f"test_{key}"][::-1] for key in ("images", "labels")}
+    patients = {k.replace("images", "patient"): np.arange(len(v)) for k, v in (arrays | shift).items() if "images" in k}
+    np.savez(tmp_path / "t.npz", **arrays, **shift, **patients)
+    data = load_task(make_task(reader="npz", file="t.npz", groups="{split}_patient"), folder=tmp_path)
+    np.testing.assert_array_equal(data.val.images[..., 0].reshape(-1), arrays[f"{name}_images"].reshape(-1))
+    np.testing.assert_array_equal(data.tests["test-shift"].labels, data.tests["test"].labels[::-1])
+    assert data.val.groups.tolist() == [str(i) for i in range(len(data.val))]
+    assert not any("left out" in note for note in data.notes)

@@ -23,7 +23,7 @@ from bench.data.held import HeldFile
 from bench.data.masks import to_mask
 from bench.data.pixels import to_uint8
 from bench.data.reading import ReadSource
-from bench.data.shares import SOME_PATIENTS, group_name
+from bench.data.shares import SOME_PATIENTS, SPLIT_NAMES, group_name
 from bench.data.space import require_space
 from bench.data.task import Task
 from bench.errors import DataError
@@ -98,24 +98,23 @@ class NpzSource(ReadSource):
         with opened(path) as archive:
             keys = {info.filename.removesuffix(".npy") for info in archive.infolist()}
             require_space(home(), sum(info.file_size for info in archive.infolist()))
-        splits = [*REQUIRED_SPLITS, *(["test-shift"] if self._keys("test-shift", task)[0][0] in keys else [])]
+        splits = [*REQUIRED_SPLITS, *(["test-shift"] if keys & set(self._keys("test-shift", task)[0]) else [])]
         if unused := keys - self._used(splits, keys, task):
             remarks[f"arrays: not named by the card, left out: {', '.join(sorted(unused)[:8])}"] = len(unused)
         blocks = {split: self._blocks(path, keys, split, task, remarks) for split in splits}
         return bags_of_splits({name: joined(found) for name, found in blocks.items()}, path) if self.bags else blocks
 
     def _keys(self, split: str, task: Task) -> tuple[list[str], list[str]]:
-        """Possible keys of images and of labels, the likeliest first."""
+        """Possible keys of images and of labels, the likeliest first; "valid" and the like are "val"."""
         usual = ["{split}_labels", "{split}_label"]
         usual = usual[::-1] if task.kind == "dense" else usual
         labels = [self.labels] if self.labels else usual
-        images = self.images or "{split}_images"
-        return [images.replace("{split}", split)], [key.replace("{split}", split) for key in labels]
+        return _named([self.images or "{split}_images"], split), _named(labels, split)
 
     def _used(self, splits: Sequence[str], keys: set[str], task: Task) -> set[str]:
         """The arrays that are read."""
         found = {next((key for key in options if key in keys), "") for s in splits for options in self._keys(s, task)}
-        return found | ({self.groups.replace("{split}", s) for s in splits} if self.groups else set())
+        return found | {key for s in splits if self.groups for key in _named([self.groups], s)}
 
     def _blocks(self, path: Path, keys: set[str], split: str, task: Task, remarks: Counter[str]) -> Iterator[Split]:
         image_key, label_key = (_present(options, keys, path) for options in self._keys(split, task))
@@ -196,7 +195,8 @@ class NpzSource(ReadSource):
     ) -> np.ndarray | None:
         if self.groups is None:
             return None
-        with Member(archive, self.groups.replace("{split}", split), path) as member:
+        keys = {info.filename.removesuffix(".npy") for info in archive.infolist()}
+        with Member(archive, _present(_named([self.groups], split), keys, path), path) as member:
             names = [group_name(value, path) for value in member.read(member.rows).reshape(-1).tolist()]
         if len(names) != rows:
             raise DataError(f"{member.key} has {len(names):,} rows, the images {rows:,}", where=path)
@@ -254,13 +254,18 @@ def opened(path: Path) -> zipfile.ZipFile:
         raise DataError(why, where=path, fix="write or fetch it again") from None
 
 
+def _named(keys: Iterable[str], split: str) -> list[str]:
+    """Keys of a split, under each of its names."""
+    return [key.replace("{split}", name) for name, meant in SPLIT_NAMES.items() if meant == split for key in keys]
+
+
 def _present(options: list[str], keys: set[str], path: Path) -> str:
     for key in options:
         if key in keys:
             return key
     found = ", ".join(sorted(keys)[:20]) or "nothing"
     raise DataError(
-        f"holds {found}; expected {' or '.join(options)}",
+        f"holds {found}; expected {' or '.join(options[:2])}",
         where=path,
         fix='name the keys in [source], e.g. images = "{split}_x", labels = "{split}_y", groups = "{split}_patient"',
     )
