@@ -5,8 +5,10 @@ An unknown key is an error that names the key and the nearest valid one.
 
 import difflib
 import json
+import re
 import tomllib
 import unicodedata
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -28,6 +30,10 @@ MAX_NESTING = 32
 MAX_PROBLEMS = 20
 """How many problems of one file a message lists: a stranger's file may have thousands."""
 
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_DEEP_KEY = re.compile(rf"(?<![\w-])(?:{_PART}\.[ \t]*+){{{MAX_NESTING}}}")
+"""A key of so many parts: one of 60,000, which a card has room for, keeps the parser busy for many minutes."""
+
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 SHA256 = r"^[0-9a-f]{64}$"
 SPOKEN = {
@@ -40,6 +46,10 @@ COUNTABLE = 1e15
 """No size, count or setting of an encoder is beyond it."""
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories of what prints as nothing, or turns and hides what stands beside it."""
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks that print as nothing."""
+MAX_MARKS = 4
+"""Marks on one letter: no script has more, and many of them cover the lines above and below."""
 
 
 def plain(text: str) -> str:
@@ -47,27 +57,40 @@ def plain(text: str) -> str:
 
     Control characters act on terminals; marks of direction and of no width make text read as what it is not.
     """
-    if text.isprintable():  # the fast way
+    if text.isascii() and text.isprintable():  # the fast way
         return text
-    if unseen := next((c for c in text if c not in "\n\t" and unicodedata.category(c) in _UNSEEN), None):
+    if unseen := next(filter(_is_unseen, text), None):
         raise ValueError(f"holds the invisible character U+{ord(unseen):04X}")
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > MAX_MARKS:
+            raise ValueError(f"holds more than {MAX_MARKS} marks on one letter")
     return text
+
+
+def _is_unseen(character: str) -> bool:
+    """Whether it prints as nothing, acts on what stands beside it, or is none (U+FFFF: XML may not hold it)."""
+    if character in "\n\t":
+        return False
+    none = ord(character) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(character) <= 0xFDEF
+    return none or character in _BLANK or unicodedata.category(character) in _UNSEEN
 
 
 def made_plain(text: str) -> str:
     """`text` with a "?" for each character that cannot be seen: for messages that are kept as they came."""
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
-    return "".join("?" if c not in "\n\t" and unicodedata.category(c) in _UNSEEN else c for c in text)
+    return "".join("?" if _is_unseen(c) else c for c in text)
 
 
 def one_line(text: str) -> str:
-    """`plain` text without line breaks and tabs. Raises ValueError."""
-    if text.isprintable():  # the fast way: records hold many short lines
-        return text
+    """`plain` text without line breaks and tabs, and with something to be seen in it. Raises ValueError."""
     if any(c in "\n\t" for c in text):
         raise ValueError("holds a line break or a tab")
-    return plain(text)
+    if not any(unicodedata.category(c)[0] in "LNPS" for c in plain(text)):
+        raise ValueError("holds nothing that can be seen")
+    return text
 
 
 def plain_values(values: dict[str, Any]) -> dict[str, Any]:
@@ -146,7 +169,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def parse_toml(text: str, *, where: object) -> dict[str, Any]:
     """Parse TOML text; nesting deeper than 32 is refused. Raises CardError."""
     try:
-        values = tomllib.loads(text)
+        values = None if _DEEP_KEY.search(text) else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, ValueError) as error:
         raise CardError(f"is not valid TOML: {error}", where=where) from None
     except RecursionError:
@@ -171,8 +194,8 @@ def _no_number(name: str) -> float:
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"key {next(n for n in names if names.count(n) > 1)[:60]!r} is given twice")
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"key {twice[:60]!r} is given twice")
     return found
 
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.hostile import gaming, memoriser, smuggled  # noqa: F401 - they add their cases
+from benchmarks.hostile import gaming, memoriser, overlooked, smuggled  # noqa: F401 - they add their cases
 from benchmarks.hostile.base import copy, write_submission, write_tasks
 from benchmarks.hostile.cases import ALARMED, CASES, HARMLESS, MARKER, NEEDS_RERUN
 

@@ -1,63 +1,67 @@
-"""False alarms of the look for lookups: honest encoders on every global task, with views drawn by several lots.
+"""The look for lookups, on honest encoders (false alarms) and on lookups, with views drawn by several lots.
 
-python benchmarks/memoriser_alarms.py [--lots 12] ENCODER...
+python -m benchmarks.memoriser_alarms [--lots 12] [--tasks NAME...] [--encoders ENCODER...] [--lookups]
 """
 
 from __future__ import annotations
 
 import argparse
-import random
-from collections.abc import Iterator
+from collections.abc import Callable
 
-from bench.checks.probe import probe_of, ranked
+import torch
+
+import bench
 from bench.data.dataset import TaskData
 from bench.data.load import load_task
 from bench.data.task import read_suite, shipped_tasks
+from bench.encoders.base import Encoder
 from bench.encoders.load import load_encoder
-from bench.submissions.memoriser import DROP, FAR, HIGH, UNSEEN, _ranked_anew, change, features, some
+from bench.submissions.memoriser import ASKED, HIGH, Looked, looks
+from benchmarks.hostile.lookups import KEYS, Key, Lookup
+
+SIDE = 64
+"""Of the images that lookups get."""
 
 
 def main() -> None:
-    """Print a line for each encoder, then the largest falls of all."""
+    """Print a row of the table in docs/submitting.md for each encoder, and for each kind of lookup."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lots", type=int, default=12)
-    parser.add_argument("encoders", nargs="+")
+    parser.add_argument("--tasks", nargs="+", help="by default those with one class an image of open-v1 and phantom-v1")
+    parser.add_argument("--encoders", nargs="+", default=[])
+    parser.add_argument("--lookups", action="store_true")
     wanted = parser.parse_args()
-    tasks = [shipped_tasks()[name] for suite in ("open-v1", "phantom-v1") for name in read_suite(suite).tasks]
-    datas = [load_task(task) for task in tasks if task.target in ("binary", "multi-class", "ordinal")]
-    falls: list[tuple[float, str]] = []
-    moved_far = 0
+    names = wanted.tasks or [name for suite in ("open-v1", "phantom-v1") for name in read_suite(suite).tasks]
+    tasks = [shipped_tasks()[name] for name in names]
+    tasks = [task for task in tasks if task.target in ("binary", "multi-class", "ordinal")]
+    lots = [str(lot) for lot in range(wanted.lots)]
+
+    def row(name: str, encoder_on: Callable[[TaskData], Encoder]) -> None:
+        found = [look for task in tasks for data in [load_task(task)] for look in looks(encoder_on(data), [data], lots)]
+        print(f"| {name} | {told(found)} |", flush=True)
+
+    print(f"| encoder | tasks | at {HIGH} and more | falls on new views | refused | alarms |\n{'|---' * 6}|")
     for path in wanted.encoders:
         encoder = load_encoder(path)
-        rows = list(looks(encoder, datas, wanted.lots))
-        own = [(fall, f"{encoder.card.name}, {name}") for name, fall, _ in rows if fall is not None]
-        falls += own
-        moved_far += sum(far for *_, far in rows)
-        fall = f"largest fall {max(own)[0]:.3f} ({max(own)[1]})" if own else "never at the line"
-        asked = {name for name, *_ in rows}
-        high = {name for name, seen, _ in rows if seen is not None}
-        shown = f"{len(high)} of {len(asked)} tasks at {HIGH} and more, {len(own)} views, {fall}"
-        print(f"{encoder.card.name}: {shown}", flush=True)
-    over = sum(fall > DROP for fall, _ in falls)
-    print(f"{len(wanted.encoders)} encoders, {len(datas)} tasks, {len(falls)} views: {over} alarms of views")
-    print(f"{moved_far} alarms of what no eye sees; the largest falls:", *sorted(falls)[-5:], sep="\n  ")
+        row(encoder.card.name, lambda data, encoder=encoder: encoder)
+    for key in KEYS if wanted.lookups else ():
+        row(f"lookup by {key.__name__}", lambda data, key=key: lookup(data, key))
 
 
-def looks(encoder, datas: list[TaskData], lots: int) -> Iterator[tuple[str, float | None, bool]]:
-    """Task; the fall of the probe at each view (mirrored, then each lot), None below the line; moved too far."""
-    for data in datas:
-        probe = probe_of(data.task.name, some(data.train), some(data.tests["test"]))
-        if probe.train.ndim != 4:
-            continue
-        train, test = (features(encoder, images) for images in (probe.train, probe.test))
-        far = sum(change(encoder, test, probe.test, altered) > FAR for altered in UNSEEN.values()) > 1
-        seen = float(ranked(probe, train, test)[0])
-        if seen < HIGH:
-            yield data.task.name, None, far
-            continue
-        yield data.task.name, seen - float(ranked(probe, train, features(encoder, probe.test[:, :, ::-1]))[0]), far
-        for lot in range(lots):
-            yield data.task.name, seen - _ranked_anew(encoder, probe, random.Random(str(lot))), False
+def lookup(data: TaskData, key: Key) -> Encoder:
+    """A lookup of the images of a task, as an encoder."""
+    torch.manual_seed(0)
+    return bench.wrap(Lookup(data, key, side=SIDE), name="lookup", size=SIDE, mean=(0.0,) * 3, std=(1.0,) * 3)
+
+
+def told(found: list[Looked]) -> str:
+    """The other cells of a row."""
+    falls = [look.seen - score for look in found for score in look.anew]
+    high = [look.task for look in found if look.seen >= HIGH]
+    where = f"{len(high)} ({', '.join(high)})" if 0 < len(high) <= 3 else str(len(high))
+    ends = f"{min(falls):.3f} to {max(falls):.3f} ({len(falls)} views)" if falls else ""
+    refused = sum(any(look.problems()) for look in found)
+    return f"{len(found)} | {where} | {ends} | {refused} | {sum(fall > ASKED for fall in falls)}"
 
 
 if __name__ == "__main__":

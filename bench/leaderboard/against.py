@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
@@ -18,12 +19,17 @@ Why = Callable[[Results, Record], str | None]
 
 
 def unknown(tasks: Mapping[str, Task], protocols: Mapping[str, Protocol]) -> Why:
-    """Its task or protocol is not known here."""
+    """Its task or protocol is not known here, or its score is one that no predictions have."""
 
     def why(result: Results, record: Record) -> str | None:
         if record.unit.protocol not in protocols:
             return f"protocol {record.unit.protocol!r} is not installed here"
-        return None if record.unit.task in tasks else "an unknown task; pass the folder of its card with --tasks"
+        if record.unit.task not in tasks:
+            return "an unknown task; pass the folder of its card with --tasks"
+        least = -math.inf if tasks[record.unit.task].target == "number" else -1.0  # R2 has no lower end
+        if (found := record.primary) and not least <= found.value <= 1:
+            return f"{record.metric} is {found.value:g}, which no predictions have"
+        return None
 
     return why
 

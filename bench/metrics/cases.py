@@ -66,6 +66,8 @@ def check_cases(
         kind = "f" if expected.dtype.kind == "f" else "u"
         if name not in kept or kept[name].shape != expected.shape or kept[name].dtype.kind != kind:
             raise DataError(f"scores of cases have no fitting {name!r}", where=task.name)
+    if strange := sorted(kept.keys() - truth.keys()):
+        raise DataError(f"scores of cases hold {strange[0][:40]!r}, which is none of them", where=task.name)
     (shared, ours, theirs), size = np.moveaxis(kept["areas"].astype(np.int64), 2, 0), labels[0].size
     dice, distance = np.moveaxis(kept["surfaces"], 2, 0)
     one, none = (ours > 0) != (theirs > 0), (ours == 0) & (theirs == 0)

@@ -1,5 +1,6 @@
 """Serving the site on one's own machine; pages reload when records, templates or styles change."""
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -7,7 +8,6 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from bench.errors import RunError, UserError
 from bench.leaderboard.collect import default_roots
@@ -41,10 +41,10 @@ class Handler(SimpleHTTPRequestHandler):
         and a path that no file can have."""
         if not super().parse_request():
             return False
-        if re.sub(r":\d+$", "", self.headers.get("Host", "")) not in HOSTS:
+        if re.sub(r":\d+$", "", self.headers.get("Host", "").lower()) not in HOSTS:
             self.send_error(403, "Serves this machine alone")
             return False
-        if "\0" in unquote(self.path):
+        if not _possible(self.translate_path(self.path)):
             self.send_error(400, "No such path")
             return False
         return True
@@ -74,6 +74,17 @@ class Handler(SimpleHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Quiet: the terminal is for builds."""
+
+
+def _possible(path: str) -> bool:
+    """Whether a file can be called so: none is named by a NUL, half a character, or more than the system takes."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def server(out: Path, port: int, version: list[int]) -> ThreadingHTTPServer:

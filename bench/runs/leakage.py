@@ -18,6 +18,7 @@ from bench.metrics.interval import Interval
 from bench.metrics.products import Weights, weighted_sums
 from bench.metrics.resample import interval, ratio, resample_counts, with_point
 
+LEAKAGE = ("site_leakage", "site_robustness")
 FOLDS = 5
 NEIGHBOURS = 20
 C = 0.01

@@ -23,6 +23,8 @@ def changed(base: Path, incoming: Path) -> list[str]:
 
     Raises SubmissionError for a name or a file that may not arrive, and where what maintainers keep is changed.
     """
+    if incoming.is_symlink() or (incoming.exists() and not incoming.is_dir()):
+        raise SubmissionError("is a link or a file, expected a folder", where="submissions")
     for name in KEPT:
         if _bytes(base / name) != _bytes(incoming / name):
             fix = "only a maintainer's own commit does; bring the branch up to date where it is only behind"

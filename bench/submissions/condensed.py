@@ -61,6 +61,14 @@ def replicates_condensed(data: TaskData, kept: np.ndarray, counts: Weights, reco
     return record.primary.value + np.concatenate([[0.0], kept.astype(np.float64)])
 
 
+def may_be_drawn(data: TaskData) -> bool:
+    """Whether what the primary metric reads of predictions on "test" can be larger than its replicates."""
+    n, k = len(data.tests["test"]), len(data.task.classes)
+    dense = data.task.kind == "dense"
+    numbers, largest = (n * k * (k - 1), int(data.test_pixels.max())) if dense else (n * k, max(n, k))
+    return numbers * np.min_scalar_type(largest).itemsize > REPLICATES_BYTES
+
+
 def tolerance_of(kept: np.ndarray, exact: float) -> float:
     """By how much an interval may differ that is recomputed from what was kept."""
     return DRAWN_TOLERANCE if kept.dtype == DRAWN else exact

@@ -5,14 +5,17 @@ Rescoring recomputes scores; these are the statements beside them, which need no
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from bench.discover import members
 from bench.errors import UserError
+from bench.features.probe import Probe
 from bench.identity import card_parts
 from bench.metrics.calibration import chosen_temperature
 from bench.runs.journal import PROBES, RECORDS
 from bench.runs.records import Record
 from bench.submissions.folder import Results
+from bench.submissions.intake import inspect_npz
 
 
 def contradictions(result: Results) -> Iterator[str]:
@@ -32,8 +35,8 @@ def _of_record(record: Record, result: Results) -> Iterator[str]:
     done = record.status == "done"
     if record.predictions != (f"predictions/{record.unit.task}.npz" if done else None):
         yield f"name {str(record.predictions)[:60]!r} as their predictions"
-    if not done and (record.metrics or record.chosen or record.predictions_sha256):
-        yield "hold scores of a unit that was not done"
+    if not done and (record.metrics or record.chosen or record.predictions_sha256 or record.leakage or record.n_labels):
+        yield "hold scores or labels of a unit that was not done"
     if done == bool(record.reason):
         yield "are done and say why not" if done else "do not say why they were refused"
     if "temperature" in record.chosen and chosen_temperature(record.chosen) is None:
@@ -64,3 +67,12 @@ def _of_files(result: Results) -> Iterator[str]:
     named = {r.identity.encoder.probe for r in result.records if r.identity is not None}
     if strange := sorted(p.stem for p in (result.folder / PROBES).glob("*.npz") if p.stem not in named):
         yield f"{result.suite} holds {len(strange)} probes that no record names, e.g. {strange[0]}"
+    yield from filter(None, map(_why_no_probe, sorted((result.folder / PROBES).glob("*.npz"))))
+
+
+def _why_no_probe(path: Path) -> str | None:
+    try:
+        inspect_npz(path)
+        return None if Probe.read(path).digest == path.stem else f"probe {path.name} is not the one of its name"
+    except UserError as error:
+        return f"a probe cannot be read: {error}"

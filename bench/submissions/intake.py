@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.errors import SubmissionError
 from bench.files import METHODS, UNREADABLE, sha256_file
+from bench.runs.journal import records_file
 
 MAX_FILES = 5000
 MAX_BYTES = 20 * 1024**2
@@ -23,7 +24,7 @@ MAX_UNPACKED_BYTES = 256 * 1024**2
 DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.")
 """Names that are devices on Windows, whatever follows the first dot, or lose their last dot there."""
 _NAME = r"[a-z0-9][a-z0-9._-]{0,127}"
-_WEIGHTS = re.compile(r"(?i)[a-z0-9][a-z0-9._/-]{0,200}\.(safetensors|pth|pt|bin|ckpt|onnx|parquet|npz|pt2|json)")
+_WEIGHTS = re.compile(r"(?ai)[a-z0-9][a-z0-9._/-]{0,200}\.(safetensors|pth|pt|bin|ckpt|onnx|parquet|npz|pt2|json)")
 _KNOWN = (
     re.compile(r"encoder\.toml|training\.json|README\.md|stored\.json"),
     re.compile(rf"{_NAME}/records\.jsonl(\.bz2)?"),
@@ -39,16 +40,15 @@ def inspect(folder: Path) -> None:
     """
     if folder.is_symlink():
         raise SubmissionError("is a link, expected a folder", where=folder)
-    total, weights, names = 0, 0, set[str]()
+    total, weights, names, beside = 0, 0, dict[str, str](), set[Path]()
     for n, path in enumerate(_walk(folder)):
         relative = path.relative_to(folder).as_posix()
         if n >= MAX_FILES:
             raise SubmissionError(f"holds more than {MAX_FILES} files", where=folder)
         if not stat.S_ISREG((status := path.lstat()).st_mode):
             raise SubmissionError("is a link or a special file; only plain files are accepted", where=_shown(relative))
-        if relative.casefold() in names or any(DEVICES.fullmatch(part.casefold()) for part in relative.split("/")):
+        if _clashes(relative, names):
             raise SubmissionError("cannot stand in one folder on Windows and macOS", where=_shown(relative))
-        names.add(relative.casefold())
         if path.name in ("badge.json", "refused.json"):
             fix = "remove it: only 'medssl verify' gives badges, and keeps them beside the folder"
             raise SubmissionError("is not a file a submission may hold", where=_shown(relative), fix=fix)
@@ -56,12 +56,24 @@ def inspect(folder: Path) -> None:
             total += status.st_size
         elif _WEIGHTS.fullmatch(relative):
             weights += status.st_size
+            beside.add(path)
         else:
             raise SubmissionError("is not a file a submission may hold", where=_shown(relative), fix="remove it")
+    if strange := next((p for p in sorted(beside) if records_file(folder / p.relative_to(folder).parts[0])), None):
+        what = "is not a file that results hold"  # a plan of its own, say, or weights that the badge would not cover
+        raise SubmissionError(what, where=_shown(strange.relative_to(folder).as_posix()), fix="remove it")
     if total > MAX_BYTES:
         raise SubmissionError(f"holds {total / 1e6:.1f} MB without weights, over the limit of 20 MB", where=folder)
     if weights > MAX_WEIGHT_BYTES:
         raise SubmissionError(f"holds {weights / 1e9:.1f} GB of weights, over the limit of 4 GB", where=folder)
+
+
+def _clashes(relative: str, names: dict[str, str]) -> bool:
+    """Whether a path has the name of a device, or is another that was seen but for the case of letters; adds it."""
+    parts = relative.split("/")
+    paths = ["/".join(parts[:n]) for n in range(1, len(parts) + 1)]
+    other = any(names.setdefault(path.casefold(), path) != path for path in paths)
+    return other or any(DEVICES.fullmatch(part.casefold()) for part in parts)
 
 
 def is_weights(name: str) -> bool:

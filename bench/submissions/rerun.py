@@ -1,7 +1,7 @@
 """Recompute units of a submission from its weights."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.checks.cost import flops_per_image
@@ -20,7 +20,7 @@ from bench.runs.score_task import Setting, score_task
 from bench.submissions.compare import compare
 from bench.submissions.folder import Results
 from bench.submissions.fresh import missing_on_fresh
-from bench.submissions.memoriser import suspicions
+from bench.submissions.memoriser import looks
 from bench.submissions.nudged import Differences, qualities
 from bench.submissions.report import VerificationReport
 
@@ -30,6 +30,8 @@ SAME_FLOPS = 0.02
 """Share by which a count of FLOPs may differ: versions of torch count some operations differently."""
 OFF = 1.5
 """Factor by which a temperature may differ: near 1, where it hardly matters, the last digits decide if it is used."""
+SITES = 0.02
+"""By which what features know of sites may differ: some images have other neighbours on another machine."""
 LOOKED_AT = 2
 """Tasks whose images are shown to the encoder mirrored and changed."""
 ONLY_RESCORED = "verify it with --rescore: nobody else can tell what its features hold"
@@ -70,10 +72,12 @@ def check_rerun(
                 record = wanted[fresh.unit.key]
                 compare(record, fresh.metrics, TOLERANCE, report, primary_only=True)
                 differences.add(record, fresh, sent.get(record.unit.key), outputs.get("test"), data)
-                report.problems += _otherwise_scaled(record, fresh)
+                report.problems += [*_otherwise_scaled(record, fresh), *_otherwise_told(record, fresh)]
                 report.rerun += 1
         report.problems += differences.problems()
-        report.problems += suspicions(encoder, _looked_at(plan, wanted.values()), lot)
+        for look in looks(encoder, _looked_at(plan, wanted.values()), [lot]):
+            report.problems += look.problems()
+            report.alarms += look.alarms()
         report.problems += missing_on_fresh(encoder, plan, wanted.values(), setting, lot)
     except UserError as error:
         report.problems.append(f"cannot be rerun: {error}")
@@ -88,6 +92,22 @@ def _otherwise_scaled(sent: Record, fresh: Record) -> list[str]:
     return [f"{sent.unit.key}: states a temperature of {before:.3g}, {now:.3g} was chosen here"]
 
 
+def _otherwise_told(sent: Record, fresh: Record) -> Iterator[str]:
+    """A problem where a record states other settings than were chosen, or knows sites otherwise than its features do.
+
+    The values of settings may differ: where two do about as well, the last digits decide.
+    """
+    before, now = ({n: isinstance(v, str) for n, v in r.chosen.items() if n != "temperature"} for r in (sent, fresh))
+    if before != now:
+        names = (", ".join(sorted(found))[:80] or "nothing" for found in (before, now))
+        yield "{}: states a choice of {}, chosen here was {}".format(sent.unit.key, *names)
+    if sent.leakage.keys() != fresh.leakage.keys():
+        yield f"{sent.unit.key}: states other measures of its sites than were measured here"
+    for name in sent.leakage.keys() & fresh.leakage.keys():
+        if abs((stated := sent.leakage[name].value) - (found := fresh.leakage[name].value)) > SITES:
+            yield f"{sent.unit.key}: {name} is {stated:.3f} as sent, {found:.3f} rerun"
+
+
 def _looked_at(plan: Plan, records: Iterable[Record]) -> list[TaskData]:
     """Data of the tasks with one class an image on which the best scores were rerun, LOOKED_AT at most."""
     found = {r.unit.task: r.primary.value for r in records if r.primary and plan.tasks[r.unit.task].kind == "global"}
@@ -98,6 +118,9 @@ def _looked_at(plan: Plan, records: Iterable[Record]) -> list[TaskData]:
 def check_encoder(result: Results, encoder: Encoder, report: VerificationReport) -> None:
     """A problem for each way in which weights, parameters or FLOPs in the records are not the encoder's."""
     flops, found = flops_per_image(encoder), Counter[str]()
+    hidden = [r for r in result.records if r.status == "done" and r.cost.flops_per_image is None]
+    if hidden and flops is not None:
+        report.alarms.append(f"{len(hidden)} records state no FLOPs an image, counted are {flops:,}")
     for record in result.records:
         if record.weights_sha256 != encoder.weights_sha256:
             found[f"weights {_short(record.weights_sha256)}, loaded are {_short(encoder.weights_sha256)}"] += 1

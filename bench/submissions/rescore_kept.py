@@ -16,9 +16,11 @@ from bench.submissions.cases import QUANTISED, Kept, cases_file, read_cases, sco
 from bench.submissions.compact import keeps_predictions
 from bench.submissions.compare import TOLERANCE, compare
 from bench.submissions.condensed import (
+    DRAWN,
     FIRST_SCORING,
     condensed_file,
     is_condensed,
+    may_be_drawn,
     read_condensed,
     replicates_condensed,
     tolerance_of,
@@ -56,7 +58,8 @@ def check_kept(
     for record in held if counts else ():
         _check_condensed(record, condensed[record.unit.key], data, counts, report)
     report.unchecked += len(left)
-    report.condensed += len(held)
+    # Replicates are kept as differences from the metric: they tell its interval, not the metric itself.
+    report.condensed += sum(condensed[record.unit.key].dtype != DRAWN for record in held)
     report.problems += _lacking(left, condensed)
 
 
@@ -100,6 +103,9 @@ def _check_condensed(
     record: Record, kept: np.ndarray, data: TaskData, counts: dict[str, np.ndarray], report: VerificationReport
 ) -> None:
     test = data.tests["test"]
+    if kept.dtype == DRAWN and not may_be_drawn(data):
+        report.problems.append(f"{record.unit.key}: keeps replicates, where what the metric reads is smaller")
+        return
     weights = with_point(counts["test"], len(test))
     found = interval(replicates_condensed(data, kept, weights, record))
     sent = record.model_copy(update={"metrics": {"test": {record.metric: record.primary}}})

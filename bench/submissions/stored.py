@@ -54,6 +54,8 @@ def read_stored(folder: Path) -> Stored | None:
         found = Stored.model_validate(parse_json(path.read_text(encoding="utf-8"), where=path))
         if twice := [name for name in found.files if (folder / name).exists()]:
             raise ValueError(f"names {twice[0]}, which lies in the folder too")
+        if below := [n for n in found.files if any((folder / above).is_file() for above in Path(n).parents)]:
+            raise ValueError(f"names {below[0]}, which would lie below a file")
     except (ValueError, ValidationError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise SubmissionError(f"is no list of stored files: {why[:200]}", where=path) from None

@@ -10,6 +10,7 @@ from bench.data.dataset import TaskData
 from bench.errors import UserError
 from bench.files import npz_names
 from bench.runs.fingerprint import fingerprint_of
+from bench.runs.leakage import LEAKAGE
 from bench.runs.plan import Plan
 from bench.runs.records import Record
 from bench.submissions.consistent import contradictions
@@ -71,6 +72,8 @@ def check_task(records: list[Record], data: TaskData, plan: Plan) -> Iterator[st
         if record.data_sha256 != data.sha256:
             yield f"{record.unit.key}: was made on other images or labels"
             continue
+        if strange := sorted(record.leakage.keys() - (LEAKAGE if "site" in data.train.strata else ())):
+            yield f"{record.unit.key}: states {strange[0][:40]!r}, which nothing measures of {task.name}"
         why = _refusal(record, data, plan)
         excused = (record in refused_dense and without_grid) or record.unit.protocol in apart
         if record.status == "refused" and why is None and not excused:

@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 from types import SimpleNamespace as Has
 
-from bench.leaderboard.against import age, most_common
+import pytest
+
+from bench.leaderboard.against import age, most_common, unknown
 
 
 def test_the_newest_record_and_file_count(tmp_path: Path) -> None:
@@ -22,3 +24,20 @@ def test_nothing_is_older_than_everything(tmp_path: Path) -> None:
 
 def test_the_first_in_order_of_those_as_frequent() -> None:
     assert most_common(["b", "a", "b", "a", "c"]) == "a"
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "told"),
+    [
+        ("binary", 1.0, None),
+        ("mask", -1.0, None),
+        ("number", -1e6, None),
+        ("binary", -1e6, "auroc is -1e+06, which no predictions have"),
+        ("number", 1e6, "auroc is 1e+06, which no predictions have"),
+    ],
+)
+def test_a_score_that_no_predictions_have_is_a_reason(target: str, value: float, told: str | None) -> None:
+    """Over chance it would be beyond the range of a score, and end the boards of everybody."""
+    why = unknown({"t": Has(target=target)}, {"p": None})
+    record = Has(unit=Has(task="t", protocol="p"), metric="auroc", primary=Has(value=value))
+    assert why(None, record) == told

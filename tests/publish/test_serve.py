@@ -30,7 +30,7 @@ def answer(port: int, path: str, host: str | None) -> tuple[int, bytes]:
     return found.status, found.read()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:1", "[::1]:80", "[::1]"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:1", "LocalHost", "[::1]:80", "[::1]"])
 def test_this_machine_is_answered(port: int, host: str) -> None:
     status, page = answer(port, "/", host)
     assert status == 200
@@ -45,6 +45,10 @@ def test_another_host_is_refused(port: int, host: str | None) -> None:
         assert b"unpublished" not in page
 
 
-@pytest.mark.parametrize("path", ["/%00", "/a%00.html", "/index.html%00"])
-def test_a_path_with_a_nul_is_a_bad_request(port: int, path: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    ["/%00", "/a%00.html", "/index.html%00", "/%ed%a0%80.html", "/" + 300 * "a" + ".html", 3000 * "/a" + "/"],
+    ids=["nul", "nul within", "nul behind", "half a character", "long name", "long path"],
+)
+def test_a_path_that_no_file_can_have_is_a_bad_request(port: int, path: str) -> None:
     assert answer(port, path, "localhost")[0] == 400

@@ -107,9 +107,18 @@ def duplicated(arrays: dict[str, np.ndarray]) -> None:
     arrays[f"{MASKS}9/test/areas"] = arrays[f"{MASKS}/test/areas"]
 
 
+def enlarged(arrays: dict[str, np.ndarray]) -> None:
+    arrays[f"{MASKS}/test/more"] = np.zeros(3)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
-    [(forged, "dice on test is"), (redrawn, "the masks of the worst cases"), (duplicated, "twice or of none")],
+    [
+        (forged, "dice on test is"),
+        (redrawn, "the masks of the worst cases"),
+        (duplicated, "twice or of none"),
+        (enlarged, "hold 'more', which is none of them"),
+    ],
 )
 def test_what_is_kept_must_give_the_records(work, tmp_path, change, told):
     folder = copy(work / "small" / "raw-pixels", tmp_path)
@@ -136,8 +145,13 @@ def test_large_outputs_take_two_bytes_and_large_ranks_become_replicates(work, tm
     (drawn,) = read_predictions(folder / "own" / "condensed" / "which.npz").values()
     assert (drawn.dtype, drawn.shape) == (np.float16, (2000,))
     report = report_on(folder, work)
-    assert (report.problems, report.units) == ([], 2)
+    # Of replicates the interval alone is recomputed, around the metric that is stated.
+    assert (report.problems, report.units, report.unchecked, report.condensed) == ([], 2, 2, 0)
     assert 0 < report.largest_difference < cases.QUANTISED
+    monkeypatch.undo()
+    problems = report_on(folder, work).problems
+    assert len(problems) == 2
+    assert all("keeps replicates, where what the metric reads is smaller" in problem for problem in problems)
 
 
 def test_the_limit_is_looked_at_after_compaction(work, tmp_path, monkeypatch):

@@ -47,6 +47,19 @@ def test_what_is_deleted_or_replaced_is_told(roots) -> None:
     assert (done.returncode, done.stdout) == (0, "second\n")
 
 
+def test_the_folder_of_submissions_is_no_link(roots) -> None:
+    """One to the folder that is here would show no difference, and delete all of it once it is merged."""
+    base, incoming = roots
+    shutil.rmtree(incoming)
+    incoming.symlink_to(base)
+    with pytest.raises(SubmissionError, match="is a link or a file"):
+        changed(base, incoming)
+    incoming.unlink()
+    incoming.write_text("")
+    with pytest.raises(SubmissionError, match="is a link or a file"):
+        changed(base, incoming)
+
+
 @pytest.mark.parametrize("name", ["badges.jsonl", "withdrawn.toml"])
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_text("mine"), lambda path: link(path)])
 def test_verdicts_and_withdrawals_are_the_maintainers(roots, name: str, change) -> None:

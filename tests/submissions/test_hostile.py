@@ -19,7 +19,7 @@ from bench.runs.records import Record
 from bench.submissions.badge import FILE, badge_of, contents_sha256, read_verdicts
 from bench.submissions.sampling import enough
 from bench.submissions.verify import verify
-from benchmarks.hostile import gaming, memoriser, smuggled  # noqa: F401 - they add their cases
+from benchmarks.hostile import gaming, memoriser, overlooked, smuggled  # noqa: F401 - they add their cases
 from benchmarks.hostile.base import copy, edit_card, edit_record, write_submission, write_tasks
 from benchmarks.hostile.cases import ALARMED, CASES, HARMLESS, MARKER, NEEDS_RERUN
 

@@ -11,10 +11,11 @@ import torch
 
 import bench
 from bench.identity import Computed, Identity, Measure
+from bench.metrics.interval import Interval
 from bench.protocols.dense_linear import PROTOCOL as DENSE
 from bench.protocols.knn import PROTOCOL as KNN
 from bench.submissions.report import VerificationReport
-from bench.submissions.rerun import check_identity
+from bench.submissions.rerun import _otherwise_told, check_encoder, check_identity
 
 PLAN = Has(protocols={"knn-v1": KNN, DENSE.name: DENSE})
 
@@ -73,3 +74,29 @@ def test_a_network_whose_grid_alone_is_another_differs_in_dense_units() -> None:
     why = "the encoder computes other features of the same images"
     assert problems(*records, loaded=now) == [f"1 unit was made with another encoder than is loaded: {why}"]
     assert not np.array_equal(*(m.probe(True).arrays["grid 8x8x4"] for m in (before, now)))
+
+
+def test_settings_and_sites_are_those_of_a_rerun() -> None:
+    """Another value of a setting may do as well on another machine; another setting, or a word for it, is none."""
+    site = Interval(value=0.5, low=0.4, high=0.6)
+    fresh = Has(chosen={"C": 1.0, "temperature": 2.0}, leakage={"site_leakage": site})
+
+    def told(chosen: dict, leakage: dict) -> list[str]:
+        return list(_otherwise_told(Has(unit=Has(key="u"), chosen=chosen, leakage=leakage), fresh))
+
+    assert told({"C": 10.0}, {"site_leakage": Interval(value=0.51)}) == []
+    assert told({"C": "best"}, fresh.leakage) == ["u: states a choice of C, chosen here was C"]
+    assert told({}, fresh.leakage) == ["u: states a choice of nothing, chosen here was C"]
+    assert told(fresh.chosen, {}) == ["u: states other measures of its sites than were measured here"]
+    near = Interval(value=0.45)
+    assert told(fresh.chosen, {"site_leakage": near}) == ["u: site_leakage is 0.450 as sent, 0.500 rerun"]
+
+
+def test_flops_that_are_left_out_are_told() -> None:
+    encoder = measure().encoder
+    cost = Has(parameters=encoder.parameters, flops_per_image=None)
+    record = Has(weights_sha256=encoder.weights_sha256, status="done", cost=cost)
+    report = VerificationReport(Path("mine"))
+    check_encoder(Has(records=[record]), encoder, report)
+    assert report.problems == []
+    assert report.alarms == ["1 records state no FLOPs an image, counted are 24,576"]

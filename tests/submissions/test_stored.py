@@ -48,6 +48,15 @@ def test_the_bytes_count_the_same_in_either_place(made, apart):
     assert move_out(folder, store) == before.model_copy(update={"address": None}), "nothing was left to move"
 
 
+def test_nothing_is_stored_below_a_file(apart):
+    folder, _ = apart
+    entry = {"sha256": "0" * 64, "bytes": 1}
+    (folder / FILE).write_text(json.dumps({"schema": 1, "files": {"README.md/x.pth": entry}}))
+    (folder / "README.md").write_text("")
+    with pytest.raises(SubmissionError, match="would lie below a file"):
+        read_stored(folder)
+
+
 def test_a_badge_given_with_the_store_stands_without_it(made, apart):
     folder, store = apart
     with pytest.raises(SubmissionError, match=r"weights lie in a store.*--store.*https://example\.org/weights"):
