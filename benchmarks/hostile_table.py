@@ -143,8 +143,9 @@ def _head(rows: list[Row], earlier: Path | None) -> Iterator[str]:
     )
     if earlier:
         yield (
-            "*before* is the verdict of the version of 2026-11-26 that knew no badges outside submissions, for the last 27 "
-            f"rows of that of 2026-11-27, on the same bytes: {before['accepted']} accepted, {before['refused']} refused, {before['BROKE']} ended in a "
+            "*before* is the verdict of the version of 2026-11-26 that knew no badges outside submissions (of that of "
+            "2026-11-27 from 'sites of a task without sites' to 'onnx of a terabyte'), on the same bytes: "
+            f"{before['accepted']} accepted, {before['refused']} refused, {before['BROKE']} ended in a "
             "traceback or not at all."
         )
     counts = ", ".join(f"{after[word]} {word.lower()}" for word in ("refused", "accepted", "EXECUTED", "BROKE"))

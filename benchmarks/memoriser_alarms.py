@@ -16,7 +16,7 @@ from bench.data.load import load_task
 from bench.data.task import read_suite, shipped_tasks
 from bench.encoders.base import Encoder
 from bench.encoders.load import load_encoder
-from bench.submissions.memoriser import ASKED, HIGH, Looked, looks
+from bench.submissions.memoriser import DROP, HIGH, Looked, looks
 from benchmarks.hostile.lookups import KEYS, Key, Lookup
 
 SIDE = 64
@@ -61,7 +61,7 @@ def told(found: list[Looked]) -> str:
     where = f"{len(high)} ({', '.join(high)})" if 0 < len(high) <= 3 else str(len(high))
     ends = f"{min(falls):.3f} to {max(falls):.3f} ({len(falls)} views)" if falls else ""
     refused = sum(any(look.problems()) for look in found)
-    return f"{len(found)} | {where} | {ends} | {refused} | {sum(fall > ASKED for fall in falls)}"
+    return f"{len(found)} | {where} | {ends} | {refused} | {sum(fall > DROP for fall in falls)}"
 
 
 if __name__ == "__main__":

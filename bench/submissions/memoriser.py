@@ -26,13 +26,11 @@ from bench.encoders.base import Encoder
 IMAGES = 100
 """Training and test images of a task that are looked at."""
 HIGH, DROP = 0.95, 0.2
-"""AUROC of a quick probe from which a fall by so much on the images mirrored is no encoder's."""
+"""AUROC of a quick probe from which a fall by so much on other views of the images is no encoder's."""
 KEPT, GAMMA = (0.55, 0.8), (0.3, 0.6)
 """Share of each side that a new view keeps, and how far the logarithm of its gamma is from 0."""
 VIEWS = 3
 """New views of each training image: an encoder learns from them what they have in common, a lookup nothing."""
-ASKED = 0.1
-"""Fall on new views from which a person is asked."""
 FAR = 1.0
 """Change of the features by what no eye sees, over the distance between two images, above which it is a lookup's."""
 GREY_LEVELS = 3
@@ -67,7 +65,7 @@ class Looked:
 
     def alarms(self) -> Iterator[str]:
         """What speaks for a lookup of what a mirror leaves (a histogram, a spectrum), for a person to judge."""
-        if self.anew and self.seen - min(self.anew) > ASKED:
+        if self.anew and self.seen - min(self.anew) > DROP:
             yield (
                 f"{self.task}: a quick probe gets {self.seen:.2f} AUROC, and {min(self.anew):.2f} where each image is "
                 "cut out and lit in its own way: does it know these images, not what is in them?"
