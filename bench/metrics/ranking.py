@@ -99,9 +99,7 @@ def ranking(
     plans = [_Plan(positive[:, c], scores[:, c], cases.device) for c in range(scores.shape[1])]
     found = torch.zeros((4, cases.shape[1], len(plans)), dtype=torch.float64, device=cases.device)
     # Bytes are a quarter of the memory that is read, where torch can add them up.
-    as_bytes = (
-        small and cases.device.type == "cpu" and hasattr(torch.ops.quantized, "embedding_bag_byte_rowwise_offsets")
-    )
+    as_bytes = small and cases.device.type == "cpu" and hasattr(torch.ops.quantized, BYTES_ADDED)
     for block in replicate_blocks(cases):
         part = cases[:, block]
         total = part.sum(0).double()

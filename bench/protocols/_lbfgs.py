@@ -36,7 +36,7 @@ class Start:
     def to(self, dtype: torch.dtype) -> Start:
         return Start(self.w.to(dtype), [(s.to(dtype), y.to(dtype), rho.to(dtype)) for s, y, rho in self.pairs])
 
-    def part(self, index: Tensor) -> Start:
+    def part(self, index: Tensor | slice) -> Start:
         return Start(self.w[index], [(s[index], y[index], rho[index]) for s, y, rho in self.pairs])
 
 
@@ -59,25 +59,30 @@ def minimise(losses: Losses, start: Start, tolerance: float, limit: int, *, newt
     is that small twice in a row, or the objective no longer falls.
     """
     m, certain = len(start.w), start.w.dtype == torch.float64
-    end = Start(start.w.clone(), [(s.clone(), y.clone(), rho.clone()) for s, y, rho in _room(start)])
-    gap, converged = torch.full((m,), torch.inf, dtype=torch.float64), torch.zeros(m, dtype=torch.bool)
-    live = torch.arange(m)
+    end = Start(_one_more(start.w), [(_one_more(s), _one_more(y), _one_more(rho)) for s, y, rho in _room(start)])
+    gap, converged = torch.full((m + 1,), torch.inf, dtype=torch.float64), torch.zeros(m + 1, dtype=torch.bool)
+    live, busy = torch.arange(m), m  # m, a place beyond, for problems that are only there to fill the batch
     state = _State(losses, start)
     iterations = 0
     while iterations < limit:
         iterations += 1
         found, done = state.certified(tolerance) if certain else state.estimated(tolerance)
         gap[live], converged[live] = found, done
-        if done.all():
+        done = done | (live == m)
+        left = len(done) - int(done.sum())
+        if not left:
             break
-        if done.double().mean() >= LEAVE:
+        if busy - left >= LEAVE * busy:
             _store(end, live, state)
-            stay = torch.nonzero(~done)[:, 0]
-            live = live[stay]
-            state.keep(stay)
+            stay = state.keep(~done)
+            live, busy = torch.where(done, m, live)[stay], left
         state.step(newton)
     _store(end, live, state)
-    return LbfgsResult(end, gap, converged, iterations)
+    return LbfgsResult(end.part(slice(m)), gap[:m], converged[:m], iterations)
+
+
+def _one_more(x: Tensor) -> Tensor:
+    return torch.cat([x, x[:1]])
 
 
 def _room(start: Start) -> list[Pair]:
@@ -106,19 +111,21 @@ class _State:
         self.direction: Tensor | None = None
         """Of the next step, where it is known already."""
 
-    def keep(self, index: Tensor) -> None:
-        self.losses = self.losses.part(index)
+    def keep(self, wanted: Tensor) -> Tensor:
+        """Go on with the problems `wanted`, and what fills the batch; places of both."""
+        index, self.losses = self.losses.chosen(wanted)
         for name in ("w", "logits", "value", "gradient", "quiet", "stalled"):
             setattr(self, name, getattr(self, name)[index])
         self.direction = None if self.direction is None else self.direction[index]
         self.pairs = [(s[index], y[index], rho[index]) for s, y, rho in self.pairs]
+        return index
 
     def certified(self, tolerance: float) -> tuple[Tensor, Tensor]:
         """The bound on the gap, and whether it is small enough, (m,) each; biases are settled where it is near."""
         enough = tolerance * self.value.clamp(min=FLOOR)
         near = (self.gradient.square() / self.losses.decay.clamp(min=1e-300))[..., 1:].sum((1, 2)) / 2 <= enough
         if near.any():
-            self._settle(torch.nonzero(near)[:, 0])
+            self._settle(near)
         gap = self.losses.gap(self.w, self.value, self.gradient)
         return gap, gap.abs() <= enough  # one well below 0 would be no bound
 
@@ -130,9 +137,10 @@ class _State:
         self.quiet = torch.where(small, self.quiet + 1, 0)
         return half, (self.quiet >= 2) | (self.stalled >= STALL)
 
-    def _settle(self, index: Tensor) -> None:
+    def _settle(self, near: Tensor) -> None:
         """Bring the biases of some problems to their minimum, so that nothing but the weights separates from it."""
-        losses, w, logits = self.losses.part(index), self.w[index], self.logits[index]
+        index, losses = self.losses.chosen(near)
+        w, logits = self.w[index], self.logits[index]
         for _ in range(BIAS_STEPS):
             step = losses.bias_step(losses.value(w, logits)[1])
             w[..., 0] += step
@@ -140,10 +148,11 @@ class _State:
         value, probability = losses.value(w, logits)
         # The gap is proven anew for what is taken; a value may be worse by its rounding (probabilities are near 1).
         fine = value <= self.value[index] + 4 * torch.finfo(value.dtype).eps * self.value[index].clamp(min=1.0)
-        gradient = losses.gradient(w, probability)
-        better = index[fine]
-        self.w[better], self.logits[better] = w[fine], logits[fine]
-        self.value[better], self.gradient[better] = value[fine], gradient[fine]
+        fine &= near[index]
+        settled = {"w": w, "logits": logits, "value": value, "gradient": losses.gradient(w, probability)}
+        for name, found in settled.items():
+            kept = getattr(self, name)
+            kept[index] = torch.where(fine.view(-1, *[1] * (kept.ndim - 1)), found, kept[index])
 
     def step(self, newton: bool) -> None:
         """Move along a direction of descent and learn the curvature met."""
@@ -196,12 +205,12 @@ def _direction(gradient: Tensor, pairs: list[Pair], losses: Losses) -> Tensor:
     q, kept = gradient.flatten(1).clone(), []
     flat = [(step.flatten(1), change.flatten(1), rho) for step, change, rho in pairs]
     for step, change, rho in reversed(flat):
-        alpha = rho * torch.linalg.vecdot(step, q)
-        q.sub_(alpha[:, None] * change)
+        alpha = _inner(step, q) * rho[:, None]
+        q.addcmul_(alpha, change, value=-1)
         kept.append(alpha)
     q.view_as(gradient).div_(_factor(pairs, losses) * losses.spread + losses.decay)
     for (step, change, rho), alpha in zip(flat, reversed(kept), strict=True):
-        q.add_((alpha - rho * torch.linalg.vecdot(change, q))[:, None] * step)
+        q.addcmul_(torch.addcmul(alpha, rho[:, None], _inner(change, q), value=-1), step)
     return q.neg_().view_as(gradient)
 
 
@@ -212,6 +221,11 @@ def _factor(pairs: list[Pair], losses: Losses) -> Tensor:
     step, change, rho = pairs[-1]
     met = _dot(step, change - losses.decay * step) / _dot(step, step * losses.spread)
     return torch.where(rho > 0, met, 1.0).nan_to_num(1.0, posinf=1.0).clamp(*FACTORS)[:, None, None]
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    """(m, 1) of (m, n) each, as one product: on a GPU that is one operation less than `_dot`."""
+    return torch.bmm(a[:, None], b[:, :, None])[:, 0]
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -73,25 +73,81 @@ class LogisticFit:
         return flat.reshape(len(x), m, k).transpose(1, 0, 2) + self.bias[:, None]
 
 
-class Design:
-    """Rows and targets that several fits share.
+class Designs:
+    """Rows and targets of several matrices, whose problems are solved side by side; see `Design` for one.
 
-    x: float (n, d). y: (n, k) in [0, 1]; for "softmax" its rows sum to 1 (soft labels are fine). The problems are
-    solved where x lies; what comes back is arrays.
+    xs: float (n, d) each; ys: (n, k) in [0, 1]; for "softmax" its rows sum to 1 (soft labels are fine). All lie in one
+    place, where the problems are solved; what comes back is arrays. Smaller matrices get rows of no weight.
     """
 
-    def __init__(self, x: Array, y: np.ndarray, link: str = "softmax") -> None:
-        self.link, self.device = link, x.device if isinstance(x, Tensor) else CPU
+    def __init__(self, xs: Sequence[Array], ys: Sequence[np.ndarray], link: str = "softmax") -> None:
+        self.link, self.device = link, xs[0].device if isinstance(xs[0], Tensor) else CPU
         with self._there():
-            self.axes, self.rows = _principal(torch.as_tensor(x, dtype=torch.float64))
-            target = torch.as_tensor(np.ascontiguousarray(np.asarray(y, dtype=np.float64).T))
-            # Shares in float32 sum to 1 but for rounding; then no common bias is the best, and no gap is bounded.
-            total = target.sum(0)
-            self.target = target / torch.where(total > 0, total, 1.0) if link == "softmax" else target
+            turned = [_principal(torch.as_tensor(x, dtype=torch.float64)) for x in xs]
+            self.axes, self.sizes = [axes for axes, _ in turned], [rows.shape[1] for _, rows in turned]
+            self.rows = _filled([rows for _, rows in turned])
+            self.target = _filled([_targets(y, link) for y in ys])
 
     def _there(self) -> AbstractContextManager[object]:
         """Tensors made inside lie on the device; for the CPU nothing is changed, which takes no time."""
         return nullcontext() if self.device.type == "cpu" else self.device
+
+    def fit(
+        self,
+        strengths: Sequence[Sequence[float]],
+        weights: Sequence[np.ndarray] | None = None,
+        *,
+        start: Sequence[LogisticFit | None] | None = None,
+        tolerance: float = TOLERANCE,
+        max_iterations: int = MAX_ITERATIONS,
+    ) -> list[LogisticFit]:
+        """Solve, of each matrix, a problem for each of its strengths C, as many on each.
+
+        weights: of each matrix (m, n) or (n,) row weights, 0 leaves a row out. start: of each matrix solutions to begin
+        from, m problems or one for all, or none.
+        """
+        with self._there(), freed_memory_kept():
+            c = torch.as_tensor(np.asarray(strengths, dtype=np.float64))
+            each = [torch.ones(n, dtype=torch.float64) for n in self.sizes] if weights is None else weights
+            each = [torch.as_tensor(w, dtype=torch.float64).expand(c.shape[1], -1) for w in each]
+            losses = self._losses(c, _filled(each))
+            begin = [torch.zeros(c.shape[1], len(self.target[0]), len(rows), dtype=c.dtype) for rows in self.rows]
+            for i, known in enumerate(start or ()):
+                if known is not None:
+                    turned = torch.as_tensor(known.weights) @ self.axes[i]
+                    begin[i][..., 0] = torch.as_tensor(known.bias)
+                    begin[i][..., 1 : 1 + turned.shape[-1]] = turned
+            return self._found(_solution(losses, torch.cat(begin).reshape(losses.shape), tolerance, max_iterations))
+
+    def _losses(self, c: Tensor, weights: Tensor) -> Losses:
+        """Of strengths (g, m) and row weights (g, m, n)."""
+        k, target = self.target.shape[1], self.target[:, None]
+        if self.link == "sigmoid":
+            weights, target = weights.repeat_interleave(k, 1), self.target.repeat(1, c.shape[1], 1)[:, :, None]
+            c = c.repeat_interleave(k, 1)
+        return Losses(self.rows, target, weights.reshape(-1, weights.shape[-1]), c.flatten(), self.link)
+
+    def _found(self, solved: LbfgsResult) -> list[LogisticFit]:
+        """The solutions on each matrix, in its own axes."""
+        g, k = self.target.shape[:2]
+        w = solved.start.w.reshape(g, -1, k, self.rows.shape[1])
+        shape = (g, w.shape[1], -1)
+        bias, gap = w[..., 0].cpu().numpy(), solved.gap.reshape(shape).sum(2).cpu().numpy()
+        converged = solved.converged.reshape(shape).all(2).cpu().numpy()
+        return [
+            LogisticFit(
+                (w[i, ..., 1 : 1 + axes.shape[1]] @ axes.T).cpu().numpy(),
+                bias[i], gap[i], converged[i], solved.iterations,
+            )
+            for i, axes in enumerate(self.axes)
+        ]  # fmt: skip
+
+
+class Design:
+    """Rows x (n, d) and targets y (n, k) that several fits share; as `Designs` of one matrix."""
+
+    def __init__(self, x: Array, y: np.ndarray, link: str = "softmax") -> None:
+        self._alone = Designs([x], [y], link)
 
     def fit(
         self,
@@ -106,53 +162,53 @@ class Design:
 
         start: solutions to begin from, m problems or one for all.
         """
-        with self._there(), freed_memory_kept():
-            return self._fit(strengths, weights, start, tolerance, max_iterations)
+        known = None if weights is None else [weights]
+        how = {"tolerance": tolerance, "max_iterations": max_iterations}
+        return self._alone.fit([strengths], known, start=[start], **how)[0]
 
-    def _fit(
-        self,
-        strengths: Sequence[float],
-        weights: np.ndarray | None,
-        start: LogisticFit | None,
-        tolerance: float,
-        max_iterations: int,
-    ) -> LogisticFit:
-        n, m, k = self.rows.shape[1], len(strengths), len(self.target)
-        rows = torch.ones(n, dtype=torch.float64) if weights is None else torch.as_tensor(weights, dtype=torch.float64)
-        rows, c = rows.expand(m, n), torch.as_tensor(np.asarray(strengths, dtype=np.float64))
-        target = self.target[None]
-        if self.link == "sigmoid":
-            rows, c, target = rows.repeat_interleave(k, 0), c.repeat_interleave(k), self.target.repeat(m, 1)[:, None]
-        losses = Losses(self.rows, target, rows, c, self.link)
-        w = self._turned(start, m).reshape(losses.shape) if start else torch.zeros(losses.shape, dtype=rows.dtype)
-        begin = Start(losses.without_absent(w))
-        parameters = losses.shape[1] * losses.shape[2]
-        small = parameters <= SMALL
-        passes = min(max_iterations, max(FEWEST, parameters // 4)) if small else max_iterations
-        rough = minimise(losses.to(torch.float32), begin.to(torch.float32), ROUGH, passes)
-        fine = minimise(losses, rough.start.to(torch.float64), tolerance, passes)
-        if small and not fine.converged.all():
-            fine = _finished(losses, fine, tolerance, min(NEWTON_STEPS, max_iterations))
-        w = fine.start.w.reshape(m, k, -1)
-        return LogisticFit(
-            (w[..., 1:] @ self.axes.T).cpu().numpy(),
-            w[..., 0].cpu().numpy(),
-            fine.gap.reshape(m, -1).sum(1).cpu().numpy(),
-            fine.converged.reshape(m, -1).all(1).cpu().numpy(),
-            rough.iterations + fine.iterations,
-        )
 
-    def _turned(self, start: LogisticFit, m: int) -> Tensor:
-        w = torch.cat([torch.as_tensor(start.bias)[..., None], torch.as_tensor(start.weights) @ self.axes], dim=-1)
-        return w.expand(m, *w.shape[1:]).contiguous()
+def _targets(y: np.ndarray, link: str) -> Tensor:
+    """float64 (k, n)."""
+    target = torch.as_tensor(np.ascontiguousarray(np.asarray(y, dtype=np.float64).T))
+    # Shares in float32 sum to 1 but for rounding; then no common bias is the best, and no gap is bounded.
+    total = target.sum(0)
+    return target / torch.where(total > 0, total, 1.0) if link == "softmax" else target
+
+
+def _filled(parts: Sequence[Tensor]) -> Tensor:
+    """One tensor, (g, ...), of g tensors, which are filled up with 0 to the size of the largest."""
+    if len(parts) == 1:
+        return parts[0][None]
+    found = parts[0].new_zeros(len(parts), *(max(sizes) for sizes in zip(*(part.shape for part in parts), strict=True)))
+    for place, part in zip(found, parts, strict=True):
+        place[tuple(map(slice, part.shape))] = part
+    return found
+
+
+def _solution(losses: Losses, w: Tensor, tolerance: float, max_iterations: int) -> LbfgsResult:
+    """Float32 passes from w, float64 passes from where they end, and Newton's method for what these leave."""
+    begin = Start(losses.without_absent(w))
+    parameters = losses.shape[1] * losses.shape[2]
+    small = parameters <= SMALL
+    passes = min(max_iterations, max(FEWEST, parameters // 4)) if small else max_iterations
+    rough = minimise(losses.to(torch.float32), begin.to(torch.float32), ROUGH, passes)
+    fine = minimise(losses, rough.start.to(torch.float64), tolerance, passes)
+    if small and not fine.converged.all():
+        fine = _finished(losses, fine, tolerance, min(NEWTON_STEPS, max_iterations))
+    return replace(fine, iterations=rough.iterations + fine.iterations)
 
 
 def _finished(losses: Losses, sofar: LbfgsResult, tolerance: float, limit: int) -> LbfgsResult:
-    """Newton's method for the problems too ill-conditioned for L-BFGS."""
-    left = torch.nonzero(~sofar.converged)[:, 0]
-    last = minimise(losses.part(left), Start(sofar.start.w[left]), tolerance, limit, newton=True)
-    sofar.start.w[left], sofar.gap[left], sofar.converged[left] = last.start.w, last.gap, last.converged
-    return replace(sofar, iterations=sofar.iterations + last.iterations)
+    """Newton's method for the problems too ill-conditioned for L-BFGS, matrix by matrix: none is there to fill up."""
+    each, iterations = len(losses.weights) // len(losses.rows), sofar.iterations
+    for i in range(len(losses.rows)):
+        left = torch.nonzero(~sofar.converged[i * each : (i + 1) * each])[:, 0] + i * each
+        if len(left):
+            part = losses.part(left, [i])
+            last = minimise(part, Start(sofar.start.w[left]), tolerance, limit, newton=True)
+            sofar.start.w[left], sofar.gap[left], sofar.converged[left] = last.start.w, last.gap, last.converged
+            iterations += last.iterations
+    return replace(sofar, iterations=iterations)
 
 
 def _eigenvectors(products: Tensor) -> Tensor:

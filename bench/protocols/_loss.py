@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,80 +17,107 @@ RIDGE = 1e-13
 
 
 class Losses:
-    """m problems; parameters are (m, k, 1 + r), the intercept first.
+    """m problems on g matrices, as many on each; parameters are (m, k, 1 + r), the intercept first, matrix by matrix.
 
-    rows: (1 + r, n), the first row ones. target: (1 or m, k, n). weights: (m, n). strengths: C, (m,).
+    rows: (g, 1 + r, n), in each a row of ones first; where matrices are smaller, 0 beyond. target: (g, 1, k, n), or one
+    a problem, (g, m / g, k, n). weights: (m, n). strengths: C, (m,).
     """
 
     def __init__(self, rows: Tensor, target: Tensor, weights: Tensor, strengths: Tensor, link: str) -> None:
         self.rows, self.target, self.link = rows, target, link
         total = weights.sum(1, keepdim=True)
         self.weights = weights / total
-        k = target.shape[1]
-        self.shape = (len(strengths), k, len(rows))
-        self.decay = (1.0 / (strengths[:, None] * total))[:, :, None].repeat(1, 1, len(rows))
+        k = target.shape[2]
+        self.shape = (len(strengths), k, rows.shape[1])
+        self.decay = (1.0 / (strengths[:, None] * total))[:, :, None].repeat(1, 1, rows.shape[1])
         self.decay[..., 0] = 0.0
-        self.spread = rows.square().mean(1) * ((1.0 / k) if link == "softmax" else 0.25)
-        """Diagonal of the Hessian of the loss at zero, float (1 + r,); that of the penalty is `decay`."""
-        self.mean = (self.weights @ rows.T)[:, None]
+        spread = rows.square().sum(2) / rows[:, 0].sum(1, keepdim=True) * ((1.0 / k) if link == "softmax" else 0.25)
+        self.spread = spread.repeat_interleave(len(weights) // len(rows), 0)[:, None]
+        """Diagonal of the Hessian of the loss at zero, float (m, 1, 1 + r); that of the penalty is `decay`."""
+        self.mean = self._product(self.weights[:, None], rows.mT)
         """Weighted mean of the rows, float (m, 1, 1 + r)."""
-        pull = (self.target * self.weights[:, None]).reshape(-1, rows.shape[1]) @ rows.T
-        self.pull = pull.view(self.shape)
+        pull = self._by_matrix(self.weights[:, None]) * self.target
+        self.pull = self._product(pull.reshape(-1, *pull.shape[2:]), rows.mT)
         """Weighted mean of target times row, float (m, k, 1 + r); its first entry is the share of the column."""
+
+    def _by_matrix(self, x: Tensor) -> Tensor:
+        """(m, ...) as (g, m / g, ...)."""
+        return x.view(len(self.rows), -1, *x.shape[1:])
+
+    def _product(self, x: Tensor, matrices: Tensor) -> Tensor:
+        """x (m, k, a) of each problem times its matrix, (g, a, b): (m, k, b)."""
+        flat = x.reshape(len(matrices), -1, x.shape[-1])
+        found = flat[0] @ matrices[0] if len(matrices) == 1 else torch.bmm(flat, matrices)
+        return found.view(*x.shape[:2], -1)
 
     def to(self, dtype: torch.dtype) -> Losses:
         """The same problems in another precision."""
         return self._changed(lambda t: t.to(dtype), self.rows.to(dtype), self.target.to(dtype))
 
-    def part(self, index: Tensor) -> Losses:
-        """Some of the problems."""
-        target = self.target if len(self.target) == 1 else self.target[index]
-        return self._changed(lambda t: t[index], self.rows, target)
+    def chosen(self, wanted: Tensor) -> tuple[Tensor, Losses]:
+        """Places of the problems `wanted`, bool (m,), and their losses.
 
-    def _changed(self, change, rows: Tensor, target: Tensor) -> Losses:
+        Matrices of none are left out; of the rest, those with fewer than most are filled up with others of their own.
+        """
+        each = self._by_matrix(wanted)
+        counts = each.sum(1).tolist()
+        kept = [i for i, count in enumerate(counts) if count]
+        order = each.byte().sort(dim=1, descending=True, stable=True).indices[:, : max(counts)]
+        places = order + torch.arange(len(each))[:, None] * each.shape[1]
+        places = (places if len(kept) == len(counts) else places[kept]).flatten()
+        return places, self.part(places, kept)
+
+    def part(self, places: Tensor, matrices: Sequence[int]) -> Losses:
+        """Some of the problems, int (p,), as many on each of some of the matrices."""
+        rows = self.rows if len(matrices) == len(self.rows) else self.rows[matrices]
+        target = self.target[matrices]
+        if self.target.shape[1] > 1:
+            target = self.target.flatten(0, 1)[places].unflatten(0, (len(rows), -1))
+        return self._changed(lambda t: t[places], rows, target)
+
+    def _changed(self, change: Callable[[Tensor], Tensor], rows: Tensor, target: Tensor) -> Losses:
         other = object.__new__(Losses)
-        other.rows, other.target, other.link, other.spread = rows, target, self.link, self.spread.to(rows.dtype)
-        for name in ("weights", "decay", "mean", "pull"):
+        other.rows, other.target, other.link = rows, target, self.link
+        for name in ("weights", "decay", "spread", "mean", "pull"):
             setattr(other, name, change(getattr(self, name)))
         other.shape = (len(other.weights), *self.shape[1:])
         return other
 
     def logits(self, w: Tensor) -> Tensor:
         """(m, k, n)."""
-        return (w.reshape(-1, w.shape[-1]) @ self.rows).view(*w.shape[:2], -1)
+        return self._product(w, self.rows)
 
     def value(self, w: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Objective, float64 (m,), and the probabilities (m, k, n) it was computed from."""
         if self.link == "softmax":
             shifted = logits - logits.amax(1, keepdim=True)
             # log-sum-exp of the shifted logits minus their target: exact also where the loss is tiny.
-            picked = (shifted * self.target).sum(1)
+            picked = (self._by_matrix(shifted) * self.target).sum(2).view(len(w), -1)
             probability = shifted.exp_()
             total = probability.sum(1, keepdim=True)
             loss = total.log()[:, 0] - picked
             probability.div_(total)
         else:
             # softplus(z) - z y without its cancellation: exact also where the loss is tiny.
-            size = logits.abs()
-            loss = (F.softplus(-size) + size * torch.where(logits > 0, 1 - self.target, self.target))[:, 0]
+            size, target = logits.abs(), self.target.view_as(logits)
+            loss = (F.softplus(-size) + size * torch.where(logits > 0, 1 - target, target))[:, 0]
             probability = torch.sigmoid(logits)
         penalty = (w.square() * self.decay).sum((1, 2), dtype=torch.float64) / 2
         return (loss * self.weights).sum(1, dtype=torch.float64) + penalty, probability
 
     def gradient(self, w: Tensor, probability: Tensor) -> Tensor:
         """(m, k, 1 + r). Overwrites `probability`."""
-        residual = probability.sub_(self.target).mul_(self.weights[:, None])
-        flat = residual.view(-1, residual.shape[-1]) @ self.rows.T
-        return flat.view_as(w) + self.decay * w
+        self._by_matrix(probability).sub_(self.target)
+        return self._product(probability.mul_(self.weights[:, None]), self.rows.mT) + self.decay * w
 
     def without_absent(self, w: Tensor) -> Tensor:
         """`w` with a bias of -LIMIT and no weights where no row shows the column; +LIMIT where every row is it alone.
 
         The minimum lies at an infinite bias there, and exp(-LIMIT) is 0: the gradient vanishes and it stays.
         """
-        shows = self.weights[:, None] > 0
-        never = ~(shows & (self.target > 0)).any(2, keepdim=True)
-        always = ~(shows & (self.target < 1)).any(2, keepdim=True) & (self.link == "sigmoid")
+        shows = self._by_matrix(self.weights[:, None] > 0)
+        never = ~(shows & (self.target > 0)).any(3).view(len(w), -1, 1)
+        always = ~(shows & (self.target < 1)).any(3).view(len(w), -1, 1) & (self.link == "sigmoid")
         settled = torch.zeros_like(w)
         settled[..., :1] = torch.where(never, -LIMIT, LIMIT).to(w.dtype)
         return torch.where(never | always, settled, w)
@@ -105,13 +133,16 @@ class Losses:
         return -(torch.linalg.pinv(bend, hermitian=True) @ (share - self.pull[..., 0])[..., None])[..., 0]
 
     def newton(self, probability: Tensor, gradient: Tensor) -> Tensor:
-        """Newton's direction, (m, k, 1 + r), from probabilities (m, k, n) and gradient; a Hessian of (k (1 + r))^2."""
+        """Newton's direction, (m, k, 1 + r), from probabilities (m, k, n) and gradient; a Hessian of (k (1 + r))^2.
+
+        The problems are of one matrix."""
         m, k, p = gradient.shape
+        (rows,) = self.rows
         hessian = gradient.new_zeros(m, k, p, k, p)
         # The curvature of a column is that of its pairs with all others: with itself alone only where there are none.
         for i, j in itertools.combinations(range(k), 2) if k > 1 else [(0, 0)]:
             bends = probability[:, i] * (1 - probability[:, i] if k == 1 else probability[:, j]) * self.weights
-            block = torch.stack([(self.rows * bend) @ self.rows.T for bend in bends])
+            block = torch.stack([(rows * bend) @ rows.T for bend in bends])
             hessian[:, i, :, i] += block
             if k > 1:
                 hessian[:, j, :, j] += block

@@ -44,6 +44,8 @@ DECADES = [10.0**e for e in range(-6, 6)]
 SEARCH_TOLERANCE = 1e-7
 """Relative gap of the objective while C is chosen; the final fit is solved to `_logistic.TOLERANCE`."""
 FOLDS = 5
+TOGETHER = {"cpu": 1 << 20}
+"""Logits of all candidates up to which budgets and seeds are solved side by side; elsewhere 2^26, half a gigabyte."""
 FEW = 3
 """With fewer images than this of any class, nothing is tuned."""
 
@@ -54,6 +56,41 @@ class ChosenHyperparameters(NamedTuple):
     values: dict[str, float]
     start: _logistic.LogisticFit | None = None
     warnings: tuple[str, ...] = ()
+
+
+class Learning(NamedTuple):
+    """What a probe learns from: targets y (n, k) of the rows of a subset, and of validation where `validated`; the
+    rows that each fold holds out, bool (f, n)."""
+
+    subset: Subset
+    y: np.ndarray
+    folds: np.ndarray
+    validated: bool
+
+    @classmethod
+    def of(cls, problem: Problem, subset: Subset) -> Learning:
+        """At 100 % the validation split is the one fold; below that there are folds of the subset."""
+        task, labels = problem.task, problem.train.labels[subset.rows]
+        if subset.full and len(problem.val.labels):
+            y = one_hot(task, np.concatenate([labels, problem.val.labels]))
+            return cls(subset, y, (np.arange(len(y)) >= len(labels))[None], True)
+        y = one_hot(task, labels)
+        groups = None if problem.train.groups is None else problem.train.groups[subset.rows]
+        return cls(subset, y, held_out(y, groups, subset.seed), False)
+
+
+def side_by_side(learning: Sequence[Learning], strengths: int, device: torch.device) -> Iterator[list[Learning]]:
+    """Neighbours with as many folds, as long as all their logits are few; smaller ones are filled up to the largest."""
+    found: list[Learning] = []
+    for one in learning:
+        rows = max(len(each.y) for each in (*found, one))
+        logits = (1 + len(found)) * rows * one.y.shape[1] * strengths * max(1, len(one.folds))
+        if found and (len(one.folds) != len(found[0].folds) or logits > TOGETHER.get(device.type, 1 << 26)):
+            yield found
+            found = []
+        found.append(one)
+    if found:
+        yield found
 
 
 class Linear(Protocol):
@@ -95,55 +132,64 @@ class Linear(Protocol):
         return super().memory_bytes(rows, width, classes) + solver
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
-        for subset in subsets:
-            yield self._predict(problem, subset)
+        learning = [Learning.of(problem, subset) for subset in subsets]
+        for some in side_by_side(learning, len(self.strengths), problem.device):
+            yield from self._predict(problem, some)
 
-    def _predict(self, problem: Problem, subset: Subset) -> Prediction:
-        task, train = problem.task, problem.train
-        x, labels = problem.resident(train.features.vectors).rows(subset.rows), train.labels[subset.rows]
+    def _predict(self, problem: Problem, some: Sequence[Learning]) -> Iterator[Prediction]:
+        """Of budgets and seeds that are solved side by side."""
+        task = problem.task
+        scaled = [self._scaled(problem, one) for one in some]
+        designs = _logistic.Designs([x for _, x in scaled], [one.y for one in some], link(task))
+        chosen = self._choose(task, designs, some, [x for _, x in scaled])
+        fits = designs.fit([[c.values["C"]] for c in chosen], start=[c.start for c in chosen])
+        for one, (scale, _), (values, _, warnings), fit in zip(some, scaled, chosen, fits, strict=True):
+            if not fit.converged.all():
+                warnings = (*warnings, f"the solver did not converge at C = {values['C']:g}")
+            outputs = {
+                name: problem.resident(test.features.vectors).each(
+                    lambda rows, fit=fit, scale=scale: probabilities(task, fit.logits(scale(rows))[0]).astype(
+                        np.float32
+                    )
+                )
+                for name, test in problem.tests.items()
+            }
+            yield Prediction(one.subset, outputs, values, warnings)
+
+    def _scaled(self, problem: Problem, one: Learning) -> tuple[Standard, Array]:
+        """How the features of a subset are scaled, and those that are learnt from."""
+        x = problem.resident(problem.train.features.vectors).rows(one.subset.rows)
         scale = Standard(x, self.clip)
-        if subset.full and len(problem.val.labels):
+        if one.validated:
             x = library(x).concatenate([x, problem.resident(problem.val.features.vectors).rows()])
-            y = one_hot(task, np.concatenate([labels, problem.val.labels]))
-            folds = (np.arange(len(x)) >= len(labels))[None]
-        else:
-            y = one_hot(task, labels)
-            groups = None if train.groups is None else train.groups[subset.rows]
-            folds = held_out(y, groups, subset.seed)
-        x = scale(x)
-        design = _logistic.Design(x, y, link(task))
-        chosen, start, warnings = self._choose(task, design, folds, x, y)
-        fit = design.fit([chosen["C"]], start=start)
-        if not fit.converged.all():
-            warnings = (*warnings, f"the solver did not converge at C = {chosen['C']:g}")
-        outputs = {
-            name: problem.resident(test.features.vectors).each(
-                lambda some: probabilities(task, fit.logits(scale(some))[0]).astype(np.float32)
-            )
-            for name, test in problem.tests.items()
-        }
-        return Prediction(subset, outputs, chosen, warnings)
+        return scale, scale(x)
 
     def _choose(
-        self, task: Task, design: _logistic.Design, folds: np.ndarray, x: Array, y: np.ndarray
-    ) -> ChosenHyperparameters:
-        """C by the mean over folds of the primary metric, and a solution at that C; folds: bool (f, n), held out."""
-        untuned = f"C = {self.untuned:g}"
-        if not len(folds):
-            return ChosenHyperparameters(
-                {"C": self.untuned}, warnings=(f"{untuned}: too few labelled images of a class to tune",)
-            )
-        c = len(self.strengths)
-        fit = design.fit(
-            self.strengths * len(folds), np.repeat(~folds, c, axis=0).astype(np.float64), tolerance=SEARCH_TOLERANCE
+        self, task: Task, designs: _logistic.Designs, some: Sequence[Learning], xs: Sequence[Array]
+    ) -> list[ChosenHyperparameters]:
+        """Of each, C by the mean over folds of the primary metric, and a solution at that C."""
+        c, folds = len(self.strengths), len(some[0].folds)
+        if not folds:
+            few = f"C = {self.untuned:g}: too few labelled images of a class to tune"
+            return [ChosenHyperparameters({"C": self.untuned}, warnings=(few,))] * len(some)
+        fits = designs.fit(
+            [self.strengths * folds] * len(some),
+            [np.repeat(~one.folds, c, axis=0).astype(np.float64) for one in some],
+            tolerance=SEARCH_TOLERANCE,
         )
+        return [self._by_folds(task, *given) for given in zip(fits, some, xs, strict=True)]
+
+    def _by_folds(self, task: Task, fit: _logistic.LogisticFit, one: Learning, x: Array) -> ChosenHyperparameters:
+        """The choice by the solutions without each fold."""
+        c, y, folds = len(self.strengths), one.y, one.folds
         parts = [fit.part(slice(i * c, (i + 1) * c)) for i in range(len(folds))]
         held = (x[beside(out, x)] for out in folds)
         guesses = [probabilities(task, part.logits(rows)) for part, rows in zip(parts, held, strict=True)]
         values = np.stack([primary(task, guess, y[held]) for guess, held in zip(guesses, folds, strict=True)])
         values = values[~np.isnan(values).any(1)]
         if not len(values):
-            return ChosenHyperparameters({"C": self.untuned}, warnings=(f"{untuned}: no fold holds two classes",))
+            none = f"C = {self.untuned:g}: no fold holds two classes"
+            return ChosenHyperparameters({"C": self.untuned}, warnings=(none,))
         chosen, warnings = self._pick(values)
         if not fit.converged.all():
             warnings = (*warnings, "the solver did not converge at every C of the search")

@@ -19,6 +19,8 @@ from bench.data.budgets import Subset, subsets
 from bench.encoders.features import Features
 from bench.metrics.calibration import fit_temperature
 from bench.metrics.set.auroc import macro_auroc
+from bench.protocols import linear
+from bench.protocols._logistic import Designs
 from bench.protocols._neighbours import nearest, top_k
 from bench.protocols._select import primary, stratified_folds
 from bench.protocols.base import Labelled, Problem, Unlabelled
@@ -125,6 +127,26 @@ def test_below_full_budget_the_temperature_comes_from_the_folds_or_is_not_given(
     assert "temperature" not in next(KNN.predict(problem, chosen)).chosen
     shots = subsets(problem.task, y, None, "k=4", [0])
     assert next(FEW_SHOT.predict(problem, shots)).chosen == {}
+
+
+@pytest.mark.parametrize("target", ["binary", "multi-class", "multi-label"])
+def test_budgets_and_seeds_side_by_side_are_as_one_after_the_other(task_of, monkeypatch, target: str):
+    x, y = blobs(n=120)
+    y = {"binary": y % 2, "multi-class": y, "multi-label": np.eye(3, dtype=np.uint8)[y]}[target]
+    problem = problem_with(task_of(target), x, y, blobs(seed=1, n=40)[0], (x[:40], y[:40]))
+    chosen = [s for b in ("10%", "25%", "50%", "100%") for s in subsets(problem.task, y, None, b, range(3))]
+    solved, fit = [], Designs.fit
+    monkeypatch.setattr(Designs, "fit", lambda self, *a, **k: solved.append(len(self.axes)) or fit(self, *a, **k))
+    monkeypatch.setattr(linear, "TOGETHER", {})
+    together = list(LINEAR.predict(problem, chosen))
+    assert max(solved) >= 6
+    monkeypatch.setattr(linear, "TOGETHER", {"cpu": 0})
+    solved.clear()
+    for one, other in zip(together, LINEAR.predict(problem, chosen), strict=True):
+        assert one.subset is other.subset
+        assert (one.chosen["C"], one.warnings) == (other.chosen["C"], other.warnings)
+        np.testing.assert_allclose(one.outputs["test"], other.outputs["test"], atol=1e-5)
+    assert set(solved) == {1}
 
 
 def test_knn_takes_half_the_images_when_there_are_few(task_of):

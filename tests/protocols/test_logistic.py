@@ -16,7 +16,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from bench.protocols._lbfgs import FLOOR
-from bench.protocols._logistic import TOLERANCE, Design
+from bench.protocols._logistic import TOLERANCE, Design, Designs
 
 STRENGTHS = [1e-6, 1e-3, 1e-1, 1.0, 10.0, 1e5]
 
@@ -93,6 +93,25 @@ def test_problems_solved_together_equal_problems_solved_alone():
         np.testing.assert_allclose(
             softmax(together.logits(x)[i], axis=1), softmax(alone.logits(x)[0], axis=1), atol=1e-5
         )
+
+
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+def test_matrices_solved_side_by_side_equal_each_alone(link):
+    """Of other lengths, above and below the number of features, with row weights, and a start for some of them."""
+    given = [rows(n, 30, 3, seed=n) for n in (150, 20, 60)]
+    given[1] = given[1][0] * 5, given[1][1]
+    xs, ys = [x for x, _ in given], [np.eye(3)[y] for _, y in given]
+    weights = [np.random.default_rng(len(x)).integers(0, 3, (len(STRENGTHS), len(x))).astype(float) for x in xs]
+    designs = Designs(xs, ys, link)
+    start = [None, None, Design(xs[2], ys[2], link).fit([0.1], tolerance=1e-3)]
+    together = designs.fit([STRENGTHS] * 3, weights, start=start)
+    for x, y, weight, fit in zip(xs, ys, weights, together, strict=True):
+        alone = Design(x, y, link).fit(STRENGTHS, weight)
+        assert fit.converged.all()
+        assert fit.weights.shape == alone.weights.shape
+        p, q = (1 / (1 + np.exp(-f.logits(x))) if link == "sigmoid" else softmax(f.logits(x), -1) for f in (fit, alone))
+        seen = (weight > 0)[..., None]
+        np.testing.assert_allclose(np.where(seen, p, 0), np.where(seen, q, 0), atol=1e-5)
 
 
 def test_a_start_changes_the_way_and_not_the_end():

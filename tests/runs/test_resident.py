@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bench.features.resident import CPU, Resident
+from bench.protocols import linear
 from bench.protocols.linear import Linear
 from bench.runs.options import RunSpec
 from bench.runs.records import Record
@@ -45,12 +46,13 @@ def test_scores_are_the_same_wherever_features_lie(runs, free: int, lay: str) ->
 def test_a_unit_that_runs_out_of_memory_is_tried_with_nothing_there(runs, monkeypatch: pytest.MonkeyPatch) -> None:
     known, tried = Linear._predict, []
 
-    def greedy(self, problem, subset):
-        tried.append(subset.budget)
+    def greedy(self, problem, some):
+        tried.append(some)
         if len(tried) == 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return known(self, problem, subset)
+        return known(self, problem, some)
 
+    monkeypatch.setitem(linear.TOGETHER, "cpu", 0)
     plain = runs("plain", None)
     monkeypatch.setattr(Linear, "_predict", greedy)
     there = runs("there", 1 << 40)
