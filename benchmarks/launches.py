@@ -28,7 +28,7 @@ import bench
 from bench.features.resident import CPU, Resident
 from bench.markers import refresh, table
 from bench.metrics import products, ranking
-from bench.protocols import _loss, linear
+from bench.protocols import _logistic, _loss
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
 from bench.runs.score_task import Setting, Work
@@ -106,7 +106,7 @@ def as_on_cuda(count: Counted) -> Iterator[None]:
         (Tensor, "cpu", cpu), (torch, "as_tensor", as_tensor), (_loss, "_solved", solve),
         (Resident, "of", classmethod(lambda cls, device: cls(CPU, free=lambda: 1 << 40))),
         (products, "CHUNK_BYTES", {}), (products, "BLOCK_BYTES", {}), (ranking, "BYTES_ADDED", "none"),
-        (linear, "TOGETHER", {}),
+        (_logistic, "TOGETHER", {}),
     )  # fmt: skip
     with ExitStack() as stack:
         for target, name, value in changed:

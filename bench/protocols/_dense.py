@@ -91,8 +91,8 @@ def patch_labels(task: Task, masks: np.ndarray, grid: tuple[int, int], frame: Fr
     out = np.empty((len(masks), *grid, k), dtype=np.float32)
     step = max(1, CHUNK_VALUES // (k * max(1, masks[0].size)))
     for start in range(0, len(masks), step):
-        part = torch.as_tensor(np.array(masks[start : start + step])).to(frame.device).long()
-        shares = F.one_hot(part, k).permute(0, 3, 1, 2).float()
+        part = torch.as_tensor(np.array(masks[start : start + step])).to(frame.device)
+        shares = (part[:, None] == torch.arange(k, device=part.device)[:, None, None]).float()
         averaged = F.adaptive_avg_pool2d(_pad(shares, frame), grid)
         out[start : start + step] = averaged.permute(0, 2, 3, 1).cpu().numpy()
     return out
@@ -167,12 +167,12 @@ def areas_by_offset(margin: Tensor, which: Tensor, truth: np.ndarray, k: int) ->
     n, o = len(truth), len(OFFSETS)
     margin, which, true = (a.reshape(n, -1) for a in (margin, which, torch.as_tensor(truth).to(margin.device)))
     # Bin b holds margins in (OFFSETS[b-1], OFFSETS[b]]; a pixel is foreground at offset j when its bin is above j.
-    level = margin.to(torch.float64, copy=True)  # in place from here on: tensors are large, and there is one for each C
-    level.sub_(OFFSETS[0]).div_(OFFSETS[1] - OFFSETS[0]).ceil_().clamp_(0, o)
-    cell = level.to(torch.int64)
+    # Offsets are multiples of a power of 2: no digit is lost. In place: tensors are large, and there is one for each C.
+    level = margin.float() / float(OFFSETS[1] - OFFSETS[0])
+    cell = level.ceil_().sub_(float(OFFSETS[0] / (OFFSETS[1] - OFFSETS[0]))).clamp_(0, o).to(torch.int32)
     if k > 2:
-        cell += (which.to(torch.int64) - 1) * (o + 1)
-    cell += torch.arange(n, device=cell.device)[:, None] * ((k - 1) * (o + 1))
+        cell += (which.to(torch.int32) - 1) * (o + 1)
+    cell += torch.arange(n, dtype=torch.int32, device=cell.device)[:, None] * ((k - 1) * (o + 1))
     cell *= 2
     cell += which == true
     counts = torch.bincount(cell.flatten(), minlength=2 * n * (k - 1) * (o + 1)).cpu().numpy()

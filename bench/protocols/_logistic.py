@@ -15,9 +15,10 @@ number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -43,6 +44,9 @@ them: a step costs about what that many passes do, and a handful of steps is eno
 FEWEST = 32
 """Passes of L-BFGS in each precision before that, however small the problem."""
 NEWTON_STEPS = 100
+TOGETHER = {"cpu": 1 << 18}
+"""Logits of all problems up to which matrices are solved side by side; elsewhere 2^24, 128 MB in float64."""
+L = TypeVar("L")
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,25 @@ class Designs:
             )
             for i, axes in enumerate(self.axes)
         ]  # fmt: skip
+
+
+def side_by_side(
+    learning: Iterable[L], size: Callable[[L], tuple[int, int, int]], device: torch.device
+) -> Iterator[list[L]]:
+    """What is learnt side by side: neighbours of as many folds, as long as the logits of all, filled up, are few.
+
+    size: of each, its folds, rows, and logits a row.
+    """
+    found: list[L] = []
+    for one in learning:
+        folds, rows, logits = zip(*map(size, [*found, one]), strict=True)
+        many = len(rows) * max(rows) * max(logits) > TOGETHER.get(device.type, 1 << 24)
+        if found and (many or folds[-1] != folds[0]):
+            yield found
+            found = []
+        found.append(one)
+    if found:
+        yield found
 
 
 class Design:

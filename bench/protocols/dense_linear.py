@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -64,8 +64,9 @@ class DenseLinear(Protocol):
             name: self.lying(problem, part).labels(problem.task, part.labels, grid)
             for name, part in (("train", problem.train), ("val", problem.val))
         }
-        for subset in subsets:
-            yield self._predict(problem, subset, shares)
+        learning = (self._learning(problem, subset, shares) for subset in subsets)
+        for some in _logistic.side_by_side(learning, self._size, problem.device):
+            yield from self._predict(problem, some)
 
     def mended(self, task: Task) -> dict[str, str]:
         if len(task.classes) == 2:
@@ -82,62 +83,78 @@ class DenseLinear(Protocol):
         """float32 (m, n, *grid, k) logits of each problem of a fit on the grids of all images, or of `rows`."""
         return grid.each(partial(patch_scores, fit, scale), rows, axis=1)
 
-    def _predict(self, problem: Problem, subset: Subset, shares: dict[str, np.ndarray]) -> Prediction:
-        task, rows, limit, resident = problem.task, subset.rows, self.params["patches"], problem.resident
-        draw = np.random.default_rng(entropy(task, subset.seed))
+    def _learning(self, problem: Problem, subset: Subset, shares: dict[str, np.ndarray]) -> PatchLearning:
+        rows, limit = subset.rows, self.params["patches"]
+        draw = np.random.default_rng(entropy(problem.task, subset.seed))
         sample = PatchSample.of(problem.train.features.patches, shares["train"], rows, limit, draw)
         learnt = len(sample.x)
         if subset.full and len(problem.val.labels):
             everywhere = np.arange(len(problem.val.labels))
-            sample = sample.with_more(
-                PatchSample.of(problem.val.features.patches, shares["val"], everywhere, limit, draw)
-            )
-        x = resident.up(sample.x)
-        scale = Standard(x[:learnt])
-        design = _design(task, scale(x), sample.y)
-        if subset.full and len(problem.val.labels):
+            more = PatchSample.of(problem.val.features.patches, shares["val"], everywhere, limit, draw)
+            sample = sample.with_more(more)
             weights = sample.weight * (np.arange(len(sample.x)) < learnt)
-            strength, offset, start, warnings = self._by_validation(problem, design, weights, scale)
-        else:
-            strength, offset, start, warnings = self._inside(problem, subset, design, sample, scale)
-        fit = design.fit([strength], sample.weight, start=start, tolerance=self.params["tolerance"])
-        if not fit.converged.all():
-            warnings = (*warnings, f"the solver did not converge at C = {strength:g}")
-        outputs = {
-            name: self.lying(problem, test).answers(self.scores(fit, scale, resident(test.features.patches))[0], offset)
-            for name, test in problem.tests.items()
-        }
-        return Prediction(subset, outputs, {"C": strength, "offset": offset}, warnings)
+            return PatchLearning(subset, sample, learnt, weights[None], None)
+        fold, used, rarest = _dense.image_folds(problem, subset, self.params["folds"])
+        used = used if rarest >= FEW else []
+        weights = np.stack([np.zeros(learnt), *(sample.weight * (fold[sample.image] != f) for f in used)])[1:]
+        return PatchLearning(subset, sample, learnt, weights, fold, used, rarest)
 
-    def _by_validation(
-        self, problem: Problem, design: _logistic.Design, weights: np.ndarray, scale: Standard
-    ) -> Choice:
-        fit = design.fit(self.params["C"], weights, tolerance=self.params["tolerance"])
-        scores = self.scores(fit, scale, problem.resident(problem.val.features.patches))
-        return self._pick(scores, problem.val.labels, len(problem.task.classes), self.lying(problem, problem.val), fit)
+    def _size(self, one: PatchLearning) -> tuple[int, int, int]:
+        folds = len(one.weights)
+        return folds, len(one.sample.x), one.sample.y.shape[1] * len(self.params["C"]) * max(1, folds)
 
-    def _inside(
+    def _predict(self, problem: Problem, some: Sequence[PatchLearning]) -> Iterator[Prediction]:
+        """Of budgets and seeds that are solved side by side."""
+        resident, tolerance = problem.resident, self.params["tolerance"]
+        xs = [resident.up(one.sample.x) for one in some]
+        scales = [Standard(x[: one.learnt]) for one, x in zip(some, xs, strict=True)]
+        scaled = [scale(x) for scale, x in zip(scales, xs, strict=True)]
+        designs = _designs(problem.task, scaled, [one.sample.y for one in some])
+        choices = self._choices(problem, designs, some, scales)
+        fits = designs.fit(
+            [[strength] for strength, *_ in choices],
+            [one.sample.weight for one in some],
+            start=[start for _, _, start, _ in choices],
+            tolerance=tolerance,
+        )
+        for one, scale, (strength, offset, _, warnings), fit in zip(some, scales, choices, fits, strict=True):
+            if not fit.converged.all():
+                warnings = (*warnings, f"the solver did not converge at C = {strength:g}")
+            outputs = {
+                name: self.lying(problem, test).answers(
+                    self.scores(fit, scale, resident(test.features.patches))[0], offset
+                )
+                for name, test in problem.tests.items()
+            }
+            yield Prediction(one.subset, outputs, {"C": strength, "offset": offset}, warnings)
+
+    def _choices(
         self,
         problem: Problem,
-        subset: Subset,
-        design: _logistic.Design,
-        sample: PatchSample,
-        scale: Standard,
-    ) -> Choice:
-        """C and operating point by cross-validation over the images of the subset."""
-        rows, c, grid = subset.rows, self.params["C"], problem.train.features.patches
-        fold, used, rarest = _dense.image_folds(problem, subset, self.params["folds"])
-        if rarest < FEW:
-            few = f"C = {self.params['C_few']:g}: only {rarest} labelled images of a class, too few to tune"
-            return self.params["C_few"], 0.0, None, (few,)
-        weights = np.stack([sample.weight * (fold[sample.image] != f) for f in used])
-        fit = design.fit(c * len(used), np.repeat(weights, len(c), axis=0), tolerance=self.params["tolerance"])
+        designs: _logistic.Designs,
+        some: Sequence[PatchLearning],
+        scales: Sequence[Standard],
+    ) -> list[Choice]:
+        """C and operating point of each: on the validation split, or by cross-validation over images of the subset."""
+        c, folds = self.params["C"], len(some[0].weights)
+        if not folds:
+            few = "C = {:g}: only {} labelled images of a class, too few to tune"
+            return [(self.params["C_few"], 0.0, None, (few.format(self.params["C_few"], s.rarest),)) for s in some]
+        weights = [np.repeat(one.weights, len(c), axis=0) for one in some]
+        fits = designs.fit([c * folds] * len(some), weights, tolerance=self.params["tolerance"])
+        return [self._chosen(problem, *given) for given in zip(fits, some, scales, strict=True)]
+
+    def _chosen(self, problem: Problem, fit: _logistic.LogisticFit, one: PatchLearning, scale: Standard) -> Choice:
+        c, k, resident = self.params["C"], len(problem.task.classes), problem.resident
+        if one.fold is None:
+            scores = self.scores(fit, scale, resident(problem.val.features.patches))
+            return self._pick(scores, problem.val.labels, k, self.lying(problem, problem.val), fit)
+        rows, grid = one.subset.rows, problem.train.features.patches
         scores = np.zeros((len(c), len(rows), *grid.shape[1:-1], fit.bias.shape[1]), np.float32)
-        for i, f in enumerate(used):
-            part = fit.part(slice(i * len(c), (i + 1) * len(c)))
-            scores[:, fold == f] = self.scores(part, scale, problem.resident(grid), rows[fold == f])
-        lying = self.lying(problem, problem.train, rows)
-        return self._pick(scores, problem.train.labels[rows], len(problem.task.classes), lying, fit)
+        for i, f in enumerate(one.used):
+            part, held = fit.part(slice(i * len(c), (i + 1) * len(c))), one.fold == f
+            scores[:, held] = self.scores(part, scale, resident(grid), rows[held])
+        return self._pick(scores, problem.train.labels[rows], k, self.lying(problem, problem.train, rows), fit)
 
     def _pick(
         self, scores: np.ndarray, masks: np.ndarray, k: int, lying: _dense.Lying, fit: _logistic.LogisticFit
@@ -160,9 +177,10 @@ Choice = tuple[float, float, _logistic.LogisticFit | None, tuple[str, ...]]
 """C, operating point, a solution near the wanted one, warnings."""
 
 
-def _design(task: Task, x: Array, y: np.ndarray) -> _logistic.Design:
-    y, link = (y[:, 1:], "sigmoid") if len(task.classes) == 2 else (y, "softmax")
-    return _logistic.Design(x, y, link)
+def _designs(task: Task, xs: Sequence[Array], ys: Sequence[np.ndarray]) -> _logistic.Designs:
+    if len(task.classes) == 2:
+        return _logistic.Designs(xs, [y[:, 1:] for y in ys], "sigmoid")
+    return _logistic.Designs(xs, ys, "softmax")
 
 
 @dataclass(frozen=True)
@@ -206,6 +224,22 @@ class PatchSample:
                 )
             )
         )
+
+
+class PatchLearning(NamedTuple):
+    """What a dense probe learns from: of the patches of a subset, the first `learnt`, and of validation.
+
+    weights: of the rows in each search for C, (f, m); none where there are too few images. fold: of each image of the
+    subset, and `used`, those that are held out in turn; None where validation serves. rarest: images of that class.
+    """
+
+    subset: Subset
+    sample: PatchSample
+    learnt: int
+    weights: np.ndarray
+    fold: np.ndarray | None
+    used: Sequence[int] = ()
+    rarest: int = 0
 
 
 def patch_scores(fit: _logistic.LogisticFit, scale: Standard, grid: Array) -> np.ndarray:

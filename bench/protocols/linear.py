@@ -44,8 +44,6 @@ DECADES = [10.0**e for e in range(-6, 6)]
 SEARCH_TOLERANCE = 1e-7
 """Relative gap of the objective while C is chosen; the final fit is solved to `_logistic.TOLERANCE`."""
 FOLDS = 5
-TOGETHER = {"cpu": 1 << 20}
-"""Logits of all candidates up to which budgets and seeds are solved side by side; elsewhere 2^26, half a gigabyte."""
 FEW = 3
 """With fewer images than this of any class, nothing is tuned."""
 
@@ -77,20 +75,6 @@ class Learning(NamedTuple):
         y = one_hot(task, labels)
         groups = None if problem.train.groups is None else problem.train.groups[subset.rows]
         return cls(subset, y, held_out(y, groups, subset.seed), False)
-
-
-def side_by_side(learning: Sequence[Learning], strengths: int, device: torch.device) -> Iterator[list[Learning]]:
-    """Neighbours with as many folds, as long as all their logits are few; smaller ones are filled up to the largest."""
-    found: list[Learning] = []
-    for one in learning:
-        rows = max(len(each.y) for each in (*found, one))
-        logits = (1 + len(found)) * rows * one.y.shape[1] * strengths * max(1, len(one.folds))
-        if found and (len(one.folds) != len(found[0].folds) or logits > TOGETHER.get(device.type, 1 << 26)):
-            yield found
-            found = []
-        found.append(one)
-    if found:
-        yield found
 
 
 class Linear(Protocol):
@@ -132,9 +116,13 @@ class Linear(Protocol):
         return super().memory_bytes(rows, width, classes) + solver
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
-        learning = [Learning.of(problem, subset) for subset in subsets]
-        for some in side_by_side(learning, len(self.strengths), problem.device):
+        learning = (Learning.of(problem, subset) for subset in subsets)
+        for some in _logistic.side_by_side(learning, self._size, problem.device):
             yield from self._predict(problem, some)
+
+    def _size(self, one: Learning) -> tuple[int, int, int]:
+        folds = len(one.folds)
+        return folds, len(one.y), one.y.shape[1] * len(self.strengths) * max(1, folds)
 
     def _predict(self, problem: Problem, some: Sequence[Learning]) -> Iterator[Prediction]:
         """Of budgets and seeds that are solved side by side."""
