@@ -37,7 +37,8 @@ LAUNCH, WAIT = 7e-6, 20e-6
 """Seconds of a launch from Python, and of a wait beside it: what is usual for PyTorch on a server."""
 FREE = ("view", "expand", "permute", "transpose", "select", "slice", "unsqueeze", "squeeze", "alias", "as_strided", "t",
         "detach", "split", "unbind", "diagonal", "empty", "reshape", "lift_fresh", "movedim", "new_empty", "unfold",
-        "empty_like", "_unsafe_view", "empty_strided", "resize_", "set_", "sym_size", "is_same_size")  # fmt: skip
+        "empty_like", "scalar_tensor", "_unsafe_view", "empty_strided", "resize_", "set_",
+        "sym_size", "is_same_size")  # fmt: skip
 KERNELS = {"_linalg_eigh": 40, "linalg_qr": 60, "_linalg_solve_ex": 30, "linalg_pinv": 50, "topk": 4, "sort": 4,
            "bincount": 4, "cat": 1, "index_put_": 2}  # fmt: skip
 """Launches of what is more than one, roughly: a factoring of a few hundred rows in cuSOLVER."""
@@ -106,7 +107,7 @@ def as_on_cuda(count: Counted) -> Iterator[None]:
         (Tensor, "cpu", cpu), (torch, "as_tensor", as_tensor), (_loss, "_solved", solve),
         (Resident, "of", classmethod(lambda cls, device: cls(CPU, free=lambda: 1 << 40))),
         (products, "CHUNK_BYTES", {}), (products, "BLOCK_BYTES", {}), (ranking, "BYTES_ADDED", "none"),
-        (_logistic, "TOGETHER", {}),
+        (_logistic, "TOGETHER", {}), (_logistic, "FILLED", float("inf")),
     )  # fmt: skip
     with ExitStack() as stack:
         for target, name, value in changed:

@@ -46,6 +46,8 @@ FEWEST = 32
 NEWTON_STEPS = 100
 TOGETHER = {"cpu": 1 << 18}
 """Logits of all problems up to which matrices are solved side by side; elsewhere 2^24, 128 MB in float64."""
+FILLED = 1.5
+"""How many times as many they may be on a CPU when filled up to the largest; elsewhere it is passes that cost."""
 L = TypeVar("L")
 
 
@@ -150,20 +152,31 @@ class Designs:
 def side_by_side(
     learning: Iterable[L], size: Callable[[L], tuple[int, int, int]], device: torch.device
 ) -> Iterator[list[L]]:
-    """What is learnt side by side: neighbours of as many folds, as long as the logits of all, filled up, are few.
+    """What is learnt side by side: neighbours, as long as the logits of all, filled up to the largest, are few.
 
-    size: of each, its folds, rows, and logits a row.
+    size: of each, its folds, rows, and logits a row. What has no folds is apart from what has.
     """
     found: list[L] = []
     for one in learning:
-        folds, rows, logits = zip(*map(size, [*found, one]), strict=True)
-        many = len(rows) * max(rows) * max(logits) > TOGETHER.get(device.type, 1 << 24)
-        if found and (many or folds[-1] != folds[0]):
+        folds, rows, logits = (np.array(sizes) for sizes in zip(*map(size, [*found, one]), strict=True))
+        filled, cpu = len(rows) * rows.max() * logits.max(), device.type == "cpu"
+        apart = filled > TOGETHER.get(device.type, 1 << 24) or (cpu and filled > FILLED * (rows * logits).sum())
+        if found and (apart or (folds > 0).any() != (folds > 0).all()):
             yield found
             found = []
         found.append(one)
     if found:
         yield found
+
+
+def searches(rows: Sequence[np.ndarray], strengths: int) -> list[np.ndarray]:
+    """Row weights, float64 (m, n), of a search: of each matrix for each of its folds, (f, n), and each strength.
+
+    Where there are fewer folds than most the last one is there again.
+    """
+    most = max(map(len, rows))
+    full = (np.concatenate([each, np.repeat(each[-1:], most - len(each), axis=0)]) for each in rows)
+    return [np.repeat(each, strengths, axis=0).astype(np.float64) for each in full]
 
 
 class Design:

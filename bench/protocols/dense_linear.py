@@ -136,13 +136,15 @@ class DenseLinear(Protocol):
         scales: Sequence[Standard],
     ) -> list[Choice]:
         """C and operating point of each: on the validation split, or by cross-validation over images of the subset."""
-        c, folds = self.params["C"], len(some[0].weights)
-        if not folds:
+        c = self.params["C"]
+        if not len(some[0].weights):
             few = "C = {:g}: only {} labelled images of a class, too few to tune"
             return [(self.params["C_few"], 0.0, None, (few.format(self.params["C_few"], s.rarest),)) for s in some]
-        weights = [np.repeat(one.weights, len(c), axis=0) for one in some]
-        fits = designs.fit([c * folds] * len(some), weights, tolerance=self.params["tolerance"])
-        return [self._chosen(problem, *given) for given in zip(fits, some, scales, strict=True)]
+        weights = _logistic.searches([one.weights for one in some], len(c))
+        strengths = [c * (len(each) // len(c)) for each in weights]
+        fits = designs.fit(strengths, weights, tolerance=self.params["tolerance"])
+        own = (fit.part(slice(len(c) * len(one.weights))) for fit, one in zip(fits, some, strict=True))
+        return [self._chosen(problem, *given) for given in zip(own, some, scales, strict=True)]
 
     def _chosen(self, problem: Problem, fit: _logistic.LogisticFit, one: PatchLearning, scale: Standard) -> Choice:
         c, k, resident = self.params["C"], len(problem.task.classes), problem.resident

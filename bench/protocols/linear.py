@@ -156,16 +156,15 @@ class Linear(Protocol):
         self, task: Task, designs: _logistic.Designs, some: Sequence[Learning], xs: Sequence[Array]
     ) -> list[ChosenHyperparameters]:
         """Of each, C by the mean over folds of the primary metric, and a solution at that C."""
-        c, folds = len(self.strengths), len(some[0].folds)
-        if not folds:
+        c = len(self.strengths)
+        if not len(some[0].folds):
             few = f"C = {self.untuned:g}: too few labelled images of a class to tune"
             return [ChosenHyperparameters({"C": self.untuned}, warnings=(few,))] * len(some)
-        fits = designs.fit(
-            [self.strengths * folds] * len(some),
-            [np.repeat(~one.folds, c, axis=0).astype(np.float64) for one in some],
-            tolerance=SEARCH_TOLERANCE,
-        )
-        return [self._by_folds(task, *given) for given in zip(fits, some, xs, strict=True)]
+        weights = _logistic.searches([~one.folds for one in some], c)
+        strengths = [self.strengths * (len(each) // c) for each in weights]
+        fits = designs.fit(strengths, weights, tolerance=SEARCH_TOLERANCE)
+        own = (fit.part(slice(c * len(one.folds))) for fit, one in zip(fits, some, strict=True))
+        return [self._by_folds(task, *given) for given in zip(own, some, xs, strict=True)]
 
     def _by_folds(self, task: Task, fit: _logistic.LogisticFit, one: Learning, x: Array) -> ChosenHyperparameters:
         """The choice by the solutions without each fold."""

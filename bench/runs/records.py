@@ -52,7 +52,8 @@ class Cost(Grown):
     later: ClassVar[frozenset[str]] = frozenset({"volume", "features_mb"})
 
     seconds: Annotated[dict[Line, Annotated[float, Field(ge=0, le=1e8)]], Field(max_length=20)] = {}
-    """By stage: "extract", "solve", "score". Extraction is shared by the units of one encoder x task."""
+    """By stage: "extract", "solve", "score". Extraction is shared by the units of one encoder x task; of units that are
+    solved side by side, the first has the seconds of all."""
     peak_memory_mb: Annotated[float, Field(ge=0, le=1e8)] | None = None
     parameters: Annotated[int, Field(ge=0, le=10**13)] = 0
     flops_per_image: Annotated[int, Field(ge=0, le=10**18)] | None = None
