@@ -199,8 +199,10 @@ class Design:
         start: solutions to begin from, m problems or one for all.
         """
         known = None if weights is None else [weights]
-        how = {"tolerance": tolerance, "max_iterations": max_iterations}
-        return self._alone.fit([strengths], known, start=[start], **how)[0]
+        (found,) = self._alone.fit(
+            [strengths], known, start=[start], tolerance=tolerance, max_iterations=max_iterations
+        )
+        return found
 
 
 def _targets(y: np.ndarray, link: str) -> Tensor:

@@ -14,6 +14,7 @@ Sources: DINOv2 `eval/log_regression.py` (search and refit), scikit-learn (objec
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,14 +135,8 @@ class Linear(Protocol):
         for one, (scale, _), (values, _, warnings), fit in zip(some, scaled, chosen, fits, strict=True):
             if not fit.converged.all():
                 warnings = (*warnings, f"the solver did not converge at C = {values['C']:g}")
-            outputs = {
-                name: problem.resident(test.features.vectors).each(
-                    lambda rows, fit=fit, scale=scale: probabilities(task, fit.logits(scale(rows))[0]).astype(
-                        np.float32
-                    )
-                )
-                for name, test in problem.tests.items()
-            }
+            shown = partial(_probabilities, task, fit, scale)
+            outputs = {name: problem.resident(t.features.vectors).each(shown) for name, t in problem.tests.items()}
             yield Prediction(one.subset, outputs, values, warnings)
 
     def _scaled(self, problem: Problem, one: Learning) -> tuple[Standard, Array]:
@@ -214,6 +209,11 @@ class Standard:
         z -= beside(self.mean, z)  # in place: rows may be many
         z *= beside(self.scale, z)
         return z if self.clip is None else library(z).clip(z, -self.clip, self.clip, out=z)
+
+
+def _probabilities(task: Task, fit: _logistic.LogisticFit, scale: Standard, x: Array) -> np.ndarray:
+    """float32 (n, k) of the one solution."""
+    return probabilities(task, fit.logits(scale(x))[0]).astype(np.float32)
 
 
 def _mean_and_spread(x: Array) -> tuple[np.ndarray, np.ndarray]:

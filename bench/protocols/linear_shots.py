@@ -6,12 +6,12 @@ clipped at 10, as in linear-v2.
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
 from bench.data.task import Task
 from bench.features.resident import Array
-from bench.protocols._logistic import Design
-from bench.protocols.linear import ChosenHyperparameters, Linear
+from bench.protocols._logistic import Designs
+from bench.protocols.linear import ChosenHyperparameters, Learning, Linear
 
 
 class LinearShots(Linear):
@@ -22,8 +22,10 @@ class LinearShots(Linear):
     def __init__(self) -> None:
         super().__init__("linear-shots-v2", "Linear probe, few shots", [1.0], "diagnostic", default=None)
 
-    def _choose(self, task: Task, design: Design, folds: np.ndarray, x: Array, y: np.ndarray) -> ChosenHyperparameters:
-        return ChosenHyperparameters({"C": self.strengths[0]})
+    def _choose(
+        self, task: Task, designs: Designs, some: Sequence[Learning], xs: Sequence[Array]
+    ) -> list[ChosenHyperparameters]:
+        return [ChosenHyperparameters({"C": self.strengths[0]})] * len(some)
 
 
 PROTOCOL = LinearShots()
