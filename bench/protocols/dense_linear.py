@@ -83,7 +83,7 @@ class DenseLinear(Protocol):
         """float32 (m, n, *grid, k) logits of each problem of a fit on the grids of all images, or of `rows`."""
         return grid.each(partial(patch_scores, fit, scale), rows, axis=1)
 
-    def _learning(self, problem: Problem, subset: Subset, shares: dict[str, np.ndarray]) -> PatchLearning:
+    def _learning(self, problem: Problem, subset: Subset, shares: dict[str, np.ndarray]) -> PatchFolds:
         rows, limit = subset.rows, self.params["patches"]
         draw = np.random.default_rng(entropy(problem.task, subset.seed))
         sample = PatchSample.of(problem.train.features.patches, shares["train"], rows, limit, draw)
@@ -93,17 +93,17 @@ class DenseLinear(Protocol):
             more = PatchSample.of(problem.val.features.patches, shares["val"], everywhere, limit, draw)
             sample = sample.with_more(more)
             weights = sample.weight * (np.arange(len(sample.x)) < learnt)
-            return PatchLearning(subset, sample, learnt, weights[None], None)
+            return PatchFolds(subset, sample, learnt, weights[None], None)
         fold, used, rarest = _dense.image_folds(problem, subset, self.params["folds"])
         used = used if rarest >= FEW else []
         weights = np.stack([np.zeros(learnt), *(sample.weight * (fold[sample.image] != f) for f in used)])[1:]
-        return PatchLearning(subset, sample, learnt, weights, fold, used, rarest)
+        return PatchFolds(subset, sample, learnt, weights, fold, used, rarest)
 
-    def _size(self, one: PatchLearning) -> tuple[int, int, int]:
+    def _size(self, one: PatchFolds) -> tuple[int, int, int]:
         folds = len(one.weights)
         return folds, len(one.sample.x), one.sample.y.shape[1] * len(self.params["C"]) * max(1, folds)
 
-    def _predict(self, problem: Problem, some: Sequence[PatchLearning]) -> Iterator[Prediction]:
+    def _predict(self, problem: Problem, some: Sequence[PatchFolds]) -> Iterator[Prediction]:
         """Of budgets and seeds that are solved side by side."""
         resident, tolerance = problem.resident, self.params["tolerance"]
         xs = [resident.up(one.sample.x) for one in some]
@@ -132,7 +132,7 @@ class DenseLinear(Protocol):
         self,
         problem: Problem,
         designs: _logistic.Designs,
-        some: Sequence[PatchLearning],
+        some: Sequence[PatchFolds],
         scales: Sequence[Standard],
     ) -> list[Choice]:
         """C and operating point of each: on the validation split, or by cross-validation over images of the subset."""
@@ -146,7 +146,7 @@ class DenseLinear(Protocol):
         own = (fit.part(slice(len(c) * len(one.weights))) for fit, one in zip(fits, some, strict=True))
         return [self._chosen(problem, *given) for given in zip(own, some, scales, strict=True)]
 
-    def _chosen(self, problem: Problem, fit: _logistic.LogisticFit, one: PatchLearning, scale: Standard) -> Choice:
+    def _chosen(self, problem: Problem, fit: _logistic.LogisticFit, one: PatchFolds, scale: Standard) -> Choice:
         c, k, resident = self.params["C"], len(problem.task.classes), problem.resident
         if one.fold is None:
             scores = self.scores(fit, scale, resident(problem.val.features.patches))
@@ -228,7 +228,7 @@ class PatchSample:
         )
 
 
-class PatchLearning(NamedTuple):
+class PatchFolds(NamedTuple):
     """What a dense probe learns from: of the patches of a subset, the first `learnt`, and of validation.
 
     weights: of the rows in each search for C, (f, m); none where there are too few images. fold: of each image of the

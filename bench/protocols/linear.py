@@ -57,7 +57,7 @@ class ChosenHyperparameters(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-class Learning(NamedTuple):
+class LabelledFolds(NamedTuple):
     """What a probe learns from: targets y (n, k) of the rows of a subset, and of validation where `validated`; the
     rows that each fold holds out, bool (f, n)."""
 
@@ -67,7 +67,7 @@ class Learning(NamedTuple):
     validated: bool
 
     @classmethod
-    def of(cls, problem: Problem, subset: Subset) -> Learning:
+    def of(cls, problem: Problem, subset: Subset) -> LabelledFolds:
         """At 100 % the validation split is the one fold; below that there are folds of the subset."""
         task, labels = problem.task, problem.train.labels[subset.rows]
         if subset.full and len(problem.val.labels):
@@ -117,15 +117,15 @@ class Linear(Protocol):
         return super().memory_bytes(rows, width, classes) + solver
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
-        learning = (Learning.of(problem, subset) for subset in subsets)
+        learning = (LabelledFolds.of(problem, subset) for subset in subsets)
         for some in _logistic.side_by_side(learning, self._size, problem.device):
             yield from self._predict(problem, some)
 
-    def _size(self, one: Learning) -> tuple[int, int, int]:
+    def _size(self, one: LabelledFolds) -> tuple[int, int, int]:
         folds = len(one.folds)
         return folds, len(one.y), one.y.shape[1] * len(self.strengths) * max(1, folds)
 
-    def _predict(self, problem: Problem, some: Sequence[Learning]) -> Iterator[Prediction]:
+    def _predict(self, problem: Problem, some: Sequence[LabelledFolds]) -> Iterator[Prediction]:
         """Of budgets and seeds that are solved side by side."""
         task = problem.task
         scaled = [self._scaled(problem, one) for one in some]
@@ -139,7 +139,7 @@ class Linear(Protocol):
             outputs = {name: problem.resident(t.features.vectors).each(shown) for name, t in problem.tests.items()}
             yield Prediction(one.subset, outputs, values, warnings)
 
-    def _scaled(self, problem: Problem, one: Learning) -> tuple[Standard, Array]:
+    def _scaled(self, problem: Problem, one: LabelledFolds) -> tuple[Standard, Array]:
         """How the features of a subset are scaled, and those that are learnt from."""
         x = problem.resident(problem.train.features.vectors).rows(one.subset.rows)
         scale = Standard(x, self.clip)
@@ -148,7 +148,7 @@ class Linear(Protocol):
         return scale, scale(x)
 
     def _choose(
-        self, task: Task, designs: _logistic.Designs, some: Sequence[Learning], xs: Sequence[Array]
+        self, task: Task, designs: _logistic.Designs, some: Sequence[LabelledFolds], xs: Sequence[Array]
     ) -> list[ChosenHyperparameters]:
         """Of each, C by the mean over folds of the primary metric, and a solution at that C."""
         c = len(self.strengths)
@@ -161,7 +161,7 @@ class Linear(Protocol):
         own = (fit.part(slice(c * len(one.folds))) for fit, one in zip(fits, some, strict=True))
         return [self._by_folds(task, *given) for given in zip(own, some, xs, strict=True)]
 
-    def _by_folds(self, task: Task, fit: _logistic.LogisticFit, one: Learning, x: Array) -> ChosenHyperparameters:
+    def _by_folds(self, task: Task, fit: _logistic.LogisticFit, one: LabelledFolds, x: Array) -> ChosenHyperparameters:
         """The choice by the solutions without each fold."""
         c, y, folds = len(self.strengths), one.y, one.folds
         parts = [fit.part(slice(i * c, (i + 1) * c)) for i in range(len(folds))]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from bench.data.task import Task
 from bench.features.resident import Array
 from bench.protocols._logistic import Designs
-from bench.protocols.linear import ChosenHyperparameters, Learning, Linear
+from bench.protocols.linear import ChosenHyperparameters, LabelledFolds, Linear
 
 
 class LinearShots(Linear):
@@ -23,7 +23,7 @@ class LinearShots(Linear):
         super().__init__("linear-shots-v2", "Linear probe, few shots", [1.0], "diagnostic", default=None)
 
     def _choose(
-        self, task: Task, designs: Designs, some: Sequence[Learning], xs: Sequence[Array]
+        self, task: Task, designs: Designs, some: Sequence[LabelledFolds], xs: Sequence[Array]
     ) -> list[ChosenHyperparameters]:
         return [ChosenHyperparameters({"C": self.strengths[0]})] * len(some)
 
