@@ -28,7 +28,7 @@ import bench
 from bench.features.resident import CPU, Resident
 from bench.markers import refresh, table
 from bench.metrics import products, ranking
-from bench.protocols import _logistic, _loss
+from bench.protocols import _loss
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
 from bench.runs.score_task import Setting, Work
@@ -107,7 +107,6 @@ def as_on_cuda(count: Counted) -> Iterator[None]:
         (Tensor, "cpu", cpu), (torch, "as_tensor", as_tensor), (_loss, "_solved", solve),
         (Resident, "of", classmethod(lambda cls, device: cls(CPU, free=lambda: 1 << 40))),
         (products, "CHUNK_BYTES", {}), (products, "BLOCK_BYTES", {}), (ranking, "BYTES_ADDED", "none"),
-        (_logistic, "TOGETHER", {}), (_logistic, "FILLED", float("inf")),
     )  # fmt: skip
     with ExitStack() as stack:
         for target, name, value in changed:
@@ -136,6 +135,7 @@ def measured(
     with as_on_cuda(count), patch.object(Work, "_scored", scored):
         for task in list(tasks.values())[:most]:
             work = Work(encoder, task, None, setting)
+            work.together = True
             units = plan.units(task)
             for name in dict.fromkeys(unit.protocol for unit in units):
                 work._problem(plan.protocols[name])  # encoded outside the count

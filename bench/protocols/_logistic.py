@@ -44,10 +44,8 @@ them: a step costs about what that many passes do, and a handful of steps is eno
 FEWEST = 32
 """Passes of L-BFGS in each precision before that, however small the problem."""
 NEWTON_STEPS = 100
-TOGETHER = {"cpu": 1 << 18}
-"""Logits of all problems up to which matrices are solved side by side; elsewhere 2^24, 128 MB in float64."""
-FILLED = 1.5
-"""How many times as many they may be on a CPU when filled up to the largest; elsewhere it is passes that cost."""
+TOGETHER = 1 << 24
+"""Logits of all problems up to which matrices are solved side by side: 128 MB in float64."""
 L = TypeVar("L")
 
 
@@ -150,18 +148,20 @@ class Designs:
 
 
 def side_by_side(
-    learning: Iterable[L], size: Callable[[L], tuple[int, int, int]], device: torch.device
+    learning: Iterable[L], size: Callable[[L], tuple[int, int, int]], *, together: bool
 ) -> Iterator[list[L]]:
-    """What is learnt side by side: neighbours, as long as the logits of all, filled up to the largest, are few.
+    """What is learnt side by side: each alone, or if `together` neighbours, as long as the logits of all are few.
 
-    size: of each, its folds, rows, and logits a row. What has no folds is apart from what has.
+    size: of each, its folds, rows, and logits a row; they are filled up to the largest. What has no folds is apart.
     """
+    if not together:
+        yield from ([one] for one in learning)
+        return
     found: list[L] = []
     for one in learning:
         folds, rows, logits = (np.array(sizes) for sizes in zip(*map(size, [*found, one]), strict=True))
-        filled, cpu = len(rows) * rows.max() * logits.max(), device.type == "cpu"
-        apart = filled > TOGETHER.get(device.type, 1 << 24) or (cpu and filled > FILLED * (rows * logits).sum())
-        if found and (apart or (folds > 0).any() != (folds > 0).all()):
+        many = len(rows) * rows.max() * logits.max() > TOGETHER
+        if found and (many or (folds > 0).any() != (folds > 0).all()):
             yield found
             found = []
         found.append(one)

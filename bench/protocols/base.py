@@ -64,6 +64,9 @@ class Problem:
     mask_size: tuple[int, ...] | None = None
     encoder: Encoder | None = None
     resident: Resident = field(default_factory=Resident)
+    together: bool = False
+    """Whether a solver may take several subsets at once, which on a GPU is faster. On a CPU it is not done: the last
+    digits of one would depend on which others are there, and a run that goes on would not be the one broken off."""
 
     @property
     def device(self) -> torch.device:

@@ -65,7 +65,7 @@ class DenseLinear(Protocol):
             for name, part in (("train", problem.train), ("val", problem.val))
         }
         learning = (self._learning(problem, subset, shares) for subset in subsets)
-        for some in _logistic.side_by_side(learning, self._size, problem.device):
+        for some in _logistic.side_by_side(learning, self._size, together=problem.together):
             yield from self._predict(problem, some)
 
     def mended(self, task: Task) -> dict[str, str]:

@@ -118,7 +118,7 @@ class Linear(Protocol):
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         learning = (LabelledFolds.of(problem, subset) for subset in subsets)
-        for some in _logistic.side_by_side(learning, self._size, problem.device):
+        for some in _logistic.side_by_side(learning, self._size, together=problem.together):
             yield from self._predict(problem, some)
 
     def _size(self, one: LabelledFolds) -> tuple[int, int, int]:

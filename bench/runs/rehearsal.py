@@ -67,7 +67,7 @@ def rehearse(encoder: Encoder, data: TaskData, protocols: Iterable[Protocol], un
     per_image = _seconds_an_image(encoder, small.train, dense, VOLUMES if volumes else IMAGES)
     held = {name: _features(encoder, split, dense, per_image, volumes) for name, split in small.splits.items()}
     work = Work(encoder, small.task, None, Setting("", "rehearsal", "0" * 64, measure=Measure(encoder)))
-    work.data = small
+    work.data, work.together = small, False  # what one unit takes is asked
     work.held = {(name, grid): features for name, features in held.items() for grid in (False, True)}
     with tempfile.TemporaryDirectory() as folder:
         costs = {p.name: _cost(work, p, units, Journal(Path(folder))) for p in protocols}

@@ -99,6 +99,7 @@ class Work:
         self.held: dict[tuple[str, bool], Features] = {}
         """Features by split, and whether they have a grid."""
         self.resident = Resident.of(encoder.device)
+        self.together = encoder.device.type == "cuda"
 
     @cached_property
     def data(self) -> TaskData:
@@ -186,6 +187,7 @@ class Work:
             mask_size,
             self.encoder,
             self.resident,
+            self.together,
         )
         rows, width = sum(map(len, self.data.splits.values())), problem.train.features.width
         kept = (array for held in self.held.values() for array in held.arrays)

@@ -19,7 +19,6 @@ from bench.data.budgets import Subset, subsets
 from bench.encoders.features import Features
 from bench.metrics.calibration import fit_temperature
 from bench.metrics.set.auroc import macro_auroc
-from bench.protocols import _logistic
 from bench.protocols._logistic import Designs
 from bench.protocols._neighbours import nearest, top_k
 from bench.protocols._select import primary, stratified_folds
@@ -137,11 +136,8 @@ def test_budgets_and_seeds_side_by_side_are_as_one_after_the_other(task_of, monk
     chosen = [s for b in ("10%", "25%", "50%", "100%") for s in subsets(problem.task, y, None, b, range(3))]
     solved, fit = [], Designs.fit
     monkeypatch.setattr(Designs, "fit", lambda self, *a, **k: solved.append(len(self.axes)) or fit(self, *a, **k))
-    monkeypatch.setattr(_logistic, "TOGETHER", {})
-    monkeypatch.setattr(_logistic, "FILLED", np.inf)
-    together = list(LINEAR.predict(problem, chosen))
+    together = list(LINEAR.predict(replace(problem, together=True), chosen))
     assert solved == [12, 12]
-    monkeypatch.setattr(_logistic, "TOGETHER", {"cpu": 0})
     solved.clear()
     for one, other in zip(together, LINEAR.predict(problem, chosen), strict=True):
         assert one.subset is other.subset

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from bench.features.resident import CPU, Resident
-from bench.protocols import _logistic
 from bench.protocols.linear import Linear
 from bench.runs.options import RunSpec
 from bench.runs.records import Record
@@ -52,7 +51,6 @@ def test_a_unit_that_runs_out_of_memory_is_tried_with_nothing_there(runs, monkey
             raise torch.OutOfMemoryError("CUDA out of memory")
         return known(self, problem, some)
 
-    monkeypatch.setitem(_logistic.TOGETHER, "cpu", 0)
     plain = runs("plain", None)
     monkeypatch.setattr(Linear, "_predict", greedy)
     there = runs("there", 1 << 40)
