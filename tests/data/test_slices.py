@@ -203,7 +203,7 @@ def test_several_windows_are_the_three_channels(tmp_path, make_task):
     assert data.train.images.shape == (4, 8, 8, 3)
     one = load(make_task, tmp_path, window="soft-tissue")
     np.testing.assert_array_equal(data.train.images[..., 1], one.train.images[..., 0])
-    assert one.notes == ("8 images: deeper than 8 bits, scaled by the card's window",)
+    assert one.notes[0] == "8 images: deeper than 8 bits, scaled by the card's window"
 
 
 def test_an_older_card_keeps_its_prepared_copy(tmp_path, make_task):
