@@ -40,7 +40,7 @@ class Network(Encoder):
         super().__init__(EncoderCard.parse({
             "schema": 1, "name": name.replace("_", "-"), "version": "1", "title": name, "authors": ["-"],
             "licence": "-", "paradigm": "reference", "objective": "random-init", "method": "none",
-            "architecture": "cnn" if "resnet" in name else "vit", "source": {"adapter": "timm"},
+            "architecture": "cnn" if "resnet" in name else "vit", "source": {"adapter": "timm", "model": name},
             "preprocessing": {"size": size, "dense_size": dense_size, "mean": [0.5], "std": [0.25]},
         }, where=name))  # fmt: skip
         torch.manual_seed(0)
