@@ -86,6 +86,8 @@ def made_plain(text: str) -> str:
 
 def one_line(text: str) -> str:
     """`plain` text without line breaks and tabs, and with something to be seen in it. Raises ValueError."""
+    if text.isascii() and text.isprintable() and text.strip():  # the fast way: records hold many short lines
+        return text
     if any(c in "\n\t" for c in text):
         raise ValueError("holds a line break or a tab")
     if not any(unicodedata.category(c)[0] in "LNPS" for c in plain(text)):

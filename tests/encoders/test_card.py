@@ -10,7 +10,10 @@ from bench.encoders.card import EncoderCard
 from bench.files import canonical_json, sha256_text
 from bench.strict import parse_toml
 
-text = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=30)
+BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters that print as nothing, which a card may not hold; nor many marks (category M) on one letter."""
+seen = st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp", "M"], exclude_characters=BLANK)
+text = st.text(seen, min_size=1, max_size=30)
 plain = text | st.integers(-(2**40), 2**40) | st.booleans() | st.floats(-1e15, 1e15)
 source = st.dictionaries(
     text, plain | st.lists(plain, max_size=3) | st.dictionaries(text, plain, max_size=2), max_size=3
@@ -24,7 +27,7 @@ def test_reference_cards_round_trip() -> None:
         assert again.sha256 == card.sha256
 
 
-@given(text, source)
+@given(text.filter(str.strip), source)
 def test_any_text_and_source_round_trip(title: str, values: dict) -> None:
     card = EncoderCard.parse(
         {
