@@ -6,14 +6,18 @@ is more than half of the time on a CPU. The numbers computed do not depend on it
 """
 
 import ctypes
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 """Options of mallopt(3)."""
 NEVER, DEFAULT_MMAP_MAX = 2**31 - 1, 65536
+WORTH_GIVING_BACK = 64 << 20
+"""Bytes by which the process has grown: below, taking fresh pages for each small piece of work costs more than it."""
 _KEEPING: list[Any] = []
 """Whether freed memory is being kept."""
 LARGEST_MMAP_THRESHOLD = 32 << 20
@@ -24,13 +28,14 @@ LARGEST_MMAP_THRESHOLD = 32 << 20
 def freed_memory_kept() -> Iterator[None]:
     """Inside, freed memory stays with the process; at the end it is given back, of several at the end of the first.
 
-    Nothing happens without glibc.
+    Up to `WORTH_GIVING_BACK` stays, for the next that needs it. Nothing happens without glibc.
     """
     libc = None if _KEEPING else _glibc()
     if libc is None:
         yield
         return
     _KEEPING.append(libc)
+    before = _resident()
     libc.mallopt(MMAP_MAX, 0)
     libc.mallopt(TRIM_THRESHOLD, NEVER)
     try:
@@ -40,13 +45,19 @@ def freed_memory_kept() -> Iterator[None]:
         libc.mallopt(MMAP_MAX, DEFAULT_MMAP_MAX)
         libc.mallopt(MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
         libc.mallopt(TRIM_THRESHOLD, 2 * LARGEST_MMAP_THRESHOLD)
-        libc.malloc_trim(0)
+        if _resident() - before > WORTH_GIVING_BACK:
+            libc.malloc_trim(0)
 
 
 def freed_memory_returned() -> None:
     """Give freed memory back to the system now. Nothing happens without glibc."""
     if (libc := _glibc()) is not None:
         libc.malloc_trim(0)
+
+
+def _resident() -> int:
+    """Bytes of the process in memory; where there is glibc, there is /proc."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
 @cache

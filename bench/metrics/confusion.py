@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.metrics.base import Comparison
-from bench.metrics.products import Weights, grouped_sums, weighted_sums
+from bench.metrics.products import Weights, weighted_sums
 from bench.metrics.ranking import macro_labels
 from bench.metrics.resample import mean_defined, ratio
 
@@ -30,18 +30,26 @@ class Tally:
 
 def tally(truth: np.ndarray, predicted: np.ndarray, k: int, weights: Weights) -> Tally:
     """Count class indices truth and predicted, int (n,), under weights (r, n)."""
-    one = np.ones(len(truth), bool)
-    true, agreed = np.moveaxis(grouped_sums(weights, truth, k, np.stack([one, truth == predicted], axis=1)), 2, 0)
-    return Tally(true, grouped_sums(weights, predicted, k, one[:, None])[..., 0], agreed)
+    return _together([(truth, predicted)], k, weights)[0]
 
 
 def tallies(given: Comparison) -> list[Tally]:
     """The decisions of the largest probability; of several labels one tally a label, decided at 0.5."""
     if not given.several:
         return [tally(given.labels, given.output.argmax(axis=1), given.output.shape[1], given.weights)]
-    decided = (given.output >= 0.5).astype(np.int64)
-    kept = macro_labels(given.labels)
-    return [tally(given.labels[:, c].astype(np.int64), decided[:, c], 2, given.weights) for c in kept]
+    decided = given.output >= 0.5
+    pairs = [(given.labels[:, c], decided[:, c]) for c in macro_labels(given.labels)]
+    return _together(pairs, 2, given.weights)
+
+
+def _together(pairs: list[tuple[np.ndarray, np.ndarray]], k: int, weights: Weights) -> list[Tally]:
+    """The tally of each truth and prediction, class indices (n,), from one product with the draws."""
+    columns = []
+    for pair in pairs:
+        true, called = (of[:, None] == np.arange(k) for of in pair)
+        columns += [true, called, true & called]
+    sums = np.split(weighted_sums(weights, np.hstack(columns)), len(columns), axis=1)
+    return [Tally(*sums[i : i + 3]) for i in range(0, len(sums), 3)]
 
 
 def over_labels(given: Comparison, measure: Callable[[Tally], np.ndarray]) -> np.ndarray:

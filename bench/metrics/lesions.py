@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from bench.metrics.base import Comparison
-from bench.metrics.products import Weights, weighted_sums
+from bench.metrics.products import weighted_sums
 
 SIZES: dict[str, tuple[float, float]] = {
     "<0.5%": (0.0, 0.005), "0.5-2%": (0.005, 0.02), "2-10%": (0.02, 0.10), ">10%": (0.10, np.inf),
@@ -38,7 +38,7 @@ def regions(mask: np.ndarray, other: np.ndarray) -> Regions:
     touching = np.zeros((3,) * mask.ndim, bool)
     touching[1] = True  # of the same image, also at a corner
     labelled, count = ndimage.label(mask, structure=touching)
-    pixels = np.flatnonzero(labelled)
+    pixels = np.flatnonzero(mask)
     region = labelled.ravel()[pixels] - 1
     image = np.zeros(count, np.int64)
     image[region] = pixels // mask[0].size
@@ -69,12 +69,9 @@ def detections(given: Comparison) -> dict[str, np.ndarray]:
     parts = {"": counts.sum(axis=2)}
     parts |= {name: counts[:, :, i] for i, name in enumerate(sizes(given))}
     parts |= {name: counts.sum(axis=2) * keep[:, None, None] for name, keep in given.strata.items()}
-    return {name: _sums(given.weights, part) for name, part in parts.items()}
-
-
-def _sums(weights: Weights, counts: np.ndarray) -> np.ndarray:
-    sums = weighted_sums(weights, counts.reshape(len(counts), -1)).reshape(len(weights), -1, 3)
-    return np.moveaxis(sums, 2, 0)
+    columns = np.stack([*parts.values()], axis=1)
+    sums = weighted_sums(given.weights, columns.reshape(len(counts), -1)).reshape(-1, *columns.shape[1:])
+    return dict(zip(parts, np.moveaxis(sums, (1, 3), (0, 1)), strict=True))
 
 
 def sizes(given: Comparison) -> dict[str, tuple[float, float]]:

@@ -42,13 +42,13 @@ def chunk_rows(cases: Tensor) -> int:
 
 def replicate_blocks(cases: Tensor) -> Iterator[slice]:
     """Replicates of all cases at a time, so that they too stay within a cache."""
-    step = max(64, BLOCK_BYTES.get(cases.device.type, 1 << 30) // (4 * max(1, len(cases))))
+    step = max(128, BLOCK_BYTES.get(cases.device.type, 1 << 30) // (4 * max(1, len(cases))))
     return (slice(start, start + step) for start in range(0, cases.shape[1], step))
 
 
 def weighted_sums(weights: Weights, values: np.ndarray) -> np.ndarray:
     """Weighted sum of each column in each replicate: weights (r, n), values (n, m) -> float64 (r, m)."""
-    return grouped_sums(weights, np.zeros(len(values), np.int64), 1, values)[:, 0]
+    return _grouped(weights, None, 1, [values])[0][:, 0]
 
 
 def grouped_sums(weights: Weights, group: np.ndarray, k: int, values: np.ndarray) -> np.ndarray:
@@ -67,8 +67,11 @@ def sums_and_square_sums(
     return found[0], found[1]
 
 
-def _grouped(weights: Weights, group: np.ndarray, k: int, powers: list[np.ndarray]) -> list[np.ndarray]:
-    """Sums of the first values under the weights, and of the second, if there are, under their squares."""
+def _grouped(weights: Weights, group: np.ndarray | None, k: int, powers: list[np.ndarray]) -> list[np.ndarray]:
+    """Sums of the first values under the weights, and of the second, if there are, under their squares.
+
+    group: None where there is one, of all cases.
+    """
     import torch
 
     cases = by_case(weights)
@@ -76,12 +79,17 @@ def _grouped(weights: Weights, group: np.ndarray, k: int, powers: list[np.ndarra
     dtype = torch.float32 if counted and int(cases.max()) * len(cases) < EXACT else torch.float64
     columns = [torch.as_tensor(np.asarray(values.T), dtype=dtype, device=cases.device) for values in powers]
     sums = [cases.new_zeros((k, len(c), cases.shape[1]), dtype=dtype) for c in columns]
-    order = np.argsort(group, kind="stable")
-    edges = np.searchsorted(group[order], np.arange(k + 1))
-    in_order, step = torch.as_tensor(order, device=cases.device), chunk_rows(cases)
+    if group is None:
+        edges = np.array([0, len(cases)])
+    else:
+        order = np.argsort(group, kind="stable")
+        edges, in_order = np.searchsorted(group[order], np.arange(k + 1)), torch.as_tensor(order, device=cases.device)
+    step = chunk_rows(cases)
     for place, (first, end) in enumerate(pairwise(edges)):
-        for rows in in_order[first:end].split(step):
-            chunk = cases.index_select(0, rows).to(dtype)
+        for start in range(first, end, step):
+            here = slice(start, min(start + step, end))
+            rows = here if group is None else in_order[here]
+            chunk = (cases[here] if group is None else cases.index_select(0, in_order[here])).to(dtype)
             sums[0][place].addmm_(columns[0][:, rows], chunk)
             if len(sums) == 2:
                 sums[1][place].addmm_(columns[1][:, rows], chunk.square_())

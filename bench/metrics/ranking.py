@@ -97,13 +97,15 @@ def ranking(
     most = int(cases.max()) if cases.dtype == torch.uint8 and cases.numel() else 0
     small = cases.dtype == torch.uint8 and most * len(cases) < EXACT
     plans = [_Plan(positive[:, c], scores[:, c], cases.device) for c in range(scores.shape[1])]
+    everywhere, first = np.ones(len(cases), bool), np.zeros(len(cases), np.int64)
+    whole = _Bags.of(everywhere, ~everywhere, first, 1, cases.device)
     found = torch.zeros((4, cases.shape[1], len(plans)), dtype=torch.float64, device=cases.device)
     # Bytes are a quarter of the memory that is read, where torch can add them up.
     as_bytes = small and cases.device.type == "cpu" and hasattr(torch.ops.quantized, BYTES_ADDED)
     for block in replicate_blocks(cases):
         part = cases[:, block]
-        total = part.sum(0).double()
         part = _as_bytes(part) if as_bytes else part.to(torch.float32 if small else torch.float64)
+        total = whole.sums(part)[1, 0].double()
         largest = float(total.max())
         for c, plan in enumerate(plans):
             found[:, block, c] = plan.areas(part, total, plan.is_exact(most, largest), with_precision)
@@ -123,7 +125,7 @@ class _Plan:
         thresholds = np.unique(scores[positive])
         g = len(thresholds)
         reached = g - np.searchsorted(thresholds, scores, side="right")
-        self.reaching = []
+        self.reaching, self.columns = [], max(1, -(-min(CHUNK, g) // STEP))
         for first in range(0, max(g, 1), CHUNK):
             columns, place = max(1, -(-min(CHUNK, g - first) // STEP)), reached - first
             keep = (place >= 0) & (place < min(CHUNK, g - first))
@@ -152,27 +154,36 @@ class _Plan:
         import torch
 
         before, lost, precision = total.new_zeros(2, len(total)), torch.zeros_like(total), torch.zeros_like(total)
+        dtype = torch.float64 if cases.dtype == torch.float64 or not exact else torch.float32
+        upto, below = (
+            torch.ones((m, m), dtype=dtype, device=cases.device).tril_(d) for m, d in ((STEP, 0), (self.columns, -1))
+        )
         for bags in self.reaching:
-            sums = bags.sums(cases)
-            sums = (sums if exact else sums.double()).view(2, STEP, -1, len(total))
-            within = (sums.new_ones(STEP, STEP).tril_() @ sums.view(2, STEP, -1)).view_as(sums)
-            weight, ends = sums[0], within[:, -1]
-            columns = ends.shape[1]
+            sums = bags.sums(cases).to(dtype).view(2, STEP, -1, len(total))
+            within = (upto @ sums.view(2, STEP, -1)).view_as(sums)
+            columns, ends, weight = sums.shape[2], within[:, -1], sums[0]
             # Of the columns before; a GPU's cumsum is in no fixed order.
-            earlier = (sums.new_ones(columns, columns).tril_(-1) @ ends).add_(before[:, None])
+            earlier = (below[:columns, :columns] @ ends).add_(before[:, None])
             before = earlier[:, -1] + ends[:, -1]
-            lost += (weight * within[1]).sum(0).sum(0, dtype=torch.float64)
             lost += (ends[0].double() * earlier[1]).sum(0)
+            lost += torch.mul(weight, within[1], out=sums[1]).sum(0).sum(0, dtype=torch.float64)
             if with_precision:
-                true, called = within.add_(earlier[:, None])
-                called += true
-                precision += weight.mul_(true).double().div_(called.clamp_(min=1e-30).double()).sum((0, 1))
+                within[1].add_(within[0])
+                earlier[1].add_(earlier[0]).add_(1e-30)  # where no case is called, precision is 0 / 1e-30
+                precision += _over(within.add_(earlier[:, None]), weight)
         positives = before[0].double()
         pairs = positives * (total - positives)
         beaten = pairs - lost
         if self.tied is not None:
             beaten += self.tied.sums(cases).double().prod(0).sum(0) / 2
         return torch.stack([beaten, pairs, precision, positives])
+
+
+def _over(within: Tensor, weight: Tensor) -> Tensor:
+    """Sum of the precisions at thresholds, float64 (r,). within: positives and cases that reach each, overwritten."""
+    within[0].mul_(weight)
+    true, called = within.double()
+    return true.div_(called).sum((0, 1))
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,8 @@ def _all(given: Comparison) -> dict[str, Interval]:
         found |= {MetricName(metric.name, part): values for part, values in metric.parts(given).items()}
     if task.kind == "global":
         primary = primaries(task.target)[task.metric]
-        parts = {name: primary.value(given.part(keep)) for name, keep in given.strata.items()}
+        alone = replace(given, names=frozenset({primary.name}))
+        parts = {name: primary.value(alone.part(keep)) for name, keep in given.strata.items()}
         found |= {MetricName(primary.name, name): values for name, values in parts.items()}
     intervals = {str(name): interval(estimates) for name, estimates in found.items()}
     known = {name: value for name, value in intervals.items() if value is not None}

@@ -18,6 +18,8 @@ TOLERANCE = 2.0
 PERCENTILE = 0.95
 _FAR = 1 << 13
 _BLOCK_PIXELS = 1 << 22
+_CACHED = 1 << 16
+"""Distances at a time, which stay in a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def _block(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.nda
     ours, theirs = border(predicted[has_both]), border(truth[has_both])
     there, back = _distances(ours, theirs), _distances(theirs, ours)
     m = len(ours)
-    near = np.sum([np.bincount(i[d <= TOLERANCE], minlength=m) for i, d in (there, back)], axis=0)
+    near = np.sum([np.bincount(i[d <= TOLERANCE**2], minlength=m) for i, d in (there, back)], axis=0)
     size = np.sum([np.bincount(i, minlength=m) for i, _ in (there, back)], axis=0)
     surface_dice[has_both] = ratio(near, size)
     hausdorff[has_both] = np.maximum(_quantile(*there, m), _quantile(*back, m))
@@ -80,17 +82,18 @@ def _block(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _distances(origin: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Image index and distance to `goal` of every pixel of `origin`; each image holds pixels of both."""
-    image, row, column = np.nonzero(origin)
-    vertical = np.square(_vertical(goal), dtype=np.int32)
-    columns = np.arange(goal.shape[2], dtype=np.int32)
+    """Image index and squared distance to `goal` of every pixel of `origin`; each image holds pixels of both."""
+    n, h, w = goal.shape
+    line, column = np.divmod(np.flatnonzero(origin), w)  # flat: several times as fast as of three axes
+    vertical = np.square(_vertical(goal), dtype=np.int32).reshape(n * h, w)
+    columns = np.arange(w, dtype=np.int32)
     across = np.square(columns - columns[:, None])
-    squared = np.empty(len(image), np.int32)
-    step = max(1, _BLOCK_PIXELS // goal.shape[2])
-    for start in range(0, len(image), step):
+    squared = np.empty(len(line), np.int32)
+    step = max(1, _CACHED // w)
+    for start in range(0, len(line), step):
         s = slice(start, start + step)
-        squared[s] = (across[column[s]] + vertical[image[s], row[s]]).min(axis=1)
-    return image, np.sqrt(squared)
+        squared[s] = (across[column[s]] + vertical[line[s]]).min(axis=1)
+    return line // h, squared
 
 
 def _vertical(mask: np.ndarray) -> np.ndarray:
@@ -104,9 +107,9 @@ def _vertical(mask: np.ndarray) -> np.ndarray:
     return distance
 
 
-def _quantile(image: np.ndarray, distance: np.ndarray, n: int) -> np.ndarray:
+def _quantile(image: np.ndarray, squared: np.ndarray, n: int) -> np.ndarray:
     """The 95th percentile (linear interpolation) of the distances of each image, (n,)."""
-    ordered = distance[np.lexsort((distance, image))]
+    ordered = np.sqrt(np.sort((image << 32) + squared) & 0xFFFFFFFF)
     count = np.bincount(image, minlength=n)
     inside = PERCENTILE * (count - 1)
     low = np.floor(inside).astype(int)
