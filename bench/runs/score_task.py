@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -39,6 +37,7 @@ from bench.metrics.resample import resample_counts
 from bench.metrics.scored import score
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled, base_split
 from bench.runs.leakage import Marked, leakage
+from bench.runs.memory import PeakMemory
 from bench.runs.provenance import provenance
 from bench.runs.records import Cost, Record, Status, Unit
 
@@ -85,8 +84,9 @@ def score_task(
     if not pending:
         return
     work = Work(encoder, task, folder, setting)
-    for name in dict.fromkeys(unit.protocol for unit in pending):
-        yield from work.run(protocols[name], [unit for unit in pending if unit.protocol == name])
+    with work.memory.watched():
+        for name in dict.fromkeys(unit.protocol for unit in pending):
+            yield from work.run(protocols[name], [unit for unit in pending if unit.protocol == name])
 
 
 class Work:
@@ -95,6 +95,7 @@ class Work:
     def __init__(self, encoder: Encoder, task: Task, folder: Path | None, setting: Setting) -> None:
         self.encoder, self.task, self.folder, self.setting = encoder, task, folder, setting
         self.measure = setting.measure or Measure(encoder)
+        self.memory = PeakMemory()
         self.extract_seconds = 0.0
         self.held: dict[tuple[str, bool], Features] = {}
         """Features by split, and whether they have a grid."""
@@ -284,10 +285,9 @@ class Work:
         return self._record(protocol, unit, status, self._cost({}), reason=reason), {}
 
     def _cost(self, seconds: dict[str, float]) -> Cost:
-        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
         return Cost(
             seconds=seconds,
-            peak_memory_mb=rss,
+            peak_memory_mb=self.memory.look(),
             parameters=self.encoder.parameters,
             flops_per_image=self._flops,
             volume=self._volume if seconds else None,
