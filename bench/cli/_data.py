@@ -16,7 +16,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from bench.cli._print import err, out, print_table, progress_bar
+from bench.cli._print import err, now_and_then, out, print_table, progress_bar
 from bench.data.check import DataReport
 from bench.data.fetch import Coming, Fetched
 from bench.data.prepare import Prepared
@@ -45,19 +45,26 @@ def transfer_bar(quiet: bool = False) -> Iterator[Callable[[str, int, int | None
 
 @contextmanager
 def counting_bar(what: str, total: int) -> Iterator[Callable[[str, int | None], None]]:
-    """A bar that moves on with each task that is done, on standard error; nothing when that is no terminal.
+    """A bar that moves on with each task that is done, on standard error; a line now and then when that is no terminal.
 
     It is called with a task and the images of it that are done, None for all.
     """
 
-    def moved(name: str, images: int | None = None) -> None:
-        state = "done" if images is None else f"{images:,} images"
-        bars.update(bar, advance=images is None, description=f"{what}: {escape(name)} {state}")
-
+    if not err.is_terminal:
+        told = now_and_then()
+        yield lambda name, images=None: told(f"{what}: {_state(name, images)}")
+        return
     with progress_bar() as bars:
-        bars.disable = not err.is_terminal
         bar = bars.add_task(what, total=total)
+
+        def moved(name: str, images: int | None = None) -> None:
+            bars.update(bar, advance=images is None, description=f"{what}: {escape(_state(name, images))}")
+
         yield moved
+
+
+def _state(name: str, images: int | None) -> str:
+    return f"{name} {'done' if images is None else f'{images:,} images'}"
 
 
 def show_coming(coming: Sequence[Coming]) -> None:

@@ -14,9 +14,9 @@ def many(text: str, spec, *, disk: float | None, dry_run: bool, as_json: bool) -
 
     names = names_of(text)
     plan = make_plan(spec.what.suite, Path(spec.what.tasks) if spec.what.tasks else None, spec.what.only)
-    coming = expected(names, plan)
+    coming = expected(names, plan, accept_checksum=spec.trust.accept_checksum)
     if not as_json:
-        _forecast(coming, plan)
+        _forecast(coming, plan, spec)
     elif dry_run:
         click.echo(json.dumps([asdict(e) for e in coming]))
     if dry_run:
@@ -47,9 +47,9 @@ def _one(spec, as_json: bool):
     return records
 
 
-def _forecast(coming, plan) -> None:
+def _forecast(coming, plan, spec) -> None:
     from bench.cli._print import out, print_table
-    from bench.cli.run import _duration
+    from bench.cli.run import _duration, _print_asked
     from bench.runs.stand_in import is_prepared
 
     rows = [
@@ -70,12 +70,14 @@ def _forecast(coming, plan) -> None:
         + (f"; {len(coming) - len(known)} sizes and {len(coming) - len(times)} times are not known beforehand")
         * (len(known) + len(times) < 2 * len(coming))
     )
-    if absent := [task for task in plan.selected if not is_prepared(plan, plan.tasks[task])]:
+    accept = spec.trust.accept_checksum
+    if absent := [task for task in plan.selected if not is_prepared(plan, plan.tasks[task], accept_checksum=accept)]:
         out.print(
             f"{len(absent)} of {len(plan.selected)} tasks are not prepared yet; what their files take: "
             f"medssl data fetch {plan.suite.name} --dry-run",
             soft_wrap=True,
         )
+    _print_asked(spec, plan)
 
 
 def _outcome(ended) -> None:

@@ -112,7 +112,7 @@ def say_source(found: ResultsTable) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A progress display on standard error; silent lines when it is no terminal."""
+    """A progress display on standard error; where that is no terminal, nothing before the end."""
     with Progress(*_columns(), console=err, transient=False) as progress:
         yield progress
 
@@ -136,14 +136,14 @@ def transient_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 def passing_line() -> Iterator[Callable[[str], None]]:
     """Shows what takes the time in one line that is gone afterwards; off a terminal, a plain line now and then."""
     if not err.is_terminal:
-        yield _now_and_then()
+        yield now_and_then()
         return
     with err.status("") as status:
         yield lambda line: status.update(escape(line))
 
 
-def _now_and_then() -> Callable[[str], None]:
-    """Prints the first line it is told after each `SILENCE`."""
+def now_and_then() -> Callable[[str], None]:
+    """Prints the first line it is told after each `SILENCE`, on standard error."""
     last = time.monotonic()
 
     def told(line: str) -> None:

@@ -75,13 +75,14 @@ def _with_progress(loaded, plan, spec, folder: Path):
     """Records of the whole run, and where the time of this call went."""
     import time
 
-    from bench.cli._print import progress_bar
+    from bench.cli._print import err, now_and_then, progress_bar
     from bench.runs.journal import Journal
     from bench.runs.run import run_plan
     from bench.runs.timing import timing
 
     title, started = f"{loaded.card.name}: {plan.suite.name}", time.perf_counter()
     made: list[Any] = []
+    off_terminal = None if err.is_terminal else now_and_then()
     with progress_bar() as bar:
         row = bar.add_task(title, total=plan.n_units)
 
@@ -95,6 +96,9 @@ def _with_progress(loaded, plan, spec, folder: Path):
             if record is not None:
                 made.append(record)
             bar.update(row, description=message or None, advance=0 if record is None else 1)
+            if off_terminal:
+                state = bar.tasks[row]
+                off_terminal(f"{state.description} ({state.completed:.0f} of {plan.n_units} units done)")
 
         records = run_plan(loaded, plan, spec, report, say)
         bar.update(row, completed=plan.n_units, description=title)
@@ -170,10 +174,11 @@ def _print_estimate(loaded, plan, spec, as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
-    from bench.cli._print import out, print_table
+    from bench.cli._print import out, passing_line, print_table
     from bench.runs.estimate import estimate
 
-    expected = estimate(loaded, plan, accept_checksum=spec.trust.accept_checksum)
+    with passing_line() as told:
+        expected = estimate(loaded, plan, accept_checksum=spec.trust.accept_checksum, told=told)
     if as_json:
         click.echo(json.dumps(asdict(expected) | {"seconds": expected.seconds, "disk_bytes": expected.disk_bytes}))
         return
@@ -200,6 +205,13 @@ def _print_estimate(loaded, plan, spec, as_json: bool) -> None:
         out.print(
             f"{absent} of {len(rows)} tasks are not prepared yet: noise stood for their images. Preparing comes on top."
         )
+    _print_asked(spec, plan)
+
+
+def _print_asked(spec, plan) -> None:
+    """What a cluster will be asked for, where one is."""
+    from bench.cli._print import out
+
     if spec.where.executor == "slurm":
         out.print(spec.where.asked.asks(len(plan.selected)), soft_wrap=True)
 

@@ -155,12 +155,15 @@ class Encoder(ABC):
         dense: bool = False,
         preprocessing: Preprocessing | None = None,
         spacing: Tensor | None = None,
+        *,
+        finite: bool = True,
     ) -> Encoded:
         """Features of `images`: uint8 (n, h, w, c), c in {1, 3}; of an encoder of volumes (n, planes, h, w, c); where
         the card asks for Hounsfield units float32 with c = 1.
 
         preprocessing: another than the card's, to see what it would do. spacing: (n, 3), mm between planes, rows and
-        columns of each volume, where known. Raises EncoderError on NaN or a wrong shape.
+        columns of each volume, where known. finite: False leaves `require_finite`, which waits for the device, to the
+        caller. Raises EncoderError on NaN or a wrong shape.
         """
         from bench.encoders.preprocess import prepare
 
@@ -184,7 +187,10 @@ class Encoder(ABC):
                     where=self.card.name,
                     fix="check size, dense_size and channels on the card",
                 ) from error
-        return checked(out, len(images), self.card)
+        found = checked(out, len(images), self.card)
+        if finite:
+            require_finite(found, self.card.name)
+        return found
 
 
 @contextmanager
@@ -213,18 +219,22 @@ def state_sha256(network: torch.nn.Module) -> str:
 
 
 def checked(out: Encoded, n: int, card: EncoderCard) -> Encoded:
-    """`out` as float32, or EncoderError when shapes are wrong or a value is not finite."""
+    """`out` as float32, or EncoderError when shapes are wrong."""
     name, layout = card.name, "gd, gh, gw, c" if card.volumetric else "gh, gw, c"
     pooled, grid = out.pooled.float(), None if out.grid is None else out.grid.float()
     if pooled.ndim != 2 or len(pooled) != n:
         raise EncoderError(f"global features have shape {tuple(pooled.shape)}, expected ({n}, d)", where=name)
     if grid is not None and (grid.ndim != layout.count(",") + 2 or len(grid) != n):
         raise EncoderError(f"patch grid has shape {tuple(grid.shape)}, expected ({n}, {layout})", where=name)
-    for label, value in (("global features", pooled), ("patch grid", grid)):
-        if value is not None and not torch.isfinite(value).all():
+    return Encoded(pooled, grid)
+
+
+def require_finite(out: Encoded, name: str) -> None:
+    """Raises EncoderError when a value is NaN or infinite."""
+    for label, value in (("global features", out.pooled), ("patch grid", out.grid)):
+        if value is not None and value.numel() and not torch.isfinite(torch.stack(torch.aminmax(value))).all():
             raise EncoderError(
                 f"{label} hold NaN or infinite values",
                 where=name,
                 fix="check the weights, the normalisation and the precision",
             )
-    return Encoded(pooled, grid)

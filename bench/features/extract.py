@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from bench.allocator import freed_memory_kept
-from bench.encoders.base import Encoded, Encoder
+from bench.encoders.base import Encoded, Encoder, require_finite
 from bench.encoders.features import Features
 from bench.errors import EncoderError, NotForThisEncoderError
 from bench.features.roomy import roomy
@@ -55,16 +55,20 @@ def extract(
         return _extract_bags(encoder, images, sizes, batch_size, aggregation, progress)
     if images.ndim == 5 and not encoder.card.volumetric:
         return _extract_slices(encoder, images, dense, batch_size, aggregation, progress)
-    flat = CUDA_BATCH if encoder.device.type == "cuda" else BATCH
-    usual = VOLUMES if encoder.card.volumetric else flat
+    size = batch_size or (VOLUMES if encoder.card.volumetric else usual_batch(encoder.device))
     collected = _Collected(len(images), dense, encoder.card.name)
-    run = _BackOff(encoder, dense, batch_size or usual, _known(spacing))
+    run = _BackOff(encoder, dense, size, _known(spacing))
     with freed_memory_kept(), _putting(collected, encoder.device) as put:
-        for start, out in _batches(run, images, batch_size or usual):
+        for start, out in _batches(run, images, size):
             put(start, out)
             if progress:
                 progress(len(out.pooled))
     return collected.features()
+
+
+def usual_batch(device: torch.device) -> int:
+    """Images a batch where nobody says another number."""
+    return CUDA_BATCH if device.type == "cuda" else BATCH
 
 
 def _known(spacing: np.ndarray | None) -> torch.Tensor | None:
@@ -80,16 +84,21 @@ def _extract_slices(
     aggregation: Literal["mean", "max"],
     progress: Callable[[int], None] | None,
 ) -> Features:
-    """Volumes through an encoder of flat images."""
-    pooled, grid = [], None
-    for i, volume in enumerate(volumes):
-        slices = extract(encoder, volume, dense=dense, batch_size=batch_size)
-        pooled.append(_joined(slices.vectors, aggregation))
+    """Volumes through an encoder of flat images, some volumes at a time, so that batches are full."""
+    depth = volumes.shape[1]
+    some = max(1, (batch_size or usual_batch(encoder.device)) // depth)
+    pooled: list[np.ndarray] = []
+    grid = None
+    for start in range(0, len(volumes), some):
+        part = volumes[start : start + some]
+        slices = extract(encoder, part.reshape(-1, *part.shape[2:]), dense=dense, batch_size=batch_size)
+        pooled += [_joined(vectors, aggregation) for vectors in slices.vectors.reshape(len(part), depth, -1)]
         if slices.grid is not None:
-            grid = roomy((len(volumes), *slices.grid.shape)) if grid is None else grid
-            grid[i] = slices.grid
+            stacked = slices.grid.reshape(len(part), depth, *slices.grid.shape[1:])
+            grid = roomy((len(volumes), *stacked.shape[1:])) if grid is None else grid
+            grid[start : start + some] = stacked
         if progress:
-            progress(1)
+            progress(len(part))
     return Features(np.asarray(pooled, dtype=np.float32), grid)
 
 
@@ -102,7 +111,7 @@ def _extract_bags(
     progress: Callable[[int], None] | None,
 ) -> Features:
     """Bags through an encoder of flat images, some bags at a time, so that batches are full."""
-    usual = batch_size or (CUDA_BATCH if encoder.device.type == "cuda" else BATCH)
+    usual = batch_size or usual_batch(encoder.device)
     found, start, ends = [], 0, np.cumsum(sizes)
     while start < len(bags):
         full = usual + (ends[start - 1] if start else 0)
@@ -134,6 +143,7 @@ class _Collected:
         self.grid: np.ndarray | None = None
 
     def put(self, start: int, out: Encoded) -> None:
+        require_finite(out, self.name)  # waits for the device, which has the next batch meanwhile
         rows = slice(start, start + len(out.pooled))
         if self.dense:
             if out.grid is None:
@@ -187,20 +197,48 @@ def _putting(collected: _Collected, device: torch.device) -> Iterator[Callable[[
 
 
 def _batches(run: _BackOff, images: np.ndarray, size: int) -> Iterator[tuple[int, Encoded]]:
-    """(first row, features) of each piece; the next batch is read from disk while this one is encoded."""
-    pin = run.encoder.device.type == "cuda"
+    """(first row, features) of each piece; the next batch is read, and sent, while this one is encoded."""
+    device = run.encoder.device
+    stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def read(start: int) -> torch.Tensor:
-        batch = torch.from_numpy(np.array(images[start : start + size]))
-        return batch.pin_memory() if pin else batch
+    def read(start: int) -> tuple[torch.Tensor, torch.cuda.Event | None]:
+        some = images[start : start + size]
+        return _sent(some, device, stream) if stream else (torch.from_numpy(np.array(some)), None)
 
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(read, 0)
         for start in range(0, len(images), size):
-            batch = ahead.result()
+            batch, there = ahead.result()
             ahead = reader.submit(read, start + size)
+            if there is not None:
+                encoding = torch.cuda.current_stream(device)
+                encoding.wait_event(there)
+                batch.record_stream(encoding)
             for offset, out in run(start, batch):
                 yield start + offset, out
+
+
+def _sent(
+    some: np.ndarray, device: torch.device, stream: torch.cuda.Stream
+) -> tuple[torch.Tensor, torch.cuda.Event | None]:
+    """Images on their way to a GPU by way of pinned memory on a stream of their own, and the event of their arrival.
+
+    Where they find no room there they stay pinned, without an event, and go over piece by piece.
+    """
+    with torch.cuda.stream(stream):
+        pinned = _pinned(some)
+        try:
+            return pinned.to(device, non_blocking=True), stream.record_event()
+        except torch.OutOfMemoryError:
+            return pinned, None
+
+
+def _pinned(some: np.ndarray) -> torch.Tensor:
+    """A copy in pinned memory."""
+    kind = torch.from_numpy(np.empty(0, some.dtype)).dtype
+    pinned = torch.empty(some.shape, dtype=kind, pin_memory=torch.cuda.is_available())
+    np.copyto(pinned.numpy(), some)
+    return pinned
 
 
 class _BackOff:
@@ -216,7 +254,7 @@ class _BackOff:
             first = start + offset
             spacing = None if self.spacing is None else self.spacing[first : first + len(piece)]
             try:
-                out = self.encoder.encode(piece, self.dense, spacing=spacing)
+                out = self.encoder.encode(piece, self.dense, spacing=spacing, finite=False)
             except (torch.OutOfMemoryError, MemoryError):
                 self._halve()
                 continue

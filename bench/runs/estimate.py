@@ -1,7 +1,7 @@
 """What a run will take, from a short calibration: time, memory, disk."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import psutil
@@ -54,17 +54,23 @@ class RunEstimate:
         return sum(t.feature_bytes for t in self.tasks)
 
 
-def estimate(encoder: Encoder, plan: Plan, *, accept_checksum: bool = False) -> RunEstimate:
+def estimate(
+    encoder: Encoder, plan: Plan, *, accept_checksum: bool = False, told: Callable[[str], None] = lambda line: None
+) -> RunEstimate:
     """Estimate the run of `plan`: of each task some images are encoded and a few units run on them (`rehearse`).
 
     Data that are not prepared yet are not touched when the card says how many images there are: noise stands for
-    them, measured once for all tasks of one shape. Raises DataError, EncoderError as the run itself would.
+    them, measured once for all tasks of one shape. told: called with what is under way. Raises DataError, EncoderError
+    as the run itself would.
     """
     known: dict[object, Rehearsal] = {}
-    found = tuple(_of_task(encoder, plan, plan.tasks[name], accept_checksum, known) for name in plan.selected)
+    found = []
+    for number, name in enumerate(plan.selected, 1):
+        told(f"{name}: a few units as a trial (task {number} of {len(plan.selected)})")
+        found.append(_of_task(encoder, plan, plan.tasks[name], accept_checksum, known))
     largest = max((t.feature_bytes - t.mapped_bytes + t.solver_bytes for t in found), default=0)
     home().mkdir(parents=True, exist_ok=True)
-    return RunEstimate(found, psutil.Process().memory_info().rss + largest, shutil.disk_usage(home()).free)
+    return RunEstimate(tuple(found), psutil.Process().memory_info().rss + largest, shutil.disk_usage(home()).free)
 
 
 def _of_task(

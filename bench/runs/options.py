@@ -53,7 +53,9 @@ class Resources:
     minutes: int = option(240, "SLURM: time of a job.", bounds=(1, 10**5))
     log_folder: str = option("runs/.slurm", "SLURM: folder of the logs.", "--logs")
     gpus: int | None = option(
-        None, "SLURM: GPUs of a job, whatever this machine has [default: 0 with --device cpu, else 1].", bounds=(0, 8)
+        None,
+        "GPUs of a job [default: 0 with --device cpu, else 1]; SLURM is asked for them whatever this machine has.",
+        bounds=(0, 8),
     )
     cpus: int = option(4, "SLURM: cores of a job.", bounds=(1, 1024))
 

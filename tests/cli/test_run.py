@@ -10,6 +10,7 @@ from click.testing import CliRunner
 import bench.runs.run
 from bench.cli.run import COMMAND
 from bench.errors import RunError
+from bench.runs.many import Expected
 from bench.runs.options import Resources, RunSpec, What
 
 
@@ -58,6 +59,48 @@ def test_the_help_shows_what_where_and_trust_apart():
     headings = ["What is measured:", "Where it runs:", "Processes and clusters:", "What is trusted:", "Options:"]
     assert [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")] == headings
     assert text.index("What is trusted:") < text.index("--trust-code") < text.index("Options:") < text.index("--json")
+
+
+def test_off_a_terminal_a_run_says_now_and_then_what_it_does(own_tasks, tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.cli._print.SILENCE", 0)
+    command = [
+        "raw-pixels",
+        "--tasks",
+        str(own_tasks),
+        "--task",
+        "own-shapes",
+        "--out",
+        str(tmp_path),
+        "--device",
+        "cpu",
+    ]
+    dry = CliRunner().invoke(COMMAND, [*command, "--dry-run"], catch_exceptions=False)
+    assert "own-shapes: a few units as a trial (task 1 of 1)\n" in dry.stderr
+    result = CliRunner().invoke(COMMAND, command, catch_exceptions=False)
+    said = result.stderr.splitlines()
+    assert sum(line.startswith("own-shapes: encoding ") for line in said) >= 2
+    units = [int(line.rsplit("(", 1)[1].split()[0]) for line in said if line.endswith(" units done)")]
+    assert units == sorted(units)
+    assert units[-1] > units[0] == 0
+
+
+def test_the_forecast_of_many_knows_accepted_data_and_says_what_a_cluster_is_asked_for(monkeypatch):
+    asked = []
+
+    def expected(names, plan, *, accept_checksum):
+        asked.append(accept_checksum)
+        return [Expected(name, 0, 1.0) for name in names]
+
+    def prepared(plan, task, *, accept_checksum):
+        asked.append(accept_checksum)
+        return True
+
+    monkeypatch.setattr("bench.runs.many.expected", expected)
+    monkeypatch.setattr("bench.runs.stand_in.is_prepared", prepared)
+    options = ["--encoders", "a,b", "--suite", "phantom-mini", "--accept-checksum", "--executor", "slurm", "--dry-run"]
+    said = CliRunner().invoke(COMMAND, options, catch_exceptions=False).output
+    assert asked == [True] * 5
+    assert "SLURM: 4 jobs, at most 64 at a time, in the default partition; each 1 GPU" in said
 
 
 def test_a_slurm_job_gets_a_gpu_where_the_device_may_be_one():

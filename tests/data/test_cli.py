@@ -56,6 +56,14 @@ def test_from_a_seeded_folder_to_prepared(cards, cache_home):
     assert "2 of 2 tasks are prepared" in medssl("status", cards / "cards").output
 
 
+def test_off_a_terminal_preparing_says_now_and_then_how_far_it_is(cards, cache_home, monkeypatch):
+    monkeypatch.setattr("bench.cli._print.SILENCE", 0)
+    medssl("fetch", cards / "cards", "--from-folder", cards / "seed")
+    said = medssl("prepare", cards / "cards", "--jobs", 1).stderr
+    assert "preparing: one 12 images\n" in said
+    assert "preparing: two done\n" in said
+
+
 def test_a_failure_is_told_and_the_others_go_on(cards):
     (cards / "seed" / "one.npz").write_bytes(b"wrong")
     run = medssl("fetch", cards / "cards", "--from-folder", cards / "seed", "--json")

@@ -9,7 +9,8 @@ import torch
 from bench.encoders.base import Encoded, Encoder
 from bench.encoders.card import EncoderCard
 from bench.errors import EncoderError, NotForThisEncoderError
-from bench.features.extract import AHEAD, _Collected, _putting, extract
+from bench.features import extract as module
+from bench.features.extract import AHEAD, _Collected, _putting, _sent, extract
 
 CARD = EncoderCard.parse(
     {
@@ -167,6 +168,18 @@ def test_the_images_of_bags_are_encoded_once_and_joined(volumes: np.ndarray, bat
         extract(Deep(), volumes, dense=False, sizes=sizes)
 
 
+@pytest.mark.parametrize(("batch_size", "together"), [(None, [28]), (4, [4] * 7), (9, [8, 8, 8, 4]), (3, [3, 1] * 7)])
+def test_slices_of_several_volumes_fill_a_batch(
+    volumes: np.ndarray, batch_size: int | None, together: list[int]
+) -> None:
+    encoder, told = Probe(), []
+    found = extract(encoder, volumes, dense=True, batch_size=batch_size, aggregation="max", progress=told.append)
+    assert encoder.seen == together
+    assert sum(told) == 7
+    np.testing.assert_allclose(found.grid, volumes / 255, rtol=1e-5)
+    np.testing.assert_allclose(found.pooled[:, 0], volumes.mean((2, 3, 4)).max(1) / 255, rtol=1e-5)
+
+
 class _Gpu:
     """What `torch.cuda` is asked for while pieces are copied: streams and events that take no time."""
 
@@ -193,6 +206,45 @@ def test_pieces_copied_beside_encoding_are_the_same() -> None:
             put(rows.start, Encoded(pooled[rows], grid[rows]))
     np.testing.assert_array_equal(collected.features().pooled, pooled)
     np.testing.assert_array_equal(collected.features().grid, grid)
+
+
+@pytest.mark.usefixtures("with_streams")
+@pytest.mark.parametrize("values", [np.uint8, np.float32])
+def test_images_are_sent_or_stay_pinned(images: np.ndarray, values: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = images.astype(values)
+    sent, event = _sent(images, torch.device("cpu"), _Gpu())
+    assert event is not None
+    np.testing.assert_array_equal(sent, images)
+
+    def full(*given: object, **options: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch.Tensor, "to", full)
+    kept, event = _sent(images, torch.device("cpu"), _Gpu())
+    assert event is None
+    assert kept.numpy().dtype == values
+    np.testing.assert_array_equal(kept.numpy(), images)
+
+
+@pytest.mark.usefixtures("with_streams")
+def test_a_value_that_is_not_finite_is_found_while_it_is_copied() -> None:
+    for bad in (float("nan"), float("inf"), float("-inf")):
+        pooled = torch.zeros(8, 2)
+        pooled[5, 1] = bad
+        with (
+            pytest.raises(EncoderError, match="probe: global features hold NaN"),
+            _putting(_Collected(8, dense=False, name="probe"), torch.device("cuda")) as put,
+        ):
+            put(0, Encoded(pooled, None))
+
+
+def test_encoding_waits_for_no_check_of_values(images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    honest = module.require_finite
+    monkeypatch.setattr("bench.encoders.base.require_finite", lambda *given: asked.append("encoding"))
+    monkeypatch.setattr(module, "require_finite", lambda *given: asked.append("copying") or honest(*given))
+    extract(Probe(), images, dense=True, batch_size=8)
+    assert asked == ["copying"] * 3
 
 
 @pytest.mark.usefixtures("with_streams")

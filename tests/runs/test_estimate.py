@@ -69,8 +69,10 @@ def test_a_dry_run_knows_data_whose_checksum_was_accepted(tmp_path: Path, monkey
         return None, "0" * 16
 
     monkeypatch.setattr("bench.runs.stand_in.store_key", key)
-    estimate(load_encoder("raw-pixels"), plan, accept_checksum=True)
+    told = []
+    estimate(load_encoder("raw-pixels"), plan, accept_checksum=True, told=told.append)
     assert asked == [True]
+    assert told == ["breastmnist-224: a few units as a trial (task 1 of 1)"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from bench.errors import RunError
 from bench.files import canonical_json
-from bench.runs.executors import processes, slurm
+from bench.runs.executors import processes, ray, slurm
 from bench.runs.options import Resources, RunSpec
 from bench.runs.records import Record
 from bench.runs.run import run
@@ -129,3 +129,28 @@ def test_processes_are_as_many_as_this_process_may_use(monkeypatch: pytest.Monke
         with pytest.raises(Asked) as found:
             processes.EXECUTOR.run(lambda job: 0, list(range(9)), lambda *_: None, Resources(workers=asked))
         assert found.value.args == given
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    for device, workers in (("cpu", 3), ("auto", 2)):  # GPUs that are not asked for do not count
+        with pytest.raises(Asked) as found:
+            processes.EXECUTOR.run(
+                lambda job: 0, list(range(9)), lambda *_: None, RunSpec.of(device=device).where.asked
+            )
+        assert found.value.args[0] == workers
+
+
+def test_ray_gives_a_job_a_gpu_only_where_one_is_asked_for() -> None:
+    asked = []
+
+    class Pretended:
+        @staticmethod
+        def cluster_resources() -> dict[str, int]:
+            return {"GPU": 4}
+
+        @staticmethod
+        def remote(**resources: int) -> object:
+            asked.append(resources["num_gpus"])
+            return lambda function: None
+
+    for gpus in (True, False):
+        ray._drive(Pretended, lambda job: 0, [], lambda *_: None, gpus=gpus)
+    assert asked == [1, 0]

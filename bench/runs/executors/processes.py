@@ -22,7 +22,7 @@ class Processes(Executor):
     name = "processes"
 
     def run(self, work: Work[Job], jobs: Sequence[Job], done: Done[Job], resources: Resources) -> None:
-        gpus = torch.cuda.device_count()
+        gpus = torch.cuda.device_count() if resources.gpus != 0 else 0
         workers = min(resources.workers or gpus or cpu_count(), len(jobs))
         context = multiprocessing.get_context("spawn")
         slots = context.Queue()

@@ -31,14 +31,14 @@ class Ray(Executor):
                 configure_logging=False,
             )
         try:
-            _drive(ray, work, jobs, done)
+            _drive(ray, work, jobs, done, gpus=resources.gpus != 0)
         finally:
             if started_here:
                 ray.shutdown()
 
 
-def _drive(ray, work: Work[Job], jobs: Sequence[Job], done: Done[Job]) -> None:
-    gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
+def _drive(ray, work: Work[Job], jobs: Sequence[Job], done: Done[Job], *, gpus: bool) -> None:
+    gpus = 1 if gpus and ray.cluster_resources().get("GPU", 0) else 0
     remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_alone)
     waiting = {remote.remote(work, job): job for job in jobs}
     while waiting:
