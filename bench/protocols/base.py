@@ -23,6 +23,10 @@ BoardKind = Literal["frozen", "fine-tune", "robustness", "zero-shot", "diagnosti
 """What the numbers of a protocol stand for: only frozen ones are ranked together."""
 
 
+BLOCKS = 1 << 28
+"""Bytes of the blocks that protocols work in (`_dense.CHUNK_VALUES`, `_neighbours.BLOCK_BYTES`), whatever the task."""
+
+
 @dataclass(frozen=True)
 class Labelled:
     """Features, labels and images of the train or the validation split (see `bench.data.dataset.Split`)."""
@@ -129,6 +133,8 @@ class Protocol(ABC):
     """Whether it reads the prompts of the task with the encoder's text tower."""
     takes: ClassVar[tuple[str, ...]] = ("%", "k=", "n=")
     """Kinds of budget it is defined for: label fractions, shots of each class, numbers of images; "k=0": no labels."""
+    lazy: ClassVar[bool] = False
+    """Whether it learns nothing beforehand: its work is done for each test image, as a lazy learner's."""
     seeded: ClassVar[bool] = False
     """Whether the result still depends on the seed at budget 100% (SGD heads, sampled memories)."""
 
@@ -167,9 +173,14 @@ class Protocol(ABC):
         """Names of the outputs of a unit, given a task's test splits; changed copies are named by `copy_of`."""
         return list(tests)
 
+    def learns_from(self, images: int, cells: int) -> int:
+        """Of so many labelled images with so many cells in a grid, how many a fit holds; beyond, it takes no longer."""
+        return images
+
     def memory_bytes(self, rows: int, width: int, classes: int) -> int:
-        """Memory to expect of a unit at 100 %, beside the features: float64 copies of `rows` vectors of `width`."""
-        return 24 * rows * width
+        """Memory to expect of a unit at 100 %, beside the features: float64 copies of `rows` vectors of `width`, and
+        blocks in which products and upsampled scores are made."""
+        return 24 * rows * width + BLOCKS
 
     @abstractmethod
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:

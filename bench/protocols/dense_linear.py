@@ -58,6 +58,9 @@ class DenseLinear(Protocol):
         if empty:
             self.params |= {"empty": "0 where a class that is not there is predicted"}
 
+    def learns_from(self, images: int, cells: int) -> int:
+        return min(images, max(1, self.params["patches"] // cells))
+
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         grid = problem.train.features.patches.shape[1:-1]
         shares = {

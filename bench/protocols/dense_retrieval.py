@@ -38,6 +38,7 @@ class DenseRetrieval(Protocol):
 
     title = "Dense retrieval"
     kind = "dense"
+    lazy = True
     volumes = "never"
     seeded = True
 

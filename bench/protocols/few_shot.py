@@ -26,6 +26,7 @@ class FewShot(Protocol):
     title = "SimpleShot"
     kind = "global"
     takes = ("k=",)
+    lazy = True
     params = {"centre": "support", "length": 1, "distance": "euclidean", "scores": "softmax(-d^2/2)"}
 
     def refuses(self, task: Task) -> str | None:

@@ -28,6 +28,7 @@ class Neighbours(Protocol):
     name = "knn-v1"
     title = "k nearest neighbours"
     kind = "global"
+    lazy = True
     params = {"k": 20, "temperature": 0.07, "similarity": "cosine", "centre": "train", "halves": "cls+mean"}
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:

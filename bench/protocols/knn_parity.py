@@ -25,6 +25,7 @@ class ParityNeighbours(Protocol):
     title = "k nearest neighbours, Euclidean"
     kind = "global"
     board = "diagnostic"
+    lazy = True
     params = {"k": 11, "distance": "euclidean", "centre": None, "weights": "uniform"}
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:

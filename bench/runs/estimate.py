@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from bench.budget import FULL
 from bench.data.dataset import TaskData
 from bench.data.task import Task
 from bench.encoders.base import Encoder
@@ -83,7 +84,9 @@ def _of_task(
     images = sum(counts.values())
     like = task.name if prepared else _shape(data, names)
     try:
-        found = known.get(like) or rehearse(encoder, data, [plan.protocols[name] for name in names], units)
+        found = known.get(like) or rehearse(
+            encoder, data, [plan.protocols[name] for name in names], units, counts["train"]
+        )
     except NotForThisEncoderError:
         return TaskEstimate(task.name, len(units), images, 0.0, 0.0, 0, prepared=prepared)
     known[like] = found
@@ -91,8 +94,10 @@ def _of_task(
     tested = sum(counts[name] for name in data.tests)
     solve = sum(found.units[name].once for name in names)
     for unit in units:
-        cost = found.units[unit.protocol]
-        solve += cost.fixed + cost.row * unit.budget.images(counts["train"], k) + cost.test * tested
+        cost, protocol = found.units[unit.protocol], plan.protocols[unit.protocol]
+        rows = protocol.learns_from(unit.budget.images(counts["train"], k), found.cells)
+        learnt = cost.fixed + (cost.whole if unit.budget == FULL else cost.row) * rows
+        solve += learnt * (tested if protocol.lazy else 1) + cost.test * tested
     solver = max(plan.protocols[n].memory_bytes(images, found.width, k) for n in names)
     size = images * found.image_bytes
     mapped = max(0, size - HELD * len(counts)) if task.volume and dense else 0

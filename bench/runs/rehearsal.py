@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
 
+from bench.budget import FULL, Budget
 from bench.data.budgets import presence
 from bench.data.dataset import Split, TaskData, evenly
 from bench.encoders.base import Encoder
 from bench.encoders.features import Features
-from bench.features.extract import extract
+from bench.features.extract import extract, usual_batch
 from bench.features.looks import looked_at
 from bench.identity import Measure
 from bench.protocols.base import Protocol
@@ -25,7 +28,8 @@ from bench.runs.score_task import Setting, Work
 
 IMAGES = 16
 """Encoded at least; as many as SECONDS allow of each split."""
-SECONDS = 0.4
+SECONDS, GRID_SECONDS = 0.4, 1.2
+"""Of each split, and of one with grids: probes of patches that repeat are easier than those of true ones."""
 ROWS, GRIDS, VOLUME_GRIDS = 128, 32, 12
 """Rows of a split: of global tasks, of dense tasks and protocols that encode images again, of dense volumes."""
 VOLUMES = 4
@@ -34,10 +38,13 @@ OF_A_CLASS = 8
 
 @dataclass(frozen=True)
 class UnitCost:
-    """Seconds of a unit with `rows` training and `tested` test images: fixed + rows * row + tested * test."""
+    """Seconds of a unit with `rows` training and `tested` test images: fixed + rows * row + tested * test; of one that
+    learns from all, with the validation split beside it, fixed + rows * whole + tested * test. Of a lazy protocol all
+    but the last is for one test image."""
 
     fixed: float = 0.0
     row: float = 0.0
+    whole: float = 0.0
     test: float = 0.0
     once: float = 0.0
     """Of the first unit of a task alone: what a protocol prepares for all of them."""
@@ -45,18 +52,23 @@ class UnitCost:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Seconds and bytes of an image, the width of a feature as solvers hold it, and the cost of units by protocol."""
+    """Seconds and bytes of an image, the width of a feature as solvers hold it, the cells of a grid (1 without), and
+    the cost of units by protocol."""
 
     per_image: float
     image_bytes: int
     width: int
+    cells: int
     units: Mapping[str, UnitCost]
 
 
-def rehearse(encoder: Encoder, data: TaskData, protocols: Iterable[Protocol], units: Sequence[Unit]) -> Rehearsal:
-    """Encode some images of each split, and run the least and the largest budget of each protocol on them.
+def rehearse(
+    encoder: Encoder, data: TaskData, protocols: Iterable[Protocol], units: Sequence[Unit], train: int
+) -> Rehearsal:
+    """Encode some images of each split, and run the least, a larger and the largest budget of each protocol on them.
 
-    Raises DataError, EncoderError as the run itself would.
+    train: images of the training split, of which `data` may hold fewer. Raises DataError, EncoderError as the run
+    itself would.
     """
     protocols = list(protocols)
     dense = any(p.reads_grid for p in protocols)
@@ -70,10 +82,11 @@ def rehearse(encoder: Encoder, data: TaskData, protocols: Iterable[Protocol], un
     work.data, work.together = small, False  # what one unit takes is asked
     work.held = {(name, grid): features for name, features in held.items() for grid in (False, True)}
     with tempfile.TemporaryDirectory() as folder:
-        costs = {p.name: _cost(work, p, units, Journal(Path(folder))) for p in protocols}
-    train = held["train"]
-    size = sum(a.nbytes for a in (train.pooled, train.grid) if a is not None) // len(train)
-    return Rehearsal(per_image, size, train.width, costs)
+        costs = {p.name: _cost(work, p, units, Journal(Path(folder)), train) for p in protocols}
+    some = held["train"]
+    size = sum(a.nbytes for a in (some.pooled, some.grid) if a is not None) // len(some)
+    cells = 1 if some.grid is None else math.prod(some.grid.shape[1:-1])
+    return Rehearsal(per_image, size, some.width, cells, costs)
 
 
 def _small(data: TaskData, most: int) -> dict[str, Any]:
@@ -92,27 +105,34 @@ def _some(data: TaskData, split: Split, most: int) -> Split:
 
 
 def _seconds_an_image(encoder: Encoder, train: Split, dense: bool, images: int) -> float:
-    """The faster of two passes: the first also loads what is loaded once."""
+    """The fastest of three passes: the first also loads what is loaded once, the last is a batch as a run has it, as
+    far as time allows."""
 
-    def one() -> float:
+    def one(images: int) -> float:
         started = time.perf_counter()
         n = len(_encoded(encoder, train, dense, images))
         return (time.perf_counter() - started) / n
 
-    first = one()
-    return min(first, one()) if first * images < 20 * SECONDS else first
+    first = one(images)
+    if first * images >= 20 * SECONDS:
+        return first
+    again = min(first, one(images))
+    full = min(usual_batch(encoder.device), int(SECONDS / again))
+    return min(again, one(full)) if full > images else again
 
 
 def _encoded(encoder: Encoder, split: Split, dense: bool, images: int) -> Features:
-    spacing = None if split.spacing is None else split.spacing[:images]
-    sizes = None if split.sizes is None else split.sizes[:images]
-    looks = looked_at(encoder, split)[:images]
+    """Of the first images, and of these again where there are fewer."""
+    rows = np.arange(images) % len(split)
+    spacing, sizes = (None if a is None else a[rows] for a in (split.spacing, split.sizes))
+    looks = looked_at(encoder, split)[rows]
     return extract(encoder, looks, dense=dense and sizes is None, spacing=spacing, sizes=sizes)
 
 
 def _features(encoder: Encoder, split: Split, dense: bool, per_image: float, volumes: bool) -> Features:
     """Of every row: true ones as far as time allows, then these again with a little noise."""
-    images = VOLUMES if volumes else max(IMAGES, int(SECONDS / per_image))
+    seconds = GRID_SECONDS if dense else SECONDS
+    images = min(len(split), VOLUMES if volumes else max(IMAGES, int(seconds / per_image)))
     measured = _encoded(encoder, split, dense, images)
     rng = np.random.default_rng(0)
 
@@ -126,25 +146,47 @@ def _features(encoder: Encoder, split: Split, dense: bool, per_image: float, vol
     return Features(*(None if array is None else grown(array) for array in measured.arrays))
 
 
-def _cost(work: Work, protocol: Protocol, units: Sequence[Unit], journal: Journal) -> UnitCost:
-    """From the least budget, twice where units are quick, since the first prepares for all, and the largest."""
+def _cost(work: Work, protocol: Protocol, units: Sequence[Unit], journal: Journal, train: int) -> UnitCost:
+    """From the least budget (at most a quarter), twice where units are quick, since the first prepares for all, the
+    largest part of the labels, and all of them."""
     n, k = len(work.data.train), len(work.task.classes)
-    own = [unit for unit in units if unit.protocol == protocol.name and not isinstance(work.drawn(protocol, unit), str)]
-    if not own:
-        return UnitCost()
-    own.sort(key=lambda unit: unit.budget.images(n, k))
-    least = own[:1] if protocol.reads_grid else own[:2]
-    solved, rest, last = [], [], time.perf_counter()
-    for record, outputs in work.run(protocol, list(dict.fromkeys([*least, own[-1]]))):
+    mine = sorted((unit for unit in units if unit.protocol == protocol.name), key=lambda u: u.budget.images(n, k))
+    likes = [(unit, like) for unit in mine if (like := _like(work, protocol, unit, train, n))]
+    part = [pair for pair in likes if pair[1].budget != FULL]
+    whole = [like for _, like in likes if like.budget == FULL]
+    least = [_like(work, protocol, unit, train, n // 4) or like for unit, like in part[: 1 + (not protocol.reads_grid)]]
+    few = [*least, *(like for _, like in part[-1:])] or whole[:2]
+    asked = dict.fromkeys([*few, *whole[:1]])
+    solved, all_labels, rest, last = [], 0.0, [], time.perf_counter()
+    for record, outputs in work.run(protocol, list(asked)):
         journal.write(record, outputs)
         now = time.perf_counter()
         if record.status == "done":
             solve = record.cost.seconds["solve"]
-            solved.append((record.n_labels, solve))
+            if record.unit.budget == FULL:
+                all_labels = solve
+            if record.unit in few:
+                solved.append((record.n_labels, solve))
             rest.append(now - last - solve)
         last = now
     tested = sum(map(len, work.data.tests.values()))
-    return replace(_line(solved), test=min(rest) / tested) if solved else UnitCost()
+    if not rest:
+        return UnitCost()
+    line = _line(solved) if solved else UnitCost()
+    row, fixed, whole = line.row, line.fixed, max(0.0, all_labels - line.fixed) / n
+    if protocol.lazy:
+        row, fixed, whole = row / tested, fixed / tested, whole / tested
+    return UnitCost(fixed, row, whole, mean(rest[1:] or rest) / tested, line.once)
+
+
+def _like(work: Work, protocol: Protocol, unit: Unit, train: int, most: int) -> Unit | None:
+    """The unit with as many labels as it has of `train` images, but at most so many; None where refused."""
+    counted, k = unit, len(work.task.classes)
+    if unit.budget.kind == "%" and unit.budget != FULL:
+        labels = max(1, min(most, unit.budget.images(train, k)))
+        counted = unit.model_copy(update={"budget": Budget(f"n={labels}")})
+    drawn = (like for like in (counted, unit) if not isinstance(work.drawn(protocol, like), str))
+    return next(drawn, None)
 
 
 def _line(solved: Sequence[tuple[int, float]]) -> UnitCost:

@@ -7,7 +7,7 @@ import pytest
 from bench.discover import members
 from bench.laws.problems import make_task
 from bench.protocols import _corrupt
-from bench.protocols.base import Protocol, base_split, copy_of
+from bench.protocols.base import BLOCKS, Protocol, base_split, copy_of
 
 ANY = ("%", "k=", "n=")
 CLASSES = ("binary", "multi-class", "multi-label", "ordinal")
@@ -76,7 +76,7 @@ def test_what_is_written_down_of_the_numbers() -> None:
 
 
 def test_memory_is_three_numbers_of_eight_bytes_a_feature() -> None:
-    assert Protocol.memory_bytes(PROTOCOLS["knn-v1"], 10, 4, 3) == 10 * 4 * 3 * 8
+    assert Protocol.memory_bytes(PROTOCOLS["knn-v1"], 10, 4, 3) == 10 * 4 * 3 * 8 + BLOCKS
 
 
 def test_names_of_changed_copies() -> None:

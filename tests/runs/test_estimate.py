@@ -9,6 +9,7 @@ import pytest
 
 from bench.data.task import shipped_tasks
 from bench.encoders.load import load_encoder
+from bench.protocols.base import BLOCKS
 from bench.runs import estimate as module
 from bench.runs.estimate import estimate
 from bench.runs.options import RunSpec
@@ -55,8 +56,23 @@ def test_the_forecast_counts_the_memory_of_solvers(tmp_path: Path, monkeypatch: 
     (task,) = expected.tasks
     width = task.feature_bytes // task.images // 4
     logits = 6 * 8 * 12 * 2 * task.images  # six float64 arrays of 12 strengths and two classes
-    assert task.solver_bytes == 24 * task.images * width + logits
+    assert task.solver_bytes == 24 * task.images * width + logits + BLOCKS
     assert expected.memory_bytes > task.solver_bytes + task.feature_bytes
+
+
+def test_every_task_of_core_v1_fits_16_gb_with_a_vit_b() -> None:
+    plan, width, cells = make_plan("core-v1"), 768, 14 * 14
+    sizes = {}
+    for name in plan.selected:
+        task = plan.tasks[name]
+        protocols = [plan.protocols[name] for name in {unit.protocol for unit in plan.units(task)}]
+        images, dense = sum(task.stated_counts.values()), any(p.reads_grid for p in protocols)
+        features = 4 * images * width * (1 + cells * dense)
+        held = width * cells // 8 if dense else width  # as Features.width has it
+        sizes[name] = features + max(p.memory_bytes(images, held, len(task.classes)) for p in protocols)
+    assert len(sizes) == 32
+    assert max(sizes, key=sizes.__getitem__) == "tissuemnist-224"
+    assert max(sizes.values()) < 12e9  # the rest of 16 GB is the process, its images and the statistics
 
 
 def test_a_dry_run_knows_data_whose_checksum_was_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
