@@ -52,7 +52,11 @@ def counting_bar(what: str, total: int) -> Iterator[Callable[[str, int | None], 
 
     if not err.is_terminal:
         told = now_and_then()
-        yield lambda name, images=None: told(f"{what}: {_state(name, images)}")
+
+        def said(name: str, images: int | None = None) -> None:
+            told(f"{what}: {_state(name, images)}")
+
+        yield said
         return
     with progress_bar() as bars:
         bar = bars.add_task(what, total=total)

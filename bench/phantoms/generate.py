@@ -15,7 +15,9 @@ from bench.phantoms._ties import as_drawn
 from bench.phantoms.base import SIZE_BINS, Aim, Drawn, Lesion, Modality, Scene
 
 CHUNK = 25
-"""Images drawn by one call of a worker process."""
+"""Images drawn by one call of a worker process, at most; processes are started from twice as many on."""
+CALLS = 8
+"""Calls for each process, at least, so that all of them end at about the same time."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,11 @@ def random_lesion(modality: Modality, rng: RandomState, size: int) -> Lesion:
 def mapped(function: Callable[..., Any], calls: Iterable[tuple], jobs: int | None = None) -> list[Any]:
     """[function(*call) for call in calls], in order, over `jobs` processes (None: all cores)."""
     calls = list(calls)
-    jobs = min(jobs or cpu_count(), max(1, len(calls) // CHUNK))
-    if jobs == 1:
+    jobs = jobs or cpu_count()
+    if jobs == 1 or len(calls) < 2 * CHUNK:
         return [function(*call) for call in calls]
-    chunks = [calls[i : i + CHUNK] for i in range(0, len(calls), CHUNK)]
+    chunk = max(1, min(CHUNK, len(calls) // (CALLS * jobs)))
+    chunks = [calls[i : i + chunk] for i in range(0, len(calls), chunk)]
     done = Parallel(n_jobs=jobs, backend="loky")(delayed(_chunk)(function, chunk) for chunk in chunks)
     return [row for chunk in done for row in chunk]
 

@@ -153,10 +153,10 @@ def _cost(work: Work, protocol: Protocol, units: Sequence[Unit], journal: Journa
     mine = sorted((unit for unit in units if unit.protocol == protocol.name), key=lambda u: u.budget.images(n, k))
     likes = [(unit, like) for unit in mine if (like := _like(work, protocol, unit, train, n))]
     part = [pair for pair in likes if pair[1].budget != FULL]
-    whole = [like for _, like in likes if like.budget == FULL]
+    full = [like for _, like in likes if like.budget == FULL]
     least = [_like(work, protocol, unit, train, n // 4) or like for unit, like in part[: 1 + (not protocol.reads_grid)]]
-    few = [*least, *(like for _, like in part[-1:])] or whole[:2]
-    asked = dict.fromkeys([*few, *whole[:1]])
+    few = [*least, *(like for _, like in part[-1:])] or full[:2]
+    asked = dict.fromkeys([*few, *full[:1]])
     solved, all_labels, rest, last = [], 0.0, [], time.perf_counter()
     for record, outputs in work.run(protocol, list(asked)):
         journal.write(record, outputs)

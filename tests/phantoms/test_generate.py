@@ -50,6 +50,23 @@ def test_same_bytes_whatever_the_number_of_processes():
     assert digest(split_of(plan, "val", 60, jobs=1)) == digest(split_of(plan, "val", 60, jobs=2))
 
 
+@pytest.mark.parametrize(("images", "jobs"), [(60, 16), (200, 16), (300, 2), (7000, 16)])
+def test_work_is_shared_out_evenly(images: int, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks taken in order by whoever is free keep all processes busy nine tenths of the time."""
+    chunks = []
+
+    def parallel(n_jobs: int, backend: str) -> object:
+        assert n_jobs == jobs
+        return lambda calls: [chunks.append(len(chunk)) or [n for (n,) in chunk] for _, (_, chunk), _ in calls]
+
+    monkeypatch.setattr("bench.phantoms.generate.Parallel", parallel)
+    assert mapped(int, [(n,) for n in range(images)], jobs) == list(range(images))
+    busy = [0] * jobs
+    for chunk in chunks:
+        busy[busy.index(min(busy))] += chunk
+    assert images / jobs / max(busy) > 0.9
+
+
 def test_a_shorter_split_is_a_prefix_of_a_longer_one():
     plan = PhantomPlan("oct", "diffuse", 1)
     short, long = split_of(plan, "test", 5, jobs=1), split_of(plan, "test", 9, jobs=1)

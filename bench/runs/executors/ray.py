@@ -38,8 +38,8 @@ class Ray(Executor):
 
 
 def _drive(ray, work: Work[Job], jobs: Sequence[Job], done: Done[Job], *, gpus: bool) -> None:
-    gpus = 1 if gpus and ray.cluster_resources().get("GPU", 0) else 0
-    remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_alone)
+    each = 1 if gpus and ray.cluster_resources().get("GPU", 0) else 0
+    remote = ray.remote(num_cpus=1, num_gpus=each, max_retries=RETRIES)(_alone)
     waiting = {remote.remote(work, job): job for job in jobs}
     while waiting:
         ready, _ = ray.wait(list(waiting), num_returns=1)
