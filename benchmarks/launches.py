@@ -28,7 +28,7 @@ import bench
 from bench.features.resident import CPU, Resident
 from bench.markers import refresh, table
 from bench.metrics import products, ranking
-from bench.protocols import _loss
+from bench.protocols import _logistic, _loss
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
 from bench.runs.score_task import Setting, Work
@@ -38,9 +38,9 @@ LAUNCH, WAIT = 7e-6, 20e-6
 FREE = ("view", "expand", "permute", "transpose", "select", "slice", "unsqueeze", "squeeze", "alias", "as_strided", "t",
         "detach", "split", "unbind", "diagonal", "empty", "reshape", "lift_fresh", "movedim", "new_empty", "unfold",
         "empty_like", "scalar_tensor", "_unsafe_view", "empty_strided", "resize_", "set_",
-        "sym_size", "is_same_size")  # fmt: skip
-KERNELS = {"_linalg_eigh": 40, "linalg_qr": 60, "_linalg_solve_ex": 30, "linalg_pinv": 50, "topk": 4, "sort": 4,
-           "bincount": 4, "cat": 1, "index_put_": 2}  # fmt: skip
+        "sym_size", "is_same_size", "flatten", "unflatten", "mT", "view_as", "resolve_conj", "resolve_neg")  # fmt: skip
+KERNELS = {"_linalg_eigh": 40, "linalg_qr": 60, "linalg_cholesky_ex": 30, "cholesky_solve": 10, "linalg_pinv": 50,
+           "topk": 4, "sort": 4, "bincount": 4, "cat": 1, "index_put_": 2}  # fmt: skip
 """Launches of what is more than one, roughly: a factoring of a few hundred rows in cuSOLVER."""
 WAITS = {"_local_scalar_dense", "nonzero", "linalg_pinv", "bincount", "_unique2", "is_nonzero", "equal"}
 
@@ -92,7 +92,6 @@ class Patches(nn.Module):
 def as_on_cuda(count: Counted) -> Iterator[None]:
     """The branches that CUDA takes, on tensors of the CPU; copies to and from the device are counted as waits."""
     down, up = Tensor.cpu, torch.as_tensor
-    solve = torch.linalg.solve
 
     def cpu(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         count.waits["to the host"] += 1
@@ -104,8 +103,9 @@ def as_on_cuda(count: Counted) -> Iterator[None]:
         return up(data, *args, **kwargs)
 
     changed = (
-        (Tensor, "cpu", cpu), (torch, "as_tensor", as_tensor), (_loss, "_solved", solve),
+        (Tensor, "cpu", cpu), (torch, "as_tensor", as_tensor), 
         (Resident, "of", classmethod(lambda cls, device: cls(CPU, free=lambda: 1 << 40))),
+        (_logistic, "DIRECT", {}), (_logistic, "SHARE", {}), (_loss, "CHUNK", {}),
         (products, "CHUNK_BYTES", {}), (products, "BLOCK_BYTES", {}), (ranking, "BYTES_ADDED", "none"),
     )  # fmt: skip
     with ExitStack() as stack:

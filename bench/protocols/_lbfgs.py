@@ -1,4 +1,4 @@
-"""L-BFGS for many problems side by side, each with its own steps; those that are done leave the batch."""
+"""L-BFGS and Newton's method for many problems side by side, each with its own steps; what is done leaves the batch."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ BIAS_STEPS = 2
 """Newton steps that settle a bias; each squares the error."""
 STALL = 4
 """Passes without progress after which a low-precision run gives a problem up."""
+DOUBLINGS = 4
+"""How often a step of Newton's method is made longer: where rows are separable, a whole one lowers a loss by no more
+than a factor e."""
+FALLING = 0.01
+"""Slope, as a share of the objective, from which on that is tried."""
 
 Pair = tuple[Tensor, Tensor, Tensor]
 
@@ -59,14 +64,16 @@ def minimise(losses: Losses, start: Start, tolerance: float, limit: int, *, newt
     is that small twice in a row, or the objective no longer falls.
     """
     m, certain = len(start.w), start.w.dtype == torch.float64
-    end = Start(_one_more(start.w), [(_one_more(s), _one_more(y), _one_more(rho)) for s, y, rho in _room(start)])
+    pairs = [] if newton else _room(start)
+    end = Start(_one_more(start.w), [(_one_more(s), _one_more(y), _one_more(rho)) for s, y, rho in pairs])
     gap, converged = torch.full((m + 1,), torch.inf, dtype=torch.float64), torch.zeros(m + 1, dtype=torch.bool)
     live, busy = torch.arange(m), m  # m, a place beyond, for problems that are only there to fill the batch
     state = _State(losses, start)
     iterations = 0
     while iterations < limit:
         iterations += 1
-        found, done = state.certified(tolerance) if certain else state.estimated(tolerance)
+        fewest = LEAVE * busy if iterations < limit else 0.0
+        found, done = state.certified(tolerance, fewest) if certain else state.estimated(tolerance)
         gap[live], converged[live] = found, done
         done = done | (live == m)
         left = len(done) - int(done.sum())
@@ -120,10 +127,15 @@ class _State:
         self.pairs = [(s[index], y[index], rho[index]) for s, y, rho in self.pairs]
         return index
 
-    def certified(self, tolerance: float) -> tuple[Tensor, Tensor]:
-        """The bound on the gap, and whether it is small enough, (m,) each; biases are settled where it is near."""
+    def certified(self, tolerance: float, fewest: float) -> tuple[Tensor, Tensor]:
+        """The bound on the gap, and whether it is small enough, (m,) each; biases are settled where it is near.
+
+        As long as fewer than `fewest` are near none could leave, and nothing is proven.
+        """
         enough = tolerance * self.value.clamp(min=FLOOR)
         near = (self.gradient.square() / self.losses.decay.clamp(min=1e-300))[..., 1:].sum((1, 2)) / 2 <= enough
+        if near.sum() < fewest:
+            return torch.full_like(self.value, torch.inf), torch.zeros_like(near)
         if near.any():
             self._settle(near)
         gap = self.losses.gap(self.w, self.value, self.gradient)
@@ -152,48 +164,66 @@ class _State:
         settled = {"w": w, "logits": logits, "value": value, "gradient": losses.gradient(w, probability)}
         for name, found in settled.items():
             kept = getattr(self, name)
-            kept[index] = torch.where(fine.view(-1, *[1] * (kept.ndim - 1)), found, kept[index])
+            kept[index] = torch.where(_each(fine, kept), found, kept[index])
 
     def step(self, newton: bool) -> None:
         """Move along a direction of descent and learn the curvature met."""
         if newton:
-            direction = self.losses.newton(self.losses.value(self.w, self.logits)[1], self.gradient)
+            direction = self.losses.newton(self.w, self.losses.value(self.w, self.logits)[1], self.gradient)
         elif self.direction is None:
             direction = _direction(self.gradient, self.pairs, self.losses)
         else:
             direction, self.direction = self.direction, None
-        taken, value, probability = self._search(direction)
+        step, value, probability = self._search(direction, newton)
         fresh = self.losses.gradient(self.w, probability)
-        change = fresh - self.gradient
-        product = _dot(taken, change)
-        rho = torch.where(product > 0, 1.0 / product, 0.0)
-        rho = torch.where(torch.isfinite(rho), rho, 0.0)
-        self.pairs = [*self.pairs, (taken, change, rho)][-MEMORY:]
+        if not newton:
+            taken, change = _each(step.to(self.w.dtype), direction) * direction, fresh - self.gradient
+            product = _dot(taken, change)
+            rho = torch.where(product > 0, 1.0 / product, 0.0)
+            rho = torch.where(torch.isfinite(rho), rho, 0.0)
+            self.pairs = [*self.pairs, (taken, change, rho)][-MEMORY:]
         self.stalled = torch.where(self.value - value <= 1e-6 * value, self.stalled + 1, 0)
         self.gradient, self.value = fresh, value
 
-    def _search(self, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _search(self, direction: Tensor, longer: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Backtrack from 1 until the objective falls enough (Armijo), and move there; logits are linear: one product.
 
-        Returns the step taken, and objective and probabilities where it ends.
+        longer: double a step, too, as long as the objective goes on falling. Returns the step, and objective and
+        probabilities where it ends.
         """
-        losses, slack, along = self.losses, 4 * torch.finfo(self.w.dtype).eps, self.losses.logits(direction)
+        slack, along = 4 * torch.finfo(self.w.dtype).eps, self.losses.logits(direction)
         slope = _dot(self.gradient, direction).double()
         step = torch.ones_like(self.value)
         for _ in range(30):
-            t = step.to(self.w.dtype)[:, None, None]
-            taken = t * direction
-            w, logits = self.w + taken, self.logits + t * along
-            value, probability = losses.value(w, logits)
-            fine = value <= self.value + ARMIJO * step * slope + slack * self.value
+            found = self._tried(step, direction, along)
+            fine = found[2] <= self.value + ARMIJO * step * slope + slack * self.value
             if fine.all():
                 break
             # The minimum of the parabola through both values and the slope, kept within [0.1, 0.5] of the step.
-            bend = 2 * (value - self.value - slope * step)
+            bend = 2 * (found[2] - self.value - slope * step)
             guess = (-slope * step**2 / bend).nan_to_num(0.0)
             step = torch.where(fine, step, guess.clamp(min=0.1 * step, max=0.5 * step))
-        self.w, self.logits = w, logits
-        return taken, value, probability
+        steep = longer and bool((-slope > FALLING * self.value.clamp(min=FLOOR)).any())
+        for _ in range(DOUBLINGS if steep else 0):
+            more = self._tried(2 * step, direction, along)
+            lower = more[2] < found[2]
+            if not lower.any():
+                break
+            step = torch.where(lower, 2 * step, step)
+            found = tuple(torch.where(_each(lower, a), a, b) for a, b in zip(more, found, strict=True))
+        self.w, self.logits, value, probability = found
+        return step, value, probability
+
+    def _tried(self, step: Tensor, direction: Tensor, along: Tensor) -> tuple[Tensor, ...]:
+        """Parameters, logits, objective and probabilities after a step of each problem, (m,)."""
+        t = _each(step.to(self.w.dtype), self.w)
+        w, logits = self.w + t * direction, self.logits + t * along
+        return w, logits, *self.losses.value(w, logits)
+
+
+def _each(values: Tensor, like: Tensor) -> Tensor:
+    """(m,) beside (m, ...)."""
+    return values.view(-1, *[1] * (like.ndim - 1))
 
 
 def _direction(gradient: Tensor, pairs: list[Pair], losses: Losses) -> Tensor:

@@ -7,8 +7,8 @@ objective (C times the summed loss plus ||w||^2 / 2) divided by C N. `link` "sof
 
 The matrix is turned to its principal axes, which leaves ||w|| alone. There the Hessian at w = 0 is diagonal, and
 L-BFGS started from that diagonal needs few passes. Float32 passes bring every problem near its minimum; float64
-passes, which take over the curvature learnt, finish it, and Newton's method what is too ill-conditioned for them. A
-problem is solved when a dual feasible point proves that its
+passes, which take over the curvature learnt, finish it, and Newton's method what is too ill-conditioned for them, or
+everything where its steps are cheap. A problem is solved when a dual feasible point proves that its
 objective is within the tolerance of the minimum: what is returned depends neither on an estimate nor on the
 number of threads.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from bench.allocator import freed_memory_kept
 from bench.features.resident import CPU, Array
 from bench.protocols._arrays import beside, host
 from bench.protocols._lbfgs import LbfgsResult, Start, minimise
-from bench.protocols._loss import Losses
+from bench.protocols._loss import Losses, newton_operations
 from bench.protocols._train import one_thread
 
 TOLERANCE = 1e-10
@@ -44,6 +44,10 @@ them: a step costs about what that many passes do, and a handful of steps is eno
 FEWEST = 32
 """Passes of L-BFGS in each precision before that, however small the problem."""
 NEWTON_STEPS = 100
+DIRECT, DIRECT_ELSEWHERE = {"cpu": 10**7}, 10**9
+"""Operations of a step of Newton's method for one problem up to which there are no float64 passes before it."""
+SHARE = {"cpu": 8}
+"""Parameters of such a problem for each float32 pass; elsewhere, where launches take the time, there are none."""
 TOGETHER = 1 << 24
 """Logits of all problems up to which matrices are solved side by side: 128 MB in float64."""
 L = TypeVar("L")
@@ -110,7 +114,7 @@ class Designs:
         weights: of each matrix (m, n) or (n,) row weights, 0 leaves a row out. start: of each matrix solutions to begin
         from, m problems or one for all, or none.
         """
-        with self._there(), freed_memory_kept():
+        with self._there(), freed_memory_kept(), torch.inference_mode():
             c = torch.as_tensor(np.asarray(strengths, dtype=np.float64))
             each = [torch.ones(n, dtype=torch.float64) for n in self.sizes] if weights is None else weights
             each = [torch.as_tensor(w, dtype=torch.float64).expand(c.shape[1], -1) for w in each]
@@ -147,21 +151,40 @@ class Designs:
         ]  # fmt: skip
 
 
+class Extent(NamedTuple):
+    """Of what is learnt: folds, rows, features, columns of the targets that are coupled, and logits of a row in all."""
+
+    folds: int
+    rows: int
+    features: int
+    columns: int
+    logits: int
+
+    @classmethod
+    def of(cls, folds: int, x: tuple[int, int], columns: int, link: str, strengths: int) -> Extent:
+        """x: rows and features; strengths: how many C are tried on each fold."""
+        return cls(folds, *x, columns if link == "softmax" else 1, columns * strengths * max(1, folds))
+
+    def direct(self, device: str) -> bool:
+        """Whether Newton's method is cheap."""
+        return _direct(newton_operations(self.rows, 1 + min(self.rows, self.features), self.columns), device)
+
+
 def side_by_side(
-    learning: Iterable[L], size: Callable[[L], tuple[int, int, int]], *, together: bool
+    learning: Iterable[L], extent: Callable[[L], Extent], device: torch.device, *, together: bool
 ) -> Iterator[list[L]]:
     """What is learnt side by side: each alone, or if `together` neighbours, as long as the logits of all are few.
 
-    size: of each, its folds, rows, and logits a row; they are filled up to the largest. What has no folds is apart.
+    They are filled up to the largest. What has no folds is apart, and what is solved in another way.
     """
     if not together:
         yield from ([one] for one in learning)
         return
     found: list[L] = []
     for one in learning:
-        folds, rows, logits = (np.array(sizes) for sizes in zip(*map(size, [*found, one]), strict=True))
-        many = len(rows) * rows.max() * logits.max() > TOGETHER
-        if found and (many or (folds > 0).any() != (folds > 0).all()):
+        sizes = [*map(extent, found), extent(one)]
+        many = len(sizes) * max(e.rows for e in sizes) * max(e.logits for e in sizes) > TOGETHER
+        if found and (many or len({(e.folds > 0, e.direct(device.type)) for e in sizes}) > 1):
             yield found
             found = []
         found.append(one)
@@ -224,16 +247,30 @@ def _filled(parts: Sequence[Tensor]) -> Tensor:
 
 
 def _solution(losses: Losses, w: Tensor, tolerance: float, max_iterations: int) -> LbfgsResult:
-    """Float32 passes from w, float64 passes from where they end, and Newton's method for what these leave."""
+    """Float32 passes from w, and float64 passes from where they end, with Newton's method for what these leave; or at
+    once, where it is cheap."""
     begin = Start(losses.without_absent(w))
-    parameters = losses.shape[1] * losses.shape[2]
-    small = parameters <= SMALL
-    passes = min(max_iterations, max(FEWEST, parameters // 4)) if small else max_iterations
-    rough = minimise(losses.to(torch.float32), begin.to(torch.float32), ROUGH, passes)
-    fine = minimise(losses, rough.start.to(torch.float64), tolerance, passes)
-    if small and not fine.converged.all():
-        fine = _finished(losses, fine, tolerance, min(NEWTON_STEPS, max_iterations))
+    (_, k, width), device = losses.shape, losses.rows.device.type
+    parameters, steps = k * width, min(NEWTON_STEPS, max_iterations)
+    direct, small = _direct(newton_operations(losses.rows.shape[2], width, k), device), parameters <= SMALL
+    if direct:
+        passes = parameters // SHARE[device] if device in SHARE else 0
+    else:
+        passes = max(FEWEST, parameters // 4) if small else max_iterations
+    rough = minimise(losses.to(torch.float32), begin.to(torch.float32), ROUGH, min(passes, max_iterations))
+    near = rough.start.to(torch.float64)
+    if direct:
+        fine = minimise(losses, Start(near.w), tolerance, steps, newton=True)
+    else:
+        fine = minimise(losses, near, tolerance, min(passes, max_iterations))
+        if small and not fine.converged.all():
+            fine = _finished(losses, fine, tolerance, steps)
     return replace(fine, iterations=rough.iterations + fine.iterations)
+
+
+def _direct(operations: int, device: str) -> bool:
+    """Whether Newton's method is cheap, by the operations of a step."""
+    return operations <= DIRECT.get(device, DIRECT_ELSEWHERE)
 
 
 def _finished(losses: Losses, sofar: LbfgsResult, tolerance: float, limit: int) -> LbfgsResult:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
+from scipy.linalg import helmert
 from torch import Tensor
+
+from bench.protocols._train import one_thread
 
 LIMIT = 1e4
 """A bias whose probability is 0 or 1 in any precision."""
 
 RIDGE = 1e-13
-"""What Newton's method adds to a Hessian whose diagonal is 1."""
+"""What Newton's method adds to the diagonal of a Hessian, as a share of it."""
+HELD = 1 << 25
+"""Numbers of the Hessians that are held at a time: 256 MB."""
+CHUNK = {"cpu": 1 << 19}
+"""Numbers of weighted rows at a time: some stay in a processor's cache; elsewhere `HELD`."""
 
 
 class Losses:
@@ -39,6 +46,8 @@ class Losses:
         pull = self._by_matrix(self.weights[:, None]) * self.target
         self.pull = self._product(pull.reshape(-1, *pull.shape[2:]), rows.mT)
         """Weighted mean of target times row, float (m, k, 1 + r); its first entry is the share of the column."""
+        self.contrasts = torch.as_tensor(helmert(k), dtype=rows.dtype) if k > 1 else rows.new_ones(1, 1)
+        """Orthonormal contrasts between the columns, (k - 1, k); of one column itself."""
 
     def _by_matrix(self, x: Tensor) -> Tensor:
         """(m, ...) as (g, m / g, ...)."""
@@ -77,7 +86,7 @@ class Losses:
 
     def _changed(self, change: Callable[[Tensor], Tensor], rows: Tensor, target: Tensor) -> Losses:
         other = object.__new__(Losses)
-        other.rows, other.target, other.link = rows, target, self.link
+        other.rows, other.target, other.link, other.contrasts = rows, target, self.link, self.contrasts
         for name in ("weights", "decay", "spread", "mean", "pull"):
             setattr(other, name, change(getattr(self, name)))
         other.shape = (len(other.weights), *self.shape[1:])
@@ -132,29 +141,60 @@ class Losses:
             bend = (weighed * (1 - probability)).sum(2, keepdim=True)
         return -(torch.linalg.pinv(bend, hermitian=True) @ (share - self.pull[..., 0])[..., None])[..., 0]
 
-    def newton(self, probability: Tensor, gradient: Tensor) -> Tensor:
-        """Newton's direction, (m, k, 1 + r), from probabilities (m, k, n) and gradient; a Hessian of (k (1 + r))^2.
+    def newton(self, w: Tensor, probability: Tensor, gradient: Tensor) -> Tensor:
+        """Newton's direction, (m, k, 1 + r), at parameters of these probabilities (m, k, n) and gradient.
 
-        The problems are of one matrix."""
-        m, k, p = gradient.shape
-        (rows,) = self.rows
-        hessian = gradient.new_zeros(m, k, p, k, p)
-        # The curvature of a column is that of its pairs with all others: with itself alone only where there are none.
-        for i, j in itertools.combinations(range(k), 2) if k > 1 else [(0, 0)]:
-            bends = probability[:, i] * (1 - probability[:, i] if k == 1 else probability[:, j]) * self.weights
-            block = torch.stack([(rows * bend) @ rows.T for bend in bends])
-            hessian[:, i, :, i] += block
-            if k > 1:
-                hessian[:, j, :, j] += block
-                hessian[:, i, :, j] = hessian[:, j, :, i] = block.neg_()
-        hessian = hessian.view(m, k * p, -1)
-        diagonal = hessian.diagonal(dim1=1, dim2=2)
-        diagonal += self.decay.expand(m, k, p).reshape(m, -1)
-        # Biases that move together change nothing: the ridge, of rounding's size, bounds that direction.
-        size = diagonal.clamp(min=1e-300).rsqrt()
-        hessian.mul_(size[:, :, None]).mul_(size[:, None])
-        diagonal += RIDGE
-        return -(size * _solved(hessian, size * gradient.reshape(m, -1))).view(m, k, p)
+        Columns of "softmax" that move together change the penalty alone, whose minimum along that is known: what is
+        solved for are their k - 1 contrasts.
+        """
+        contrasts, direction = self.contrasts, torch.empty_like(gradient)
+        for problems, matrices in self._blocks():
+            hessian = self._hessian(probability[problems], problems, matrices)
+            wanted = (contrasts @ gradient[problems]).flatten(1)
+            diagonal = hessian.diagonal(dim1=1, dim2=2)
+            diagonal += self.decay[problems].expand(-1, len(contrasts), -1).flatten(1)
+            # The bias of a column that no row shows changes nothing: the ridge, of rounding's size, bounds it.
+            biases = diagonal[:, :: gradient.shape[2]]
+            biases += RIDGE * biases.amax(1, keepdim=True) + 1e-300
+            diagonal *= 1 + RIDGE
+            step = _solved(hessian, wanted).unflatten(1, (len(contrasts), -1))
+            direction[problems] = -(contrasts.mT @ step)
+        if self.link == "softmax":
+            direction[..., 1:] -= w[..., 1:].mean(1, keepdim=True)
+        return direction
+
+    def _blocks(self) -> Iterator[tuple[slice, slice]]:
+        """Problems whose Hessians are held at a time, some of one matrix or all of some, and these matrices."""
+        m, (g, p, _) = len(self.weights), self.rows.shape
+        most = max(1, HELD // (len(self.contrasts) * p) ** 2)
+        if g == 1:
+            yield from ((slice(first, first + most), slice(1)) for first in range(0, m, most))
+            return
+        each, step = m // g, max(1, most * g // m)
+        for first in range(0, g, step):
+            yield slice(first * each, (first + step) * each), slice(first, first + step)
+
+    def _hessian(self, probability: Tensor, problems: slice, matrices: slice) -> Tensor:
+        """Of the losses of some problems, (b, q (1 + r), q (1 + r)), the q contrasts in turn."""
+        weights, rows, contrasts = self.weights[problems, None], self.rows[matrices], self.contrasts
+        q = len(contrasts)
+        first, second = torch.triu_indices(q, q, device=rows.device)
+        if self.link == "softmax":
+            one, other = torch.triu_indices(*contrasts.shape[1:] * 2, 1, device=rows.device)
+            apart = contrasts[:, one] - contrasts[:, other]
+            # Of pairs of columns, which are added up: nothing cancels.
+            bends = (apart[first] * apart[second]) @ (probability[:, one] * probability[:, other]).mul_(weights)
+        else:
+            bends = probability * (1 - probability) * weights
+        p, by_matrix = rows.shape[1], bends.reshape(len(rows), -1, 1, rows.shape[2])
+        chunks = by_matrix.split(max(1, CHUNK.get(rows.device.type, HELD) // rows.numel()), dim=1)
+        weighted = ((rows[:, None] * chunk).flatten(1, 2) for chunk in chunks)
+        found = torch.cat([torch.bmm(part, rows.mT) for part in weighted], dim=1).view(*bends.shape[:2], p, p)
+        if q == 1:
+            return found[:, 0]
+        place = torch.empty(q, q, dtype=torch.int64, device=rows.device)
+        place[first, second] = place[second, first] = torch.arange(len(first), device=rows.device)
+        return found[:, place].transpose(2, 3).reshape(len(bends), q * p, q * p)
 
     def gap(self, w: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
         """Upper bound, (m,), of the distance from `value` to the minimum: the duality gap at a feasible point.
@@ -178,15 +218,25 @@ class Losses:
         return squared - (change * weights).sum((1, 2)) + (plain[..., 0] * w[..., 0]).sum(1) + lost
 
 
-def _solved(systems: Tensor, wanted: Tensor) -> Tensor:
-    """x (m, n) of systems (m, n, n) with systems @ x = wanted (m, n).
+def newton_operations(rows: int, width: int, columns: int) -> int:
+    """Of a step of Newton's method for one problem of `width` parameters a column, about: products and factors."""
+    contrasts = max(1, columns - 1)
+    return contrasts * (contrasts + 1) * rows * width**2 + (contrasts * width) ** 3 // 3
 
-    On a CPU one after the other: factoring several at once on several threads corrupts MKL's pivots from 128 rows on,
-    fails, or never ends (pytorch issue 142815).
+
+def _solved(systems: Tensor, wanted: Tensor) -> Tensor:
+    """x (m, n) of positive definite systems (m, n, n) with systems @ x = wanted (m, n).
+
+    By Cholesky's factors; what rounding has made indefinite, by elimination, one after the other. On a CPU on one
+    thread: factoring several at once on several corrupts MKL's pivots from 128 rows on, fails, or never ends (pytorch
+    issue 142815).
     """
-    if systems.is_cuda:
-        return torch.linalg.solve(systems, wanted)
-    return torch.stack([torch.linalg.solve(one, right) for one, right in zip(systems, wanted, strict=True)])
+    with nullcontext() if systems.is_cuda else one_thread():
+        factors, failed = torch.linalg.cholesky_ex(systems)
+        found = torch.cholesky_solve(wanted[..., None], factors)[..., 0]
+        for i in torch.nonzero(failed)[:, 0].tolist():
+            found[i] = torch.linalg.solve(systems[i], wanted[i])
+    return found
 
 
 def _towards(share: Tensor, wanted: Tensor, link: str) -> tuple[Tensor, Tensor]:

@@ -67,8 +67,9 @@ class DenseLinear(Protocol):
             name: self.lying(problem, part).labels(problem.task, part.labels, grid)
             for name, part in (("train", problem.train), ("val", problem.val))
         }
+        extent = partial(self._extent, "sigmoid" if len(problem.task.classes) == 2 else "softmax")
         learning = (self._learning(problem, subset, shares) for subset in subsets)
-        for some in _logistic.side_by_side(learning, self._size, together=problem.together):
+        for some in _logistic.side_by_side(learning, extent, problem.device, together=problem.together):
             yield from self._predict(problem, some)
 
     def mended(self, task: Task) -> dict[str, str]:
@@ -102,9 +103,9 @@ class DenseLinear(Protocol):
         weights = np.stack([np.zeros(learnt), *(sample.weight * (fold[sample.image] != f) for f in used)])[1:]
         return PatchFolds(subset, sample, learnt, weights, fold, used, rarest)
 
-    def _size(self, one: PatchFolds) -> tuple[int, int, int]:
-        folds = len(one.weights)
-        return folds, len(one.sample.x), one.sample.y.shape[1] * len(self.params["C"]) * max(1, folds)
+    def _extent(self, link: str, one: PatchFolds) -> _logistic.Extent:
+        columns = one.sample.y.shape[1]
+        return _logistic.Extent.of(len(one.weights), one.sample.x.shape, columns, link, len(self.params["C"]))
 
     def _predict(self, problem: Problem, some: Sequence[PatchFolds]) -> Iterator[Prediction]:
         """Of budgets and seeds that are solved side by side."""

@@ -118,12 +118,13 @@ class Linear(Protocol):
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         learning = (LabelledFolds.of(problem, subset) for subset in subsets)
-        for some in _logistic.side_by_side(learning, self._size, together=problem.together):
+        extent = partial(self._extent, problem)
+        for some in _logistic.side_by_side(learning, extent, problem.device, together=problem.together):
             yield from self._predict(problem, some)
 
-    def _size(self, one: LabelledFolds) -> tuple[int, int, int]:
-        folds = len(one.folds)
-        return folds, len(one.y), one.y.shape[1] * len(self.strengths) * max(1, folds)
+    def _extent(self, problem: Problem, one: LabelledFolds) -> _logistic.Extent:
+        (rows, columns), width = one.y.shape, problem.train.features.width
+        return _logistic.Extent.of(len(one.folds), (rows, width), columns, link(problem.task), len(self.strengths))
 
     def _predict(self, problem: Problem, some: Sequence[LabelledFolds]) -> Iterator[Prediction]:
         """Of budgets and seeds that are solved side by side."""

@@ -19,7 +19,9 @@ from bench.data.budgets import Subset, subsets
 from bench.encoders.features import Features
 from bench.metrics.calibration import fit_temperature
 from bench.metrics.set.auroc import macro_auroc
+from bench.protocols import _logistic
 from bench.protocols._logistic import Designs
+from bench.protocols._loss import newton_operations
 from bench.protocols._neighbours import nearest, top_k
 from bench.protocols._select import primary, stratified_folds
 from bench.protocols.base import Labelled, Problem, Unlabelled
@@ -144,6 +146,19 @@ def test_budgets_and_seeds_side_by_side_are_as_one_after_the_other(task_of, monk
         assert (one.chosen["C"], one.warnings) == (other.chosen["C"], other.warnings)
         np.testing.assert_allclose(one.outputs["test"], other.outputs["test"], atol=1e-5)
     assert set(solved) == {1}
+
+
+def test_what_is_solved_in_another_way_is_apart(task_of, monkeypatch):
+    """Budgets for which Newton's method is cheap are not filled up to the size of those for which it is not."""
+    x, y = blobs(n=120)
+    problem = problem_with(task_of("multi-class"), x, y, x[:9], (x[:40], y[:40]))
+    chosen = [s for b in ("10%", "25%", "50%", "100%") for s in subsets(problem.task, y, None, b, range(3))]
+    cheap = newton_operations(30, 1 + x.shape[1], 3)
+    monkeypatch.setattr(_logistic, "DIRECT", {"cpu": cheap})
+    solved, fit = [], Designs.fit
+    monkeypatch.setattr(Designs, "fit", lambda self, *a, **k: solved.append(len(self.axes)) or fit(self, *a, **k))
+    list(LINEAR.predict(replace(problem, together=True), chosen))
+    assert solved == [6, 6, 6, 6]
 
 
 def test_knn_takes_half_the_images_when_there_are_few(task_of):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
+from bench.protocols import _logistic, _loss
 from bench.protocols._lbfgs import FLOOR
 from bench.protocols._logistic import TOLERANCE, Design, Designs
+from bench.protocols._loss import Losses, _solved
 
 STRENGTHS = [1e-6, 1e-3, 1e-1, 1.0, 10.0, 1e5]
 
@@ -130,6 +133,83 @@ def test_separable_rows_do_not_depend_on_the_thread_count():
         found.append(softmax(Design(x, np.eye(4)[y]).fit(STRENGTHS).logits(x), axis=-1))
     torch.set_num_threads(before)
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+
+
+def objective_of(rows: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, c: torch.Tensor, w: torch.Tensor):
+    """Of parameters (k, 1 + r), intercept first, on rows (1 + r, n) and targets (k, n); of one column the sigmoid's."""
+    z, total = w @ rows, weight.sum()
+    if len(w) == 1:
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(z, y, reduction="none").sum(0)
+    else:
+        loss = -(torch.log_softmax(z, 0) * y).sum(0)
+    return (loss * weight).sum() / total + w[:, 1:].square().sum() / (2 * c * total)
+
+
+@pytest.mark.parametrize("g", [1, 2])
+@pytest.mark.parametrize("held", [1, 1 << 25])
+@pytest.mark.parametrize(("k", "link"), [(1, "sigmoid"), (2, "softmax"), (4, "softmax")])
+def test_newtons_direction_is_that_of_the_whole_hessian(monkeypatch, k, link, held, g):
+    """On g matrices, three problems each, in blocks of any size: by automatic differentiation."""
+    monkeypatch.setattr(_loss, "HELD", held)
+    monkeypatch.setattr(_loss, "CHUNK", {"cpu": held})
+    rng = np.random.default_rng(k)
+    rows = torch.as_tensor(np.concatenate([np.ones((g, 1, 9)), rng.normal(size=(g, 4, 9))], axis=1))
+    y = rng.random((g, 9, 1)) if k == 1 else rng.dirichlet(np.ones(k), (g, 9))
+    y = torch.as_tensor(np.ascontiguousarray(y.swapaxes(1, 2)))
+    weights, c = torch.as_tensor(rng.integers(1, 3, (3 * g, 9)).astype(float)), torch.logspace(-2, 1, 3 * g).double()
+    losses = Losses(rows, y[:, None], weights, c, link)
+    w = torch.as_tensor(rng.normal(size=(3 * g, k, 5)))
+    probability = losses.value(w, losses.logits(w))[1] if k > 1 else torch.sigmoid(losses.logits(w))
+    found = losses.newton(w, probability, losses.gradient(w, probability.clone()))
+    for i in range(3 * g):
+        objective = partial(objective_of, rows[i // 3], y[i // 3], weights[i], c[i])
+        hessian = torch.autograd.functional.hessian(objective, w[i]).reshape(5 * k, -1)
+        gradient = torch.autograd.functional.jacobian(objective, w[i]).flatten()
+        # Biases that move together change nothing: of all solutions, the shortest.
+        best = torch.linalg.lstsq(hessian, -gradient, driver="gelsd").solution.view(k, 5)
+        np.testing.assert_allclose(found[i], best, atol=1e-8)
+
+
+def test_a_system_that_rounding_has_made_indefinite_is_solved_too():
+    x = torch.randn(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    good = x.T @ x
+    bad = torch.diag(torch.tensor([1.0, 2.0, -1e-16], dtype=torch.float64))
+    right = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, -1e-16]], dtype=torch.float64)
+    found = _solved(torch.stack([good, bad]), right)
+    np.testing.assert_allclose(found[0], np.linalg.solve(good, right[0]), rtol=1e-10)
+    np.testing.assert_allclose(found[1], [1, 1, 1])
+
+
+@pytest.mark.parametrize("shape", ["plain", "huge", "separable", "twins", "lopsided", "wide"])
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_every_way_to_the_minimum_ends_there(monkeypatch, shape, k):
+    """L-BFGS first, Newton's method after a few passes, and Newton's method alone, as where launches cost most."""
+    x, y = hard_rows(shape, 40, 12, k, seed=k)
+    design = Design(x, y[:, None] if k == 2 else np.eye(k)[y], "sigmoid" if k == 2 else "softmax")
+    found = []
+    for direct, share in (({"cpu": 0}, {"cpu": 8}), ({"cpu": 10**12}, {"cpu": 8}), ({}, {})):
+        monkeypatch.setattr(_logistic, "DIRECT", direct)
+        monkeypatch.setattr(_logistic, "SHARE", share)
+        fit = design.fit(STRENGTHS)
+        assert fit.converged.all()
+        found.append(
+            softmax(np.concatenate([0 * (z := fit.logits(x)), z], axis=-1) if k == 2 else fit.logits(x), axis=-1)
+        )
+    np.testing.assert_allclose(found[1], found[0], atol=2e-5)
+    np.testing.assert_allclose(found[2], found[0], atol=2e-5)
+
+
+def test_newtons_method_needs_few_steps_where_rows_are_separable():
+    """A whole step lowers such a loss by a factor e at most: it took 23 of them."""
+    x, y = hard_rows("separable", 30, 12, 3, seed=0)
+    assert Design(x, np.eye(3)[y]).fit([1e5]).iterations <= 15
+
+
+def test_what_is_near_when_passes_run_out_is_still_proven():
+    """As long as few problems are near the minimum nothing is proven; at the end it is, for however few."""
+    x, y = rows(200, 30, 4)
+    fit = Design(x, np.eye(4)[y]).fit([1e-6] + [1e5] * 11, max_iterations=6)
+    assert fit.converged.tolist() == [True] + [False] * 11
 
 
 ON_TWO_THREADS = """
