@@ -177,10 +177,10 @@ class Losses:
     def _hessian(self, probability: Tensor, problems: slice, matrices: slice) -> Tensor:
         """Of the losses of some problems, (b, q (1 + r), q (1 + r)), the q contrasts in turn."""
         weights, rows, contrasts = self.weights[problems, None], self.rows[matrices], self.contrasts
-        q = len(contrasts)
+        q, k = contrasts.shape[0], self.shape[1]
         first, second = torch.triu_indices(q, q, device=rows.device)
         if self.link == "softmax":
-            one, other = torch.triu_indices(*contrasts.shape[1:] * 2, 1, device=rows.device)
+            one, other = torch.triu_indices(k, k, offset=1, device=rows.device)
             apart = contrasts[:, one] - contrasts[:, other]
             # Of pairs of columns, which are added up: nothing cancels.
             bends = (apart[first] * apart[second]) @ (probability[:, one] * probability[:, other]).mul_(weights)
