@@ -299,9 +299,10 @@ Made by `python benchmarks/scaling.py --out docs/scaling.md`.
 
 {jobs} jobs (one encoder x task each), {units} units, simulated event by event.
 
-- Measured: seconds of solvers and statistics, from the records in `submissions/` (wall-clock on one CPU core, so
-  an upper bound); how the linear probe grows, from [solvers.md](solvers.md); image counts, from the clinical cards;
-  {write} ms to store a unit safely. Dense solvers and statistics are taken in proportion to the test images.
+- Measured: seconds of solvers and statistics, from the records in `submissions/` (wall-clock on one CPU core, of the
+  version that made them; on a GPU solvers and statistics run there, and what they take is not measured); how the linear
+  probe grows, from [solvers.md](solvers.md); image counts, from the clinical cards; {write} ms to store a unit safely. Dense
+  solvers and statistics are taken in proportion to the test images.
 - Assumed: GPUs that sustain {tflops} TFLOP/s in bfloat16; storage of {bandwidth} GB/s, {stream} GB/s a reader; {start} s for a
   worker to take up another encoder; encoders in equal parts
   {sizes}.
@@ -315,8 +316,8 @@ moreover the GPU goes on to the next forward pass while solvers run (without lim
 
 All jobs one after the other would take {total} hours: {forward} forward passes, {solve} solvers. Where it stops scaling:
 
-- **Solvers run on the CPU while their GPU waits**: the column *GPU busy* says how little of the time it computes. Give a
-  GPU to several workers (`--executor processes --workers N` on one node) to fill it: that saves more than more GPUs.
+- **Solvers take longer than forward passes**, at the speed of a CPU core: the column *GPU busy* is the share of forward passes.
+  On the GPU itself they take less ([gpu.md](gpu.md) counts launches), so hours are an upper bound and that share a lower one.
 - **Shared storage** has to deliver {terabytes} TB, since each encoder reads every image once: {storage_hours} hours at full
   rate, whatever the number of GPUs. Point `MEDSSL_HOME` at a disk of each node, and images are read from there.
 - **The longest job** takes {longest} hours, and no number of GPUs finishes sooner; beyond {knee} GPUs there is nothing
