@@ -80,7 +80,7 @@ def rehearse(
     held = {name: _features(encoder, split, dense, per_image, volumes) for name, split in small.splits.items()}
     work = Work(encoder, small.task, None, Setting("", "rehearsal", "0" * 64, measure=Measure(encoder)))
     work.data, work.together = small, False  # what one unit takes is asked
-    work.held = {(name, grid): features for name, features in held.items() for grid in (False, True)}
+    work.features.held = {(name, grid): features for name, features in held.items() for grid in (False, True)}
     with tempfile.TemporaryDirectory() as folder:
         costs = {p.name: _cost(work, p, units, Journal(Path(folder)), train) for p in protocols}
     some = held["train"]

@@ -21,10 +21,8 @@ from bench.encoders.base import Encoder
 from bench.encoders.features import Features
 from bench.encoders.volumes import lost
 from bench.errors import NotForThisEncoderError, UserError
-from bench.features.cache import FeatureCache, feature_key
-from bench.features.extract import extract
+from bench.features.cache import FeatureCache
 from bench.features.looks import looked_at
-from bench.features.probe import Probe
 from bench.features.resident import Resident
 from bench.features.volume_cost import VolumeCost, volume_cost
 from bench.files import sha256_arrays
@@ -40,9 +38,8 @@ from bench.runs.leakage import Marked, leakage
 from bench.runs.memory import PeakMemory
 from bench.runs.provenance import provenance
 from bench.runs.records import Cost, Record, Status, Unit
+from bench.runs.split_features import SplitFeatures
 
-TELL_SECONDS = 2.0
-"""How often it is told how many images are encoded."""
 DATA = "data: "
 """How warnings begin that are about the data and not about a protocol."""
 FLAT = "the encoder gives every image the same features: nothing can be told from them"
@@ -96,9 +93,7 @@ class Work:
         self.encoder, self.task, self.folder, self.setting = encoder, task, folder, setting
         self.measure = setting.measure or Measure(encoder)
         self.memory = PeakMemory()
-        self.extract_seconds = 0.0
-        self.held: dict[tuple[str, bool], Features] = {}
-        """Features by split, and whether they have a grid."""
+        self.features = SplitFeatures(encoder, task, self.measure, setting.cache, setting.batch_size, setting.progress)
         self.resident = Resident.of(encoder.device)
         self.together = encoder.device.type == "cuda"
 
@@ -191,7 +186,7 @@ class Work:
             self.together,
         )
         rows, width = sum(map(len, self.data.splits.values())), problem.train.features.width
-        kept = (array for held in self.held.values() for array in held.arrays)
+        kept = (array for held in self.features.held.values() for array in held.arrays)
         self.resident.reserve(protocol.memory_bytes(rows, width, len(self.task.classes)), kept)
         return problem
 
@@ -202,54 +197,7 @@ class Work:
         )
 
     def _features(self, name: str, dense: bool) -> Features:
-        if (name, dense) not in self.held:
-            self.held[name, dense] = self._extract(name, dense)
-        return self.held[name, dense]
-
-    def _extract(self, name: str, dense: bool) -> Features:
-        split = self.data.splits[name]
-        if self.encoder.precomputed:
-            return self.encoder.lookup(self.task.name, name, split.ids)
-        looked_at(self.encoder, split)
-        self.setting.progress(f"{self.task.name}: encoding {len(split)} {name} images")
-        started = last = time.perf_counter()
-        encoded = 0
-
-        def count(images: int) -> None:
-            nonlocal encoded, last
-            encoded += images
-            if time.perf_counter() - last >= TELL_SECONDS:
-                last = time.perf_counter()
-                self.setting.progress(f"{self.task.name}: encoding {encoded:,} of {len(split):,} {name} images")
-
-        def make() -> Features:
-            return extract(
-                self.encoder,
-                looked_at(self.encoder, split),
-                dense=dense,
-                batch_size=self.setting.batch_size,
-                aggregation=self.task.aggregation,
-                progress=count,
-                spacing=split.spacing,
-                sizes=split.sizes,
-            )
-
-        features = self.setting.cache.get(*self._address(name, dense), make) if self.setting.cache else make()
-        self.extract_seconds += time.perf_counter() - started
-        return features
-
-    @property
-    def _column(self) -> str:
-        return "images" if self.encoder.card.preprocessing.input is None else "intensities"
-
-    def _address(self, name: str, dense: bool) -> tuple[str, Probe]:
-        """Where the features of a split are kept."""
-        computed, images = self.measure.computed(self.task.name, dense), self.data.digests[f"{name}.{self._column}"]
-        if self.encoder.card.preprocessing.spacing is not None:
-            images += self.data.digests.get(f"{name}.spacing", "")
-        images += self.data.digests.get(f"{name}.sizes", "")
-        key = feature_key(computed, self.encoder.layout, images, self.measured.aggregation, dense)
-        return key, self.measure.probe(dense)
+        return self.features.of(self.data, self.measured, name, dense)
 
     def _scored(self, protocol: Protocol, unit: Unit, prediction: Prediction, solve_seconds: float) -> Result:
         started = time.perf_counter()
@@ -257,7 +205,7 @@ class Work:
         temperature = chosen_temperature(prediction.chosen)
         metrics = {name: self._metrics(output, base_split(name), temperature) for name, output in outputs.items()}
         seconds = {
-            "extract": self.extract_seconds,
+            "extract": self.features.seconds,
             "solve": solve_seconds,
             "score": time.perf_counter() - started,
         }
@@ -288,7 +236,7 @@ class Work:
         return Cost(
             seconds=seconds,
             peak_memory_mb=self.memory.look(),
-            parameters=self.encoder.parameters,
+            parameters=self._parameters,
             flops_per_image=self._flops,
             volume=self._volume if seconds else None,
             features_mb=self.resident.megabytes if seconds else {},
@@ -305,6 +253,10 @@ class Work:
         return volume_cost(
             self.encoder, looked_at(self.encoder, test)[:1], aggregation=how, spacing=spacing, dense=dense
         )
+
+    @cached_property
+    def _parameters(self) -> int:
+        return self.encoder.parameters
 
     @cached_property
     def _flops(self) -> int | None:

@@ -77,7 +77,7 @@ def test_the_learnable_task_is_learnt(spec: RunSpec) -> None:
 
 
 def test_encoding_tells_how_far_it_is(spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.runs.score_task.TELL_SECONDS", 0.0)
+    monkeypatch.setattr("bench.runs.split_features.TELL_SECONDS", 0.0)
     told: list[str] = []
     where = {"out": str(tmp_path / "told"), "only": ("which",), "cache": False, "batch_size": 7}
     run(spec.but(**where), lambda message, record: told.append(message))
