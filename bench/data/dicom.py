@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.data.guard import name_of
 from bench.data.stack import Stack, needed, whole_numbers, with_whole
-from bench.data.windows import PixelMeaning
+from bench.data.windows import PixelMeaning, UnitsSeen
 from bench.errors import DataError
 from bench.files import first_bytes
 
@@ -67,7 +67,9 @@ def decode(source: Path | bytes) -> Stack:
     dataset = _read(source)
     pixels = _pixels(dataset, source)
     values, kinds = zip(*(_frame(dataset, i, frame, source) for i, frame in enumerate(pixels)), strict=True)
-    frames = np.stack(values)
+    frames, units = np.stack(values), UnitsSeen()
+    for i, kind in enumerate(kinds):
+        units.agree(kind, f"frame {i} of {name_of(source)}")
     meant = together(list(kinds))
     order = _order(dataset, len(frames))
     if meant.shown is not None:
@@ -141,7 +143,9 @@ def _frame(dataset: Any, number: int, stored: np.ndarray, source: Path | bytes) 
     values = stored if (slope, intercept) == (1, 0) else whole_numbers(stored.astype(np.float64) * slope + intercept)
     hounsfield = dataset.get("Modality") == "CT" and "RescaleIntercept" in scale
     hounsfield = hounsfield and str(scale.get("RescaleType") or "HU").strip().upper() == "HU"
-    meant = PixelMeaning("hounsfield" if hounsfield else "other", inverted=inverted)
+    tagged = "RescaleSlope" in scale or "RescaleIntercept" in scale
+    rescaled = None if tagged and (slope, intercept) == (1, 0) else tagged
+    meant = PixelMeaning("hounsfield" if hounsfield else "other", inverted=inverted, rescaled=rescaled)
     return values, _voi(dataset, number, values, meant, source)
 
 
@@ -185,7 +189,7 @@ def together(kinds: list[PixelMeaning]) -> PixelMeaning:
     """What frames say together: one meaning for all."""
     first = kinds[0]
     if any((k.units, k.window, k.shown is None) != (first.units, first.window, first.shown is None) for k in kinds):
-        return PixelMeaning(first.units, inverted=first.inverted, why="asks for other windows in other frames")
+        return replace(first, window=None, shown=None, why="asks for other windows in other frames")
     if first.shown is not None:
         return replace(first, shown=np.stack([kind.shown for kind in kinds if kind.shown is not None]))
     return first

@@ -112,7 +112,8 @@ class ImageReader:
         """
         if is_clinical(source):
             stack = self._stack(source)
-            self.units.agree(stack.meant, self.window, name_of(source))
+            if self.window is not None and not isinstance(self.window, str):
+                self.units.agree(stack.meant, name_of(source))
             image = frame_of(stack, number, self.window, remarks, where=name_of(source))
         elif number is not None:
             raise DataError(f"is one picture, of which there is no slice {number}", where=name_of(source))

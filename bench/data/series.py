@@ -9,6 +9,7 @@ import numpy as np
 from bench.data import dicom
 from bench.data.guard import guarded
 from bench.data.stack import Plane, Stack, in_plane, needed, plane_shape, with_whole
+from bench.data.windows import UnitsSeen
 from bench.errors import DataError
 
 SAME = {
@@ -45,7 +46,9 @@ def shape(folder: Path, plane: Plane | None) -> tuple[int, int, int]:
 def decode(folder: Path, plane: Plane | None) -> Stack:
     """The slices of the series in a folder. Raises DataError that names the file when one is damaged or missing."""
     series = _series(folder)
-    parts = [_one(file, series) for file in series.files]
+    parts, units = [_one(file, series) for file in series.files], UnitsSeen()
+    for file, part in zip(series.files, parts, strict=True):
+        units.agree(part.meant, file)
     meant = dicom.together([part.meant for part in parts])
     if meant.shown is not None:
         raise DataError("asks to be shown through tables of its own", where=folder, fix="window = [low, high]")

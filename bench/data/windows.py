@@ -59,7 +59,8 @@ class PixelMeaning:
 
     units: Hounsfield units, others, or nobody says. window: the values it asks to be shown black and white. shown:
     uint8 pictures through a table of its own (VOI LUT, sigmoid), where it has one instead. inverted: its low values are
-    white (MONOCHROME1). whole: all values of the file, of which a picture is a part.
+    white (MONOCHROME1). whole: all values of the file, of which a picture is a part. rescaled: whether tags of the file
+    turned its values into others; None where that is no question, or they say that nothing is to be done.
     """
 
     units: Literal["hounsfield", "other", "unknown"] = "unknown"
@@ -67,6 +68,7 @@ class PixelMeaning:
     shown: np.ndarray | None = None
     inverted: bool = False
     whole: np.ndarray | None = None
+    rescaled: bool | None = None
     why: str = "names no window of its own"
     """Why `window` is None."""
 
@@ -79,20 +81,22 @@ class PixelMeaning:
 
 @dataclass
 class UnitsSeen:
-    """The units of a set of files: a window in numbers cannot mean Hounsfield units in some and others in others."""
+    """The units of files that belong together: numbers cannot mean Hounsfield units in some and others in others."""
 
-    first: dict[str, object] = field(default_factory=dict)
-    """Units -> the first file that is in them."""
+    first: dict[str | bool | None, object] = field(default_factory=dict)
+    """Units, or whether values were rescaled -> the first such file."""
 
-    def agree(self, meant: PixelMeaning, window: One | list[One] | None, where: object) -> None:
-        """Raise DataError, at a file that is not in Hounsfield units, once there is one that is."""
-        if window is None or isinstance(window, str):
-            return
-        self.first.setdefault(meant.units, where)
-        if {"hounsfield", "other"} <= self.first.keys():
-            unlike = self.first["hounsfield"]
-            what = f"is not in Hounsfield units (rescale tags), unlike {unlike}: one window cannot mean both"
-            raise DataError(what, where=self.first["other"], fix="convert these files, or leave them out")
+    def agree(self, meant: PixelMeaning, where: object) -> None:
+        """Raise DataError at a file that is not in Hounsfield units, or not rescaled, once there is one that is."""
+        for seen in (meant.units, meant.rescaled):
+            self.first.setdefault(seen, where)
+        for one, other, what in (
+            ("hounsfield", "other", "is not in Hounsfield units (rescale tags)"),
+            (True, False, "has no rescale tags"),
+        ):
+            if one in self.first and other in self.first:
+                what = f"{what}, unlike {self.first[one]}: one window cannot mean both"
+                raise DataError(what, where=self.first[other], fix="convert these files, or leave them out")
 
 
 def percentiles(values: np.ndarray) -> tuple[float, float]:

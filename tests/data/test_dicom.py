@@ -213,6 +213,18 @@ def test_one_window_is_not_for_files_in_two_units(tmp_path):
         pictures.image(tmp_path / "c.dcm", 1, Counter())
 
 
+def test_one_window_is_not_for_files_with_and_without_rescale_tags(tmp_path):
+    """Also where no modality is named; tags that change nothing go with either."""
+    pictures = ImageReader(2, [-160.0, 240.0], "index")
+    other = {"RescaleSlope": 2, "RescaleIntercept": -100}
+    for name, tags in (("a", other), ("b", {"RescaleSlope": 1, "RescaleIntercept": 0}), ("c", {})):
+        write_dicom(tmp_path / f"{name}.dcm", GREY.astype(np.uint16), **tags)
+    for name in ("a.dcm", "b.dcm"):
+        pictures.image(tmp_path / name, 1, Counter())
+    with pytest.raises(DataError, match=r"c\.dcm: has no rescale tags, unlike .*a\.dcm"):
+        pictures.image(tmp_path / "c.dcm", 1, Counter())
+
+
 def test_scouts_are_told(tmp_path, make_task):
     for i in range(24):
         kind = ["ORIGINAL", "PRIMARY", "LOCALIZER" if i < 2 else "AXIAL"]

@@ -120,6 +120,16 @@ def test_a_damaged_slice_of_a_series_is_named(tmp_path):
         read_stack(folder)
 
 
+def test_a_series_of_which_some_slices_are_rescaled_is_refused(tmp_path):
+    folder = write_series(tmp_path / "s", SLICES, modality="", RescaleSlope=2, RescaleIntercept=-100)
+    plain = sorted(folder.iterdir())[0]
+    image = pytest.importorskip("pydicom").dcmread(plain)
+    del image.RescaleSlope, image.RescaleIntercept
+    image.save_as(plain)
+    with pytest.raises(DataError, match=rf"{plain.name}: has no rescale tags, unlike .*: one window cannot mean both"):
+        read_stack(folder)
+
+
 def test_what_is_no_whole_series_is_refused(tmp_path):
     folder = write_series(tmp_path / "s", SLICES)
     kept = {path: path.read_bytes() for path in folder.iterdir()}
