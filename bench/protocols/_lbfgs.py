@@ -138,8 +138,8 @@ class _State:
             return torch.full_like(self.value, torch.inf), torch.zeros_like(near)
         if near.any():
             self._settle(near)
-        gap = self.losses.gap(self.w, self.value, self.gradient)
-        return gap, gap.abs() <= enough  # one well below 0 would be no bound
+        gap = self.losses.gap(self.w, self.value, self.gradient).abs()  # below 0 by rounding, which is as large then
+        return gap, gap <= enough
 
     def estimated(self, tolerance: float) -> tuple[Tensor, Tensor]:
         """Half the Newton decrement that L-BFGS implies, and whether to go no further in this precision, (m,) each."""

@@ -72,6 +72,8 @@ def test_real_images_go_before_synthetic_ones_and_ones_own_beside_what_is_shippe
         return Collections(found, {})
 
     monkeypatch.setattr("bench.leaderboard.collect.collect", collected)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # own results, as `make demo` leaves them, would be read too
     found = read_results_table()
     assert (found.suite, found.others) == ("open-v1", ["phantom-v1"])
     assert read == [["open-v1"]]  # what is not answered from is not read

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
@@ -346,6 +346,7 @@ def loss_of(w: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray, k: int) 
     st.sampled_from(SHAPES), st.integers(8, 40), st.integers(2, 12), st.integers(2, 4),
     st.sampled_from([1e-6, 1e-4, 1e-2, 1.0, 1e2, 1e4]), st.sampled_from([1, 2, 4, 8, 16, 1000]), st.integers(0, 999),
 )  # fmt: skip
+@example("separable", 8, 2, 4, 1e4, 16, 22)
 def test_the_gap_is_never_larger_than_stated(shape, n, d, k, c, passes, seed):
     x, y = hard_rows(shape, n, max(d, k), k, seed)
     if k == 2:
