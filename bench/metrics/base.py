@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from bench.metrics.products import Weights
+from bench.metrics.truth import Truth
 from bench.words import Target
 
 if TYPE_CHECKING:  # a card names its metric, so cards are read with the metrics and not the other way about
@@ -26,6 +27,7 @@ class Comparison:
     how often each case counts in each replicate. temperature: of the calibration error, None where none was fitted.
     strata: name -> bool (n,), parts of the split by how visible the finding is. names: the metrics that are computed.
     spacing: float64 (n, 3), mm between planes, rows and columns, where the labels are masks of volumes; else None.
+    truth: what other comparisons with these labels found in them, and this one adds to.
     """
 
     task: Task
@@ -37,6 +39,7 @@ class Comparison:
     temperature: float | None = None
     strata: Mapping[str, np.ndarray] = field(default_factory=dict)
     spacing: np.ndarray | None = None
+    truth: Truth | None = field(default=None, repr=False, compare=False)
     _shared: dict[Callable[[Comparison], Any], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, compute: Callable[[Comparison], T]) -> T:
@@ -49,7 +52,7 @@ class Comparison:
         """The comparison on the cases `keep`, bool (n,), alone."""
         spacing = None if self.spacing is None else self.spacing[keep]
         parts = {"output": self.output[keep], "labels": self.labels[keep], "weights": self.weights.T[keep].T}
-        return replace(self, **parts, spacing=spacing, strata={}, _shared={})
+        return replace(self, **parts, spacing=spacing, strata={}, truth=None, _shared={})
 
     @property
     def several(self) -> bool:

@@ -1,12 +1,17 @@
 """Lesion-wise detection: which connected regions of the truth were found, and which predicted ones are false."""
 
-from dataclasses import dataclass
+import itertools
+import math
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from bench.metrics.base import Comparison
 from bench.metrics.products import weighted_sums
+from bench.metrics.truth import Truth
 
 SIZES: dict[str, tuple[float, float]] = {
     "<0.5%": (0.0, 0.005), "0.5-2%": (0.005, 0.02), "2-10%": (0.02, 0.10), ">10%": (0.10, np.inf),
@@ -21,41 +26,51 @@ OVERLAP = 0.1
 """Share of a region that must be covered by the other mask. Low, because finding is asked, not outlining."""
 
 
-@dataclass(frozen=True, slots=True)
-class Regions:
-    """Connected regions (8 neighbours, 26 in volumes) of a stack of masks, one entry each."""
+class Regions(NamedTuple):
+    """Connected regions (8 neighbours, 26 in volumes) of a stack of masks, and the runs of pixels they consist of."""
 
+    start: np.ndarray
+    """int64 (r,): where each run begins, as in `_runs`."""
+    region: np.ndarray
+    """int32 (r,): the region of each run."""
     image: np.ndarray
-    """int64 (m,): row of the image."""
-    area: np.ndarray
-    """float64 (m,): fraction of the image."""
-    covered: np.ndarray
-    """bool (m,): whether the other mask covers at least 10 % of it."""
+    """int64 (m,): row of the image of each region."""
+    size: np.ndarray
+    """float64 (m,): pixels of each region."""
+
+    def covered(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Whether runs that lie within those of the regions hold at least 10 % of each; bool (m,)."""
+        region = self.region[np.searchsorted(self.start, start, side="right") - 1]
+        return np.bincount(region, weights=end - start, minlength=len(self.size)) >= OVERLAP * self.size
 
 
-def regions(mask: np.ndarray, other: np.ndarray) -> Regions:
-    """The regions of `mask`, and whether `other` covers them; both bool (n, h, w) or (n, depth, h, w)."""
-    touching = np.zeros((3,) * mask.ndim, bool)
-    touching[1] = True  # of the same image, also at a corner
-    labelled, count = ndimage.label(mask, structure=touching)
-    pixels = np.flatnonzero(mask)
-    region = labelled.ravel()[pixels] - 1
+def regions(mask: np.ndarray) -> Regions:
+    """The regions of masks, bool (n, h, w) or (n, depth, h, w)."""
+    start, end = _runs(mask)
+    padded = [side + 1 for side in mask.shape]
+    lines = [math.prod(padded[axis:]) for axis in range(2, mask.ndim)]  # from plane to plane, from row to row
+    shifts = (int(np.dot(way, lines)) for way in itertools.product((-1, 0, 1), repeat=len(lines)))
+    pairs = [_touching(start, end, shift) for shift in shifts if shift > 0]
+    one, other = np.concatenate(pairs, axis=1)
+    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(len(start), len(start)))
+    count, region = connected_components(graph, directed=False) if len(start) else (0, np.zeros(0, np.int32))
     image = np.zeros(count, np.int64)
-    image[region] = pixels // mask[0].size
-    size = np.bincount(region, minlength=count)
-    shared = np.bincount(region[other.ravel()[pixels]], minlength=count)
-    return Regions(image, size / mask[0].size, shared >= OVERLAP * size)
+    image[region] = start // math.prod(padded[1:])
+    return Regions(start, region, image, np.bincount(region, weights=end - start, minlength=count))
 
 
-def lesion_counts(predicted: np.ndarray, truth: np.ndarray, cubic_mm: np.ndarray | None = None) -> np.ndarray:
+def lesion_counts(
+    predicted: np.ndarray, truth: np.ndarray, cubic_mm: np.ndarray | None = None, there: Regions | None = None
+) -> np.ndarray:
     """Per image and size bin, float64 (n, 4, 3): lesions, lesions found, false regions.
 
     A lesion belongs to the bin of its own area, a false region to that of its own. cubic_mm: of each image, (n,), where
-    they are volumes, whose bins are those of `DIAMETERS`.
+    they are volumes, whose bins are those of `DIAMETERS`. there: the regions of `truth`, where they are known.
     """
-    there, called = regions(truth, predicted), regions(predicted, truth)
-    found = ((there, None), (there, there.covered), (called, ~called.covered))
-    return np.stack([_count(part, len(truth), cubic_mm, keep) for part, keep in found], axis=2)
+    there, called, both = there or regions(truth), regions(predicted), _runs(predicted & truth)
+    found = ((there, ...), (there, there.covered(*both)), (called, ~called.covered(*both)))
+    counts = [_count(part.image[keep], part.size[keep] / truth[0].size, len(truth), cubic_mm) for part, keep in found]
+    return np.stack(counts, axis=2)
 
 
 def lesions(given: Comparison) -> np.ndarray:
@@ -88,14 +103,38 @@ def size_bin(area: np.ndarray, cubic_mm: np.ndarray | None = None) -> np.ndarray
 
 def _of_class(given: Comparison, c: int) -> np.ndarray:
     """`lesion_counts` of one class; of volumes one after the other."""
-    if (cubic_mm := given.cubic_mm) is None:
-        return lesion_counts(given.output == c, given.labels == c)
-    rows = (slice(i, i + 1) for i in range(len(given.labels)))
-    return np.concatenate([lesion_counts(given.output[r] == c, given.labels[r] == c, cubic_mm[r]) for r in rows])
+    n, cubic_mm, kept = len(given.labels), given.cubic_mm, given.truth or Truth(given.labels)
+    rows = [slice(0, n)] if cubic_mm is None else [slice(i, i + 1) for i in range(n)]
+    found = []
+    for r in rows:
+        truth = given.labels[r] == c
+        there = kept.once((regions, c, r.start), partial(regions, truth))
+        found.append(lesion_counts(given.output[r] == c, truth, None if cubic_mm is None else cubic_mm[r], there))
+    return np.concatenate(found)
 
 
-def _count(found: Regions, n: int, cubic_mm: np.ndarray | None, keep: np.ndarray | None) -> np.ndarray:
-    keep = np.ones(len(found.image), bool) if keep is None else keep
-    of = None if cubic_mm is None else cubic_mm[found.image[keep]]
-    place = found.image[keep] * len(SIZES) + size_bin(found.area[keep], of)
+def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where runs of pixels along the last axis begin and end (the place after), int64, ascending.
+
+    Places are counted in the stack with one empty place after the end of each axis, so that no run goes on from one
+    line, plane or image to the next.
+    """
+    padded = [side + 1 for side in mask.shape]
+    flat = np.zeros(1 + math.prod(padded), bool)  # an empty one before the first
+    flat[1:].reshape(padded)[tuple(slice(side) for side in mask.shape)] = mask
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    return edges[::2], edges[1::2]
+
+
+def _touching(start: np.ndarray, end: np.ndarray, shift: int) -> np.ndarray:
+    """Pairs of runs of which the second, `shift` places on, touches the first, also at a corner; int64 (2, p)."""
+    first = np.searchsorted(end, start + shift)
+    count = np.searchsorted(start, end + shift, side="right") - first
+    one = np.repeat(np.arange(len(start)), count)
+    return np.stack([one, np.arange(len(one)) + np.repeat(first - np.cumsum(count) + count, count)])
+
+
+def _count(image: np.ndarray, area: np.ndarray, n: int, cubic_mm: np.ndarray | None) -> np.ndarray:
+    """Regions of each of n images in each size bin, float64 (n, 4). area: as a fraction of the image."""
+    place = image * len(SIZES) + size_bin(area, None if cubic_mm is None else cubic_mm[image])
     return np.bincount(place, minlength=n * len(SIZES)).reshape(n, len(SIZES)).astype(np.float64)

@@ -5,13 +5,18 @@ Distances run between the centres of border pixels, in pixels of the mask. The s
 found in the two separable steps of Felzenszwalb & Huttenlocher (2012), the second only where it is asked for.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from bench.metrics.base import Comparison
 from bench.metrics.resample import ratio
 from bench.metrics.surface_volumes import volume_surfaces
+from bench.metrics.truth import Truth
 
 TOLERANCE = 2.0
 """Pixels of the mask's own grid within which a border counts as matched by the surface Dice."""
@@ -30,26 +35,54 @@ class Surfaces:
     distance: np.ndarray
 
 
+class Outlines(NamedTuple):
+    """Of n masks: shown bool (n,), which hold anything; of those m, border pixels and distances to them in columns."""
+
+    shown: np.ndarray
+    border: np.ndarray
+    """bool (m, h, w)"""
+    vertical: np.ndarray
+    """int16 (m, h, w): distance of each pixel to the nearest border pixel of its own column, far where none is."""
+
+    @classmethod
+    def of(cls, mask: np.ndarray) -> Outlines:
+        """mask: bool (n, h, w)."""
+        shown = mask.any(axis=(1, 2))
+        edge = border(_part(mask, shown))
+        return cls(shown, edge, _vertical(edge))
+
+    def only(self, rows: np.ndarray) -> Outlines:
+        """Of those of the masks that are in `rows`, bool (n,), and hold anything."""
+        some = rows[self.shown]
+        return Outlines(self.shown[rows], _part(self.border, some), _part(self.vertical, some))
+
+
 def surfaces(given: Comparison) -> Surfaces:
     """Both measures of a comparison of masks, from one pass over the distances."""
     classes = range(1, len(given.task.classes))
     if given.spacing is not None:
         pairs = [volume_surfaces(given.output, given.labels, c, given.spacing) for c in classes]
     else:
-        pairs = [surface_metrics(given.output == c, given.labels == c) for c in classes]
+        pairs = [surface_metrics(given.output == c, given.labels == c, given.truth, c) for c in classes]
     return Surfaces(*(np.stack(values, axis=1) for values in zip(*pairs, strict=True)))
 
 
-def surface_metrics(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def surface_metrics(
+    predicted: np.ndarray, truth: np.ndarray, kept: Truth | None = None, c: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Normalised surface Dice at 2 px, in [0, 1], and 95th percentile Hausdorff distance, in pixels: float64 (n,).
 
     predicted, truth: bool (n, h, w). NaN where both are empty. Where one is, the surface Dice is 0 and the distance is
     the image diagonal. Surface Dice: Nikolov et al. 2021; HD95: the larger of the
-    two directed 95th percentiles.
+    two directed 95th percentiles. kept: of the labels of which `truth` are the pixels of class `c`.
     """
     n, h, w = truth.shape
+    kept = kept or Truth(truth)
     step = max(1, _BLOCK_PIXELS // (h * w))
-    parts = [_block(predicted[i : i + step], truth[i : i + step]) for i in range(0, n, step)]
+    blocks = [slice(i, i + step) for i in range(0, n, step)]
+    parts = [
+        _block(predicted[b], kept.once((surface_metrics, c, b.start), partial(Outlines.of, truth[b]))) for b in blocks
+    ]
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
@@ -65,15 +98,15 @@ def border(mask: np.ndarray) -> np.ndarray:
     return mask & ~inner
 
 
-def _block(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    h, w = truth.shape[1:]
-    has_truth, has_ours = truth.any(axis=(1, 2)), predicted.any(axis=(1, 2))
-    has_one, has_both = has_truth | has_ours, has_truth & has_ours
+def _block(predicted: np.ndarray, theirs: Outlines) -> tuple[np.ndarray, np.ndarray]:
+    h, w = predicted.shape[1:]
+    has_ours = predicted.any(axis=(1, 2))
+    has_one, has_both = theirs.shown | has_ours, theirs.shown & has_ours
     surface_dice = np.where(has_one, 0.0, np.nan)
     hausdorff = np.where(has_one, np.hypot(h, w), np.nan)
-    ours, theirs = border(predicted[has_both]), border(truth[has_both])
+    ours, theirs = Outlines.of(_part(predicted, has_both)), theirs.only(has_both)
     there, back = _distances(ours, theirs), _distances(theirs, ours)
-    m = len(ours)
+    m = len(ours.shown)
     near = np.sum([np.bincount(i[d <= TOLERANCE**2], minlength=m) for i, d in (there, back)], axis=0)
     size = np.sum([np.bincount(i, minlength=m) for i, _ in (there, back)], axis=0)
     surface_dice[has_both] = ratio(near, size)
@@ -81,11 +114,16 @@ def _block(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.nda
     return surface_dice, hausdorff
 
 
-def _distances(origin: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Image index and squared distance to `goal` of every pixel of `origin`; each image holds pixels of both."""
-    n, h, w = goal.shape
-    line, column = np.divmod(np.flatnonzero(origin), w)  # flat: several times as fast as of three axes
-    vertical = np.square(_vertical(goal), dtype=np.int32).reshape(n * h, w)
+def _part(stack: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Some rows, bool (n,); the stack itself where they are all."""
+    return stack if rows.all() else stack[rows]
+
+
+def _distances(origin: Outlines, goal: Outlines) -> tuple[np.ndarray, np.ndarray]:
+    """Image index and squared distance to `goal` of every border pixel of `origin`; each image holds both."""
+    n, h, w = goal.border.shape
+    line, column = np.divmod(np.flatnonzero(origin.border), w)  # flat: several times as fast as of three axes
+    vertical = np.square(goal.vertical, dtype=np.int32).reshape(n * h, w)
     columns = np.arange(w, dtype=np.int32)
     across = np.square(columns - columns[:, None])
     squared = np.empty(len(line), np.int32)

@@ -26,6 +26,8 @@ from bench.protocols.linear import rarest_count, strata_of
 OFFSETS = np.linspace(-8.0, 8.0, 65)
 """Candidates for the operating point: how far foreground must beat background, in logits."""
 CHUNK_VALUES = 1 << 25
+CACHED_VALUES = 1 << 21
+"""Instead of `CHUNK_VALUES` on a CPU, so that what is worked on stays in its cache."""
 
 
 class Lying(Protocol):
@@ -89,7 +91,7 @@ def patch_labels(task: Task, masks: np.ndarray, grid: tuple[int, int], frame: Fr
     """float32 (n, gh, gw, k): the share of each class in each patch; padding counts as background."""
     k = len(task.classes)
     out = np.empty((len(masks), *grid, k), dtype=np.float32)
-    step = max(1, CHUNK_VALUES // (k * max(1, masks[0].size)))
+    step = max(1, _values(frame) // (k * max(1, masks[0].size)))
     for start in range(0, len(masks), step):
         part = torch.as_tensor(np.array(masks[start : start + step])).to(frame.device)
         shares = (part[:, None] == torch.arange(k, device=part.device)[:, None, None]).float()
@@ -109,6 +111,8 @@ def _pad(shares: Tensor, frame: Frame) -> Tensor:
 
 def upsample(scores: Tensor, frame: Frame) -> Tensor:
     """(n, k, gh, gw) patch scores to (n, k, h, w), bilinear with half-pixel centres."""
+    if scores.shape[1] == 2:  # alone of all numbers several times as fast channel by channel, with the same result
+        scores = scores.contiguous()
     if frame.whole:
         return F.interpolate(scores, size=frame.mask_size, mode="bilinear", align_corners=False)
     top, left, h, w = frame.window
@@ -125,8 +129,10 @@ def margins(scores: Tensor, frame: Frame) -> tuple[Tensor, Tensor]:
     up = upsample(scores.permute(0, 3, 1, 2), frame)
     if up.shape[1] == 1:
         return up[:, 0], torch.ones_like(up[:, 0], dtype=torch.uint8)
+    if up.shape[1] == 2:
+        return up[:, 1] - up[:, 0], torch.ones_like(up[:, 0], dtype=torch.uint8)
     best, which = up[:, 1:].max(1)
-    return best - up[:, 0], (which + 1).to(torch.uint8)
+    return best - up[:, 0], which.to(torch.uint8).add_(1)
 
 
 def predict_masks(scores: np.ndarray, offset: float, frame: Frame) -> np.ndarray:
@@ -170,15 +176,19 @@ def areas_by_offset(margin: Tensor, which: Tensor, truth: np.ndarray, k: int) ->
     # Offsets are multiples of a power of 2: no digit is lost. In place: tensors are large, and there is one for each C.
     level = margin.float() / float(OFFSETS[1] - OFFSETS[0])
     cell = level.ceil_().sub_(float(OFFSETS[0] / (OFFSETS[1] - OFFSETS[0]))).clamp_(0, o).to(torch.int32)
+    place = (which == true).to(torch.int32)
+    place += torch.arange(n, dtype=torch.int32, device=cell.device)[:, None] * (2 * (k - 1) * (o + 1))
     if k > 2:
-        cell += (which.to(torch.int32) - 1) * (o + 1)
-    cell += torch.arange(n, dtype=torch.int32, device=cell.device)[:, None] * ((k - 1) * (o + 1))
-    cell *= 2
-    cell += which == true
-    counts = torch.bincount(cell.flatten(), minlength=2 * n * (k - 1) * (o + 1)).cpu().numpy()
-    above = counts.reshape(n, k - 1, o + 1, 2)[..., :0:-1, :].cumsum(2)[..., ::-1, :].astype(np.float64)
-    theirs = torch.stack([(true == c).sum(1) for c in range(1, k)], dim=1)
-    return above[..., 1], above.sum(-1), theirs.double().cpu().numpy()
+        place.add_(which.to(torch.int32).sub_(1), alpha=2 * (o + 1))
+    place.add_(cell, alpha=2)
+    counts = torch.bincount(place.flatten(), minlength=2 * n * (k - 1) * (o + 1)).cpu().numpy()
+    counts = counts.reshape(n, k - 1, o + 1, 2)
+    above = counts[..., :0:-1, :].cumsum(2)[..., ::-1, :].astype(np.float64)
+    if k == 2:  # each pixel has been compared with the one class
+        theirs = counts[..., 1].sum(-1)
+    else:
+        theirs = torch.stack([(true == c).sum(1, dtype=torch.int32) for c in range(1, k)], dim=1).cpu().numpy()
+    return above[..., 1], above.sum(-1), theirs.astype(np.float64)
 
 
 def best_offset(dice: np.ndarray) -> tuple[float, float]:
@@ -209,4 +219,8 @@ def edge_warning(offset: float) -> tuple[str, ...]:
 def _step(scores: np.ndarray, frame: Frame) -> int:
     """Images a chunk, so that its upsampled scores hold a bounded number of values."""
     pixels = frame.mask_size[0] * frame.mask_size[1] if frame.whole else max(frame.side**2, 1)
-    return max(1, CHUNK_VALUES // (8 * scores.shape[-1] * pixels))
+    return max(1, _values(frame) // (8 * scores.shape[-1] * pixels))
+
+
+def _values(frame: Frame) -> int:
+    return CACHED_VALUES if frame.device.type == "cpu" else CHUNK_VALUES

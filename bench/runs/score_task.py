@@ -33,6 +33,7 @@ from bench.metrics.interval import Interval
 from bench.metrics.products import Weights
 from bench.metrics.resample import resample_counts
 from bench.metrics.scored import score
+from bench.metrics.truth import Truth
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled, base_split
 from bench.runs.leakage import Marked, leakage
 from bench.runs.memory import PeakMemory
@@ -124,6 +125,11 @@ class Work:
         if self.encoder.device.type != "cuda":
             return drawn
         return {name: torch.from_numpy(counts.T).to(self.encoder.device).T for name, counts in drawn.items()}
+
+    @cached_property
+    def truths(self) -> Mapping[str, Truth]:
+        """Test split -> what metrics find in its labels, the same for every unit."""
+        return {name: Truth(test.labels) for name, test in self.data.tests.items()}
 
     def run(self, protocol: Protocol, units: list[Unit]) -> Iterator[Result]:
         ready: list[tuple[Unit, Subset]] = []
@@ -226,8 +232,8 @@ class Work:
 
     def _metrics(self, output: np.ndarray, split: str, temperature: float | None) -> dict[str, Interval]:
         test, resamples = self.data.tests[split], self.counts[split]
-        scoring = self.setting.scoring
-        return score(self.task, output, test, resamples=resamples, temperature=temperature, scoring=scoring)
+        how = {"temperature": temperature, "scoring": self.setting.scoring, "truth": self.truths[split]}
+        return score(self.task, output, test, resamples=resamples, **how)
 
     def _without_result(self, protocol: Protocol, unit: Unit, status: Status, reason: str) -> Result:
         return self._record(protocol, unit, status, self._cost({}), reason=reason), {}

@@ -8,9 +8,12 @@ import pytest
 from bench.data.dataset import Split
 from bench.data.task import Task
 from bench.errors import DataError
+from bench.metrics import lesions, surface
+from bench.metrics.base import Comparison
 from bench.metrics.cases import case_scores, check_cases, log_odds, probabilities
 from bench.metrics.resample import resample_counts
 from bench.metrics.scored import primary_of_cases, primary_replicates, score, score_cases
+from bench.metrics.truth import Truth
 
 N = 12
 IDS = np.array([f"test/{i}" for i in range(N)])
@@ -48,6 +51,33 @@ def test_every_metric_of_masks_follows_from_scores_of_cases(scoring):
     assert {"dice", "nsd", "hd95", "cldice", "lesion_recall", "lesion_f1", "iou"} <= set(whole)
     draws = primary_of_cases(MASKS, kept, COUNTS, scoring=scoring)
     np.testing.assert_array_equal(draws, primary_replicates(MASKS, output, test, COUNTS, scoring=scoring))
+
+
+@pytest.mark.parametrize("block", [24 * 24 * 5, 1 << 22])
+@pytest.mark.parametrize("room", [0, 3000, 1 << 27])
+def test_what_was_found_in_the_labels_serves_every_output(room, block, monkeypatch):
+    monkeypatch.setattr(surface, "_BLOCK_PIXELS", block)
+    truth, computed = blocks(0), []
+    test = Split(np.zeros((N, 1, 1, 1), np.uint8), truth, IDS)
+    monkeypatch.setattr(lesions, "regions", lambda mask, of=lesions.regions: computed.append(mask) or of(mask))
+    kept, outputs = Truth(truth, room), [blocks(1), np.zeros_like(truth), truth, blocks(2)]
+    alone = [score(MASKS, output, test, resamples=COUNTS) for output in outputs]
+    assert len(computed) == 4 * 4  # each of two classes, in the truth and the output
+    computed.clear()
+    assert [score(MASKS, output, test, resamples=COUNTS, truth=kept) for output in outputs] == alone
+    assert len(computed) <= 4 * 4
+    assert len(computed) == 4 * 2 + 2 or room < 1 << 27
+    assert sum(array.nbytes for found in kept._kept.values() for array in found) <= room
+    for output, expected in zip(outputs, alone, strict=True):  # what is kept stays as it was
+        assert score(MASKS, output, test, resamples=COUNTS, truth=kept) == expected
+
+
+def test_labels_found_in_other_masks_are_refused_and_left_behind_by_a_part():
+    test = Split(np.zeros((N, 1, 1, 1), np.uint8), blocks(0), IDS)
+    with pytest.raises(ValueError, match="other labels"):
+        score(MASKS, blocks(1), test, resamples=None, truth=Truth(blocks(2)))
+    whole = Comparison(MASKS, blocks(1), test.labels, COUNTS, 2, truth=Truth(test.labels))
+    assert whole.part(np.arange(N) < 4).truth is None
 
 
 VOLUMES = {"spacing": np.tile([3.0, 1.0, 0.5], (N, 1))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -129,10 +130,10 @@ def test_padding_is_background_and_is_cut_out_again(task_of):
 
 
 @pytest.mark.parametrize("empty", [False, True])
-@pytest.mark.parametrize("k", [2, 4])
-def test_every_operating_point_equals_counting_pixels(k, empty):
+@pytest.mark.parametrize(("k", "channels"), [(2, 1), (2, 2), (4, 4)])
+def test_every_operating_point_equals_counting_pixels(k, channels, empty):
     rng = np.random.default_rng(k)
-    scores = 3 * rng.normal(size=(5, 3, 3, k if k > 2 else 1)).astype(np.float32)
+    scores = 3 * rng.normal(size=(5, 3, 3, channels)).astype(np.float32)
     truth = rng.integers(0, k, (5, 12, 12)).astype(np.uint8)
     truth[0] = 0  # an image without foreground
     truth[1][truth[1] == 1] = 0
@@ -146,6 +147,28 @@ def test_upsampling_is_half_pixel_bilinear():
     scores = np.random.default_rng(0).normal(size=(3, 4, 2))
     got = _dense.upsample(torch.from_numpy(scores).permute(2, 0, 1)[None], frame(9, 11))[0]
     np.testing.assert_allclose(got.permute(1, 2, 0).numpy(), bilinear(scores, 9, 11), atol=1e-12)
+
+
+@pytest.mark.parametrize("lying", [frame(150, 170), Frame((100, 200), (32, 0, 64, 128), 128)])
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_blocks_and_layout_change_no_bit(channels, lying, task_of, monkeypatch):
+    rng = np.random.default_rng(channels)
+    scores, k = rng.normal(size=(5, 7, 9, channels)).astype(np.float32), max(2, channels)
+    masks = rng.integers(0, k, (5, *lying.mask_size)).astype(np.uint8)
+
+    def found():
+        shares = _dense.patch_labels(task_of("mask", k), masks, (7, 9), lying)
+        areas = [np.concatenate(parts) for parts in zip(*lying.areas(scores, masks, k), strict=True)]
+        return [shares, _dense.predict_masks(scores, 0.3, lying), *areas]
+
+    at_once = found()
+    monkeypatch.setattr(_dense, "CACHED_VALUES", 1)
+    monkeypatch.setattr(_dense.F, "interpolate", spy := Mock(wraps=_dense.F.interpolate))
+    for one, other in zip(at_once, found(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert {len(call.args[0]) for call in spy.call_args_list} == {1}
+    monkeypatch.setattr(torch.Tensor, "contiguous", lambda self: self)
+    np.testing.assert_array_equal(at_once[1], _dense.predict_masks(scores, 0.3, lying))
 
 
 def test_upsampling_leaves_the_padding_out():
