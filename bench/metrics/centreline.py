@@ -38,8 +38,8 @@ def centreline_dice(predicted: np.ndarray, truth: np.ndarray, kept: Truth | None
     values = np.where(shown | called, 0.0, np.nan)
     for i in np.flatnonzero(shown & called):
         (ours,), (theirs,) = _skeleton(predicted[i]), kept.once((centreline_dice, c, i), partial(_skeleton, truth[i]))
-        precision = ratio(truth[i].ravel()[ours].sum(), len(ours))
-        sensitivity = ratio(predicted[i].ravel()[theirs].sum(), len(theirs))
+        precision = ratio(truth[i].ravel()[ours].sum(), np.asarray(ours.size))
+        sensitivity = ratio(predicted[i].ravel()[theirs].sum(), np.asarray(theirs.size))
         values[i] = np.nan_to_num(ratio(2 * precision * sensitivity, precision + sensitivity))
     return values
 

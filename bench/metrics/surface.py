@@ -47,7 +47,7 @@ class Outlines(NamedTuple):
     @classmethod
     def of(cls, mask: np.ndarray) -> Outlines:
         """mask: bool (n, h, w)."""
-        shown = mask.any(axis=(1, 2))
+        shown = np.asarray(mask.any(axis=(1, 2)))
         edge = border(_part(mask, shown))
         return cls(shown, edge, _vertical(edge))
 

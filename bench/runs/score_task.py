@@ -232,8 +232,10 @@ class Work:
 
     def _metrics(self, output: np.ndarray, split: str, temperature: float | None) -> dict[str, Interval]:
         test, resamples = self.data.tests[split], self.counts[split]
-        how = {"temperature": temperature, "scoring": self.setting.scoring, "truth": self.truths[split]}
-        return score(self.task, output, test, resamples=resamples, **how)
+        scoring, truth = self.setting.scoring, self.truths[split]
+        return score(
+            self.task, output, test, resamples=resamples, temperature=temperature, scoring=scoring, truth=truth
+        )
 
     def _without_result(self, protocol: Protocol, unit: Unit, status: Status, reason: str) -> Result:
         return self._record(protocol, unit, status, self._cost({}), reason=reason), {}

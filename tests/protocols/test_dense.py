@@ -133,7 +133,7 @@ def test_padding_is_background_and_is_cut_out_again(task_of):
 @pytest.mark.parametrize(("k", "channels"), [(2, 1), (2, 2), (4, 4)])
 def test_every_operating_point_equals_counting_pixels(k, channels, empty):
     rng = np.random.default_rng(k)
-    scores = 3 * rng.normal(size=(5, 3, 3, channels)).astype(np.float32)
+    scores = 6 * rng.normal(size=(5, 3, 3, channels)).astype(np.float32)
     truth = rng.integers(0, k, (5, 12, 12)).astype(np.uint8)
     truth[0] = 0  # an image without foreground
     truth[1][truth[1] == 1] = 0
