@@ -6,6 +6,7 @@ tells how to read the pixels is used; PatientID is hashed when a card asks for i
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,8 @@ def decode(source: Path | bytes) -> Stack:
     dataset = _read(source)
     pixels = _pixels(dataset, source)
     values, kinds = zip(*(_frame(dataset, i, frame, source) for i, frame in enumerate(pixels)), strict=True)
-    frames, units = np.stack(values), UnitsSeen()
-    for i, kind in enumerate(kinds):
-        units.agree(kind, f"frame {i} of {name_of(source)}")
-    meant = together(list(kinds))
+    frames = np.stack(values)
+    meant = together(kinds, [f"frame {i} of {name_of(source)}" for i in range(len(frames))])
     order = _order(dataset, len(frames))
     if meant.shown is not None:
         meant = replace(meant, shown=meant.shown[order])
@@ -185,9 +184,11 @@ def _group(dataset: Any, frame: int, sequence: str) -> Any:
     return dataset
 
 
-def together(kinds: list[PixelMeaning]) -> PixelMeaning:
-    """What frames say together: one meaning for all."""
-    first = kinds[0]
+def together(kinds: Sequence[PixelMeaning], names: Sequence[object]) -> PixelMeaning:
+    """What frames of these names say together: one meaning for all. Raises DataError where their units differ."""
+    first, units = kinds[0], UnitsSeen()
+    for kind, name in zip(kinds, names, strict=True):
+        units.agree(kind, name)
     if any((k.units, k.window, k.shown is None) != (first.units, first.window, first.shown is None) for k in kinds):
         return replace(first, window=None, shown=None, why="asks for other windows in other frames")
     if first.shown is not None:

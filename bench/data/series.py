@@ -9,7 +9,6 @@ import numpy as np
 from bench.data import dicom
 from bench.data.guard import guarded
 from bench.data.stack import Plane, Stack, in_plane, needed, plane_shape, with_whole
-from bench.data.windows import UnitsSeen
 from bench.errors import DataError
 
 SAME = {
@@ -46,10 +45,8 @@ def shape(folder: Path, plane: Plane | None) -> tuple[int, int, int]:
 def decode(folder: Path, plane: Plane | None) -> Stack:
     """The slices of the series in a folder. Raises DataError that names the file when one is damaged or missing."""
     series = _series(folder)
-    parts, units = [_one(file, series) for file in series.files], UnitsSeen()
-    for file, part in zip(series.files, parts, strict=True):
-        units.agree(part.meant, file)
-    meant = dicom.together([part.meant for part in parts])
+    parts = [_one(file, series) for file in series.files]
+    meant = dicom.together([part.meant for part in parts], series.files)
     if meant.shown is not None:
         raise DataError("asks to be shown through tables of its own", where=folder, fix="window = [low, high]")
     voxels = np.concatenate([part.frames for part in parts])[..., 0].transpose(2, 1, 0)

@@ -134,9 +134,10 @@ class _State:
         """
         enough = tolerance * self.value.clamp(min=FLOOR)
         near = (self.gradient.square() / self.losses.decay.clamp(min=1e-300))[..., 1:].sum((1, 2)) / 2 <= enough
-        if near.sum() < fewest:
+        count = int(near.sum())
+        if count < fewest:
             return torch.full_like(self.value, torch.inf), torch.zeros_like(near)
-        if near.any():
+        if count:
             self._settle(near)
         gap = self.losses.gap(self.w, self.value, self.gradient).abs()  # below 0 by rounding, which is as large then
         return gap, gap <= enough
