@@ -15,6 +15,7 @@ from bench.allocator import freed_memory_kept
 from bench.encoders.base import Encoded, Encoder, require_finite
 from bench.encoders.features import Features
 from bench.errors import EncoderError, NotForThisEncoderError
+from bench.features.resident import Resident
 from bench.features.roomy import roomy
 
 BATCH = 64
@@ -37,6 +38,7 @@ def extract(
     progress: Callable[[int], None] | None = None,
     spacing: np.ndarray | None = None,
     sizes: np.ndarray | None = None,
+    resident: Resident | None = None,
 ) -> Features:
     """Features of every image.
 
@@ -45,9 +47,9 @@ def extract(
     dense: also the patch grid, float32 (n, gh, gw, c), of volumes (n, gd, gh, gw, c): the grids of the slices are
     stacked; large ones of volumes lie on disk (`bench.features.roomy`). batch_size: halved on its own when memory runs
     out. spacing: float64 (n, 3), mm of the volumes; NaN is not known. sizes: int (n,), of bags (n, m, h, w, c): the
-    images of each, encoded one by one, kept as `members` and joined by `aggregation`. Raises EncoderError when the
-    encoder breaks its contract, NotForThisEncoderError when `dense` and it has no grid, or when it takes volumes and
-    the images are flat.
+    images of each, encoded one by one, kept as `members` and joined by `aggregation`. resident: keeps features of
+    single images on the encoder's GPU as well, while there is room. Raises EncoderError when the encoder breaks its
+    contract, NotForThisEncoderError when `dense` and it has no grid, or when it takes volumes and the images are flat.
     """
     if encoder.card.volumetric and (images.ndim != 5 or sizes is not None):
         raise NotForThisEncoderError("takes volumes, and these are flat images", where=encoder.card.name)
@@ -56,7 +58,7 @@ def extract(
     if images.ndim == 5 and not encoder.card.volumetric:
         return _extract_slices(encoder, images, dense, batch_size, aggregation, progress)
     size = batch_size or (VOLUMES if encoder.card.volumetric else usual_batch(encoder.device))
-    collected = _Collected(len(images), dense, encoder.card.name)
+    collected = _Collected(len(images), dense, encoder.card.name, resident or Resident())
     run = _BackOff(encoder, dense, size, _known(spacing))
     with freed_memory_kept(), _putting(collected, encoder.device) as put:
         for start, out in _batches(run, images, size):
@@ -135,12 +137,13 @@ def _joined(vectors: np.ndarray, aggregation: Literal["mean", "max"]) -> np.ndar
 
 
 class _Collected:
-    """Output arrays, allocated when the first batch shows their shapes."""
+    """Output arrays, on the device too where there is room, allocated when the first batch shows their shapes."""
 
-    def __init__(self, n: int, dense: bool, name: str) -> None:
-        self.n, self.dense, self.name = n, dense, name
-        self.pooled: np.ndarray | None = None
-        self.grid: np.ndarray | None = None
+    def __init__(self, n: int, dense: bool, name: str, resident: Resident) -> None:
+        self.n, self.dense, self.name, self.resident = n, dense, name, resident
+        self.kept: dict[str, tuple[np.ndarray, torch.Tensor | None]] = {}
+        if resident.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(resident.device)
 
     def put(self, start: int, out: Encoded) -> None:
         require_finite(out, self.name)  # waits for the device, which has the next batch meanwhile
@@ -149,18 +152,34 @@ class _Collected:
             if out.grid is None:
                 what = "has no patch grid, so it cannot be scored on dense tasks"
                 raise NotForThisEncoderError(what, where=self.name)
-            if self.grid is None:
-                shape = self.n, *out.grid.shape[1:]
-                self.grid = roomy(shape) if out.grid.ndim == 5 else np.empty(shape, np.float32)
-            _copy(out.grid, self.grid[rows])
-        if self.pooled is None:
-            self.pooled = np.empty((self.n, *out.pooled.shape[1:]), np.float32)
-        _copy(out.pooled, self.pooled[rows])
+            self._keep("grid", out.grid, rows)
+        self._keep("pooled", out.pooled, rows)
+
+    def _keep(self, name: str, found: torch.Tensor, rows: slice) -> None:
+        if name not in self.kept:
+            shape = self.n, *found.shape[1:]
+            array = roomy(shape) if found.ndim == 5 else np.empty(shape, np.float32)
+            self.kept[name] = array, self.resident.beside(array, self._working)
+        array, there = self.kept[name]
+        if there is not None:
+            there[rows].copy_(found, non_blocking=True)
+        _copy(found, array[rows])
+
+    @property
+    def _working(self) -> int:
+        """Bytes that the network took for its batches so far, on a GPU."""
+        device = self.resident.device
+        if device.type != "cuda":
+            return 0
+        return torch.cuda.max_memory_allocated(device) - torch.cuda.memory_allocated(device)
 
     def features(self) -> Features:
-        if self.pooled is None:
+        if not self.kept:
             raise EncoderError("was given no images", where=self.name)
-        return Features(self.pooled, self.grid)
+        for _, there in self.kept.values():
+            if there is not None and there.is_cuda:  # made on the stream of the copies, read on that of the solvers
+                there.record_stream(torch.cuda.current_stream(there.device))
+        return Features(self.kept["pooled"][0], self.kept["grid"][0] if self.dense else None)
 
 
 def _copy(found: torch.Tensor, to: np.ndarray) -> None:

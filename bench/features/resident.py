@@ -1,8 +1,9 @@
 """Features where solvers compute: on a GPU once a task, for every protocol, budget and seed.
 
-On a CPU a matrix is the array it was made of, and nothing is copied. On a GPU it lies there while that leaves a solver
-its room, by what the device itself says is free. What finds no room stays in the memory of the host and is brought
-over in blocks, by way of pinned memory, whenever it is read.
+On a CPU a matrix is the array it was made of, and nothing is copied. On a GPU it lies there, from its encoding on or
+brought over when first asked for, while that leaves a solver its room, by what the device itself says is free. What
+finds no room stays in the memory of the host and is brought over in blocks, by way of pinned memory, whenever it is
+read.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 class Resident:
-    """The matrices of one task, each put on `device` when first asked for.
+    """The matrices of one task, each put on `device` when it is encoded, or first asked for.
 
     free: bytes that are free there, asked anew each time; by default those of a GPU. Where there is neither, nothing
     is copied.
@@ -61,11 +62,25 @@ class Resident:
             self._known[id(array)] = Matrix(array, self.up, there)
         return self._known[id(array)]
 
+    def beside(self, array: np.ndarray, working: int) -> Tensor | None:
+        """An empty tensor on the device for an array (n, ...) that is still to be filled: both are filled alike.
+
+        working: bytes that the encoder needs there besides. None where there is no room, or nothing is copied.
+        """
+        if array.nbytes > self._room() - working:
+            return None
+        try:
+            there = self._empty(array)
+        except torch.OutOfMemoryError:  # what is free lies in pieces
+            return None
+        self._known[id(array)] = Matrix(array, self.up, there)
+        return there
+
     def up(self, array: np.ndarray) -> Array:
         """A copy on the device; the array itself where nothing is copied."""
         if self._free is None:
             return array
-        there = torch.empty(array.shape, dtype=torch.from_numpy(np.empty(0, array.dtype)).dtype, device=self.device)
+        there = self._empty(array)
         for rows in _blocks(array, len(array)):
             part = torch.from_numpy(np.array(array[rows]))
             there[rows].copy_(part.pin_memory() if self.device.type == "cuda" else part, non_blocking=True)
@@ -101,6 +116,9 @@ class Resident:
 
     def _room(self) -> float:
         return -math.inf if self._full or self._free is None else SHARE * self._free() - self._solver
+
+    def _empty(self, like: np.ndarray) -> Tensor:
+        return torch.empty(like.shape, dtype=torch.from_numpy(np.empty(0, like.dtype)).dtype, device=self.device)
 
     def _placed(self, array: np.ndarray) -> Array | None:
         try:

@@ -94,8 +94,10 @@ class Work:
         self.encoder, self.task, self.folder, self.setting = encoder, task, folder, setting
         self.measure = setting.measure or Measure(encoder)
         self.memory = PeakMemory()
-        self.features = SplitFeatures(encoder, task, self.measure, setting.cache, setting.batch_size, setting.progress)
         self.resident = Resident.of(encoder.device)
+        self.features = SplitFeatures(
+            encoder, task, self.measure, setting.cache, setting.batch_size, setting.progress, self.resident
+        )
         self.together = encoder.device.type == "cuda"
 
     @cached_property

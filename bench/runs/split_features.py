@@ -13,6 +13,7 @@ from bench.features.cache import FeatureCache, feature_key
 from bench.features.extract import extract
 from bench.features.looks import looked_at
 from bench.features.probe import Probe
+from bench.features.resident import Resident
 from bench.identity import Measure, Measured
 
 TELL_SECONDS = 2.0
@@ -30,9 +31,10 @@ class SplitFeatures:
         cache: FeatureCache | None,
         batch_size: int | None,
         progress: Callable[[str], None],
+        resident: Resident,
     ) -> None:
         self.encoder, self.task, self.measure, self.cache = encoder, task, measure, cache
-        self.batch_size, self.progress = batch_size, progress
+        self.batch_size, self.progress, self.resident = batch_size, progress, resident
         self.held: dict[tuple[str, bool], Features] = {}
         """Features by split, and whether they have a grid."""
         self.seconds = 0.0
@@ -70,6 +72,7 @@ class SplitFeatures:
                 progress=count,
                 spacing=split.spacing,
                 sizes=split.sizes,
+                resident=self.resident,
             )
 
         features = self.cache.get(*self._address(data, measured, name, dense), make) if self.cache else make()

@@ -11,6 +11,7 @@ from bench.encoders.card import EncoderCard
 from bench.errors import EncoderError, NotForThisEncoderError
 from bench.features import extract as module
 from bench.features.extract import AHEAD, _Collected, _putting, _sent, extract
+from bench.features.resident import Resident
 
 CARD = EncoderCard.parse(
     {
@@ -199,7 +200,7 @@ def with_streams(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("with_streams")
 def test_pieces_copied_beside_encoding_are_the_same() -> None:
-    collected = _Collected(23, dense=True, name="probe")
+    collected = _Collected(23, True, "probe", Resident())
     pooled, grid = torch.arange(46.0).view(23, 2), torch.arange(23.0 * 12).view(23, 2, 2, 3)
     with _putting(collected, torch.device("cuda")) as put:
         for rows in (slice(0, 8), slice(8, 10), slice(10, 23)):
@@ -233,7 +234,7 @@ def test_a_value_that_is_not_finite_is_found_while_it_is_copied() -> None:
         pooled[5, 1] = bad
         with (
             pytest.raises(EncoderError, match="probe: global features hold NaN"),
-            _putting(_Collected(8, dense=False, name="probe"), torch.device("cuda")) as put,
+            _putting(_Collected(8, False, "probe", Resident()), torch.device("cuda")) as put,
         ):
             put(0, Encoded(pooled, None))
 
@@ -253,7 +254,7 @@ def test_what_goes_wrong_beside_encoding_is_raised(pieces: int) -> None:
     given = []
 
     def give() -> None:
-        with _putting(_Collected(8, dense=True, name="probe"), torch.device("cuda")) as put:
+        with _putting(_Collected(8, True, "probe", Resident()), torch.device("cuda")) as put:
             for start in range(pieces):
                 given.append(start)
                 put(start, Encoded(torch.zeros(1, 2), None))
@@ -261,6 +262,17 @@ def test_what_goes_wrong_beside_encoding_is_raised(pieces: int) -> None:
     with pytest.raises(NotForThisEncoderError, match="no patch grid"):
         give()
     assert len(given) <= AHEAD + 1
+
+
+@pytest.mark.parametrize(("room", "kept"), [(1 << 20, {"pooled", "grid"}), (3_000, {"pooled"}), (0, set())])
+def test_features_stay_where_there_is_room(images: np.ndarray, room: int, kept: set[str]) -> None:
+    resident = Resident(torch.device("cpu"), free=lambda: room)
+    resident.up = None  # nothing is brought over
+    found = extract(Probe(), images, dense=True, batch_size=7, resident=resident)
+    there = {name: resident(getattr(found, name)).there for name in ("pooled", "grid")}
+    assert {name for name, matrix in there.items() if matrix is not None} == kept
+    for name in kept:
+        np.testing.assert_array_equal(there[name], getattr(found, name))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
