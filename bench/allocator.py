@@ -6,12 +6,12 @@ is more than half of the time on a CPU. The numbers computed do not depend on it
 """
 
 import ctypes
-import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
+
+from bench.memory import held
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 """Options of mallopt(3)."""
@@ -35,7 +35,7 @@ def freed_memory_kept() -> Iterator[None]:
         yield
         return
     _KEEPING.append(libc)
-    before = _resident()
+    before = held()
     libc.mallopt(MMAP_MAX, 0)
     libc.mallopt(TRIM_THRESHOLD, NEVER)
     try:
@@ -45,7 +45,7 @@ def freed_memory_kept() -> Iterator[None]:
         libc.mallopt(MMAP_MAX, DEFAULT_MMAP_MAX)
         libc.mallopt(MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
         libc.mallopt(TRIM_THRESHOLD, 2 * LARGEST_MMAP_THRESHOLD)
-        if _resident() - before > WORTH_GIVING_BACK:
+        if held() - before > WORTH_GIVING_BACK:
             libc.malloc_trim(0)
 
 
@@ -53,11 +53,6 @@ def freed_memory_returned() -> None:
     """Give freed memory back to the system now. Nothing happens without glibc."""
     if (libc := _glibc()) is not None:
         libc.malloc_trim(0)
-
-
-def _resident() -> int:
-    """Bytes of the process in memory; where there is glibc, there is /proc."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
 @cache

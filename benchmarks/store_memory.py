@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.memory import status
+
 SIDE = 224
 BLOCK = 256
 
@@ -72,10 +74,8 @@ def watched(stage: str) -> Iterator[None]:
 
     def watch() -> None:
         while not stop.wait(0.02):
-            for line in Path("/proc/self/status").read_text().splitlines():
-                key, _, value = line.partition(":")
-                if key in peaks:
-                    peaks[key] = max(peaks[key], int(value.split()[0]))
+            for key in peaks:
+                peaks[key] = max(peaks[key], status(key) or 0)
 
     thread, start = threading.Thread(target=watch, daemon=True), time.perf_counter()
     thread.start()
@@ -84,7 +84,7 @@ def watched(stage: str) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-    anon, file = peaks["RssAnon"] / 2**20, peaks["RssFile"] / 2**20
+    anon, file = peaks["RssAnon"] / 2**30, peaks["RssFile"] / 2**30
     print(
         f"{stage}: {time.perf_counter() - start:.1f} s, peak anonymous {anon:.3f} GiB, page cache mapped {file:.2f} GiB"
     )

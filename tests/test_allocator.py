@@ -45,13 +45,13 @@ def test_one_inside_another_gives_nothing_back(monkeypatch: pytest.MonkeyPatch):
     spy = SimpleNamespace(mallopt=real.mallopt, malloc_trim=lambda pad: trimmed.append(pad) or real.malloc_trim(pad))
     monkeypatch.setattr(allocator, "_glibc", lambda: spy)
     for before in range(2):
-        monkeypatch.setattr(allocator, "_resident", iter((0, 65 << 20)).__next__)
+        monkeypatch.setattr(allocator, "held", iter((0, 65 << 20)).__next__)
         with freed_memory_kept():
             with freed_memory_kept():
                 pass
             assert len(trimmed) == before
     assert len(trimmed) == 2
-    monkeypatch.setattr(allocator, "_resident", iter((1 << 30, 1 << 30)).__next__)
+    monkeypatch.setattr(allocator, "held", iter((1 << 30, 1 << 30)).__next__)
     with freed_memory_kept():
         pass
     assert len(trimmed) == 2, "what a small piece of work freed is taken again by the next"

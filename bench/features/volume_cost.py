@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from bench.allocator import freed_memory_returned
+from bench.memory import highest, highest_from_now
 from bench.strict import Strict
 
 if TYPE_CHECKING:  # torch is slow to import, and this is read with every record
@@ -18,8 +18,7 @@ if TYPE_CHECKING:  # torch is slow to import, and this is read with every record
     from bench.encoders.base import Encoder
 
 REPEATS = 2
-"""Timed passes, after the one whose memory is looked at; the fastest counts."""
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+"""Timed passes, after one that loads what is loaded once and maps files; the fastest counts, and the highest memory."""
 
 
 class VolumeCost(Strict):
@@ -30,8 +29,8 @@ class VolumeCost(Strict):
     seconds: Annotated[float, Field(ge=0, le=1e8)]
     """Reading excluded, resizing included."""
     memory_mb: Annotated[float, Field(ge=0, le=1e8)] | None = None
-    """MiB at the highest point above the start, weights not counted: of the GPU where it computes there, else of the
-    process; None where the system does not tell."""
+    """MiB at the highest point above the start, features counted, weights and the mapped file of the volume not: of the
+    GPU where it computes there, else of the process; None where the system does not tell."""
 
 
 def volume_cost(
@@ -51,14 +50,13 @@ def volume_cost(
     def once() -> None:
         extract(encoder, volume, dense=dense, aggregation=aggregation, spacing=spacing)
 
-    before = _start(encoder.device)
+    before, seconds = _start(encoder.device), []
     once()
-    most = _highest(encoder.device)
-    seconds = []
     for _ in range(REPEATS):
         started = time.perf_counter()
         once()  # features come back to the CPU, so that a GPU has finished
         seconds.append(time.perf_counter() - started)
+    most = _highest(encoder.device)
     memory = None if before is None or most is None else max(0, most - before) / (1 << 20)
     inputs = 1 if encoder.card.volumetric else volume.shape[1]
     return VolumeCost(inputs=inputs, seconds=min(seconds), memory_mb=memory)
@@ -72,25 +70,12 @@ def _start(device: torch.device) -> int | None:
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     freed_memory_returned()
-    try:
-        RESET.write_text("5")  # proc(5): the highest resident size starts again from the present one
-    except OSError:
-        return None
-    return _status("VmRSS") if device.type == "cpu" else None
+    return highest_from_now() if device.type == "cpu" else None
 
 
 def _highest(device: torch.device) -> int | None:
     if device.type != "cuda":
-        return _status("VmHWM")
+        return highest()
     import torch
 
     return torch.cuda.max_memory_allocated(device)
-
-
-def _status(key: str) -> int | None:
-    """Bytes of one line of /proc/self/status."""
-    try:
-        line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
-        return int(line.split()[1]) << 10
-    except (OSError, StopIteration, ValueError):
-        return None

@@ -27,6 +27,7 @@ from bench.features.resident import Resident
 from bench.features.volume_cost import VolumeCost, volume_cost
 from bench.files import sha256_arrays
 from bench.identity import Identity, Measure, Measured, measured
+from bench.memory import PeakMemory
 from bench.metrics import SCORING
 from bench.metrics.calibration import chosen_temperature
 from bench.metrics.interval import Interval
@@ -36,7 +37,6 @@ from bench.metrics.scored import score
 from bench.metrics.truth import Truth
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled, base_split
 from bench.runs.leakage import Marked, leakage
-from bench.runs.memory import PeakMemory
 from bench.runs.provenance import provenance
 from bench.runs.records import Cost, Record, Status, Unit
 from bench.runs.split_features import SplitFeatures
