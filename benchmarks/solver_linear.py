@@ -81,7 +81,7 @@ def sweep(args: argparse.Namespace) -> None:
     made = Sweep.made_up(args.n, args.d, args.classes, seeds=args.seeds)
     mine, ours = timed(made.solve, args)
     theirs, sklearn = timed(made.scikit_learn, args)
-    optimum = made.solve(tolerance=1e-13, limit=20000)
+    optimum = made.solve(tolerance=1e-10, limit=5000)
     held_x, held = mixture(2000, args.d, args.classes, seed=1)
     held_y = np.eye(args.classes)[held]
     lowest = [
