@@ -170,6 +170,35 @@ def test_newtons_direction_is_that_of_the_whole_hessian(monkeypatch, k, link, he
         np.testing.assert_allclose(found[i], best, atol=1e-8)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+def test_no_number_is_too_small_for_full_speed_and_none_that_counts_is_lost(link: str, dtype: torch.dtype) -> None:
+    rng, n, k = np.random.default_rng(0), 4000, 3
+    x = np.concatenate([np.ones((1, n)), np.linspace(-1, 1, n)[None]])
+    y = np.eye(k)[rng.integers(0, k, n)].T
+    if link == "sigmoid":
+        y = y[:1]
+    w = np.stack([np.zeros((1, len(y))), rng.normal(size=(1, len(y))) * 500.0], axis=2)  # logits some hundreds apart
+    rows, target, weights = (torch.as_tensor(a, dtype=dtype) for a in (x[None], y[None, None], np.ones((1, n))))
+    losses, there = (
+        Losses(rows, target, weights, torch.tensor([1e5], dtype=dtype), link),
+        torch.as_tensor(w, dtype=dtype),
+    )
+    value, probability = losses.value(there, losses.logits(there))
+    some = probability[probability > 0]
+    assert (probability == 0).any()
+    assert some.min() * some.min() > torch.finfo(dtype).tiny
+    z = (w @ x)[0]
+    both = z if link == "softmax" else np.concatenate([z, 0 * z])
+    loss = -(log_softmax(both, axis=0) * (y if link == "softmax" else np.concatenate([y, 1 - y]))).sum(0)
+    expected = loss.mean() + np.square(w[..., 1]).sum() / (2 * 1e5 * n)
+    close = 1e-6 if dtype == torch.float32 else 1e-14
+    np.testing.assert_allclose(value, [expected], rtol=close)
+    np.testing.assert_allclose(
+        probability[0], softmax(both, axis=0)[: len(y)], rtol=0, atol=1e-6 if dtype == torch.float32 else 1e-13
+    )
+
+
 def test_a_system_that_rounding_has_made_indefinite_is_solved_too():
     x = torch.randn(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     good = x.T @ x
