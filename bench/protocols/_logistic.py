@@ -38,11 +38,9 @@ ROUGH = 1e-6
 MAX_ITERATIONS = 1000
 ALONE = 1024
 """Columns up to which eigenvectors are found on one thread."""
-SMALL = 2048
-"""Parameters of a problem up to which Newton's method takes over from L-BFGS, after as many passes as a quarter of
-them: a step costs about what that many passes do, and a handful of steps is enough."""
 FEWEST = 32
-"""Passes of L-BFGS in each precision before that, however small the problem."""
+"""Passes of L-BFGS in each precision before Newton's method takes over, however small the problem; of larger ones as
+many as a quarter of their parameters: a step costs about what that many passes do, and a handful is enough."""
 NEWTON_STEPS = 100
 DIRECT, DIRECT_ELSEWHERE = {"cpu": 10**7}, 10**9
 """Operations of a step of Newton's method for one problem up to which there are no float64 passes before it."""
@@ -252,18 +250,18 @@ def _solution(losses: Losses, w: Tensor, tolerance: float, max_iterations: int) 
     begin = Start(losses.without_absent(w))
     (_, k, width), device = losses.shape, losses.rows.device.type
     parameters, steps = k * width, min(NEWTON_STEPS, max_iterations)
-    direct, small = _direct(newton_operations(losses.rows.shape[2], width, k), device), parameters <= SMALL
+    direct = _direct(newton_operations(losses.rows.shape[2], width, k), device)
     if direct:
         passes = parameters // SHARE[device] if device in SHARE else 0
     else:
-        passes = max(FEWEST, parameters // 4) if small else max_iterations
+        passes = max(FEWEST, parameters // 4) if losses.newton_fits else max_iterations
     rough = minimise(losses.to(torch.float32), begin.to(torch.float32), ROUGH, min(passes, max_iterations))
     near = rough.start.to(torch.float64)
     if direct:
         fine = minimise(losses, Start(near.w), tolerance, steps, newton=True)
     else:
         fine = minimise(losses, near, tolerance, min(passes, max_iterations))
-        if small and not fine.converged.all():
+        if losses.newton_fits and not fine.converged.all():
             fine = _finished(losses, fine, tolerance, steps)
     return replace(fine, iterations=rough.iterations + fine.iterations)
 

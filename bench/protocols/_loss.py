@@ -149,6 +149,11 @@ class Losses:
             bend = (weighed * (1 - probability)).sum(2, keepdim=True)
         return -(torch.linalg.pinv(bend, hermitian=True) @ (share - self.pull[..., 0])[..., None])[..., 0]
 
+    @property
+    def newton_fits(self) -> bool:
+        """Whether the Hessian of a problem is small enough to be held."""
+        return (len(self.contrasts) * self.shape[2]) ** 2 <= HELD
+
     def newton(self, w: Tensor, probability: Tensor, gradient: Tensor) -> Tensor:
         """Newton's direction, (m, k, 1 + r), at parameters of these probabilities (m, k, n) and gradient.
 

@@ -234,6 +234,13 @@ def test_newtons_method_needs_few_steps_where_rows_are_separable():
     assert Design(x, np.eye(3)[y]).fit([1e5]).iterations <= 15
 
 
+def test_newtons_method_finishes_problems_of_some_thousand_parameters_too():
+    x, y = rows(400, 300, 8)
+    fit = Design(x, np.eye(8)[y]).fit([1e5], max_iterations=30)
+    assert fit.converged.all()
+    assert fit.iterations < 70
+
+
 def test_what_is_near_when_passes_run_out_is_still_proven():
     """As long as few problems are near the minimum nothing is proven; at the end it is, for however few."""
     x, y = rows(200, 30, 4)
