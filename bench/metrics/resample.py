@@ -22,7 +22,7 @@ MIN_DEFINED = 0.9
 KEPT_BYTES = 1 << 30
 """Draws are kept up to this size: a run of many encoders makes those of a task once."""
 _KEPT: dict[tuple[str, int], np.ndarray] = {}
-_BLOCK_BYTES = 1 << 26
+BLOCK_BYTES = 1 << 26
 
 
 def resample_counts(
@@ -53,12 +53,17 @@ def resample_counts(
     return _KEPT[address]
 
 
+def draw_bytes(cases: int) -> int:
+    """Memory of the resample counts of so many cases, which are kept."""
+    return REPLICATES * cases
+
+
 def _draw(rng: np.random.RandomState, units: int, replicates: int) -> np.ndarray:
     """uint8 (units, replicates)."""
     drawn = np.empty((units, replicates), np.uint8)
-    for block in blocks(replicates, units):
+    for block in blocks(replicates, units, 64):  # picks of 8 MB stay in a processor's cache
         picks = rng.randint(0, units, size=(block.stop - block.start, units), dtype=np.int64)
-        drawn[:, block] = np.stack([np.bincount(row, minlength=units) for row in picks], axis=1)
+        drawn[:, block] = np.stack([np.bincount(row, minlength=units).astype(np.uint8) for row in picks], axis=1)
     return drawn
 
 
@@ -69,7 +74,7 @@ def are_informative(counts: Weights) -> bool:
 
 def blocks(rows: int, columns: int, itemsize: int = 8) -> Iterator[slice]:
     """Slices of a (rows, columns) array that stay within 64 MB each."""
-    step = max(1, _BLOCK_BYTES // max(1, columns * itemsize))
+    step = max(1, BLOCK_BYTES // max(1, columns * itemsize))
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 

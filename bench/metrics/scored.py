@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from bench.metrics.interval import Interval
 from bench.metrics.names import MetricName
 from bench.metrics.overlap import Areas, areas
 from bench.metrics.products import Weights
-from bench.metrics.resample import are_informative, interval, with_point
+from bench.metrics.resample import BLOCK_BYTES, are_informative, draw_bytes, interval, with_point
 from bench.metrics.set import metrics_of, primaries
 from bench.metrics.strata import strata
 from bench.metrics.subgroups import gaps
@@ -27,6 +28,9 @@ from bench.words import SCALARS
 if TYPE_CHECKING:
     from bench.data.dataset import Split
     from bench.data.task import Task
+
+LEAST = 10 << 20
+"""Bytes that scoring takes however few the cases are."""
 
 
 def score(
@@ -54,6 +58,24 @@ def score(
     if truth is not None and truth.labels is not split.labels:
         raise ValueError("what was found in other labels says nothing of this split")
     return _all(replace(_compared(task, output, split, resamples, temperature, scoring), truth=truth))
+
+
+def memory_bytes(task: Task, split: Split, cases: int) -> int:
+    """Memory to expect of `score` on so many cases with their resamples, which are not counted (`draw_bytes`).
+
+    split: some of the cases, with their labels and strata. What was measured: a copy of the draws behind the point
+    estimate, the part of it in the largest stratum, and orders of the cases, 32 bytes a class; of survival times three
+    blocks of pairs; of masks 9 bytes a pixel, of volumes, which are scored one after the other, 63 of one.
+    """
+    if task.kind == "dense":
+        working = 9 * math.prod(split.labels.shape[1:]) * (cases if split.labels.ndim < 4 else 7)
+    elif task.target == "survival":
+        working = 3 * min(BLOCK_BYTES, 8 * draw_bytes(cases))
+    else:
+        working = 32 * cases * max(1, len(task.classes))
+    parts = () if task.kind == "dense" else strata(split).values()
+    copies = 1 + max((float(keep.mean()) for keep in parts), default=0.0)
+    return int(copies * draw_bytes(cases)) + working + LEAST
 
 
 def score_cases(

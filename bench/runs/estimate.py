@@ -1,11 +1,10 @@
 """What a run will take, from a short calibration: time, memory, disk."""
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import psutil
-
+from bench.allocator import freed_memory_returned
 from bench.budget import FULL
 from bench.data.dataset import TaskData
 from bench.data.task import Task
@@ -13,6 +12,9 @@ from bench.encoders.base import Encoder
 from bench.errors import NotForThisEncoderError
 from bench.features.roomy import HELD
 from bench.locate import home
+from bench.memory import held
+from bench.metrics.resample import KEPT_BYTES, draw_bytes
+from bench.metrics.scored import memory_bytes
 from bench.runs.plan import Plan
 from bench.runs.rehearsal import Rehearsal, rehearse
 from bench.runs.stand_in import data_of
@@ -30,6 +32,10 @@ class TaskEstimate:
     feature_bytes: int
     solver_bytes: int = 0
     """Memory of the protocol that takes most, beside the features."""
+    statistics_bytes: int = 0
+    """Memory of the statistics of the test split that take most, beside the draws."""
+    draw_bytes: int = 0
+    """Bootstrap draws of the test splits, which are kept for other runs in the same process."""
     prepared: bool = True
     """False: the data are not on this machine, and the card's counts with made-up images stand for them."""
     mapped_bytes: int = 0
@@ -69,9 +75,21 @@ def estimate(
     for number, name in enumerate(plan.selected, 1):
         told(f"{name}: a few units as a trial (task {number} of {len(plan.selected)})")
         found.append(_of_task(encoder, plan, plan.tasks[name], accept_checksum, known))
-    largest = max((t.feature_bytes - t.mapped_bytes + t.solver_bytes for t in found), default=0)
+    freed_memory_returned()
+    memory = held() + max(map(_at_once, found), default=0) + _draws(found)
     home().mkdir(parents=True, exist_ok=True)
-    return RunEstimate(tuple(found), psutil.Process().memory_info().rss + largest, shutil.disk_usage(home()).free)
+    return RunEstimate(tuple(found), memory, shutil.disk_usage(home()).free)
+
+
+def _at_once(task: TaskEstimate) -> int:
+    """Bytes while a unit is scored: its solver still holds what it works on."""
+    return task.feature_bytes - task.mapped_bytes + task.solver_bytes + task.statistics_bytes
+
+
+def _draws(tasks: Sequence[TaskEstimate]) -> int:
+    """Bytes of the draws that are held together; those of one task always are."""
+    each = [task.draw_bytes for task in tasks]
+    return min(sum(each), max([KEPT_BYTES, *each]))
 
 
 def _of_task(
@@ -100,8 +118,21 @@ def _of_task(
         solve += learnt * (tested if protocol.lazy else 1) + cost.test * tested
     solver = max(plan.protocols[n].memory_bytes(images, found.width, k) for n in names)
     size = images * found.image_bytes
+    scored = max(memory_bytes(task, split, counts[name]) for name, split in data.tests.items())
     mapped = max(0, size - HELD * len(counts)) if task.volume and dense else 0
-    return TaskEstimate(task.name, len(units), images, images * found.per_image, solve, size, solver, prepared, mapped)
+    return TaskEstimate(
+        task.name,
+        len(units),
+        images,
+        images * found.per_image,
+        solve,
+        size,
+        solver_bytes=solver,
+        statistics_bytes=scored,
+        draw_bytes=draw_bytes(tested),
+        prepared=prepared,
+        mapped_bytes=mapped,
+    )
 
 
 def _shape(data: TaskData, names: Iterable[str]) -> tuple[object, ...]:

@@ -102,7 +102,7 @@ def test_ratios_and_means_leave_out_what_is_undefined():
 
 def test_draws_of_more_than_one_block_are_those_of_one(monkeypatch):
     whole = resample_counts("t", "test", IDS, replicates=30)
-    monkeypatch.setattr("bench.metrics.resample._BLOCK_BYTES", 8 * 40 * 7)
+    monkeypatch.setattr("bench.metrics.resample.BLOCK_BYTES", 8 * 40 * 7)
     resample._KEPT.clear()
     np.testing.assert_array_equal(resample_counts("t", "test", IDS, replicates=30), whole)
 

@@ -59,7 +59,7 @@ def test_pair_by_pair(seed):
 
 
 def test_weights_count_a_case_as_often_as_it_was_drawn(monkeypatch):
-    monkeypatch.setattr("bench.metrics.resample._BLOCK_BYTES", 60 * 8 * 7)  # in blocks of seven rows
+    monkeypatch.setattr("bench.metrics.resample.BLOCK_BYTES", 60 * 8 * 7)  # in blocks of seven rows
     time, event, risk = drawn(0)
     counts = np.random.default_rng(1).multinomial(60, np.full(60, 1 / 60), 5).astype(np.uint8)
     found = c_of(time, event, risk, counts)
