@@ -20,11 +20,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
 import psutil
 import simpy
 
@@ -50,6 +53,8 @@ budgets (4,000 images, 384 features); five seeds hold 2.2 times as many images, 
 START_SECONDS = 20.0
 """A worker begins: imports, encoder from disk. Once for each encoder and worker."""
 IMAGE_BYTES = 224 * 224 * 3
+CASES, REPEATS = 20_000, 5
+"""Test cases of the unit whose statistics are timed, and how often each way of running them is."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +249,45 @@ def measured_table() -> str:
             worker_seconds(lambda n=n: run(spec.but(out=f"{folder}/{n}", resources=Resources(n)))) for n in (1, 2)
         )
     listed = " and ".join(f"{seconds / one:.2f}" for seconds in sorted(two, reverse=True))
-    return MEASURED.format(ratio=one / max(two), listed=listed, more=sum(two) / one - 1)
+    return MEASURED.format(ratio=one / max(two), listed=listed, more=sum(two) / one - 1, **statistics_facts())
+
+
+def statistics_facts() -> dict[str, str]:
+    """Processor seconds of statistics of one process, of two at once, and with two threads, in turn; medians."""
+    alone, beside, wide = [], [], []
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        list(pool.map(statistics_seconds, (1, 1)))  # both have started
+        for _ in range(REPEATS):
+            alone.append(pool.submit(statistics_seconds, 1).result())
+            beside.append(max(pool.map(statistics_seconds, (1, 1))))
+            wide.append(pool.submit(statistics_seconds, 2).result())
+    one, two, threads = map(statistics.median, (alone, beside, wide))
+    return {
+        "unit": f"{one:.2f}",
+        "cases": f"{CASES:,}",
+        "together": f"{2 * one / two:.2f}",
+        "wide": f"{threads / one:.2f}",
+    }
+
+
+def statistics_seconds(threads: int) -> float:
+    """Processor seconds of this process for the metrics of one unit, `CASES` x 8 classes, with that many threads."""
+    import torch
+
+    from bench.metrics.base import Comparison
+    from bench.metrics.resample import resample_counts, with_point
+    from bench.metrics.set import metrics_of
+    from benchmarks.unit_statistics import stand_in, unit
+
+    torch.set_num_threads(threads)
+    labels, output = unit(CASES, 8)
+    weights = with_point(resample_counts("stand-in", "test", np.arange(CASES).astype(str)), CASES)
+    metrics = metrics_of("multi-class")
+    given = Comparison(stand_in(8), output, labels, weights, 2, frozenset(m.name for m in metrics), 1.3)
+    started = time.process_time()
+    for metric in metrics:
+        metric.value(given)
+    return time.process_time() - started
 
 
 def worker_seconds(work: Callable[[], object]) -> list[float]:
@@ -289,6 +332,10 @@ MEASURED = """## Measured: one process and two
 two cores, features not cached, images prepared before. Processor seconds of each worker, its start included, as a share of
 those of a single one: {listed}. The busier of two does 1/{ratio:.2f} of the work of one, so two cores are **{ratio:.2f} x** as
 fast; all told two workers take {more:.0%} more processor time, since each has to start and to load the encoder.
+
+Statistics of a unit ({cases} test cases, 8 classes, every metric with 2,000 resamples) take {unit} s of a processor. Two processes
+at once do **{together} x** the work of one in the same processor time of each. They use one thread whatever is set: set to two,
+a process takes {wide} x the processor time.
 """
 PAGE = """# Scaling
 

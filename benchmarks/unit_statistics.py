@@ -45,6 +45,13 @@ def unit(cases: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
     return labels, softmax(logits, axis=1)
 
 
+def stand_in(classes: int) -> Task:
+    """A task of so many classes, of which no images are needed."""
+    card = {"schema": 1, "name": "stand-in", "title": "stand-in", "modality": "histology", "target": "multi-class"}
+    names = [f"class {i}" for i in range(classes)]
+    return Task(**card, classes=names, licence="CC0-1.0", corpus="none", source={"reader": "csv"})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=47280)
@@ -53,9 +60,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()
     labels, output = unit(asked.cases, asked.classes)
-    card = {"schema": 1, "name": "stand-in", "title": "stand-in", "modality": "histology", "target": "multi-class"}
-    names = [f"class {i}" for i in range(asked.classes)]
-    task = Task(**card, classes=names, licence="CC0-1.0", corpus="none", source={"reader": "csv"})
+    task = stand_in(asked.classes)
     ids = np.arange(asked.cases).astype(str)
     with timed("draws, once a task"):
         counts = resample_counts(task.name, "test", ids, replicates=asked.replicates)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from bench.threads import one_thread
+
 if TYPE_CHECKING:  # torch is slow to import, and cards are read with the metrics
     from torch import Tensor
 
@@ -67,6 +69,7 @@ def sums_and_square_sums(
     return found[0], found[1]
 
 
+@one_thread()
 def _grouped(weights: Weights, group: np.ndarray | None, k: int, powers: list[np.ndarray]) -> list[np.ndarray]:
     """Sums of the first values under the weights, and of the second, if there are, under their squares.
 

@@ -13,6 +13,7 @@ import numpy as np
 from bench.metrics.base import Comparison
 from bench.metrics.products import EXACT, Weights, by_case, replicate_blocks
 from bench.metrics.resample import ratio
+from bench.threads import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -87,6 +88,7 @@ def auroc(positive: np.ndarray, scores: np.ndarray, weights: Weights) -> np.ndar
     return ranking(positive, scores, weights, with_precision=False)[0]
 
 
+@one_thread()
 def ranking(
     positive: np.ndarray, scores: np.ndarray, weights: Weights, *, with_precision: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:

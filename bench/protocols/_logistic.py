@@ -29,7 +29,7 @@ from bench.features.resident import CPU, Array
 from bench.protocols._arrays import beside, host
 from bench.protocols._lbfgs import LbfgsResult, Start, minimise
 from bench.protocols._loss import Losses, newton_operations
-from bench.protocols._train import one_thread
+from bench.threads import one_thread
 
 TOLERANCE = 1e-10
 """Relative gap of the objective, proven, at which a problem is solved."""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from scipy.linalg import helmert
 from torch import Tensor
 
-from bench.protocols._train import one_thread
+from bench.threads import one_thread
 
 LIMIT = 1e4
 """A bias whose probability is 0 or 1 in any precision."""

@@ -24,9 +24,10 @@ from bench.data.task import Task
 from bench.features.resident import Array, Matrix
 from bench.protocols._arrays import beside, narrow
 from bench.protocols._select import calibrated, one_hot, probabilities
-from bench.protocols._train import one_thread, torch_seed, train_head
+from bench.protocols._train import torch_seed, train_head
 from bench.protocols.base import Prediction, Problem, Protocol
 from bench.protocols.linear import Standard
+from bench.threads import one_thread
 
 
 class AttentiveHead(nn.Module):

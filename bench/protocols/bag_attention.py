@@ -21,9 +21,10 @@ from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.protocols._bags import members, shown
 from bench.protocols._select import calibrated, one_hot, probabilities
-from bench.protocols._train import one_thread, torch_seed, train_head
+from bench.protocols._train import torch_seed, train_head
 from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled
 from bench.protocols.linear import Standard
+from bench.threads import one_thread
 
 CLIP = 10.0
 ROWS = 64
