@@ -70,7 +70,10 @@ def _meaning(labels: np.ndarray, path: Path) -> tuple[dict[str, Any], dict[str, 
     if labels.ndim == 2 and labels.shape[1] > 1:
         target = "multi-class" if labels.shape[1] > 2 and (labels.sum(1) == 1).all() else "multi-label"
         said = f"classes: the labels have {labels.shape[1]} columns; give each its name"
-        return {"target": target, "classes": [f"class {i}" for i in range(labels.shape[1])]}, {}, [said]
+        names = {"target": target, "classes": [f"class {i}" for i in range(labels.shape[1])]}
+        if not (unknown := int((labels == -1).sum())):
+            return names, {}, [said]
+        return names, {"uncertain": "zeros"}, [said, f"uncertain: {unknown:,} labels are -1; read as 0, as in CheXpert"]
     values = labels.reshape(-1)
     if values.dtype.kind in "US":
         names = [v.decode() if isinstance(v, bytes) else str(v) for v in np.unique(values).tolist()]
@@ -78,7 +81,7 @@ def _meaning(labels: np.ndarray, path: Path) -> tuple[dict[str, Any], dict[str, 
     if is_quantity(values.astype(np.float64).tolist()):
         return {"target": "number", "classes": ["number"]}, {}, ["target: numbers; name the quantity and its unit"]
     found, more, chosen = sorted({int(v) for v in values.tolist()}), dict[str, Any](), list[str]()
-    if found[0] == -1:
+    if found[0] == -1 and len(found) > 2:
         found, more["blank"] = found[1:], "drop"
         chosen.append("labels: -1 is taken for none; these images are left out")
     if len(found) > MAX_CLASSES:

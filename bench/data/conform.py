@@ -141,7 +141,13 @@ class Conformity:
         self.ids |= fresh
 
     def _check_classes(self) -> None:
-        if self.task.target in ("mask", "multi-label"):
+        if self.task.target == "mask":
+            return
+        if self.task.target == "multi-label":
+            for split, seen in self.splits.items():
+                if np.isin(seen.counts, (0, seen.rows)).all():
+                    what = f"each class is on all {split} images or on none"
+                    raise self._error(what, fix="a score needs a class that is on some of them")
             return
         if self.task.target == "number":
             if same := [split for split, seen in self.splits.items() if seen.values[0] == seen.values[1]]:

@@ -211,6 +211,8 @@ class LabelReader:
             remarks[BLANK["drop"]] += 1
             return
         fix = 'remove such rows, or say blank = "drop" in [source] to leave them out'
+        if text.startswith("-1") and len(self.task.classes) == 2:
+            fix = f'where -1 is the other class write 0, or name the classes "-1" and "1"; where nobody knows, {fix}'
         if self.task.target == "binary":
             fix += f"; or {POLICY['uncertain' if text.startswith('-1') else 'blank']}"
         raise DataError(f"has no label ({text or 'empty'})", where=where, fix=fix)

@@ -31,7 +31,7 @@ from bench.data.findings import DataFinding, findings_of
 from bench.data.intact import damage
 from bench.data.task import Task
 from bench.errors import RunError
-from bench.files import canonical_json, sha256_arrays, sha256_text
+from bench.files import UNREADABLE, canonical_json, sha256_arrays, sha256_text
 from bench.locate import home
 
 FORMAT = 2
@@ -70,7 +70,7 @@ def open_entry(key: str) -> StoreEntry | None:
         findings = tuple(DataFinding(**found) for found in about["findings"])
         entry = StoreEntry(folder, splits, about["sha256"], findings, about.get("digests", {}))
         found = damage(folder, about["files"], lambda: is_intact(entry))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (*UNREADABLE, AttributeError):
         return None
     if found:
         warnings.warn(f"{folder}: the prepared copy is damaged ({found}); it is made anew", stacklevel=2)

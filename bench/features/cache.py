@@ -91,7 +91,7 @@ class FeatureCache:
             os.utime(entry / "meta.json")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError):  # AttributeError: a list in the place of the table
             shutil.rmtree(entry, ignore_errors=True)
             return None
         return Features(arrays.get("pooled"), arrays.get("grid"), arrays.get("members"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar
 
 from bench.data.task import Task
 from bench.identity import prompts_part
@@ -12,24 +13,23 @@ from bench.protocols.base import Protocol
 from bench.runs.fingerprint import meaning_of_task
 from bench.runs.plan import Plan
 from bench.runs.records import Record
+from bench.submissions.consistent import impossible
 from bench.submissions.folder import Results
 
+Ordered = TypeVar("Ordered", str, int)
 Why = Callable[[Results, Record], str | None]
 """The reason against a record of some results, or None."""
 
 
 def unknown(tasks: Mapping[str, Task], protocols: Mapping[str, Protocol]) -> Why:
-    """Its task or protocol is not known here, or its score is one that no predictions have."""
+    """Its task or protocol is not known here, or its scores are none that predictions have."""
 
     def why(result: Results, record: Record) -> str | None:
         if record.unit.protocol not in protocols:
             return f"protocol {record.unit.protocol!r} is not installed here"
         if record.unit.task not in tasks:
             return "an unknown task; pass the folder of its card with --tasks"
-        least = -math.inf if tasks[record.unit.task].target == "number" else -1.0  # R2 has no lower end
-        if (found := record.primary) and not least <= found.value <= 1:
-            return f"{record.metric} is {found.value:g}, which no predictions have"
-        return None
+        return impossible(record, tasks[record.unit.task])
 
     return why
 
@@ -37,13 +37,16 @@ def unknown(tasks: Mapping[str, Task], protocols: Mapping[str, Protocol]) -> Why
 def other_plan(plan: Plan, results: Mapping[str, Results]) -> Why:
     """It is not of a unit of the plan, or its task, protocol or metrics have come to mean something else."""
     planned, now = plan.keys, _meanings(plan.tasks)
+    uses = {(unit.protocol, unit.budget) for task in plan.tasks.values() for unit in plan.units(task)}
+    sha256 = cache(lambda protocol, task: plan.protocols[protocol].sha256_on(plan.tasks[task]))
     then = {r.folder: _meanings(r.plan.tasks) if r.plan else now for r in results.values()}
 
     def why(result: Results, record: Record) -> str | None:
         unit = record.unit
         if unit.key not in planned:
-            return f"{unit.protocol} at {unit.budget} is no longer part of the suite"
-        if record.protocol_sha256 != plan.protocols[unit.protocol].sha256_on(plan.tasks[unit.task]):
+            seed = f", seed {unit.seed}," if (unit.protocol, unit.budget) in uses else ""
+            return f"{unit.protocol} at {unit.budget}{seed} is no longer part of the suite"
+        if record.protocol_sha256 != sha256(unit.protocol, unit.task):
             return f"another version of {unit.protocol}, {again(record)}"
         if record.scoring != plan.suite.scoring:
             return f"metrics of version {record.scoring}, not {plan.suite.scoring}, {again(record)}"
@@ -77,15 +80,37 @@ def older_data(results: Mapping[str, Results]) -> Why:
 
 def minority_data(results: Mapping[str, Results], verified: set[str]) -> Why:
     """Its images or labels differ from those most encoders were scored on; the `verified` ones decide."""
-    seen: dict[str, list[tuple[bool, str]]] = defaultdict(list)
+    return _minority(results, verified, lambda r: (r.unit.task, r.data_sha256), "scored on other data")
+
+
+def minority_labels(results: Mapping[str, Results], verified: set[str]) -> Why:
+    """It states more or fewer labelled images than most at the same budget, seed and data; the `verified` ones decide."""
+
+    def stated(record: Record) -> tuple[object, int]:
+        unit = record.unit
+        place = (unit.task, unit.budget, unit.seed, record.data_sha256, record.status)
+        return place, record.n_labels
+
+    return _minority(results, verified, stated, "states another number of labelled images than its budget has")
+
+
+def _minority(
+    results: Mapping[str, Results], verified: set[str], of: Callable[[Record], tuple[object, Any]], told: str
+) -> Why:
+    """What it states differs from what most encoders do at the same place. of: record -> (place, what it states)."""
+    seen: dict[object, list[tuple[bool, Any]]] = defaultdict(list)
     for name, result in results.items():
-        for task, data in {(r.unit.task, r.data_sha256) for r in result.records}:
-            seen[task].append((name in verified, data))
+        for place, stated in {of(record) for record in result.records}:
+            seen[place].append((name in verified, stated))
     common = {
-        task: most_common([data for sure, data in hashes if sure] or [data for _, data in hashes])
-        for task, hashes in seen.items()
+        place: most_common([s for sure, s in found if sure] or [s for _, s in found]) for place, found in seen.items()
     }
-    return lambda result, record: "scored on other data" if record.data_sha256 != common[record.unit.task] else None
+
+    def why(result: Results, record: Record) -> str | None:
+        place, stated = of(record)
+        return None if stated == common[place] else told
+
+    return why
 
 
 def again(record: Record) -> str:
@@ -99,6 +124,6 @@ def age(result: Results) -> tuple[str, int]:
     return created, max((path.stat().st_mtime_ns for path in result.folder.glob("records.jsonl*")), default=0)
 
 
-def most_common(values: list[str]) -> str:
+def most_common(values: list[Ordered]) -> Ordered:
     """The most frequent value; the first in their order of those that are equally frequent."""
     return max(sorted(set(values)), key=values.count)

@@ -48,10 +48,12 @@ def of_suite(suite: str, results: Mapping[str, Results], verified: set[str], car
     tasks = {**shipped_tasks(), **cards, **(plan.tasks if plan else {})}
     found = Comparable(_without(results, left_out), left_out, fingerprint, plan, tasks)
     found = _sifted(found, against.unknown(tasks, members("bench.protocols", "PROTOCOL")))
-    if plan and suite not in suite_names():
+    if plan:
         found = _sifted(found, against.other_plan(plan, found.results))
-        return _sifted(found, against.older_data(found.results))
-    return _sifted(found, against.minority_data(found.results, verified))
+    own = plan is not None and suite not in suite_names()
+    data = against.older_data(found.results) if own else against.minority_data(found.results, verified)
+    found = _sifted(found, data)
+    return _sifted(found, against.minority_labels(found.results, verified))
 
 
 def _sifted(found: Comparable, why: against.Why) -> Comparable:

@@ -82,6 +82,8 @@ class Metric(ABC):
     primary_for: ClassVar[tuple[Target, ...]] = ()
     """Kinds of label of the tasks whose primary metric it may be; such a metric has a `chance`."""
     higher_is_better: ClassVar[bool] = True
+    values: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """The lowest and the highest there are; a record that states another is on no board."""
     draws_are_cases: ClassVar[bool] = True
     """Whether a case that a replicate draws twice counts as two; not so where a metric allows for its own error."""
     since: ClassVar[int] = 1

@@ -212,6 +212,9 @@ class Work:
         outputs = dict(prediction.outputs)
         temperature = chosen_temperature(prediction.chosen)
         metrics = {name: self._metrics(output, base_split(name), temperature) for name, output in outputs.items()}
+        if self.task.metric not in metrics.get("test", {self.task.metric: None}):
+            reason = f"{self.task.metric} is not defined on these test images"
+            return self._without_result(protocol, unit, "refused", reason)
         seconds = {
             "extract": self.features.seconds,
             "solve": solve_seconds,

@@ -3,19 +3,27 @@
 Rescoring recomputes scores; these are the statements beside them, which need no data to be found out.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+from bench.data.task import Task
 from bench.discover import members
 from bench.errors import UserError
 from bench.features.probe import Probe
 from bench.identity import card_parts
 from bench.metrics.calibration import chosen_temperature
+from bench.metrics.names import MetricName
 from bench.runs.journal import PROBES, RECORDS
 from bench.runs.records import Record
 from bench.submissions.folder import Results
 from bench.submissions.intake import inspect_npz
+from bench.words import Target
+
+EXACT = 1e-9
+"""What rounding adds to the range of a metric."""
 
 
 def contradictions(result: Results) -> Iterator[str]:
@@ -25,6 +33,33 @@ def contradictions(result: Results) -> Iterator[str]:
     yield from _of_weights(result)
     yield from _of_source(result)
     yield from _of_files(result)
+
+
+def impossible(record: Record, task: Task) -> str | None:
+    """Why no predictions on `task` have these scores: another primary metric or none, another kind's metrics, values
+    beyond those of the metric. None where they may be true; a metric that is not known here is let pass."""
+    if record.metric != task.metric:
+        return f"has primary metric {record.metric[:60]!r}, the task's is {task.metric!r}"
+    if record.status == "done" and record.primary is None:
+        return f"is done but holds no primary metric ({task.metric})"
+    for name, found in ((n, i) for split in record.metrics.values() for n, i in split.items()):
+        if (ends := _values(name, task.target)) is None:
+            return f"holds {name[:60]!r}, which is no metric of the target {task.target!r}"
+        gap = name.endswith(" gap]")  # the ends of a gap hold for every pair of groups at once, and may lie beyond
+        stated = (found.value,) if gap or found.low is None else (found.low, found.value, found.high)
+        if wrong := next((v for v in stated if v is not None and not ends[0] - EXACT <= v <= ends[1] + EXACT), None):
+            return f"{name[:60]} is {wrong:g}, which no predictions have"
+    return None
+
+
+@cache
+def _values(name: str, target: Target) -> tuple[float, float] | None:
+    """The lowest and highest values of a metric of records; None where it is not of tasks with that target."""
+    metric = members("bench.metrics.set", "METRIC").get(MetricName.read(name).metric)
+    if metric is None:
+        return -math.inf, math.inf
+    low, high = metric.values
+    return None if target not in metric.targets else (0.0, high - low) if name.endswith(" gap]") else (low, high)
 
 
 def _of_record(record: Record, result: Results) -> Iterator[str]:

@@ -13,7 +13,7 @@ from bench.runs.fingerprint import fingerprint_of
 from bench.runs.leakage import LEAKAGE
 from bench.runs.plan import Plan
 from bench.runs.records import Record
-from bench.submissions.consistent import contradictions
+from bench.submissions.consistent import contradictions, impossible
 from bench.submissions.folder import Results
 from bench.submissions.report import VerificationReport
 
@@ -48,10 +48,10 @@ def _of_record(record: Record, plan: Plan, planned: set[str]) -> str | None:
         return f"was scored with version {record.scoring} of the metrics, {plan.suite.name} states {plan.suite.scoring}"
     if record.status == "failed":
         return f"failed ({record.reason[:80]!r}); run it again"
-    if record.metric != plan.tasks[record.unit.task].metric:
-        return f"has primary metric {record.metric!r}, the task's is {plan.tasks[record.unit.task].metric!r}"
-    if record.status == "done" and (record.primary is None or record.predictions_sha256 is None):
-        return "is done but holds no primary metric or no predictions"
+    if reason := impossible(record, plan.tasks[record.unit.task]):
+        return reason
+    if record.status == "done" and record.predictions_sha256 is None:
+        return "is done but holds no predictions"
     if record.made_by.checksum_override:
         return "was made on data with another checksum than the card's"
     return None

@@ -69,6 +69,15 @@ def test_the_whole_is_checked_at_the_end(make_task):
         checked(task, train=(0, 1, 2), val=(0, 1, 2), test=(1, 1))
 
 
+def test_several_labels_of_which_none_tells_images_apart_are_refused(make_task):
+    """Of labels of -1 and 1, read as U-Ones, say."""
+    task = make_task("multi-label", "ab", reader="npz", file="x")
+    some, same = np.array([[0, 1], [1, 1]], np.uint8), np.array([[0, 1], [0, 1]], np.uint8)
+    checked(task, train=some, val=some, test=some)
+    with pytest.raises(DataError, match="each class is on all test images or on none"):
+        checked(task, train=some, val=some, test=same)
+
+
 def test_ids_are_unique_across_splits_and_blocks(make_task):
     conformity = Conformity(make_task(reader="npz", file="x"))
     conformity.check("train", block())

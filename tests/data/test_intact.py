@@ -45,6 +45,14 @@ def test_a_flipped_byte_is_found_and_mended(opened, name: str, keep_time: bool) 
         load()
 
 
+def test_a_header_that_breaks_off_is_made_anew(opened) -> None:
+    """One bit can open a bracket that nothing closes, of which numpy raises a TokenError."""
+    load, folder = opened
+    whole, path = load().sha256, folder / "test.labels.npy"
+    path.write_bytes(path.read_bytes().replace(b")", b"(", 1))
+    assert load().sha256 == whole
+
+
 def test_the_first_opening_reads_all_and_later_ones_blocks_by_lot(opened, monkeypatch) -> None:
     load, folder = opened
     monkeypatch.setattr(intact, "BLOCK", 64)

@@ -187,7 +187,7 @@ def test_a_finding_of_a_binary_task_that_is_not_known(read):
     assert read("", blank="zeros", target="binary") == 0
     assert read("none", ["none", "effusion"], "binary", blank="drop") == 0, "a name comes first"
     assert read("-1", blank="drop", target="binary") is None
-    with pytest.raises(DataError, match=r"no label \(-1\).*U-Zeros"):
+    with pytest.raises(DataError, match=r"no label \(-1\).*write 0, or name the classes.*U-Zeros"):
         read("-1", blank="zeros", target="binary")
 
 

@@ -382,11 +382,13 @@ def arrays(labels, images=(12, 8, 8), **more):
         (np.arange(12)[:, None] % 3 + 1, {"target": "multi-class", "classes": ["1", "2", "3"]}, {"numbers": "name"}),
         (np.array(["normal", "ill"] * 6), {"target": "binary", "classes": ["normal", "ill"]}, {}),
         (np.arange(12) % 3 - 1, {"target": "binary", "classes": ["0", "1"]}, {"blank": "drop"}),
+        (np.arange(12) % 2 * 2 - 1, {"target": "binary", "classes": ["-1", "1"]}, {"numbers": "name"}),
+        (np.array([[1, -1], [0, 1]] * 6), {"target": "multi-label"}, {"uncertain": "zeros"}),
         (np.arange(12) / 4, {"target": "number", "classes": ["number"]}, {}),
         (np.array([[1, 1], [0, 1]] * 6), {"target": "multi-label", "classes": ["class 0", "class 1"]}, {}),
         (noise(12, 8, 8, top=2), {"target": "mask", "classes": ["background", "foreground"]}, {}),
     ],
-    ids=["numbers", "from 1", "names", "unknown", "quantity", "flags", "masks"],
+    ids=["numbers", "from 1", "names", "unknown", "signs", "flags of signs", "quantity", "flags", "masks"],
 )
 def test_an_npz_of_whatever_labels(tmp_path, labels, card, source):
     np.savez(tmp_path / "own.npz", **arrays(labels, train_patient=np.arange(12)))

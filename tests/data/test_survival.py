@@ -33,6 +33,18 @@ def written(folder, outcomes, columns=("time", "event")):
         writer.writerows(rows)
 
 
+def test_a_unit_whose_score_is_not_defined_says_so(tmp_path):
+    """The one event of the test images comes last: no two cases can be compared."""
+    split = [("train", "val", "test")[i % 3] for i in range(60)]
+    written(tmp_path, [(i + 1, 1 if s != "test" or i == 59 else 0) for i, s in enumerate(split)])
+    table = (tmp_path / "t.csv").read_text().splitlines()
+    lines = [f"{line},{s}" for line, s in zip(table, ["split", *split], strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    (tmp_path / "t.toml").write_text(CARD)
+    records = bench.run("raw-pixels", None, tasks=tmp_path, out=tmp_path / "runs", say=print).records
+    assert {(r.status, r.reason) for r in records} == {("refused", "c_index is not defined on these test images")}
+
+
 def outcomes(n=60):
     return [(i + 1, i % 3 != 0) for i in range(n)]
 

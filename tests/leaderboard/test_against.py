@@ -6,7 +6,9 @@ from types import SimpleNamespace as Has
 
 import pytest
 
-from bench.leaderboard.against import age, most_common, unknown
+from bench.leaderboard.against import age, minority_labels, most_common, unknown
+from bench.metrics.interval import Interval
+from bench.submissions.consistent import impossible
 
 
 def test_the_newest_record_and_file_count(tmp_path: Path) -> None:
@@ -30,14 +32,50 @@ def test_the_first_in_order_of_those_as_frequent() -> None:
     ("target", "value", "told"),
     [
         ("binary", 1.0, None),
-        ("mask", -1.0, None),
+        ("mask", 0.0, None),
         ("number", -1e6, None),
-        ("binary", -1e6, "auroc is -1e+06, which no predictions have"),
-        ("number", 1e6, "auroc is 1e+06, which no predictions have"),
+        ("binary", -0.1, "auroc is -0.1, which no predictions have"),
+        ("number", 1e6, "r2 is 1e+06, which no predictions have"),
     ],
 )
 def test_a_score_that_no_predictions_have_is_a_reason(target: str, value: float, told: str | None) -> None:
     """Over chance it would be beyond the range of a score, and end the boards of everybody."""
-    why = unknown({"t": Has(target=target)}, {"p": None})
-    record = Has(unit=Has(task="t", protocol="p"), metric="auroc", primary=Has(value=value))
+    metric = {"binary": "auroc", "mask": "dice", "number": "r2"}[target]
+    why = unknown({"t": Has(target=target, metric=metric)}, {"p": None})
+    primary = Interval(value=value)
+    record = Has(unit=Has(task="t", protocol="p"), status="done", metric=metric, primary=primary)
+    record.metrics = {"test": {metric: primary}}
     assert why(None, record) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "told"),
+    [
+        ("brier", (2.0, 2.0, 2.0), None),
+        ("brier", (2.1, 2.1, 2.1), "brier is 2.1, which no predictions have"),
+        ("mcc", (-1.0, -1.0, -1.0), None),
+        ("accuracy", (0.5, -0.1, 0.6), "accuracy is -0.1, which no predictions have"),
+        ("auroc[contrast=low]", (0.5, 0.4, 1.2), "auroc[contrast=low] is 1.2, which no predictions have"),
+        ("auroc[site gap]", (0.1, -0.2, 1.1), None),
+        ("auroc[site gap]", (-0.1, -0.2, 1.1), "auroc[site gap] is -0.1, which no predictions have"),
+        ("dice", (0.5, 0.4, 0.6), "holds 'dice', which is no metric of the target 'binary'"),
+        ("of a package of its own", (7.0, None, None), None),
+    ],
+)
+def test_values_beyond_those_of_a_metric(name: str, stated: tuple, told: str | None) -> None:
+    value, low, high = stated
+    primary = Interval(value=0.5)
+    metrics = {"test": {"auroc": primary, name: Interval(value=value, low=low, high=high)}}
+    record = Has(unit=Has(task="t"), status="done", metric="auroc", primary=primary, metrics=metrics)
+    assert impossible(record, Has(target="binary", metric="auroc")) == told
+
+
+@pytest.mark.parametrize("verified", [set(), {"c"}])
+def test_another_number_of_labels_than_at_the_same_budget(verified: set[str]) -> None:
+    def record(n: int) -> Has:
+        return Has(unit=Has(task="t", budget="10%", seed=0), data_sha256="d", status="done", n_labels=n)
+
+    results = {name: Has(records=[record(n)]) for name, n in {"a": 40, "b": 40, "c": 4}.items()}
+    why = minority_labels(results, verified)
+    told = {name: bool(why(result, result.records[0])) for name, result in results.items()}
+    assert told == {"a": bool(verified), "b": bool(verified), "c": not verified}

@@ -12,6 +12,7 @@ class Brier(Metric):
     name = "brier"
     title = "Brier"
     targets = ("binary", "multi-class", "multi-label", "ordinal")
+    values = (0.0, 2.0)
     higher_is_better = False
 
     def value(self, given: Comparison) -> np.ndarray:

@@ -14,6 +14,7 @@ class MeanError(Metric):
     name = "error"
     title = "Mean absolute error"
     targets = ("number",)
+    values = (0.0, np.inf)
     higher_is_better = False
 
     def value(self, given: Comparison) -> np.ndarray:

@@ -16,6 +16,7 @@ class Hd95(Metric):
     name = "hd95"
     title = "HD95, pixels (volumes: mm)"
     targets = ("mask",)
+    values = (0.0, np.inf)
     higher_is_better = False
     changes = {2: FALSE_ALARMS}
 

@@ -12,6 +12,7 @@ class MeanAbsoluteError(Metric):
     name = "mae"
     title = "MAE, classes"
     targets = ("ordinal",)
+    values = (0.0, np.inf)
     higher_is_better = False
 
     def value(self, given: Comparison) -> np.ndarray:

@@ -12,6 +12,7 @@ class Mcc(Metric):
     name = "mcc"
     title = "MCC"
     targets = ("binary", "multi-class", "multi-label", "ordinal")
+    values = (-1.0, 1.0)
 
     def value(self, given: Comparison) -> np.ndarray:
         return confusion.over_labels(given, confusion.mcc)

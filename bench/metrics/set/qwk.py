@@ -19,6 +19,7 @@ class Qwk(Metric):
     name = "qwk"
     title = "Quadratic weighted kappa"
     targets = ("ordinal",)
+    values = (-1.0, 1.0)
     primary_for = ("ordinal",)
 
     def value(self, given: Comparison) -> np.ndarray:

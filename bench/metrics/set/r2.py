@@ -12,6 +12,7 @@ class R2(Metric):
     name = "r2"
     title = "R²"
     targets = ("number",)
+    values = (-np.inf, 1.0)
     primary_for = ("number",)
 
     def value(self, given: Comparison) -> np.ndarray:

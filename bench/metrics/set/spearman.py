@@ -12,6 +12,7 @@ class Spearman(Metric):
     name = "spearman"
     title = "Spearman correlation"
     targets = ("number",)
+    values = (-1.0, 1.0)
 
     def value(self, given: Comparison) -> np.ndarray:
         return rank_correlation(given)
