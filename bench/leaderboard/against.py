@@ -84,7 +84,7 @@ def minority_data(results: Mapping[str, Results], verified: set[str]) -> Why:
 
 
 def minority_labels(results: Mapping[str, Results], verified: set[str]) -> Why:
-    """It states more or fewer labelled images than most at the same budget, seed and data; the `verified` ones decide."""
+    """It states more or fewer labelled images than most at this budget, seed and data; the `verified` ones decide."""
 
     def stated(record: Record) -> tuple[object, int]:
         unit = record.unit
