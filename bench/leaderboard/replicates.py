@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +51,15 @@ def folder() -> Path:
     return home() / "replicates"
 
 
+class ContradictionError(UserError):
+    """Predictions that are at hand do not give the score in their record."""
+
+
 def replicates(record: Record, data: TaskData, source: Source) -> np.ndarray:
     """Replicates of the record's primary metric on "test", float64 (2000,), recomputed into the cache.
 
-    Raises UserError when `data` is not what the record was made on, or the metric is not the record's.
+    Raises UserError when `data` is not what the record was made on, ContradictionError when the metric is not the
+    record's.
     """
     task, split = data.task, data.tests["test"]
     if record.data_sha256 != data.sha256:
@@ -62,22 +67,22 @@ def replicates(record: Record, data: TaskData, source: Source) -> np.ndarray:
     counts = _counts(task.name, tuple(split.ids), None if split.groups is None else tuple(split.groups))
     point, *_ = draws = source.computed(with_point(counts, len(split)))
     if not (record.primary and abs(point - record.primary.value) < source.tolerance):
-        raise UserError("predictions do not give the score in the record", where=f"{record.encoder}, {record.unit.key}")
-    draws = draws[1:]
-    buffer = io.BytesIO()
-    np.save(buffer, draws, allow_pickle=False)
+        what = "predictions do not give the score in the record"
+        raise ContradictionError(what, where=f"{record.encoder}, {record.unit.key}")
+    data_bytes = draws[1:].astype("<f8").tobytes()
     with suppress(RunError):  # a cache that takes nothing costs time, no result
-        write_atomic(_path(record, task, source.digest), buffer.getvalue())
-    return draws
+        write_atomic(_path(record, task, source.digest), sha256(data_bytes).digest() + data_bytes)
+    return draws[1:]
 
 
 def cached(record: Record, task: Task, digest: str = "") -> np.ndarray | None:
     """Replicates from the cache, or None when they are not there or not readable. digest: as in `Source`."""
     try:
-        draws = np.load(_path(record, task, digest), allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        held = _path(record, task, digest).read_bytes()
+    except OSError:
         return None
-    return draws if draws.shape == (REPLICATES,) and draws.dtype == np.float64 else None
+    whole = len(held) == 32 + 8 * REPLICATES and sha256(held[32:]).digest() == held[:32]
+    return np.frombuffer(held, "<f8", offset=32) if whole else None
 
 
 def all_replicates(
@@ -85,23 +90,37 @@ def all_replicates(
 ) -> tuple[dict[UnitKey, np.ndarray], frozenset[UnitKey]]:
     """Replicates of every done unit of these families of protocols and budgets, and which had to be approximated.
 
+    Nothing of units whose predictions do not give the score in the record: `contradicted` names them.
     only: of this task alone; default, of all. Where a task's data is not at hand, or predictions are missing, the
     interval in the record stands in: normal draws, independent between encoders, which makes differences wider.
     """
-    tasks = results.by_task if only is None else {only: results.by_task.get(only, [])}
-    done = {name: [r for r in mine if r.status == "done" and r.primary] for name, mine in tasks.items()}
-    by_task = {
-        name: [r for r in mine if (family(r.unit.protocol), r.unit.budget) in wanted] for name, mine in done.items()
-    }
-    found: dict[UnitKey, np.ndarray] = {}
+    found: dict[UnitKey, np.ndarray | None] = {}
+    by_task = _wanted(results, wanted, only)
     for name, records in by_task.items():
         known = _cached(results, data.tasks[name], records)
         found |= known
         if left := [r for r in records if _key(r) not in known]:
             with suppress(UserError):
-                found |= dict(_recomputed(results, data.load(name), left))
+                for key, draws in _recomputed(results, data.load(name), left):
+                    found[key] = draws
     approximated = {_key(r): approximate(r) for mine in by_task.values() for r in mine if _key(r) not in found}
-    return found | approximated, frozenset(approximated)
+    return {k: draws for k, draws in found.items() if draws is not None} | approximated, frozenset(approximated)
+
+
+def contradicted(
+    results: Results, known: Collection[UnitKey], wanted: Collection[tuple[str, Budget]], only: str
+) -> set[UnitKey]:
+    """The units `wanted` of a task that are not `known` to `all_replicates`."""
+    return {_key(r) for r in _wanted(results, wanted, only).get(only, [])} - set(known)
+
+
+def _wanted(results: Results, wanted: Collection[tuple[str, Budget]], only: str | None) -> dict[str, list[Record]]:
+    """Task -> its done records of these families of protocols and budgets."""
+    tasks = results.by_task if only is None else {only: results.by_task.get(only, [])}
+    done = {name: [r for r in mine if r.status == "done" and r.primary] for name, mine in tasks.items()}
+    return {
+        name: [r for r in mine if (family(r.unit.protocol), r.unit.budget) in wanted] for name, mine in done.items()
+    }
 
 
 def _cached(results: Results, task: Task, records: list[Record]) -> dict[UnitKey, np.ndarray]:
@@ -120,15 +139,23 @@ def approximate(record: Record) -> np.ndarray:
     return primary.value + spread * seeded(canonical_json(_key(record))).standard_normal(REPLICATES)
 
 
-def _recomputed(results: Results, data: TaskData, records: list[Record]) -> Iterator[tuple[UnitKey, np.ndarray]]:
+def _recomputed(results: Results, data: TaskData, records: list[Record]) -> Iterator[tuple[UnitKey, np.ndarray | None]]:
+    """Of each unit with predictions; None where these do not give the score in the record."""
     task = data.task
     kept = {_key(record): source for record, source in _kept(results, data, records)}
     for record in records:
         if (source := kept.get(_key(record))) is not None:
-            yield _key(record), replicates(record, data, source)
+            yield _key(record), _agreeing(record, data, source)
     for record, outputs in read_outputs(results.folder, [r for r in records if _key(r) not in kept], partial=True):
         whole = Source(partial(primary_replicates, task, outputs["test"], data.tests["test"], scoring=record.scoring))
-        yield _key(record), replicates(record, data, whole)
+        yield _key(record), _agreeing(record, data, whole)
+
+
+def _agreeing(record: Record, data: TaskData, source: Source) -> np.ndarray | None:
+    try:
+        return replicates(record, data, source)
+    except ContradictionError:
+        return None
 
 
 def _kept(results: Results, data: TaskData, records: list[Record]) -> Iterator[tuple[Record, Source]]:
@@ -168,7 +195,8 @@ def _path(record: Record, task: Task, digest: str) -> Path:
         task.sha256,
         record.data_sha256,
         evidence,
-        *([record.unit.key, record.primary.value] if digest and record.primary else []),
+        record.primary and record.primary.value,
+        *([record.unit.key] if digest else []),
     ]
-    digest = sha256_text(canonical_json(about))
-    return folder() / digest[:2] / f"{digest}.npy"
+    name = sha256_text(canonical_json(about))
+    return folder() / name[:2] / f"{name}.f64"

@@ -9,7 +9,7 @@ from bench.leaderboard.compare import _p, compare
 
 def record(task, seed, value, budget="100%", protocol="linear-v1"):
     unit = SimpleNamespace(task=task, protocol=protocol, budget=budget, seed=seed)
-    return SimpleNamespace(unit=unit, primary=SimpleNamespace(value=value))
+    return SimpleNamespace(status="done", unit=unit, primary=SimpleNamespace(value=value))
 
 
 def collected(records):

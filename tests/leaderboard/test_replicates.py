@@ -52,6 +52,9 @@ def record(encoder="a", **more):
     return Record(**fields)
 
 
+SECOND = Unit(task="t", protocol="linear-v1", budget="100%", seed=1)
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDSSL_HOME", str(tmp_path))
@@ -69,9 +72,11 @@ def test_recomputed_once_and_then_read():
 def test_another_prediction_is_another_entry_and_a_damaged_one_is_none(home):
     replicates(record(), DATA, WHOLE)
     assert cached(record(predictions_sha256="b" * 64), TASK) is None
-    for path in home.rglob("*.npy"):
-        path.write_bytes(path.read_bytes()[:200])
-    assert cached(record(), TASK) is None
+    (path,) = home.rglob("*.f64")
+    whole = path.read_bytes()
+    for damaged in (whole[:200], whole[:-1] + bytes([whole[-1] ^ 1]), whole + b"x", b""):
+        path.write_bytes(damaged)
+        assert cached(record(), TASK) is None
 
 
 def test_other_data_is_refused():
@@ -122,6 +127,27 @@ def test_an_approximation_has_the_records_width_and_is_unpaired():
     assert np.isnan(approximate(bare)).all()
 
 
+def test_a_score_that_its_predictions_do_not_give_is_on_no_board(tmp_path, monkeypatch):
+    """Also where the replicates of those predictions are in the cache from before the record was edited."""
+    monkeypatch.setattr("bench.leaderboard.at_hand.load_labels", lambda task, folder, masks: DATA)
+    honest, bare = record(predictions_sha256=sha256_arrays({"test": OUTPUT})), record(unit=SECOND)
+    (tmp_path / "predictions").mkdir()
+    (tmp_path / "predictions" / "t.npz").write_bytes(predictions_bytes({f"{honest.unit.key}/test": OUTPUT}))
+
+    def known(first):
+        results = Results(None, "s", tmp_path, [first, bare])
+        where = SimpleNamespace(suite="s", tasks={"t": TASK}, results={"a": results}, at_hand=AtHand({"t": TASK}))
+        return known_replicates(where, RECIPES)
+
+    assert (len(known(honest).draws), known(honest).contradicted) == (2, frozenset())
+    forged = known(honest.model_copy(update={"metrics": {"test": {"auroc": Interval(value=VALUE + 0.01)}}}))
+    key = ("a", "t", "linear-v1", "100%", 0)
+    assert (forged.contradicted, key in forged.draws, len(forged.draws)) == ({key}, False, 1)
+    assert forged.missing == {key[:4]}
+    told = [note for note in forged.notes(RECIPES[0]) if "Left out" in note]
+    assert told == ["Left out, for the predictions do not give the score in the record: a on t."]
+
+
 def test_a_board_tells_only_of_its_own_approximated_units():
     full, few = ("a", "t", "linear-v1", "100%", 0), ("a", "t", "linear-v1", "10%", 0)
     known = Known(dict.fromkeys((full, few), np.zeros(3)), frozenset({few}))
@@ -141,12 +167,12 @@ def test_only_the_units_asked_for_are_drawn_again(tmp_path, monkeypatch):
 
 
 def test_a_board_needs_the_replicates_of_its_own_units_alone(monkeypatch):
-    asked = []
+    asked, nothing = [], {"a": Results(None, "s", None, [])}
 
     def draws(results, data, wanted, only):
         asked.append(wanted)
         return {}, frozenset()
 
     monkeypatch.setattr("bench.leaderboard.replicates.all_replicates", draws)
-    known_replicates(SimpleNamespace(suite="s", tasks={"t": TASK}, results={"a": None}, at_hand=None), RECIPES[1:2])
+    known_replicates(SimpleNamespace(suite="s", tasks={"t": TASK}, results=nothing, at_hand=None), RECIPES[1:2])
     assert asked == [{("linear", FULL)}]
