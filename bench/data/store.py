@@ -64,12 +64,14 @@ def open_entry(key: str) -> StoreEntry | None:
     folder = home() / "store" / key
     try:
         about = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
+        seal = about.pop("seal", None)  # earlier versions wrote none
+        sealed = seal in (None, sha256_text(canonical_json(about)))
         if any((folder / name).stat().st_size != size for name, size in about["files"].items()):
             return None
         splits = {name: _open_split(folder, name, about["files"]) for name in about["splits"]}
         findings = tuple(DataFinding(**found) for found in about["findings"])
         entry = StoreEntry(folder, splits, about["sha256"], findings, about.get("digests", {}))
-        found = damage(folder, about["files"], lambda: is_intact(entry))
+        found = damage(folder, about["files"], lambda: is_intact(entry)) if sealed else "entry.json was changed"
     except (*UNREADABLE, AttributeError):
         return None
     if found:
@@ -177,7 +179,7 @@ def _write(folder: Path, task: Task, streams: Streams, seen: Seen) -> None:
         "files": {n: (folder / n).stat().st_size for n in names},
     }
     with open(folder / "entry.json", "w", encoding="utf-8") as file:
-        json.dump(about, file, indent=1)
+        json.dump(about | {"seal": sha256_text(canonical_json(about))}, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
     _flush_folder(folder)

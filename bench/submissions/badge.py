@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from filelock import FileLock
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.errors import RunError, UserError
 from bench.files import canonical_json, sha256_file, write_atomic
@@ -85,6 +85,12 @@ class Verification(Strict):
     """Largest difference in a score that was accepted, and found."""
     largest_difference: float = 0.0
 
+    @model_validator(mode="after")
+    def _earned(self) -> Self:
+        if RANK.index(self.badge) > RANK.index(self.covers.badge):
+            raise ValueError(f"is {self.badge}, and what it covers makes {self.covers.badge}")
+        return self
+
     @property
     def text(self) -> str:
         """What it covers, by which version, when."""
@@ -116,7 +122,12 @@ def _is_of_another(path: Path, folder: Path, suite: str) -> bool:
 def read_verdicts(root: Path) -> dict[tuple[str, str], Verification]:
     """(encoder, suite) -> verdict, of a folder of submissions. Raises SubmissionError, CardError."""
     path = root / FILE
-    return {(v.encoder, v.suite): v for v in _lines(path)} if path.is_file() else {}
+    found: dict[tuple[str, str], Verification] = {}
+    for verdict in _lines(path) if path.is_file() else ():
+        if (key := (verdict.encoder, verdict.suite)) in found:  # an older line would bring back what a later one ended
+            raise UserError(f"holds two verdicts on {' and '.join(key)}", where=path, fix="leave the newest")
+        found[key] = verdict
+    return found
 
 
 def write_verdicts(root: Path, verdicts: Callable[[], list[Verification]]) -> None:

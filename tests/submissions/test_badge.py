@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.errors import RunError
+from bench.errors import RunError, UserError
 from bench.submissions.badge import FILE, read_verdicts, write_verdicts
 
 AT_ONCE, EACH = 3, 8
@@ -52,3 +53,24 @@ def test_a_folder_that_takes_no_lock_is_one_message(tmp_path: Path) -> None:
     (tmp_path / f".{FILE}.lock").mkdir()
     with pytest.raises(RunError, match="cannot be written"):
         write_verdicts(tmp_path, list)
+
+
+def verdict(**more: object) -> str:
+    covers = {"units": 40, "rescored": 40, "whole": True}
+    values = {"schema": 2, "encoder": "a", "suite": "s", "contents_sha256": "0" * 64, "badge": "rescored"}
+    return json.dumps(values | {"covers": covers, "verified": "2026-01-01", "medssl": "1"} | more) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (verdict(badge="reproduced"), "is reproduced, and what it covers makes rescored"),
+        (verdict(covers={"units": 40}), "is rescored, and what it covers makes declared"),
+        (verdict() + verdict(verified="2026-02-01"), "holds two verdicts on a and s"),
+    ],
+    ids=["more than it covers", "nothing covered", "an older line replayed"],
+)
+def test_lines_that_nothing_writes_are_refused(tmp_path: Path, lines: str, message: str) -> None:
+    (tmp_path / FILE).write_text(lines)
+    with pytest.raises(UserError, match=message):
+        read_verdicts(tmp_path)
