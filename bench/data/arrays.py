@@ -70,10 +70,10 @@ def _meaning(labels: np.ndarray, path: Path) -> tuple[dict[str, Any], dict[str, 
     if labels.ndim == 2 and labels.shape[1] > 1:
         target = "multi-class" if labels.shape[1] > 2 and (labels.sum(1) == 1).all() else "multi-label"
         said = f"classes: the labels have {labels.shape[1]} columns; give each its name"
-        names = {"target": target, "classes": [f"class {i}" for i in range(labels.shape[1])]}
+        card = {"target": target, "classes": [f"class {i}" for i in range(labels.shape[1])]}
         if not (unknown := int((labels == -1).sum())):
-            return names, {}, [said]
-        return names, {"uncertain": "zeros"}, [said, f"uncertain: {unknown:,} labels are -1; read as 0, as in CheXpert"]
+            return card, {}, [said]
+        return card, {"uncertain": "zeros"}, [said, f"uncertain: {unknown:,} labels are -1; read as 0, as in CheXpert"]
     values = labels.reshape(-1)
     if values.dtype.kind in "US":
         names = [v.decode() if isinstance(v, bytes) else str(v) for v in np.unique(values).tolist()]

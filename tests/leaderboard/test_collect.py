@@ -49,7 +49,11 @@ def test_another_card_under_the_same_name_is_left_out_and_named(made, tmp_path: 
 
 
 def suite_results(folder: Path, source: Path, names: list[str], fingerprint: str) -> None:
-    """Copies of a submission under other names, which claim to be of phantom-mini with a fingerprint."""
+    """Copies of a submission under other names, of one unit of phantom-mini, with a fingerprint."""
+    plan = make_plan("phantom-mini")
+    unit = next(unit for task in plan.tasks.values() for unit in plan.units(task) if task.metric == "auroc")
+    protocol = plan.protocols[unit.protocol].sha256_on(plan.tasks[unit.task])
+    of_suite = {"unit": unit.model_dump(), "protocol_sha256": protocol, "scoring": plan.suite.scoring}
     for name in names:
         target = folder / name
         shutil.copytree(source, target)
@@ -58,9 +62,10 @@ def suite_results(folder: Path, source: Path, names: list[str], fingerprint: str
         (target / "encoder.toml").write_text(card)
         digest = read_card(target).sha256
         path = target / "phantom-mini" / "records.jsonl"
-        records = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = map(json.loads, path.read_text().splitlines())
+        records = [next(r for r in lines if r["status"] == "done" and r["metric"] == "auroc")]
         for record in records:
-            record |= {"encoder": name, "card_sha256": digest}
+            record |= {"encoder": name, "card_sha256": digest} | of_suite
             record["made_by"] |= {"suite": "phantom-mini", "suite_fingerprint": fingerprint}
         path.write_text("".join(json.dumps(r) + "\n" for r in records))
 
