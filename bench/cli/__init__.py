@@ -11,6 +11,7 @@ import click
 from bench.discover import add_plugins
 from bench.errors import UserError
 from bench.strict import nearest
+from bench.threads import give_cores_up
 from bench.version import __version__
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
@@ -76,6 +77,7 @@ def _open_closed_streams() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: a UserError is one message and exit code 2, as is what a disk refuses; an interrupt is 130."""
     _open_closed_streams()
+    give_cores_up()
     try:
         code = medssl.main(args=arguments, prog_name="medssl", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -15,6 +15,7 @@ number of threads.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -36,6 +37,9 @@ TOLERANCE = 1e-10
 ROUGH = 1e-6
 """Relative gap, estimated, at which the float32 passes end."""
 MAX_ITERATIONS = 1000
+SHORT = 3 * 10**8
+"""Operations of a product over all problems (milliseconds) up to which they are solved on one thread: where other
+programs run beside, each of many short steps waits for every thread (measured: 5 to 11 times as long on two)."""
 ALONE = 1024
 """Columns up to which eigenvectors are found on one thread."""
 FEWEST = 32
@@ -123,7 +127,9 @@ class Designs:
                     turned = torch.as_tensor(known.weights) @ self.axes[i]
                     begin[i][..., 0] = torch.as_tensor(known.bias)
                     begin[i][..., 1 : 1 + turned.shape[-1]] = turned
-            return self._found(_solution(losses, torch.cat(begin).reshape(losses.shape), tolerance, max_iterations))
+            with _threads(2 * math.prod(losses.shape) * losses.rows.shape[2]):
+                found = _solution(losses, torch.cat(begin).reshape(losses.shape), tolerance, max_iterations)
+            return self._found(found)
 
     def _losses(self, c: Tensor, weights: Tensor) -> Losses:
         """Of strengths (g, m) and row weights (g, m, n)."""
@@ -226,6 +232,11 @@ class Design:
         return found
 
 
+def _threads(operations: int) -> AbstractContextManager[object]:
+    """One thread for steps of so few operations."""
+    return one_thread() if operations <= SHORT else nullcontext()
+
+
 def _targets(y: np.ndarray, link: str) -> Tensor:
     """float64 (k, n)."""
     target = torch.as_tensor(np.ascontiguousarray(np.asarray(y, dtype=np.float64).T))
@@ -297,12 +308,13 @@ def _principal(x: Tensor) -> tuple[Tensor, Tensor]:
     No axis is left out, however little varies along it: a bound for some of them would be none for the whole.
     """
     n, d = x.shape
-    if d > n:
-        span = torch.linalg.qr(x.T).Q
-        within = x @ span
-        axes = span @ _eigenvectors(within.T @ within)
-    else:
-        axes = _eigenvectors(x.T @ x).contiguous()  # the layout decides the last bits of `rows`
-    rows = torch.ones(1 + axes.shape[1], n, dtype=x.dtype)
-    torch.mm(axes.T, x.T, out=rows[1:])
+    with _threads(2 * n * d * min(n, d)):
+        if d > n:
+            span = torch.linalg.qr(x.T).Q
+            within = x @ span
+            axes = span @ _eigenvectors(within.T @ within)
+        else:
+            axes = _eigenvectors(x.T @ x).contiguous()  # the layout decides the last bits of `rows`
+        rows = torch.ones(1 + axes.shape[1], n, dtype=x.dtype)
+        torch.mm(axes.T, x.T, out=rows[1:])
     return axes, rows

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 
 import torch
-import torch.nn.functional as F
 from scipy.linalg import helmert
 from torch import Tensor
 
@@ -109,7 +108,7 @@ class Losses:
             shifted = logits - logits.amax(1, keepdim=True)
             # log-sum-exp of the shifted logits minus their target: exact also where the loss is tiny.
             picked = (self._by_matrix(shifted) * self.target).sum(2).view(len(w), -1)
-            probability = F.threshold_(shifted.clamp_(min=least).exp_(), gone, 0.0)
+            probability = torch.threshold_(shifted.clamp_(min=least).exp_(), gone, 0.0)
             total = probability.sum(1, keepdim=True)
             loss = total.log()[:, 0] - picked
             probability.div_(total)
@@ -118,7 +117,7 @@ class Losses:
             size, target = logits.abs(), self.target.view_as(logits)
             loss = size.neg().clamp_(min=least).exp_().log1p_()
             loss = loss.add_(size.mul_(torch.where(logits > 0, 1 - target, target)))[:, 0]
-            probability = F.threshold_(logits.clamp(min=least).sigmoid_(), gone, 0.0)
+            probability = torch.threshold_(logits.clamp(min=least).sigmoid_(), gone, 0.0)
         penalty = (w.square() * self.decay).sum((1, 2), dtype=torch.float64) / 2
         return (loss * self.weights).sum(1, dtype=torch.float64) + penalty, probability
 
