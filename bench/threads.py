@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 SPINS = "10000"
 """How often a thread of GNU OpenMP, which torch uses on Linux, looks for work before it gives its core up. Unset it is
-300,000: with both of two cores taken by others a suite takes twice as long; with none taken, nothing is lost."""
+300,000: with both of two cores taken by others a suite takes twice as long; with none taken, as long to 2 %."""
 
 
 def give_cores_up() -> None:
