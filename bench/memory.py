@@ -59,7 +59,10 @@ def held() -> int:
 
 
 def highest_from_now() -> int | None:
-    """`held` now; `highest` starts again from here. None where the system does not tell (not Linux)."""
+    """`held` now; `highest` starts again from here. None where the system does not tell (not Linux).
+
+    Memory that was freed and that the process keeps counts as held: `allocator.freed_memory_returned` first.
+    """
     try:
         (PROC / "clear_refs").write_text("5")
     except OSError:
