@@ -61,6 +61,7 @@ def COMMAND(
     for collection in collections.values():
         say_missing(collection.at_hand.missing)
     if as_json:
+        say_left_out({}, {n: c.left_out for n, c in collections.items()})
         click.echo(json.dumps({n: {b: t.to_dict() for b, t in m.items()} for n, m in made.items()}, indent=2))
         return
     if not made:

@@ -12,6 +12,7 @@ from bench.cli._options import OWN_CARDS, Group
 
 if TYPE_CHECKING:
     from bench.runs.journal import Journal
+    from bench.runs.records import Record
 
 _folder = click.option(
     "--records",
@@ -58,6 +59,7 @@ def show(encoder: str, suite: str | None, root: Path) -> None:
         records = list(journal.records().values())
         for message in journal.damaged:
             err.print(f"Damaged: {message}", markup=False, soft_wrap=True)
+        against = _against(folder, records)
         rows = [
             {
                 "task": r.unit.task,
@@ -65,13 +67,34 @@ def show(encoder: str, suite: str | None, root: Path) -> None:
                 "budget": r.unit.budget,
                 "seed": r.unit.seed,
                 "metric": r.metric,
-                "score [95 % interval]": interval_text(r.primary.value, r.primary.low, r.primary.high)
+                "score [95 % interval]": f"left out: {against[r.unit.key]}"
+                if r.unit.key in against
+                else interval_text(r.primary.value, r.primary.low, r.primary.high)
                 if r.primary
                 else f"{r.status}: {r.reason}",
             }
             for r in records
         ]
         print_table(f"{encoder}, {folder.name}", rows, right=["budget", "seed"])
+
+
+def _against(folder: Path, records: list[Record]) -> dict[str, str]:
+    """Unit key -> why a record of a run is no result, of those that contradict themselves."""
+    from bench.cli._print import say_left_out
+    from bench.data.task import shipped_tasks
+    from bench.errors import UserError
+    from bench.leaderboard.at_hand import AtHand
+    from bench.leaderboard.refuted import refuted
+    from bench.runs.kept import kept_plan
+
+    try:
+        plan = kept_plan(folder)
+    except UserError as error:
+        say_left_out({folder: str(error)})
+        return {}
+    folders = {name: Path(place) for name, place in plan.folders.items()} if plan else {}
+    at_hand = AtHand(plan.tasks if plan else shipped_tasks(), folders)
+    return {key: why for (_, key), why in refuted({folder: records}, at_hand).items()}
 
 
 @COMMAND.command("clean")

@@ -100,7 +100,7 @@ def boards(
     found = gathered(
         collection.frame,
         known.draws.get,
-        unfinished=collection.unfinished | known.missing,
+        unfinished=collection.unfinished,
         kinds=collection.kinds,
         recipes=recipes,
     )
@@ -114,14 +114,13 @@ def known_replicates(
     told: Callable[[str], None] = lambda line: None,
 ) -> Known:
     """Replicates of every unit these boards are made of. told: hears of each task, for the first time takes long."""
-    from bench.leaderboard.replicates import all_replicates, contradicted, folder
+    from bench.leaderboard.replicates import all_replicates, folder
 
     if not (kept := folder()).is_dir():
         told(f"the first time here: the cases of every result are drawn again, for minutes; kept in {kept}")
     fed = {(family, budget) for r in recipes for family in r.protocols.values() for budget in r.budgets}
     draws: dict[UnitKey, np.ndarray] = {}
     approximated: frozenset[UnitKey] = frozenset()
-    against: set[UnitKey] = set()
     for number, task in enumerate(collection.tasks, 1):
         told(f"{collection.suite}: resampling {task} ({number} of {len(collection.tasks)})")
         with freed_memory_kept():
@@ -129,8 +128,7 @@ def known_replicates(
                 found, left = all_replicates(results, collection.at_hand, fed, only=task)
                 draws |= found
                 approximated |= left
-                against |= contradicted(results, found, fed, task)
-    return Known(draws, approximated, frozenset(against))
+    return Known(draws, approximated)
 
 
 def _fits(recipe: BoardRecipe, kinds: Collection[str]) -> bool:

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from bench.data.task import Task
 from bench.identity import prompts_part
+from bench.leaderboard.at_hand import AtHand
+from bench.leaderboard.refuted import refuted
 from bench.protocols.base import Protocol
 from bench.runs.fingerprint import meaning_of_task
 from bench.runs.plan import Plan
 from bench.runs.records import Record
-from bench.submissions.consistent import impossible
 from bench.submissions.folder import Results
 
 Ordered = TypeVar("Ordered", str, int)
@@ -22,16 +23,22 @@ Why = Callable[[Results, Record], str | None]
 
 
 def unknown(tasks: Mapping[str, Task], protocols: Mapping[str, Protocol]) -> Why:
-    """Its task or protocol is not known here, or its scores are none that predictions have."""
+    """Its task or protocol is not known here."""
 
     def why(result: Results, record: Record) -> str | None:
         if record.unit.protocol not in protocols:
             return f"protocol {record.unit.protocol!r} is not installed here"
         if record.unit.task not in tasks:
             return "an unknown task; pass the folder of its card with --tasks"
-        return impossible(record, tasks[record.unit.task])
+        return None
 
     return why
+
+
+def itself(results: Mapping[str, Results], at_hand: AtHand) -> Why:
+    """It contradicts itself (`bench.leaderboard.refuted`)."""
+    found = refuted({result.folder: result.records for result in results.values()}, at_hand)
+    return lambda result, record: found.get((result.folder, record.unit.key))
 
 
 def other_plan(plan: Plan, results: Mapping[str, Results]) -> Why:

@@ -26,9 +26,6 @@ from bench.submissions.folder import Results
 from bench.submissions.withdrawn import Withdrawal, read_withdrawals
 from bench.words import Badge, family
 
-Cards = Mapping[str, tuple[Task, Path]]
-"""Task name -> its card, and the folder where the card's relative paths start."""
-
 
 @dataclass(frozen=True)
 class SuiteResults:
@@ -51,8 +48,8 @@ class SuiteResults:
     """What the suite consists of; None where that is not known here."""
     verdicts: Mapping[str, Verification] = field(default_factory=dict)
     """Encoder -> what stands behind its badge, where it has one."""
-    folders: Mapping[str, Path | None] = field(default_factory=dict)
-    """Task -> where the relative paths of its card start, for tasks of one's own."""
+    at_hand: AtHand = field(default_factory=lambda: AtHand({}))
+    """The data of its tasks."""
 
     @property
     def synthetic(self) -> bool:
@@ -90,11 +87,6 @@ class SuiteResults:
             f"{len(idle)} of {len(mine)} tasks of {self.suite} have no result yet and count nowhere here: "
             f"{', '.join(idle[:6])}{', ...' if len(idle) > 6 else ''}",
         )
-
-    @cached_property
-    def at_hand(self) -> AtHand:
-        """The data of its tasks."""
-        return AtHand(self.tasks, self.folders)
 
     @property
     def kinds(self) -> set[str]:
@@ -157,7 +149,7 @@ def collect(
 
 
 def _collection(
-    suite: str, entries: Mapping[str, FoundResults], cards: Cards, back: Sequence[Withdrawal]
+    suite: str, entries: Mapping[str, FoundResults], cards: comparable.Cards, back: Sequence[Withdrawal]
 ) -> SuiteResults:
     results = {name: entry.result for name, entry in entries.items()}
     gone = {
@@ -168,7 +160,7 @@ def _collection(
     }
     verified = {name for name, entry in entries.items() if entry.badge != "declared"} - set(gone)
     standing = {name: result for name, result in results.items() if name not in gone}
-    kept = comparable.of_suite(suite, standing, verified, {name: task for name, (task, _) in cards.items()})
+    kept = comparable.of_suite(suite, standing, verified, cards)
     protocols = members("bench.protocols", "PROTOCOL")
     used = {record.unit.task for result in kept.results.values() for record in result.records}
     tasks = {name: kept.tasks[name] for name in sorted(used)}
@@ -183,14 +175,5 @@ def _collection(
         gone | kept.left_out,
         kept.plan,
         {name: v for name in kept.results if (v := entries[name].verdict) and entries[name].badge != "declared"},
-        _folders(tasks, results, cards),
+        kept.at_hand,
     )
-
-
-def _folders(tasks: Mapping[str, Task], results: Mapping[str, Results], cards: Cards) -> dict[str, Path | None]:
-    """Where the data of tasks lie: beside the cards that were given, else where the runs found them."""
-    found: dict[str, Path | None] = {}
-    same = {name: task.sha256 for name, task in tasks.items()}
-    for plan in filter(None, (result.plan for result in results.values())):
-        found |= {name: Path(f) for name, f in plan.folders.items() if same.get(name) == plan.tasks[name].sha256}
-    return found | {name: folder for name, (task, folder) in cards.items() if same.get(name) == task.sha256}

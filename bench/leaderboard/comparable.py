@@ -10,17 +10,21 @@ from pathlib import Path
 from bench.data.task import Task, shipped_tasks, suite_names
 from bench.discover import members
 from bench.leaderboard import against
+from bench.leaderboard.at_hand import AtHand
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.kept import KeptPlan
 from bench.runs.plan import Plan, make_plan, plan_of
 from bench.submissions.folder import Results
+
+Cards = Mapping[str, tuple[Task, Path]]
+"""Task name -> its card, and the folder where the card's relative paths start."""
 
 
 @dataclass(frozen=True)
 class Comparable:
     """Results that stand side by side, under which plan and fingerprint, and why others do not.
 
-    tasks: every card known here, those of the plan first.
+    tasks: every card known here, those of the plan first. at_hand: their data.
     """
 
     results: dict[str, Results]
@@ -28,9 +32,10 @@ class Comparable:
     fingerprint: str
     plan: Plan | None
     tasks: Mapping[str, Task]
+    at_hand: AtHand
 
 
-def of_suite(suite: str, results: Mapping[str, Results], verified: set[str], cards: Mapping[str, Task]) -> Comparable:
+def of_suite(suite: str, results: Mapping[str, Results], verified: set[str], cards: Cards) -> Comparable:
     """The comparable results of a suite, by encoder.
 
     Of a shipped suite, those with its fingerprint count. Of one's own, what fits the plan that the newest run kept; on
@@ -45,9 +50,12 @@ def of_suite(suite: str, results: Mapping[str, Results], verified: set[str], car
         newest = plans[max(plans, key=lambda name: against.age(results[name]))]
         plan, fingerprint = plan_of(newest), fingerprint_of(plan_of(newest))
         left_out = _other_places(results, plans, newest, fingerprint)
-    tasks = {**shipped_tasks(), **cards, **(plan.tasks if plan else {})}
-    found = Comparable(_without(results, left_out), left_out, fingerprint, plan, tasks)
+    own_tasks = {name: task for name, (task, _) in cards.items()}
+    tasks = {**shipped_tasks(), **own_tasks, **(plan.tasks if plan else {})}
+    at_hand = AtHand(tasks, _folders(tasks, results, cards))
+    found = Comparable(_without(results, left_out), left_out, fingerprint, plan, tasks, at_hand)
     found = _sifted(found, against.unknown(tasks, members("bench.protocols", "PROTOCOL")))
+    found = _sifted(found, against.itself(found.results, at_hand))
     if plan:
         found = _sifted(found, against.other_plan(plan, found.results))
     own = plan is not None and suite not in suite_names()
@@ -114,3 +122,12 @@ def _other_prints(results: Mapping[str, Results], fingerprint: str, *, official:
 
 def _prints(result: Results) -> set[str]:
     return {record.made_by.suite_fingerprint for record in result.records}
+
+
+def _folders(tasks: Mapping[str, Task], results: Mapping[str, Results], cards: Cards) -> dict[str, Path | None]:
+    """Where the data of tasks lie: beside the cards that were given, else where the runs found them."""
+    found: dict[str, Path | None] = {}
+    same = {name: task.sha256 for name, task in tasks.items()}
+    for plan in filter(None, (result.plan for result in results.values())):
+        found |= {name: Path(f) for name, f in plan.folders.items() if same.get(name) == plan.tasks[name].sha256}
+    return found | {name: folder for name, (task, folder) in cards.items() if same.get(name) == task.sha256}

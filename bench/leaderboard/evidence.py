@@ -29,35 +29,24 @@ class Known:
     """Bootstrap replicates of units.
 
     draws: float64 (b,) each. approximated: the units whose draws stand in for predictions or data not at hand.
-    contradicted: those whose predictions do not give the score in their record; their tasks count as missing.
     """
 
     draws: dict[UnitKey, np.ndarray]
     approximated: frozenset[UnitKey]
-    contradicted: frozenset[UnitKey] = frozenset()
-
-    @property
-    def missing(self) -> frozenset[tuple[str, str, str, str]]:
-        """(encoder, task, protocol, budget) of what is contradicted."""
-        return frozenset(key[:4] for key in self.contradicted)
 
     def notes(self, recipe: BoardRecipe) -> tuple[str, ...]:
-        """What must be told on the board of a recipe: which units that feed it are contradicted by their predictions,
-        and how many are approximated."""
+        """What must be told on the board of a recipe: how many units that feed it are approximated."""
 
         def feeds_it(key: UnitKey) -> bool:
             return family(key[2]) in recipe.protocols.values() and key[3] in recipe.budgets
 
-        wrong = sorted({f"{encoder} on {task}" for encoder, task, *_ in filter(feeds_it, self.contradicted)})
-        more = f" and {len(wrong) - 6} more" if len(wrong) > 6 else ""
-        told = [f"Left out, for the predictions do not give the score in the record: {', '.join(wrong[:6])}{more}."]
         mine = set(filter(feeds_it, self.draws))
-        if left := len(mine & self.approximated):
-            told.append(
-                f"{left:,} of {len(mine):,} results could not be resampled (data or predictions not at hand): their "
-                "intervals are approximated from the records, without pairing."
-            )
-        return tuple(told if wrong else told[1:])
+        if not (left := len(mine & self.approximated)):
+            return ()
+        return (
+            f"{left:,} of {len(mine):,} results could not be resampled (data or predictions not at hand): their "
+            "intervals are approximated from the records, without pairing.",
+        )
 
 
 class Result(NamedTuple):

@@ -22,6 +22,7 @@ from bench.locate import home
 from bench.metrics.products import Weights
 from bench.metrics.resample import REPLICATES, resample_counts, seeded, with_point
 from bench.metrics.scored import primary_replicates
+from bench.protocols.base import base_split
 from bench.runs.journal import read_outputs
 from bench.runs.records import Record
 from bench.submissions.cases import QUANTISED, Kept, cases_file, read_cases, replicates_kept
@@ -35,7 +36,7 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Source:
-    """What the replicates of a unit are computed from.
+    """What the primary metric of a unit on one test split is computed from.
 
     computed: weights (r, n) -> the primary metric in each row, (r,). digest: hash of the files in which a compact
     submission keeps it, "" for whole predictions, which have the hash in the record. tolerance: as TOLERANCE.
@@ -51,28 +52,20 @@ def folder() -> Path:
     return home() / "replicates"
 
 
-class ContradictionError(UserError):
-    """Predictions that are at hand do not give the score in their record."""
-
-
 def replicates(record: Record, data: TaskData, source: Source) -> np.ndarray:
     """Replicates of the record's primary metric on "test", float64 (2000,), recomputed into the cache.
 
-    Raises UserError when `data` is not what the record was made on, ContradictionError when the metric is not the
-    record's.
+    Raises UserError when `data` is not what the record was made on.
     """
     task, split = data.task, data.tests["test"]
     if record.data_sha256 != data.sha256:
         raise UserError("results were made on other data than is at hand", where=f"{record.encoder}, {task.name}")
     counts = _counts(task.name, tuple(split.ids), None if split.groups is None else tuple(split.groups))
-    point, *_ = draws = source.computed(with_point(counts, len(split)))
-    if not (record.primary and abs(point - record.primary.value) < source.tolerance):
-        what = "predictions do not give the score in the record"
-        raise ContradictionError(what, where=f"{record.encoder}, {record.unit.key}")
-    data_bytes = draws[1:].astype("<f8").tobytes()
+    draws = source.computed(with_point(counts, len(split)))[1:]
+    data_bytes = draws.astype("<f8").tobytes()
     with suppress(RunError):  # a cache that takes nothing costs time, no result
         write_atomic(_path(record, task, source.digest), sha256(data_bytes).digest() + data_bytes)
-    return draws[1:]
+    return draws
 
 
 def cached(record: Record, task: Task, digest: str = "") -> np.ndarray | None:
@@ -90,11 +83,10 @@ def all_replicates(
 ) -> tuple[dict[UnitKey, np.ndarray], frozenset[UnitKey]]:
     """Replicates of every done unit of these families of protocols and budgets, and which had to be approximated.
 
-    Nothing of units whose predictions do not give the score in the record: `contradicted` names them.
     only: of this task alone; default, of all. Where a task's data is not at hand, or predictions are missing, the
     interval in the record stands in: normal draws, independent between encoders, which makes differences wider.
     """
-    found: dict[UnitKey, np.ndarray | None] = {}
+    found: dict[UnitKey, np.ndarray] = {}
     by_task = _wanted(results, wanted, only)
     for name, records in by_task.items():
         known = _cached(results, data.tasks[name], records)
@@ -104,14 +96,7 @@ def all_replicates(
                 for key, draws in _recomputed(results, data.load(name), left):
                     found[key] = draws
     approximated = {_key(r): approximate(r) for mine in by_task.values() for r in mine if _key(r) not in found}
-    return {k: draws for k, draws in found.items() if draws is not None} | approximated, frozenset(approximated)
-
-
-def contradicted(
-    results: Results, known: Collection[UnitKey], wanted: Collection[tuple[str, Budget]], only: str
-) -> set[UnitKey]:
-    """The units `wanted` of a task that are not `known` to `all_replicates`."""
-    return {_key(r) for r in _wanted(results, wanted, only).get(only, [])} - set(known)
+    return found | approximated, frozenset(approximated)
 
 
 def _wanted(results: Results, wanted: Collection[tuple[str, Budget]], only: str | None) -> dict[str, list[Record]]:
@@ -139,36 +124,39 @@ def approximate(record: Record) -> np.ndarray:
     return primary.value + spread * seeded(canonical_json(_key(record))).standard_normal(REPLICATES)
 
 
-def _recomputed(results: Results, data: TaskData, records: list[Record]) -> Iterator[tuple[UnitKey, np.ndarray | None]]:
-    """Of each unit with predictions; None where these do not give the score in the record."""
-    task = data.task
-    kept = {_key(record): source for record, source in _kept(results, data, records)}
+def _recomputed(results: Results, data: TaskData, records: list[Record]) -> Iterator[tuple[UnitKey, np.ndarray]]:
+    """Of each unit with predictions."""
+    kept = {key: s["test"] for key, s in kept_sources(results.folder, data, records).items() if "test" in s}
     for record in records:
-        if (source := kept.get(_key(record))) is not None:
-            yield _key(record), _agreeing(record, data, source)
-    for record, outputs in read_outputs(results.folder, [r for r in records if _key(r) not in kept], partial=True):
-        whole = Source(partial(primary_replicates, task, outputs["test"], data.tests["test"], scoring=record.scoring))
-        yield _key(record), _agreeing(record, data, whole)
+        if (source := kept.get(record.unit.key)) is not None:
+            yield _key(record), replicates(record, data, source)
+    whole = [r for r in records if r.unit.key not in kept]
+    for record, outputs in read_outputs(results.folder, whole, partial=True):
+        yield _key(record), replicates(record, data, whole_source(record, data, "test", outputs["test"]))
 
 
-def _agreeing(record: Record, data: TaskData, source: Source) -> np.ndarray | None:
-    try:
-        return replicates(record, data, source)
-    except ContradictionError:
-        return None
+def whole_source(record: Record, data: TaskData, name: str, output: np.ndarray) -> Source:
+    """Of whole predictions on the test split `name`."""
+    split = data.tests[base_split(name)]
+    return Source(partial(primary_replicates, data.task, output, split, scoring=record.scoring))
 
 
-def _kept(results: Results, data: TaskData, records: list[Record]) -> Iterator[tuple[Record, Source]]:
-    """Records of a compact submission with what it keeps in the place of their predictions on "test"."""
-    task, test = data.task, data.tests["test"]
-    cases, condensed = read_cases(results.folder, task), read_condensed(results.folder, task)
-    digest = _digest(results.folder, task)
+def kept_sources(place: Path, data: TaskData, records: list[Record]) -> dict[str, dict[str, Source]]:
+    """Unit key -> test split -> what a compact submission keeps in the place of its predictions."""
+    task, digest, found = data.task, _digest(place, data.task), dict[str, dict[str, Source]]()
+    cases, condensed = read_cases(place, task), read_condensed(place, task)
     for record in records:
-        if (parts := cases.get(record.unit.key, Kept()).splits.get("test")) is not None:
-            computed = partial(replicates_kept, task, parts, test, scoring=record.scoring)
-            yield record, Source(computed, digest, QUANTISED)
+        if parts := cases.get(record.unit.key, Kept()).splits:
+            of = partial(partial, replicates_kept, task, scoring=record.scoring)
+            found[record.unit.key] = {
+                name: Source(of(part, data.tests[base_split(name)]), digest, QUANTISED)
+                for name, part in parts.items()
+                if base_split(name) in data.tests
+            }
         elif (array := condensed.get(record.unit.key)) is not None:
-            yield record, Source(partial(replicates_condensed, data, array, record=record), digest)
+            computed = partial(replicates_condensed, data, array, record=record)
+            found[record.unit.key] = {"test": Source(computed, digest)}
+    return found
 
 
 def _digest(folder: Path, task: Task) -> str:

@@ -19,9 +19,9 @@ BY_NAME = {recipe.name: recipe for recipe in RECIPES}
 
 def board_views(collection: SuiteResults, known: Known) -> tuple[BoardView, ...]:
     """Every board that has results, Overall first, each also without contaminated cells."""
-    frame, of, unfinished = counting(collection.frame), known.draws.get, collection.unfinished | known.missing
-    found = gathered(frame, of, unfinished=unfinished, kinds=collection.kinds)
-    curves = label_curves(frame, of, unfinished)
+    frame, of = counting(collection.frame), known.draws.get
+    found = gathered(frame, of, unfinished=collection.unfinished, kinds=collection.kinds)
+    curves = label_curves(frame, of, collection.unfinished)
     views = (
         board_view(
             collection.suite,

@@ -147,7 +147,7 @@ class Journal:
             sealed = _arrays(self.folder / "predictions" / f"{task}.npz", self.damaged)
             for record in members:
                 key, unit = record.unit.key, self.folder / "units" / f"{record.unit.key}.npz"
-                outputs = _arrays(unit, self.damaged) or _outputs_of(key, sealed)
+                outputs = _arrays(unit, self.damaged) or outputs_of(key, sealed)
                 if not outputs or sha256_arrays(outputs) != record.predictions_sha256:
                     found[key] = "the predictions are missing or damaged"
         return found
@@ -261,7 +261,7 @@ def _arrays(path: Path, damaged: list[str]) -> dict[str, np.ndarray]:
         return {}
 
 
-def _outputs_of(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def outputs_of(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Test split -> array, of one unit."""
     return {name.removeprefix(f"{key}/"): a for name, a in arrays.items() if name.startswith(f"{key}/")}
 
@@ -321,7 +321,7 @@ def read_outputs(
         path = folder / "predictions" / f"{task}.npz"
         arrays = {} if partial and not path.is_file() else read_predictions(path)
         for record in members:
-            outputs = _outputs_of(record.unit.key, arrays)
+            outputs = outputs_of(record.unit.key, arrays)
             if not outputs and partial:
                 continue
             if not outputs:

@@ -98,22 +98,32 @@ def predictions_of(folder: Path, task: str = "which") -> Path:
 
 
 def edit_records(folder: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
-    """Rewrite records.jsonl after `change` has edited the list of records in place (or returned another)."""
-    path = records_of(folder)
+    """As `edit_lines`, the records of a submission."""
+    edit_lines(records_of(folder), change)
+
+
+def edit_lines(path: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
+    """Rewrite a records.jsonl after `change` has edited the list of records in place (or returned another), unsealed as
+    those of earlier versions are."""
     records = [json.loads(line) for line in path.read_text().splitlines()]
     changed = change(records)
     records = records if changed is None else changed
-    path.write_text("".join(json.dumps(r) + "\n" for r in records))
+    path.write_text("".join(json.dumps({k: v for k, v in r.items() if k != "seal"}) + "\n" for r in records))
 
 
 def edit_every_record(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     """Edit each record in place."""
+    edit_records(folder, each(change))
 
-    def each(records: list[dict[str, Any]]) -> None:
+
+def each(change: Callable[[dict[str, Any]], Any]) -> Callable[[list[dict[str, Any]]], None]:
+    """Edits every one of some records in place."""
+
+    def every(records: list[dict[str, Any]]) -> None:
         for record in records:
             change(record)
 
-    edit_records(folder, each)
+    return every
 
 
 def edit_record(folder: Path, change: Callable[[dict[str, Any]], Any], key: str = "which.linear-v2.100pct.0") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -14,12 +13,13 @@ import pytest
 
 from bench.encoders.card import read_card
 from bench.leaderboard import boards
-from bench.leaderboard.collect import SuiteResults, _folders, collect
+from bench.leaderboard.collect import SuiteResults, collect
+from bench.leaderboard.comparable import _folders
 from bench.recipes import RECIPES
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
 from bench.submissions.verify import verify
-from benchmarks.hostile.base import write_submission, write_tasks
+from benchmarks.hostile.base import each, edit_every_record, edit_lines, write_submission, write_tasks
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +61,12 @@ def suite_results(folder: Path, source: Path, names: list[str], fingerprint: str
         card = (target / "encoder.toml").read_text().replace('name = "honest"', f'name = "{name}"')
         (target / "encoder.toml").write_text(card)
         digest = read_card(target).sha256
-        path = target / "phantom-mini" / "records.jsonl"
-        lines = map(json.loads, path.read_text().splitlines())
-        records = [next(r for r in lines if r["status"] == "done" and r["metric"] == "auroc")]
-        for record in records:
-            record |= {"encoder": name, "card_sha256": digest} | of_suite
-            record["made_by"] |= {"suite": "phantom-mini", "suite_fingerprint": fingerprint}
-        path.write_text("".join(json.dumps(r) + "\n" for r in records))
+        path, stated = target / "phantom-mini" / "records.jsonl", of_suite | {"encoder": name, "card_sha256": digest}
+        edit_lines(path, lambda records: [next(r for r in records if r["status"] == "done" and r["metric"] == "auroc")])
+        edit_lines(path, each(lambda record, stated=stated: record.update(stated)))
+        edit_lines(
+            path, each(lambda record: record["made_by"].update(suite="phantom-mini", suite_fingerprint=fingerprint))
+        )
 
 
 def test_a_flood_of_another_fingerprint_does_not_displace_the_official_one(made, tmp_path: Path) -> None:
@@ -98,9 +97,7 @@ def test_verified_results_decide_about_the_data(made, tmp_path: Path) -> None:
     verify(tmp_path / "honest", rescore=True, tasks=tasks)
     for n in range(3):
         folder = write_submission(tmp_path / "made", tasks, f"liar{n}", seed=n + 2)
-        path = folder / "tasks" / "records.jsonl"
-        records = [json.loads(line) | {"data_sha256": "0" * 64} for line in path.read_text().splitlines()]
-        path.write_text("".join(json.dumps(r) + "\n" for r in records))
+        edit_every_record(folder, lambda record: record.update(data_sha256="0" * 64))
         folder.rename(tmp_path / folder.name)
     shutil.rmtree(tmp_path / "made")
     (collection,) = collect([tmp_path], tasks=tasks).values()

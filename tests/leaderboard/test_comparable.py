@@ -15,6 +15,7 @@ from bench.leaderboard.collect import SuiteResults, collect
 from bench.leaderboard.compare import compare
 from bench.runs.options import RunSpec
 from bench.runs.run import run
+from benchmarks.hostile.base import each, edit_lines
 from tests.cards import task_card
 
 SUITE = """schema = 1
@@ -57,11 +58,7 @@ def runs(made: Path, tmp_path: Path) -> Path:
 
 def change(runs: Path, encoder: str, edit: Callable[[dict], None]) -> None:
     """Edit each record of an encoder."""
-    path = runs / encoder / "own" / "records.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    for record in records:
-        edit(record)
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    edit_lines(runs / encoder / "own" / "records.jsonl", each(edit))
 
 
 def own(runs: Path) -> SuiteResults:

@@ -52,9 +52,6 @@ def record(encoder="a", **more):
     return Record(**fields)
 
 
-SECOND = Unit(task="t", protocol="linear-v1", budget="100%", seed=1)
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDSSL_HOME", str(tmp_path))
@@ -82,13 +79,6 @@ def test_another_prediction_is_another_entry_and_a_damaged_one_is_none(home):
 def test_other_data_is_refused():
     with pytest.raises(UserError, match="other data"):
         replicates(record(data_sha256="0" * 64), DATA, WHOLE)
-
-
-def test_predictions_of_another_score_are_refused():
-    wrong = record(metrics={"test": {"auroc": Interval(value=VALUE + 1e-3)}})
-    with pytest.raises(UserError, match="do not give the score"):
-        replicates(wrong, DATA, WHOLE)
-    assert cached(wrong, TASK) is None
 
 
 def test_condensed_predictions_give_the_same_replicates(tmp_path, monkeypatch):
@@ -125,27 +115,6 @@ def test_an_approximation_has_the_records_width_and_is_unpaired():
     np.testing.assert_array_equal(first, approximate(record("a")))
     bare = record(metrics={"test": {"auroc": Interval(value=0.8)}})
     assert np.isnan(approximate(bare)).all()
-
-
-def test_a_score_that_its_predictions_do_not_give_is_on_no_board(tmp_path, monkeypatch):
-    """Also where the replicates of those predictions are in the cache from before the record was edited."""
-    monkeypatch.setattr("bench.leaderboard.at_hand.load_labels", lambda task, folder, masks: DATA)
-    honest, bare = record(predictions_sha256=sha256_arrays({"test": OUTPUT})), record(unit=SECOND)
-    (tmp_path / "predictions").mkdir()
-    (tmp_path / "predictions" / "t.npz").write_bytes(predictions_bytes({f"{honest.unit.key}/test": OUTPUT}))
-
-    def known(first):
-        results = Results(None, "s", tmp_path, [first, bare])
-        where = SimpleNamespace(suite="s", tasks={"t": TASK}, results={"a": results}, at_hand=AtHand({"t": TASK}))
-        return known_replicates(where, RECIPES)
-
-    assert (len(known(honest).draws), known(honest).contradicted) == (2, frozenset())
-    forged = known(honest.model_copy(update={"metrics": {"test": {"auroc": Interval(value=VALUE + 0.01)}}}))
-    key = ("a", "t", "linear-v1", "100%", 0)
-    assert (forged.contradicted, key in forged.draws, len(forged.draws)) == ({key}, False, 1)
-    assert forged.missing == {key[:4]}
-    told = [note for note in forged.notes(RECIPES[0]) if "Left out" in note]
-    assert told == ["Left out, for the predictions do not give the score in the record: a on t."]
 
 
 def test_a_board_tells_only_of_its_own_approximated_units():

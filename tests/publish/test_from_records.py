@@ -183,7 +183,8 @@ def test_without_images_or_labels_a_task_still_tells_chance(collection, monkeypa
 
 def test_a_suite_whose_images_are_not_here_is_named(collection, monkeypatch, tmp_path):
     files = {
-        n: write_labels(load_labels(t, folder=collection.folders[n]), tmp_path) for n, t in collection.tasks.items()
+        n: write_labels(load_labels(t, folder=collection.at_hand.folders[n]), tmp_path)
+        for n, t in collection.tasks.items()
     }
     monkeypatch.setattr("bench.leaderboard.at_hand.load_labels", lambda task, **_: read_labels(task, files[task.name]))
     steps: list[str] = []

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.faults import trials
 from benchmarks.faults.arena import NOT_ANSWERED, Arena, State, at_write, reference_of, restart, wait
+from benchmarks.hostile.base import edit_lines
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +86,7 @@ def test_the_referee_sees_what_is_wrong(arena: Arena, whole) -> None:
     place = arena.place("spoilt")
     assert wait(arena.child(place)) == 0
     records = place.out / "raw-pixels" / "faults" / "records.jsonl"
-    first, *rest = records.read_text().splitlines(keepends=True)
-    records.write_text(first.replace('"n_labels":', '"n_labels":9') + "".join(rest))
+    edit_lines(records, lambda lines: lines[0].update(n_labels=9999))
     (place.out / "left-behind").write_text("")
     verdict = restart(arena, place, replace(reference, predictions=dict.fromkeys(reference.predictions, b"")))
     assert not verdict.clean

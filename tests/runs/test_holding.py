@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from bench.files import sha256_arrays
 from bench.leaderboard.collect import collect
 from bench.runs.journal import SUPERSEDED, Journal, read_outputs, read_records
 from bench.submissions.folder import read_results
+from benchmarks.hostile.base import each, edit_lines
 from benchmarks.identities import ALL, CHANGES, TARGETS, World, tried
 
 SAID = {
@@ -127,11 +127,7 @@ def test_a_record_of_an_earlier_version_is_kept_as_far_as_it_can_be_compared(wor
     options = {"suite": world.root / "suite.toml", "tasks": world.tasks, "out": tmp_path / "o", "device": "cpu"}
     records = bench.run("raw-pixels", **options).records
     for folder in (tmp_path / "o" / "raw-pixels" / "mine", world.out):
-        path = folder / "records.jsonl"
-        older = [
-            {k: v for k, v in json.loads(line).items() if k != "identity"} for line in path.read_text().splitlines()
-        ]
-        path.write_text("".join(json.dumps(record) + "\n" for record in older))
+        edit_lines(folder / "records.jsonl", each(lambda record: record.pop("identity")))
     said: list[str] = []
     again = bench.run("raw-pixels", **options, say=said.append).records
     assert [r.predictions_sha256 for r in again] == [r.predictions_sha256 for r in records]

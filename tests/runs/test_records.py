@@ -88,9 +88,32 @@ def test_times_are_the_only_difference_between_equal_runs(record: Record) -> Non
 
 @given(records, st.data())
 def test_an_unknown_key_is_refused_by_name(record: Record, data: st.DataObject) -> None:
-    values = json.loads(record.to_json()) | {"surprise": 1}
+    values = json.loads(record.to_json()) | {"surprise": 1, "seal": None}
     with pytest.raises(CardError, match="surprise"):
         Record.from_json(json.dumps(values))
+
+
+@given(records, st.data())
+def test_a_value_that_was_changed_after_it_was_written_breaks_the_seal(record: Record, data: st.DataObject) -> None:
+    text = record.to_json()
+    digits = [at for at, character in enumerate(text) if character.isdigit()]
+    at = data.draw(st.sampled_from(digits))
+    changed = text[:at] + str((int(text[at]) + data.draw(st.integers(1, 9))) % 10) + text[at + 1 :]
+    try:
+        same = json.loads(changed) == json.loads(text)  # beyond the digits a number has room for
+    except ValueError:
+        same = False
+    if same:
+        assert Record.from_json(changed) == record
+    else:
+        with pytest.raises((SubmissionError, CardError)):
+            Record.from_json(changed)
+
+
+@pytest.mark.parametrize("value", ["1e999", '"\\ud800"', "[" * 90 + "]" * 90])
+def test_what_cannot_be_sealed_is_refused(value: str) -> None:
+    with pytest.raises(SubmissionError, match="changed after it was written"):
+        Record.from_json(f'{{"reason": {value}, "seal": "{"0" * 16}"}}')
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
@@ -121,7 +144,7 @@ def test_unit_keys_are_unique_file_names() -> None:
 @given(records)
 def test_a_record_states_the_version_that_scored_it_and_an_unknown_one_is_refused(record: Record) -> None:
     values = json.loads(record.to_json())
-    del values["scoring"]
+    del values["scoring"], values["seal"]
     assert Record.parse(values, where="r").scoring == 1
     values["scoring"] = SCORING + 1
     with pytest.raises(CardError, match=r"scoring version \d+ is not known here .* newer medssl is needed"):

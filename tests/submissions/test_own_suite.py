@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from bench.runs.predictions import predictions_bytes, read_predictions
 from bench.runs.run import run
 from bench.submissions.bundle import bundle
 from bench.submissions.verify import verify
-from benchmarks.hostile.base import write_tasks
+from benchmarks.hostile.base import edit_lines, write_tasks
 
 SUITE = """schema = 1
 name = "own"
@@ -75,9 +74,7 @@ def test_an_encoder_that_is_features_alone_may_be_refused_by_robustness(sent, tm
     """It cannot encode changed images: no result, and no reason to turn the rest of the submission down."""
     folder, tasks, suite = sent
     again = Path(shutil.copytree(folder, tmp_path / folder.name))
-    path = again / "own" / "records.jsonl"
-    record = json.loads(path.read_text())
-    record |= {"status": "refused", "reason": "cannot encode changed images", "metrics": {}, "n_labels": 0}
-    record |= {"predictions": None, "predictions_sha256": None, "chosen": {}}
-    path.write_text(json.dumps(record) + "\n")
+    nothing = {"metrics": {}, "n_labels": 0, "predictions": None, "predictions_sha256": None, "chosen": {}}
+    refused = {"status": "refused", "reason": "cannot encode changed images", **nothing}
+    edit_lines(again / "own" / "records.jsonl", lambda records: records[0].update(refused))
     assert verify(again, rescore=True, tasks=tasks, suites=[suite]).problems == []

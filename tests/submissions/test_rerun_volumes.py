@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -11,11 +10,13 @@ import torch
 from torch import nn
 
 from bench.files import sha256_file
+from bench.runs.journal import read_records
 from bench.runs.options import RunSpec
 from bench.runs.run import run
 from bench.submissions.bundle import bundle
 from bench.submissions.report import VerificationReport
 from bench.submissions.verify import verify
+from benchmarks.hostile.base import edit_lines
 
 TASK = """schema = 1
 name = "dense"
@@ -90,10 +91,12 @@ def test_every_unit_is_rerun_to_the_same_scores(sent: Path, which: str) -> None:
 def test_a_score_that_the_weights_do_not_give_is_found(sent: Path) -> None:
     shutil.copytree(sent / "whole", sent / "forged")
     path = sent / "forged" / "mine" / "own" / "records.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    for record in records:
-        score = record["metrics"]["test"]["dice"]
-        record["metrics"]["test"]["dice"] = {key: min(1.0, value + 0.1) for key, value in score.items()}
-    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+
+    def forge(records: list[dict]) -> None:
+        for record in records:
+            score = record["metrics"]["test"]["dice"]
+            record["metrics"]["test"]["dice"] = {key: min(1.0, value + 0.1) for key, value in score.items()}
+
+    edit_lines(path, forge)
     problems = rerun(sent, "forged").problems
-    assert sum("dice on test is" in problem for problem in problems) == len(records), problems
+    assert sum("dice on test is" in problem for problem in problems) == len(read_records(path.parent)), problems
