@@ -55,7 +55,7 @@ class Cost(Grown):
     """By stage: "extract", "solve", "score". Extraction is shared by the units of one encoder x task; of units that are
     solved side by side, the first has the seconds of all."""
     peak_memory_mb: Annotated[float, Field(ge=0, le=1e8)] | None = None
-    """MiB the process held at most while the task ran so far, mapped files not counted (`bench.runs.memory`). In
+    """MiB the process held at most while the task ran so far, mapped files not counted (`bench.memory`). In
     earlier records the highest resident size since the process began, these included."""
     parameters: Annotated[int, Field(ge=0, le=10**13)] = 0
     flops_per_image: Annotated[int, Field(ge=0, le=10**18)] | None = None
