@@ -168,6 +168,7 @@ def emulated_gpu(memory: int = 1 << 33) -> Iterator[None]:
         (Tensor, "backward", _backward),
     ]
     with ExitStack() as stack:
+        stack.enter_context(torch.backends.cudnn.flags(enabled=False))
         for target, name, value in changed:
             stack.enter_context(patch.object(target, name, value))
         try:
