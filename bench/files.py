@@ -15,13 +15,13 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.errors import RunError, UserError
+from bench.errors import RunError, SubmissionError, UserError
 
 UNREADABLE = (
     OSError, EOFError, KeyError, ValueError, TypeError, SyntaxError, RuntimeError, OverflowError, MemoryError,
@@ -60,6 +60,23 @@ def canonical_json(value: Any) -> str:
 def sha256_text(text: str) -> str:
     """SHA-256 of UTF-8 text, 64 hex digits."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with a hash of them as "seal". It is no key: it tells accidents and not forgers."""
+    return {**values, "seal": sha256_text(canonical_json(dict(values)))[:16]}
+
+
+def unsealed(values: Any, *, where: object) -> Any:
+    """Inverse of `sealed`; what has no seal is passed on. Raises SubmissionError where it is of other values."""
+    if not isinstance(values, dict) or values.get("seal") is None:
+        return values
+    bare = {key: value for key, value in values.items() if key != "seal"}
+    with suppress(ValueError, RecursionError):  # numbers beyond any, half a character
+        if sealed(bare) == values:
+            return bare
+    fix = "restore it, or make it again"
+    raise SubmissionError("was changed after it was written: its seal is of other values", where=where, fix=fix)
 
 
 def sha256_file(path: Path) -> str:

@@ -23,6 +23,7 @@ from bench.runs.plan import Plan, own_cards
 from bench.submissions.badge import Verification
 from bench.submissions.contamination import contamination
 from bench.submissions.folder import Results
+from bench.submissions.structure import copies
 from bench.submissions.withdrawn import Withdrawal, read_withdrawals
 from bench.words import Badge, family
 
@@ -158,6 +159,7 @@ def _collection(
         for withdrawal in back
         if not entry.local and withdrawal.covers(name, entry.result.card.version)
     }
+    gone |= _copies({name: entry for name, entry in entries.items() if name not in gone})
     verified = {name for name, entry in entries.items() if entry.badge != "declared"} - set(gone)
     standing = {name: result for name, result in results.items() if name not in gone}
     kept = comparable.of_suite(suite, standing, verified, cards)
@@ -177,3 +179,21 @@ def _collection(
         {name: v for name in kept.results if (v := entries[name].verdict) and entries[name].badge != "declared"},
         kept.at_hand,
     )
+
+
+def _copies(entries: Mapping[str, FoundResults]) -> dict[str, str]:
+    """Submissions whose predictions are those of another that was verified before -> why they do not count.
+
+    `verify` refuses them, so that a badge of theirs was given otherwise. One's own runs may be of any encoder.
+    """
+    sent = [entry for entry in entries.values() if not entry.local]
+    since = {e.result.card.name: e.verdict.verified if e.verdict and e.badge != "declared" else "" for e in sent}
+    found, known = dict[str, str](), dict[str, str]()
+    for entry in sorted(sent, key=lambda e: (not since[e.result.card.name], since[e.result.card.name])):
+        name, records = entry.result.card.name, entry.result.records
+        if told := copies(records, known):
+            badge = f", and its badge, {entry.badge}, is not verified" if since[name] else ""
+            found[name] = f"{'; '.join(told)}, whose badge is older{badge}: medssl verify tells"
+        elif since[name]:
+            known |= {r.predictions_sha256: name for r in records if r.predictions_sha256}
+    return found

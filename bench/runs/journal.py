@@ -37,7 +37,9 @@ from bench.files import (
     npz_bytes,
     npz_names,
     remove_leftovers,
+    sealed,
     sha256_arrays,
+    unsealed,
     write_atomic,
 )
 from bench.runs.predictions import predictions_bytes, read_predictions
@@ -93,15 +95,16 @@ class Journal:
 
     def claim(self, identity: Mapping[str, Any]) -> None:
         """Say in `run.json` what is being run."""
-        path, text = self.folder / "run.json", canonical_json(dict(identity))
+        path, text = self.folder / "run.json", canonical_json(sealed(identity))
         if not path.is_file() or path.read_bytes() != text.encode():
             write_atomic(path, text)
 
     def claimed(self) -> dict[str, Any]:
         """What `run.json` says; {} where it is not there or not readable."""
         try:
-            found = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            path = self.folder / "run.json"
+            found = unsealed(json.loads(path.read_text(encoding="utf-8")), where=path)
+        except (OSError, ValueError, UserError):
             return {}
         return found if isinstance(found, dict) else {}
 

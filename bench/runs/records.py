@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from bench.budget import Budget
 from bench.errors import SubmissionError
 from bench.features.volume_cost import VolumeCost
-from bench.files import canonical_json, sha256_text
+from bench.files import canonical_json, sealed, unsealed
 from bench.identity import Identity
 from bench.metrics import Scoring
 from bench.metrics.interval import Interval
@@ -138,8 +138,7 @@ class Record(Grown):
 
     def to_json(self) -> str:
         """One line, full precision, sorted keys: same record, same bytes. `seal` is a hash of all the rest."""
-        values = self.model_dump(mode="json", by_alias=True)
-        return canonical_json(values | {"seal": _seal(values)})
+        return canonical_json(sealed(self.model_dump(mode="json", by_alias=True)))
 
     @classmethod
     def from_json(cls, text: str, *, where: object = "record") -> Self:
@@ -147,11 +146,7 @@ class Record(Grown):
         for the schema."""
         if len(text) > MAX_RECORD_BYTES:
             raise SubmissionError(f"a record of {len(text):,} characters is over the limit", where=where)
-        values = parse_json(text, where=where)
-        seal = values.pop("seal", None) if isinstance(values, dict) else None  # earlier versions wrote none
-        if seal is not None and not _is_sealed(values, seal):
-            fix = "run it again, or restore the file"
-            raise SubmissionError("was changed after it was written: its seal is of other values", where=where, fix=fix)
+        values = unsealed(parse_json(text, where=where), where=where)  # earlier versions wrote no seal
         return cls.parse(values, where=where)
 
     def without_times(self) -> dict[str, Any]:
@@ -163,15 +158,3 @@ class Record(Grown):
         values["cost"].pop("features_mb", None)
         values["made_by"].pop("created")
         return values
-
-
-def _seal(values: Any) -> str:
-    """First 16 hex digits of the SHA-256 of a record's values: no key, it tells accidents and not forgers."""
-    return sha256_text(canonical_json(values))[:16]
-
-
-def _is_sealed(values: Any, seal: object) -> bool:
-    try:
-        return seal == _seal(values)
-    except (ValueError, RecursionError):  # numbers beyond any, half a character
-        return False

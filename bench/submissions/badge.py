@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from filelock import FileLock
 from pydantic import Field, model_validator
 
 from bench.errors import RunError, UserError
-from bench.files import canonical_json, sha256_file, write_atomic
+from bench.files import canonical_json, sealed, sha256_file, unsealed, write_atomic
 from bench.runs.journal import records_file
 from bench.strict import Line, Name, Sha256, Strict, parse_json
 from bench.submissions import stored as stored_files
@@ -143,7 +143,9 @@ def write_verdicts(root: Path, verdicts: Callable[[], list[Verification]]) -> No
         raise RunError(f"cannot be written: {error.strerror}", where=root / FILE) from None
     try:
         found = read_verdicts(root) | {(v.encoder, v.suite): v for v in verdicts()}
-        lines = (canonical_json(found[key].model_dump(mode="json", by_alias=True)) + "\n" for key in sorted(found))
+        lines = (
+            canonical_json(sealed(found[key].model_dump(mode="json", by_alias=True))) + "\n" for key in sorted(found)
+        )
         write_atomic(root / FILE, "".join(lines))
     finally:
         lock.release()
@@ -172,5 +174,5 @@ def _lines(path: Path) -> Iterator[Verification]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read: {error}", where=path) from None
     for number, line in enumerate(text.splitlines(), 1):
-        values: Any = parse_json(line, where=f"{path}:{number}")
-        yield Verification.parse(values, where=f"{path}:{number}")
+        where = f"{path}:{number}"
+        yield Verification.parse(unsealed(parse_json(line, where=where), where=where), where=where)

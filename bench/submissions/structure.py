@@ -1,7 +1,7 @@
 """Does a submission hold exactly the units of its suite, made with the frozen protocols, on the right images?"""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -124,9 +124,13 @@ def _n_labels(record: Record, data: TaskData) -> int:
 def check_copies(results: list[Results], others: list[Results], report: VerificationReport) -> None:
     """Predictions that are byte for byte those of an encoder that is already here."""
     known = {r.predictions_sha256: o.card.name for o in others for r in o.records if r.predictions_sha256}
-    mine = [r for result in results for r in result.records if r.predictions_sha256]
-    copies = Counter(known[r.predictions_sha256] for r in mine if r.predictions_sha256 in known)
-    for name, n in copies.items():
-        # A task on which everything is predicted to be background can coincide; a tenth of all units cannot.
-        if n > max(1, len(mine) // 10):
-            report.problems.append(f"{n} of {len(mine)} predictions are exactly those of {name}")
+    report.problems += copies([r for result in results for r in result.records], known)
+
+
+def copies(records: Iterable[Record], known: Mapping[str, str]) -> list[str]:
+    """Whose predictions these are, in words. known: hash of predictions -> the encoder that has them."""
+    mine = [r.predictions_sha256 for r in records if r.predictions_sha256]
+    found = Counter(known[sha256] for sha256 in mine if sha256 in known)
+    # A task on which everything is predicted to be background can coincide; a tenth of all units cannot.
+    least = max(1, len(mine) // 10)
+    return [f"{n} of {len(mine)} predictions are exactly those of {name}" for name, n in found.items() if n > least]

@@ -18,6 +18,7 @@ from bench.leaderboard.comparable import _folders
 from bench.recipes import RECIPES
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
+from bench.submissions.badge import contents_sha256, read_verdicts, write_verdicts
 from bench.submissions.verify import verify
 from benchmarks.hostile.base import each, edit_every_record, edit_lines, write_submission, write_tasks
 
@@ -103,6 +104,28 @@ def test_verified_results_decide_about_the_data(made, tmp_path: Path) -> None:
     (collection,) = collect([tmp_path], tasks=tasks).values()
     assert list(collection.results) == ["honest"]
     assert set(collection.left_out) == {"liar0", "liar1", "liar2"}
+
+
+def test_a_copy_under_another_name_does_not_count_whatever_badge_it_brings(made, tmp_path: Path) -> None:
+    """Anybody can write a line that fits the bytes; whose predictions these are is seen all the same."""
+    work, tasks = made
+    shutil.copytree(work / "submissions" / "honest", tmp_path / "honest")
+    verify(tmp_path / "honest", rescore=True, tasks=tasks)
+    copied = Path(shutil.copytree(tmp_path / "honest", tmp_path / "copied"))
+    card = (copied / "encoder.toml").read_text().replace('name = "honest"', 'name = "copied"')
+    (copied / "encoder.toml").write_text(card)
+    edit_every_record(copied, lambda r: r.update(encoder="copied", card_sha256=read_card(copied).sha256))
+    why = "13 of 13 predictions are exactly those of honest, whose badge is older{}: medssl verify tells"
+    (declared,) = collect([tmp_path], tasks=tasks).values()
+    assert declared.left_out == {"copied": why.format("")}
+    (line,) = read_verdicts(tmp_path).values()
+    forged = {"encoder": "copied", "contents_sha256": contents_sha256(copied, "tasks"), "verified": "2099-01-01"}
+    write_verdicts(tmp_path, lambda: [line.model_copy(update=forged)])
+    (found,) = collect([tmp_path], tasks=tasks).values()
+    assert list(found.results) == ["honest"]
+    assert found.left_out == {"copied": why.format(", and its badge, rescored, is not verified")}
+    (own,) = collect([], local=[tmp_path], tasks=tasks).values()
+    assert set(own.results) == {"honest", "copied"}, "one's own runs may be of one encoder under two names"
 
 
 def test_withdrawn_results_stand_on_no_board_and_ones_own_runs_stay(made, tmp_path: Path) -> None:

@@ -177,6 +177,17 @@ def test_records_that_hold_are_stamped(tmp_path: Path) -> None:
     assert {record.encoder_version for record in read_records(tmp_path)} == {"2"}
 
 
+def test_what_a_run_says_of_itself_is_sealed(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.claim({"units": 18})
+        assert journal.claimed() == {"units": 18}
+        path = tmp_path / "run.json"
+        path.write_text(path.read_text().replace("18", "98"))
+        assert journal.claimed() == {}
+        path.write_text('{"units": 24}')
+        assert journal.claimed() == {"units": 24}, "of an earlier version"
+
+
 def before_records(folder: Path, text: str) -> None:
     path = folder / "records.jsonl"
     path.write_text(text + path.read_text())

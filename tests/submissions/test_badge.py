@@ -67,8 +67,9 @@ def verdict(**more: object) -> str:
         (verdict(badge="reproduced"), "is reproduced, and what it covers makes rescored"),
         (verdict(covers={"units": 40}), "is rescored, and what it covers makes declared"),
         (verdict() + verdict(verified="2026-02-01"), "holds two verdicts on a and s"),
+        (verdict(seal="0" * 16), "badges.jsonl:1: was changed after it was written"),
     ],
-    ids=["more than it covers", "nothing covered", "an older line replayed"],
+    ids=["more than it covers", "nothing covered", "an older line replayed", "a broken seal"],
 )
 def test_lines_that_nothing_writes_are_refused(tmp_path: Path, lines: str, message: str) -> None:
     (tmp_path / FILE).write_text(lines)
