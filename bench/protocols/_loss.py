@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from scipy.linalg import helmert
@@ -21,10 +22,12 @@ logarithms of what is near the smallest number take a processor ten to a hundred
 
 RIDGE = 1e-13
 """What Newton's method adds to the diagonal of a Hessian, as a share of it."""
-HELD = 1 << 25
-"""Numbers of the Hessians that are held at a time: 256 MB."""
+LARGEST = 1 << 25
+"""Numbers of the largest Hessian that is made: 256 MB."""
+HELD = {"cpu": 1 << 22}
+"""Numbers of the Hessians that are held at a time, if there are several; elsewhere `LARGEST`."""
 CHUNK = {"cpu": 1 << 19}
-"""Numbers of weighted rows at a time: some stay in a processor's cache; elsewhere `HELD`."""
+"""Numbers of weighted rows at a time: some stay in a processor's cache; elsewhere `LARGEST`."""
 
 
 class Losses:
@@ -151,7 +154,7 @@ class Losses:
     @property
     def newton_fits(self) -> bool:
         """Whether the Hessian of a problem is small enough to be held."""
-        return (len(self.contrasts) * self.shape[2]) ** 2 <= HELD
+        return (len(self.contrasts) * self.shape[2]) ** 2 <= LARGEST
 
     def newton(self, w: Tensor, probability: Tensor, gradient: Tensor) -> Tensor:
         """Newton's direction, (m, k, 1 + r), at parameters of these probabilities (m, k, n) and gradient.
@@ -161,15 +164,9 @@ class Losses:
         """
         contrasts, direction = self.contrasts, torch.empty_like(gradient)
         for problems, matrices in self._blocks():
-            hessian = self._hessian(probability[problems], problems, matrices)
             wanted = (contrasts @ gradient[problems]).flatten(1)
-            diagonal = hessian.diagonal(dim1=1, dim2=2)
-            diagonal += self.decay[problems].expand(-1, len(contrasts), -1).flatten(1)
-            # The bias of a column that no row shows changes nothing: the ridge, of rounding's size, bounds it.
-            biases = diagonal[:, :: gradient.shape[2]]
-            biases += RIDGE * biases.amax(1, keepdim=True) + 1e-300
-            diagonal *= 1 + RIDGE
-            step = _solved(hessian, wanted).unflatten(1, (len(contrasts), -1))
+            hessians = partial(self._hessians, probability[problems], problems, matrices)
+            step = _solved(hessians, wanted).unflatten(1, (len(contrasts), -1))
             direction[problems] = -(contrasts.mT @ step)
         if self.link == "softmax":
             direction[..., 1:] -= w[..., 1:].mean(1, keepdim=True)
@@ -178,7 +175,7 @@ class Losses:
     def _blocks(self) -> Iterator[tuple[slice, slice]]:
         """Problems whose Hessians are held at a time, some of one matrix or all of some, and these matrices."""
         m, (g, p, _) = len(self.weights), self.rows.shape
-        most = max(1, HELD // (len(self.contrasts) * p) ** 2)
+        most = max(1, HELD.get(self.rows.device.type, LARGEST) // (len(self.contrasts) * p) ** 2)
         if g == 1:
             yield from ((slice(first, first + most), slice(1)) for first in range(0, m, most))
             return
@@ -186,8 +183,19 @@ class Losses:
         for first in range(0, g, step):
             yield slice(first * each, (first + step) * each), slice(first, first + step)
 
-    def _hessian(self, probability: Tensor, problems: slice, matrices: slice) -> Tensor:
-        """Of the losses of some problems, (b, q (1 + r), q (1 + r)), the q contrasts in turn."""
+    def _hessians(self, probability: Tensor, problems: slice, matrices: slice) -> Tensor:
+        """Of some problems, (b, q (1 + r), q (1 + r)), the q contrasts in turn."""
+        hessians = self._of_losses(probability, problems, matrices)
+        diagonal, p = hessians.diagonal(dim1=1, dim2=2), self.shape[2]
+        diagonal += self.decay[problems].expand(-1, len(self.contrasts), -1).flatten(1)
+        # The bias of a column that no row shows changes nothing: the ridge, of rounding's size, bounds it.
+        biases = diagonal[:, ::p]
+        biases += RIDGE * biases.amax(1, keepdim=True) + 1e-300
+        diagonal *= 1 + RIDGE
+        return hessians
+
+    def _of_losses(self, probability: Tensor, problems: slice, matrices: slice) -> Tensor:
+        """Of the losses alone."""
         weights, rows, contrasts = self.weights[problems, None], self.rows[matrices], self.contrasts
         q, k = contrasts.shape[0], self.shape[1]
         first, second = torch.triu_indices(q, q, device=rows.device)
@@ -198,15 +206,16 @@ class Losses:
             bends = (apart[first] * apart[second]) @ (probability[:, one] * probability[:, other]).mul_(weights)
         else:
             bends = probability * (1 - probability) * weights
-        p, by_matrix = rows.shape[1], bends.reshape(len(rows), -1, 1, rows.shape[2])
-        chunks = by_matrix.split(max(1, CHUNK.get(rows.device.type, HELD) // rows.numel()), dim=1)
-        weighted = ((rows[:, None] * chunk).flatten(1, 2) for chunk in chunks)
-        found = torch.cat([torch.bmm(part, rows.mT) for part in weighted], dim=1).view(*bends.shape[:2], p, p)
-        if q == 1:
-            return found[:, 0]
-        place = torch.empty(q, q, dtype=torch.int64, device=rows.device)
-        place[first, second] = place[second, first] = torch.arange(len(first), device=rows.device)
-        return found[:, place].transpose(2, 3).reshape(len(bends), q * p, q * p)
+        (g, p, n), step = rows.shape, max(1, CHUNK.get(rows.device.type, LARGEST) // rows.numel())
+        found = rows.new_empty(g, len(bends) // g, q, p, q, p)
+        chunks = bends.reshape(g, -1, 1, n).split(step, dim=1)
+        places = torch.arange(bends.shape[1] * len(bends) // g, device=rows.device).split(step)
+        for chunk, place in zip(chunks, places, strict=True):
+            part = torch.bmm((rows[:, None] * chunk).flatten(1, 2), rows.mT).view(g, -1, p, p).transpose(0, 1)
+            problem, pair = place // len(first), place % len(first)
+            one, other = first[pair], second[pair]
+            found[:, problem, one, :, other] = found[:, problem, other, :, one] = part
+        return found.view(-1, q * p, q * p)
 
     def gap(self, w: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
         """Upper bound, (m,), of the distance from `value` to the minimum: the duality gap at a feasible point.
@@ -236,17 +245,20 @@ def newton_operations(rows: int, width: int, columns: int) -> int:
     return contrasts * (contrasts + 1) * rows * width**2 + (contrasts * width) ** 3 // 3
 
 
-def _solved(systems: Tensor, wanted: Tensor) -> Tensor:
+def _solved(made: Callable[[], Tensor], wanted: Tensor) -> Tensor:
     """x (m, n) of positive definite systems (m, n, n) with systems @ x = wanted (m, n).
 
-    By Cholesky's factors; what rounding has made indefinite, by elimination, one after the other. On a CPU on one
+    By Cholesky's factors, beside which the systems are not kept: they are made again where they are needed. What rounding has made indefinite, by elimination, one after the other. On a CPU on one
     thread: factoring several at once on several corrupts MKL's pivots from 128 rows on, fails, or never ends (pytorch
     issue 142815).
     """
-    with nullcontext() if systems.is_cuda else one_thread():
-        factors, failed = torch.linalg.cholesky_ex(systems)
+    with nullcontext() if wanted.is_cuda else one_thread():
+        factors, failed = torch.linalg.cholesky_ex(made())
         found = torch.cholesky_solve(wanted[..., None], factors)[..., 0]
-        for i in torch.nonzero(failed)[:, 0].tolist():
+        del factors
+        left = torch.nonzero(failed)[:, 0].tolist()
+        systems = made() if left else wanted
+        for i in left:
             found[i] = torch.linalg.solve(systems[i], wanted[i])
     return found
 
