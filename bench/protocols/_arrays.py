@@ -40,8 +40,8 @@ def host(x: Array) -> np.ndarray:
     return x.cpu().numpy() if isinstance(x, Tensor) else x
 
 
-def unit_length(x: A) -> A:
-    """Rows scaled to Euclidean length one; a zero row stays zero."""
+def unit_length(x: A, *, out: A | None = None) -> A:
+    """Rows scaled to Euclidean length one; a zero row stays zero. out: where they are put, `x` itself if need be."""
     of = library(x)
-    found: Any = x / of.clip(of.linalg.norm(x, axis=-1, keepdims=True), 1e-12, None)
+    found: Any = of.divide(x, of.clip(of.linalg.norm(x, axis=-1, keepdims=True), 1e-12, None), out=out)
     return found

@@ -42,6 +42,7 @@ def top_k(queries: Array, memory: Array, k: int, *, rerank: bool = True) -> tupl
             index = torch.nonzero(unsure)[:, 0]
             settled = _ranked(q[index], exact, torch.topk(near[index], wide_k, dim=1).indices, k)
             products[start + index], rows[start + index] = settled
+        del near  # before the next block is made
     return (products, rows) if isinstance(queries, Tensor) else (products.numpy(), rows.numpy())
 
 

@@ -39,7 +39,8 @@ class Neighbours(Protocol):
         task, train, resident, parts = problem.task, problem.train, problem.resident, halves(problem)
         memory = wide(resident(train.features.vectors).rows(subset.rows))
         centre = memory.mean(0)
-        memory = unit_parts(memory - centre, parts)
+        memory -= centre
+        memory = unit_parts(memory, parts)
         votes = beside(vote_targets(task, train.labels[subset.rows]), memory)
         k = max(1, min(self.params["k"], len(memory) // 2))
 
@@ -64,8 +65,10 @@ def halves(problem: Problem) -> int:
 
 
 def unit_parts(x: Array, parts: int) -> Array:
-    """Rows of length one whose `parts` equal parts have equal lengths (a part of zeros stays zero)."""
-    return unit_length(unit_length(x.reshape(len(x), parts, -1)).reshape(x.shape))
+    """Rows of length one whose `parts` equal parts have equal lengths (a part of zeros stays zero). Overwrites `x`."""
+    each = x.reshape(len(x), parts, -1)
+    unit_length(each, out=each)
+    return unit_length(x, out=x)
 
 
 def vote_targets(task: Task, labels: np.ndarray) -> np.ndarray:
