@@ -248,9 +248,9 @@ def newton_operations(rows: int, width: int, columns: int) -> int:
 def _solved(made: Callable[[], Tensor], wanted: Tensor) -> Tensor:
     """x (m, n) of positive definite systems (m, n, n) with systems @ x = wanted (m, n).
 
-    By Cholesky's factors, beside which the systems are not kept: they are made again where they are needed. What rounding has made indefinite, by elimination, one after the other. On a CPU on one
-    thread: factoring several at once on several corrupts MKL's pivots from 128 rows on, fails, or never ends (pytorch
-    issue 142815).
+    By Cholesky's factors, beside which the systems are not kept; what rounding has made indefinite, by elimination, one
+    after the other, of systems made again. On a CPU on one thread: factoring several at once on several corrupts MKL's
+    pivots from 128 rows on, fails, or never ends (pytorch issue 142815).
     """
     with nullcontext() if wanted.is_cuda else one_thread():
         factors, failed = torch.linalg.cholesky_ex(made())
