@@ -1,4 +1,4 @@
-"""Images are prepared on a GPU as on a CPU, and `medssl check` finds the same there."""
+"""Images are prepared on a GPU as on a CPU, and encoders keep the contract there."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from bench.checks.check import check
+from bench.checks.contract import contract
 from bench.encoders.card import Preprocessing
+from bench.encoders.load import load_encoder
 from bench.encoders.preprocess import prepare
 
 MADE = torch.Generator().manual_seed(0)
@@ -38,7 +39,7 @@ def test_images_are_prepared_as_on_a_cpu(said: dict[str, Any], dense: bool) -> N
     torch.testing.assert_close(found.cpu(), expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["random-init-vit", "colour-histogram"])
-def test_a_check_finds_the_same(name: str) -> None:
-    here, there = ([(f.check, f.level) for f in check(name, images=10, device=d)] for d in ("cpu", "cuda"))
+@pytest.mark.parametrize("name", ["random-init-vit", "random-init-cnn", "raw-pixels", "colour-histogram"])
+def test_the_contract_is_kept_alike(name: str) -> None:
+    here, there = ([(f.check, f.level) for f in contract(load_encoder(name).to(device))] for device in ("cpu", "cuda"))
     assert there == here
