@@ -58,11 +58,13 @@ class Resident:
         if self._free is None:
             return Matrix(array)
         if id(array) not in self._known:
-            there = self._placed(array) if array.nbytes <= self._room() else None
+            there = self.beside(array)
+            if there is not None:
+                self._fill(there, array)
             self._known[id(array)] = Matrix(array, self.up, there)
         return self._known[id(array)]
 
-    def beside(self, array: np.ndarray, working: int) -> Tensor | None:
+    def beside(self, array: np.ndarray, working: int = 0) -> Tensor | None:
         """An empty tensor on the device for an array (n, ...) that is still to be filled: both are filled alike.
 
         working: bytes that the encoder needs there besides. None where there is no room, or nothing is copied.
@@ -81,9 +83,7 @@ class Resident:
         if self._free is None:
             return array
         there = self._empty(array)
-        for rows in _blocks(array, len(array)):
-            part = torch.from_numpy(np.array(array[rows]))
-            there[rows].copy_(part.pin_memory() if self.device.type == "cuda" else part, non_blocking=True)
+        self._fill(there, array)
         return there
 
     def reserve(self, solver: int, kept: Iterable[np.ndarray | None]) -> None:
@@ -120,11 +120,10 @@ class Resident:
     def _empty(self, like: np.ndarray) -> Tensor:
         return torch.empty(like.shape, dtype=torch.from_numpy(np.empty(0, like.dtype)).dtype, device=self.device)
 
-    def _placed(self, array: np.ndarray) -> Array | None:
-        try:
-            return self.up(array)
-        except torch.OutOfMemoryError:  # what is free lies in pieces
-            return None
+    def _fill(self, there: Tensor, array: np.ndarray) -> None:
+        for rows in _blocks(array, len(array)):
+            part = torch.from_numpy(np.array(array[rows]))
+            there[rows].copy_(part.pin_memory() if self.device.type == "cuda" else part, non_blocking=True)
 
 
 @dataclass

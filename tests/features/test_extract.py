@@ -267,7 +267,7 @@ def test_what_goes_wrong_beside_encoding_is_raised(pieces: int) -> None:
 @pytest.mark.parametrize(("room", "kept"), [(1 << 20, {"pooled", "grid"}), (3_000, {"pooled"}), (0, set())])
 def test_features_stay_where_there_is_room(images: np.ndarray, room: int, kept: set[str]) -> None:
     resident = Resident(torch.device("cpu"), free=lambda: room)
-    resident.up = None  # nothing is brought over
+    resident._fill = None  # nothing is brought over
     found = extract(Probe(), images, dense=True, batch_size=7, resident=resident)
     there = {name: resident(getattr(found, name)).there for name in ("pooled", "grid")}
     assert {name for name, matrix in there.items() if matrix is not None} == kept

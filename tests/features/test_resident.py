@@ -16,14 +16,14 @@ class Pretended:
     def __init__(self, size: int) -> None:
         self.size, self.copies = size, 0
         self.lies = Resident(CPU, free=self.free)
-        self.up, self.lies.up = self.lies.up, self.counted
+        self.fill, self.lies._fill = self.lies._fill, self.counted
 
     def free(self) -> int:
         return self.size - round(1e6 * self.lies.megabytes["device"])
 
-    def counted(self, array: np.ndarray) -> torch.Tensor:
+    def counted(self, there: torch.Tensor, array: np.ndarray) -> None:
         self.copies += array.nbytes
-        return self.up(array)
+        self.fill(there, array)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_memory_in_pieces_or_at_its_end_spills(features: np.ndarray, monkeypatch
     assert not device.lies.spill()
     assert device.lies(features).there is None, "it stays off for the rest of the task"
     pieces = Resident(CPU, free=lambda: 1 << 30)
-    monkeypatch.setattr(pieces, "up", lambda array: (_ for _ in ()).throw(torch.OutOfMemoryError("pieces")))
+    monkeypatch.setattr(pieces, "_empty", lambda array: (_ for _ in ()).throw(torch.OutOfMemoryError("pieces")))
     assert pieces(features).there is None
 
 
