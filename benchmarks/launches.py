@@ -3,9 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/launches.py [--out docs/gpu.md]
 
 Four small phantom tasks under the protocols of phantom-v1 (168 units), 768 features an image, patch grids of 14 x 14.
-The units run on tensors in the memory of the CPU by the branches that CUDA takes. An operation that computes counts
-as one launch; a factoring as the kernels it is made of; a wait is a value, or an array, that the host asks for, or the
-number of rows that a mask picks. What factorings take by their length, and arithmetic, are not in the estimate.
+The units run on an emulated GPU (`tests/on_gpu/emulated.py`). An operation that computes counts as one launch; a
+factoring as the kernels it is made of; a wait is a value, or an array, that goes from host to device or back and is
+waited for, or the number of rows that a mask picks. What factorings take by their length, and arithmetic, are not in
+the estimate.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,22 +23,22 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import bench
-from bench.features.resident import CPU, Resident
+from bench.features.device import place
 from bench.markers import refresh, table
-from bench.metrics import products, ranking
-from bench.protocols import _logistic, _loss
 from bench.runs.fingerprint import fingerprint_of
 from bench.runs.plan import make_plan
 from bench.runs.score_task import Setting, Work
+from tests.on_gpu import emulated
 
 LAUNCH, WAIT = 7e-6, 20e-6
 """Seconds of a launch from Python, and of a wait beside it: what is usual for PyTorch on a server."""
 FREE = ("view", "expand", "permute", "transpose", "select", "slice", "unsqueeze", "squeeze", "alias", "as_strided", "t",
         "detach", "split", "unbind", "diagonal", "empty", "reshape", "lift_fresh", "movedim", "new_empty", "unfold",
-        "empty_like", "scalar_tensor", "_unsafe_view", "empty_strided", "resize_", "set_",
+        "empty_like", "scalar_tensor", "_unsafe_view", "empty_strided", "resize_", "set_", "new_empty_strided",
         "sym_size", "is_same_size", "flatten", "unflatten", "mT", "view_as", "resolve_conj", "resolve_neg")  # fmt: skip
 KERNELS = {"_linalg_eigh": 40, "linalg_qr": 60, "linalg_cholesky_ex": 30, "cholesky_solve": 10, "linalg_pinv": 50,
            "topk": 4, "sort": 4, "bincount": 4, "cat": 1, "index_put_": 2}  # fmt: skip
@@ -45,34 +46,41 @@ KERNELS = {"_linalg_eigh": 40, "linalg_qr": 60, "linalg_cholesky_ex": 30, "chole
 WAITS = {"_local_scalar_dense", "nonzero", "linalg_pinv", "bincount", "_unique2", "is_nonzero", "equal"}
 
 
-class Counted(TorchDispatchMode):
-    """Counts launches and waits."""
+class Counted:
+    """Launches and waits, by operation."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.launches, self.waits = Counter[str](), Counter[str]()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        if name in WAITS:
-            self.waits[name] += 1
-        elif name.startswith("index") and _has_mask(args):
-            self.waits["mask"] += 1
-            self.launches["nonzero"] += 1
-        if name not in FREE:
-            self.launches[name] += KERNELS.get(name, 1)
-        return func(*args, **(kwargs or {}))
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Inside, what the emulated GPU is given is counted."""
+        run = emulated._run
+
+        def counted(func: Any, args: Any, kwargs: Any) -> Any:
+            self._count(func.overloadpacket.__name__, args, kwargs)
+            return run(func, args, kwargs)
+
+        with patch.object(emulated, "_run", counted):
+            yield
+
+    def _count(self, name: str, args: Any, kwargs: Any) -> None:
+        if name in FREE:
+            return
+        places = args[1] if name.startswith(("index", "_index")) and len(args) > 1 else ()
+        given = [x for x in (*args, *(places if isinstance(places, (list, tuple)) else ())) if isinstance(x, Tensor)]
+        masked = any(x.dtype == torch.bool for x in given[1:]) and bool(places)
+        across = str(kwargs.get("device", "cuda")) == "cpu" or not all(isinstance(x, emulated.OnGpu) for x in given)
+        waited = not (kwargs.get("non_blocking") or (name == "copy_" and args[2:] == (True,)))
+        if name in WAITS or masked or (across and waited and name in emulated.ACROSS):
+            self.waits["mask" if masked else name] += 1
+        self.launches[name] += KERNELS.get(name, 1) + masked
 
     def taken(self) -> tuple[Counter[str], Counter[str]]:
         """Both counts, which begin anew."""
         found = self.launches, self.waits
         self.launches, self.waits = Counter(), Counter()
         return found
-
-
-def _has_mask(args: Any) -> bool:
-    index = args[1] if len(args) > 1 and isinstance(args[1], (list, tuple)) else ()
-    return any(isinstance(i, Tensor) and i.dtype == torch.bool for i in index)
 
 
 class Patches(nn.Module):
@@ -88,37 +96,10 @@ class Patches(nn.Module):
         return grid.mean((2, 3)), grid
 
 
-@contextmanager
-def as_on_cuda(count: Counted) -> Iterator[None]:
-    """The branches that CUDA takes, on tensors of the CPU; copies to and from the device are counted as waits."""
-    down, up = Tensor.cpu, torch.as_tensor
-
-    def cpu(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        count.waits["to the host"] += 1
-        return down(self, *args, **kwargs)
-
-    def as_tensor(data: Any, *args: Any, **kwargs: Any) -> Tensor:
-        if isinstance(data, np.ndarray):
-            count.waits["to the device"] += 1
-        return up(data, *args, **kwargs)
-
-    changed = (
-        (Tensor, "cpu", cpu), (torch, "as_tensor", as_tensor), 
-        (Resident, "of", classmethod(lambda cls, device: cls(CPU, free=lambda: 1 << 40))),
-        (_logistic, "DIRECT", {}), (_logistic, "SHARE", {}), (_loss, "CHUNK", {}),
-        (products, "CHUNK_BYTES", {}), (products, "BLOCK_BYTES", {}), (ranking, "BYTES_ADDED", "none"),
-    )  # fmt: skip
-    with ExitStack() as stack:
-        for target, name, value in changed:
-            stack.enter_context(patch.object(target, name, value))
-        yield
-
-
 def measured(
     most: int | None,
 ) -> dict[tuple[str, str], list[tuple[Counter[str], Counter[str], Counter[str], Counter[str]]]]:
     """(protocol, budget) -> of each unit, launches and waits of solving and of statistics."""
-    encoder = bench.wrap(Patches(), name="patches", size=224, mean=(0.5,) * 3, std=(0.25,) * 3)
     plan, tasks = make_plan("phantom-v1"), make_plan("phantom-mini").tasks
     setting = Setting("launches", "phantom-v1", fingerprint_of(plan), scoring=plan.suite.scoring)
     found: dict[Any, list[Any]] = defaultdict(list)
@@ -132,15 +113,16 @@ def measured(
         print(f"{self.task.name} {unit.key}", sum(solving[0].values()), sum(solving[1].values()), file=sys.stderr)
         return result
 
-    with as_on_cuda(count), patch.object(Work, "_scored", scored):
+    with emulated.emulated_gpu(), patch.object(Work, "_scored", scored):
+        wrapped = bench.wrap(Patches(), name="patches", size=224, mean=(0.5,) * 3, std=(0.25,) * 3)
+        encoder = place(wrapped, "cuda", precision="fp32")
         for task in list(tasks.values())[:most]:
             work = Work(encoder, task, None, setting)
-            work.together = True
             units = plan.units(task)
             for name in dict.fromkeys(unit.protocol for unit in units):
                 work._problem(plan.protocols[name])  # encoded outside the count
                 assert work.counts
-                with count:
+                with count.counting():
                     count.taken()
                     for record, _ in work.run(plan.protocols[name], [u for u in units if u.protocol == name]):
                         if record.status == "failed":
