@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,12 +38,10 @@ class Features:
         """All that there may be."""
         return self.pooled, self.grid, self.members
 
-    @property
-    def width(self) -> int:
-        """Numbers of a feature that a solver holds at a time: the global vector, or what stands for it in a grid."""
-        if self.pooled is not None and (self.grid is None or self.grid.ndim == 5):
-            return self.pooled.shape[1]
-        return 0 if self.grid is None else self.grid[0].size // 8
+    def parts(self, dense: bool) -> tuple[int, int]:
+        """How many vectors an image has, and their length: cells of the grid (dense), images of the bag, or one."""
+        array = self.patches if dense else self.vectors if self.members is None else self.members
+        return math.prod(array.shape[1:-1]), array.shape[-1]
 
     @property
     def is_flat(self) -> bool:

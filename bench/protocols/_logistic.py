@@ -169,9 +169,25 @@ class Extent(NamedTuple):
         """x: rows and features; strengths: how many C are tried on each fold."""
         return cls(folds, *x, columns if link == "softmax" else 1, columns * strengths * max(1, folds))
 
+    @property
+    def width(self) -> int:
+        """Parameters of a column."""
+        return 1 + min(self.rows, self.features)
+
     def direct(self, device: str) -> bool:
         """Whether Newton's method is cheap."""
-        return _direct(newton_operations(self.rows, 1 + min(self.rows, self.features), self.columns), device)
+        return _direct(newton_operations(self.rows, self.width, self.columns), device)
+
+    def memory_bytes(self, matrices: int = 1, *, beside: int = 0) -> int:
+        """Memory to expect of a search, of so many matrices as `side_by_side` takes of these.
+
+        The rows in float64, as they come and turned, and beside them what takes most: a third copy, the arrays of
+        logits and of parameters (as measured), or `beside`, what is made of the solutions.
+        """
+        some = max(1, min(matrices, TOGETHER // (self.rows * self.logits)))
+        rows, logits = 8 * some * self.rows * self.features, 8 * some * self.rows * self.logits
+        arrays = (6 if self.columns > 1 else 14) * logits + 75 * 8 * some * self.logits * self.width
+        return 2 * rows + max(rows, arrays, beside)
 
 
 def side_by_side(

@@ -19,6 +19,11 @@ UNSURE = 4e-6
 BLOCK_BYTES = 1 << 27
 
 
+def product_bytes(queries: int, memory: int) -> int:
+    """Memory to expect of a block of products and of the search in it."""
+    return 3 * min(BLOCK_BYTES, 4 * queries * memory) // 2
+
+
 def top_k(queries: Array, memory: Array, k: int, *, rerank: bool = True) -> tuple[Array, Array]:
     """Inner products float64 (n, k), descending but for rounding, and rows of memory int64 (n, k), where `queries` lie.
 

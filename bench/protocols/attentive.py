@@ -25,7 +25,7 @@ from bench.features.resident import Array, Matrix
 from bench.protocols._arrays import beside, narrow
 from bench.protocols._select import calibrated, one_hot, probabilities
 from bench.protocols._train import torch_seed, train_head
-from bench.protocols.base import Prediction, Problem, Protocol
+from bench.protocols.base import BLOCKS, Prediction, Problem, Protocol, UnitSizes
 from bench.protocols.linear import Standard
 from bench.threads import one_thread
 
@@ -69,6 +69,10 @@ class Attentive(Protocol):
             "standardise": "train",
             "train": "train only",
         }
+
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        """The grids that are learnt from, and what they differ from their mean by in float64."""
+        return 12 * sizes.learnt * sizes.parts * sizes.width + BLOCKS
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         for subset in subsets:

@@ -22,7 +22,7 @@ from bench.data.task import Task
 from bench.protocols._bags import members, shown
 from bench.protocols._select import calibrated, one_hot, probabilities
 from bench.protocols._train import torch_seed, train_head
-from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled
+from bench.protocols.base import BLOCKS, Labelled, Prediction, Problem, Protocol, UnitSizes, Unlabelled
 from bench.protocols.linear import Standard
 from bench.threads import one_thread
 
@@ -69,6 +69,10 @@ class BagAttention(Protocol):
             "hidden": hidden, "epochs": epochs, "steps": steps, "batch": batch, "lr": lr, "weight_decay": 1e-4,
             "schedule": "cosine", "standardise": "train images", "clip": CLIP, "train": "train only",
         }  # fmt: skip
+
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        """The images of the bags as they are, scaled in float64, and in float32 again."""
+        return 16 * sizes.learnt * sizes.parts * sizes.width + BLOCKS
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         for subset in subsets:

@@ -15,7 +15,7 @@ import numpy as np
 from bench.data.budgets import Subset
 from bench.encoders.features import Features
 from bench.protocols._bags import members, shown
-from bench.protocols.base import Labelled, Prediction, Problem, Unlabelled
+from bench.protocols.base import BLOCKS, Labelled, Prediction, Problem, UnitSizes, Unlabelled
 from bench.protocols.linear import DECADES, Linear
 
 
@@ -23,6 +23,10 @@ class BagMax(Linear):
     """See the module."""
 
     bags = "only"
+
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        bags = max(sizes.learnt, sizes.val, *sizes.tests)
+        return max(super().memory_bytes(sizes), 4 * bags * sizes.parts * sizes.width + BLOCKS)
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         train, val = (replace(part, features=_largest(part)) for part in (problem.train, problem.val))

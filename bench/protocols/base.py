@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -23,8 +23,8 @@ BoardKind = Literal["frozen", "fine-tune", "robustness", "zero-shot", "diagnosti
 """What the numbers of a protocol stand for: only frozen ones are ranked together."""
 
 
-BLOCKS = 1 << 28
-"""Bytes of the blocks that protocols work in (`_dense.CHUNK_VALUES`, `_neighbours.BLOCK_BYTES`), whatever the task."""
+BLOCKS = 1 << 25
+"""Bytes of the blocks that protocols work in, whatever the task."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,30 @@ class Problem:
     def device(self) -> torch.device:
         """Where solvers and neighbours compute."""
         return self.resident.device
+
+
+class UnitSizes(NamedTuple):
+    """What the memory of a unit depends on.
+
+    learnt: labelled images that it learns from. val: images of the validation split at 100 %, below that 0.
+    tests: images of each test split, each of so many `pixels` (bytes). parts, width: vectors of an image that it reads
+    (cells of the grid, images of the bag, the one global vector) and their length. together: units of the protocol that
+    may be solved side by side, on a GPU.
+    """
+
+    task: Task
+    learnt: int
+    val: int
+    tests: tuple[int, ...]
+    pixels: int
+    parts: int
+    width: int
+    together: int = 1
+
+    @property
+    def largest_test(self) -> int:
+        """Images of the largest test split."""
+        return max(self.tests)
 
 
 @dataclass(frozen=True)
@@ -177,10 +201,10 @@ class Protocol(ABC):
         """Of so many labelled images with so many cells in a grid, how many a fit holds; beyond, it takes no longer."""
         return images
 
-    def memory_bytes(self, rows: int, width: int, classes: int) -> int:
-        """Memory to expect of a unit at 100 %, beside the features: float64 copies of `rows` vectors of `width`, and
-        blocks in which products and upsampled scores are made."""
-        return 24 * rows * width + BLOCKS
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        """Memory to expect of a unit, beside the features: two float64 copies of the vectors of a test split, and
+        blocks that are worked in. What a child counts beyond what its code says was measured."""
+        return 16 * sizes.largest_test * sizes.width + BLOCKS
 
     @abstractmethod
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:

@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from bench.data.budgets import Subset
 from bench.encoders.features import Features
 from bench.protocols._select import stratified_folds
-from bench.protocols.base import Labelled, Prediction, Problem, Protocol
+from bench.protocols.base import BLOCKS, Labelled, Prediction, Problem, Protocol, UnitSizes
 from bench.protocols.linear import CLIP, Standard
 
 FEW = 8
@@ -61,6 +61,10 @@ class Cox(Protocol):
         "alpha": [10.0**e for e in range(-4, 5)], "alpha_few": DEFAULT, "few": FEW, "folds": 5, "clip": CLIP,
         "ties": "breslow", "standardise": "train", "refit": "train+val", "by": "partial likelihood",
     }  # fmt: skip
+
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        """Some six float64 arrays of what is learnt from, and the test splits."""
+        return (50 * (sizes.learnt + sizes.val) + 8 * sum(sizes.tests)) * sizes.width + BLOCKS
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         train, val = SurvivalCases.of(problem.train), SurvivalCases.of(problem.val)

@@ -28,7 +28,7 @@ from bench.features.resident import Array, Matrix
 from bench.protocols import _dense, _logistic
 from bench.protocols._arrays import beside, host, narrow
 from bench.protocols._select import best, entropy
-from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled
+from bench.protocols.base import BLOCKS, Labelled, Prediction, Problem, Protocol, UnitSizes, Unlabelled
 from bench.protocols.linear import FEW, Standard
 
 STRENGTHS = [10.0**e for e in range(-6, 4)]
@@ -60,6 +60,21 @@ class DenseLinear(Protocol):
 
     def learns_from(self, images: int, cells: int) -> int:
         return min(images, max(1, self.params["patches"] // cells))
+
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        """Of the patches that are learnt from; of the scores by which C is chosen; of grids that are held out."""
+        learnt, val, folds = (
+            sizes.learnt * sizes.parts,
+            sizes.val * sizes.parts,
+            1 if sizes.val else self.params["folds"],
+        )
+        rows = min(learnt, self.params["patches"]) + min(val, self.params["patches"])
+        columns, c = 1 if len(sizes.task.classes) == 2 else len(sizes.task.classes), len(self.params["C"])
+        link = "sigmoid" if columns == 1 else "softmax"
+        extent = _logistic.Extent.of(folds, (rows, sizes.width), columns, link, c)
+        held = 0 if val or sizes.task.volume else 4 * learnt * sizes.width // folds
+        beside = 8 * c * columns * (val or learnt) + held
+        return extent.memory_bytes(sizes.together, beside=beside) + 4 * rows * sizes.width + BLOCKS
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         grid = problem.train.features.patches.shape[1:-1]

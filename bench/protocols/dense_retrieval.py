@@ -23,9 +23,9 @@ from bench.data.budgets import Subset
 from bench.features.resident import Array
 from bench.protocols import _dense
 from bench.protocols._arrays import A, host, library, narrow, unit_length
-from bench.protocols._neighbours import top_k
+from bench.protocols._neighbours import product_bytes, top_k
 from bench.protocols._select import entropy
-from bench.protocols.base import Prediction, Problem, Protocol
+from bench.protocols.base import BLOCKS, Prediction, Problem, Protocol, UnitSizes
 from bench.protocols.linear import FEW
 
 FOLDS = 3
@@ -56,6 +56,15 @@ class DenseRetrieval(Protocol):
         }
         if tuned:
             self.params |= {"votes": LEAST, "folds": FOLDS, "few": FEW, "offsets": len(_dense.OFFSETS)}
+
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        """The memory; patches that ask it, scaled, beside their squares, or what they found and products; the grids of
+        images that are held out."""
+        size = self._size(sizes.learnt * sizes.parts)
+        held = 0 if sizes.val else sizes.learnt // FOLDS
+        asked = sizes.parts * max(sizes.val, held, *sizes.tests)
+        scaled, found = 4 * asked * sizes.width, 16 * self.params["k"] * asked + product_bytes(asked, size)
+        return scaled + max(scaled, found) + 4 * (size + held * sizes.parts) * sizes.width + BLOCKS
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         frame = _dense.Frame.of(problem)
@@ -95,9 +104,12 @@ class DenseRetrieval(Protocol):
         """The patches kept of the images `rows`; the draw depends on task and seed."""
         draw = np.random.default_rng(entropy(problem.task, subset.seed))
         patches = len(rows) * shares.shape[1] * shares.shape[2]
-        limit = min(self.params["memory"], max(self.params["k"], round(self.params["share"] * patches)))
-        keys, votes = _memory(problem.train.features.patches, shares, rows, limit, draw)
+        keys, votes = _memory(problem.train.features.patches, shares, rows, self._size(patches), draw)
         return Memory(problem.resident.up(keys), problem.resident.up(votes))
+
+    def _size(self, patches: int) -> int:
+        """Of the memory, of so many labelled patches."""
+        return min(self.params["memory"], max(self.params["k"], round(self.params["share"] * patches)))
 
     def _scores(self, problem: Problem, grid: np.ndarray, memory: Memory, rows: np.ndarray | None = None) -> np.ndarray:
         """float32 (n, gh, gw, classes): `_votes` of all images, or of `rows`."""

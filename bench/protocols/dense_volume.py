@@ -18,7 +18,7 @@ from bench.data.budgets import Subset
 from bench.features.resident import Matrix
 from bench.protocols import _logistic
 from bench.protocols._dense_volume import VolumeFrames
-from bench.protocols.base import BLOCKS, Labelled, Prediction, Problem, Unlabelled
+from bench.protocols.base import Labelled, Prediction, Problem, Unlabelled
 from bench.protocols.dense_linear import STRENGTHS, DenseLinear, patch_scores
 from bench.protocols.linear import Standard
 
@@ -34,10 +34,6 @@ class DenseVolume(DenseLinear):
         said = f"{unseen:.1%} of the foreground of the training volumes lies outside what the encoder sees of them"
         for prediction in super().predict(problem, subsets):
             yield replace(prediction, warnings=(*prediction.warnings, said)) if unseen else prediction
-
-    def memory_bytes(self, rows: int, width: int, classes: int) -> int:
-        """Of the cells that are learnt from, however many volumes there are."""
-        return 24 * 2 * self.params["patches"] * width + BLOCKS
 
     def lying(self, problem: Problem, part: Labelled | Unlabelled, rows: np.ndarray | None = None) -> VolumeFrames:
         """The frames of each volume."""

@@ -16,7 +16,7 @@ from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.features.resident import Array
 from bench.protocols._arrays import beside, host, library, unit_length
-from bench.protocols.base import Prediction, Problem, Protocol
+from bench.protocols.base import BLOCKS, Prediction, Problem, Protocol, UnitSizes
 
 
 class FewShot(Protocol):
@@ -33,6 +33,10 @@ class FewShot(Protocol):
         if task.target == "multi-label":
             return "shots per class are not defined for a multi-label task"
         return super().refuses(task)
+
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        """All test splits in float64, and five arrays of scores."""
+        return 8 * sum(sizes.tests) * sizes.width + 40 * sizes.largest_test * len(sizes.task.classes) + BLOCKS
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         pooled = problem.train.features.vectors

@@ -17,9 +17,9 @@ from bench.data.budgets import Subset
 from bench.data.task import Task
 from bench.features.resident import Array
 from bench.protocols._arrays import beside, host, library, unit_length, wide
-from bench.protocols._neighbours import top_k
+from bench.protocols._neighbours import product_bytes, top_k
 from bench.protocols._select import calibrated
-from bench.protocols.base import Prediction, Problem, Protocol
+from bench.protocols.base import Prediction, Problem, Protocol, UnitSizes
 
 
 class Neighbours(Protocol):
@@ -30,6 +30,13 @@ class Neighbours(Protocol):
     kind = "global"
     lazy = True
     params = {"k": 20, "temperature": 0.07, "similarity": "cosine", "centre": "train", "halves": "cls+mean"}
+
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        """In float64 the labelled rows, and beside them their squares, or queries and theirs, or a float32 copy with
+        queries and products."""
+        learnt, asked = sizes.learnt, max(sizes.val, *sizes.tests)
+        known, queries = 8 * learnt * sizes.width, 8 * asked * sizes.width
+        return known + max(known, 2 * queries, known // 2 + queries + product_bytes(asked, learnt))
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         for subset in subsets:

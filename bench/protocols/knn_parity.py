@@ -13,8 +13,8 @@ import numpy as np
 from bench.data.budgets import Subset
 from bench.features.resident import Array
 from bench.protocols._arrays import host
-from bench.protocols._neighbours import nearest
-from bench.protocols.base import Prediction, Problem, Protocol
+from bench.protocols._neighbours import nearest, product_bytes
+from bench.protocols.base import Prediction, Problem, Protocol, UnitSizes
 from bench.protocols.knn import vote_targets
 
 
@@ -27,6 +27,11 @@ class ParityNeighbours(Protocol):
     board = "diagnostic"
     lazy = True
     params = {"k": 11, "distance": "euclidean", "centre": None, "weights": "uniform"}
+
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        """Queries and labelled rows twice in float64, these in float32 too, and products."""
+        learnt, asked = sizes.learnt, sizes.largest_test
+        return (20 * learnt + 16 * asked) * sizes.width + product_bytes(asked, learnt)
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         for subset in subsets:

@@ -35,7 +35,7 @@ from bench.protocols._select import (
     probabilities,
     stratified_folds,
 )
-from bench.protocols.base import BoardKind, Prediction, Problem, Protocol
+from bench.protocols.base import BLOCKS, BoardKind, Prediction, Problem, Protocol, UnitSizes
 
 CLIP = 10.0
 """Largest z-score."""
@@ -112,9 +112,12 @@ class Linear(Protocol):
         """C where there are too few images to tune it."""
         return 1.0 if self.default is None else self.default
 
-    def memory_bytes(self, rows: int, width: int, classes: int) -> int:
-        solver = 48 * len(self.strengths) * classes * rows  # six arrays of logits, float64
-        return super().memory_bytes(rows, width, classes) + solver
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        task, shape = sizes.task, (sizes.learnt + sizes.val, sizes.width)
+        columns = 1 if task.target == "binary" else len(task.classes)
+        extent = _logistic.Extent.of(1 if sizes.val else FOLDS, shape, columns, link(task), len(self.strengths))
+        shown = 8 * sizes.largest_test * (sizes.width + 6 * columns)  # scaled rows, logits and probabilities
+        return extent.memory_bytes(sizes.together, beside=shown) + BLOCKS
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         learning = (LabelledFolds.of(problem, subset) for subset in subsets)
@@ -123,7 +126,7 @@ class Linear(Protocol):
             yield from self._predict(problem, some)
 
     def _extent(self, problem: Problem, one: LabelledFolds) -> _logistic.Extent:
-        (rows, columns), width = one.y.shape, problem.train.features.width
+        (rows, columns), width = one.y.shape, problem.train.features.vectors.shape[1]
         return _logistic.Extent.of(len(one.folds), (rows, width), columns, link(problem.task), len(self.strengths))
 
     def _predict(self, problem: Problem, some: Sequence[LabelledFolds]) -> Iterator[Prediction]:

@@ -17,7 +17,7 @@ import numpy as np
 from bench.data.budgets import Subset
 from bench.encoders.features import Features
 from bench.protocols._select import stratified_folds
-from bench.protocols.base import Prediction, Problem, Protocol
+from bench.protocols.base import BLOCKS, Prediction, Problem, Protocol, UnitSizes
 
 CLIP = 10.0
 FEW = 4
@@ -44,6 +44,10 @@ class Ridge(Protocol):
         "alpha": [10.0**e for e in range(-6, 7)], "alpha_few": DEFAULT, "few": FEW, "folds": 5, "clip": CLIP,
         "standardise": "train", "refit": "train+val",
     }  # fmt: skip
+
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        """Some six float64 arrays of what is learnt from, and the test splits."""
+        return (50 * (sizes.learnt + sizes.val) + 8 * sum(sizes.tests)) * sizes.width + BLOCKS
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         for subset in subsets:

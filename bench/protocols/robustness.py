@@ -20,7 +20,7 @@ from bench.errors import NotForThisEncoderError
 from bench.features.extract import extract
 from bench.features.looks import refuse_units
 from bench.protocols import _corrupt
-from bench.protocols.base import Prediction, Problem, Protocol, Unlabelled, copy_of
+from bench.protocols.base import Prediction, Problem, Protocol, UnitSizes, Unlabelled, copy_of
 from bench.protocols.linear import PROTOCOL as LINEAR
 
 
@@ -60,6 +60,12 @@ class Robustness(Protocol):
     def _copies(self, split: str) -> Iterator[tuple[str, str, int]]:
         for kind, severity in product(self.params["corruptions"], self.params["severities"]):
             yield copy_of(split, f"{kind}-{severity}"), kind, severity
+
+    def memory_bytes(self, sizes: UnitSizes) -> int:
+        """Features of each changed copy, beside one copy of the images, or the probe."""
+        copies = len(list(self._copies("")))
+        features = 4 * copies * sum(sizes.tests) * sizes.width
+        return features + max(sizes.largest_test * sizes.pixels, LINEAR.memory_bytes(sizes))
 
     def predict(self, problem: Problem, subsets: Sequence[Subset]) -> Iterator[Prediction]:
         encoder = problem.encoder

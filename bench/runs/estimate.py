@@ -15,6 +15,7 @@ from bench.locate import home
 from bench.memory import held
 from bench.metrics.resample import KEPT_BYTES, draw_bytes
 from bench.metrics.scored import memory_bytes
+from bench.protocols.base import UnitSizes
 from bench.runs.plan import Plan
 from bench.runs.rehearsal import Rehearsal, rehearse
 from bench.runs.stand_in import data_of
@@ -31,13 +32,15 @@ class TaskEstimate:
     solve_seconds: float
     feature_bytes: int
     solver_bytes: int = 0
-    """Memory of the protocol that takes most, beside the features."""
+    """Memory of the unit that takes most, beside the features."""
     statistics_bytes: int = 0
     """Memory of the statistics of the test split that take most, beside the draws."""
     draw_bytes: int = 0
     """Bootstrap draws of the test splits, which are kept for other runs in the same process."""
     prepared: bool = True
     """False: the data are not on this machine, and the card's counts with made-up images stand for them."""
+    encoder_bytes: int = 0
+    """Memory of encoding a batch."""
     mapped_bytes: int = 0
     """Of the features, those that lie in files while they are used (`bench.features.roomy`)."""
 
@@ -82,8 +85,9 @@ def estimate(
 
 
 def _at_once(task: TaskEstimate) -> int:
-    """Bytes while a unit is scored: its solver still holds what it works on."""
-    return task.feature_bytes - task.mapped_bytes + task.solver_bytes + task.statistics_bytes
+    """Bytes while the last images are encoded, or a unit is scored: its solver still holds what it works on."""
+    working = max(task.encoder_bytes, task.solver_bytes + task.statistics_bytes)
+    return task.feature_bytes - task.mapped_bytes + working
 
 
 def _draws(tasks: Sequence[TaskEstimate]) -> int:
@@ -108,15 +112,19 @@ def _of_task(
     except NotForThisEncoderError:
         return TaskEstimate(task.name, len(units), images, 0.0, 0.0, 0, prepared=prepared)
     known[like] = found
-    k = len(task.classes)
-    tested = sum(counts[name] for name in data.tests)
+    k, tests = len(task.classes), tuple(counts[name] for name in data.tests)
+    tested, pixels, solver = sum(tests), data.train.images[0].nbytes, 0
     solve = sum(found.units[name].once for name in names)
     for unit in units:
         cost, protocol = found.units[unit.protocol], plan.protocols[unit.protocol]
-        rows = protocol.learns_from(unit.budget.images(counts["train"], k), found.cells)
-        learnt = cost.fixed + (cost.whole if unit.budget == FULL else cost.row) * rows
-        solve += learnt * (tested if protocol.lazy else 1) + cost.test * tested
-    solver = max(plan.protocols[n].memory_bytes(images, found.width, k) for n in names)
+        parts, width = found.parts[unit.protocol]
+        learnt, val = unit.budget.images(counts["train"], k), counts["val"] if unit.budget == FULL else 0
+        together = len(units) if encoder.device.type == "cuda" else 1
+        sizes = UnitSizes(task, learnt, val, tests, pixels, parts, width, together)
+        solver = max(solver, protocol.memory_bytes(sizes))
+        rows = protocol.learns_from(learnt, parts)
+        seconds = cost.fixed + (cost.whole if unit.budget == FULL else cost.row) * rows
+        solve += seconds * (tested if protocol.lazy else 1) + cost.test * tested
     size = images * found.image_bytes
     scored = max(memory_bytes(task, split, counts[name]) for name, split in data.tests.items())
     mapped = max(0, size - HELD * len(counts)) if task.volume and dense else 0
@@ -130,6 +138,7 @@ def _of_task(
         solver_bytes=solver,
         statistics_bytes=scored,
         draw_bytes=draw_bytes(tested),
+        encoder_bytes=found.working_bytes,
         prepared=prepared,
         mapped_bytes=mapped,
     )

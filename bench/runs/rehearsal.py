@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.allocator import freed_memory_returned
 from bench.budget import FULL, Budget
 from bench.data.budgets import presence
 from bench.data.dataset import Split, TaskData, evenly
@@ -21,6 +21,8 @@ from bench.encoders.features import Features
 from bench.features.extract import extract, usual_batch
 from bench.features.looks import looked_at
 from bench.identity import Measure
+from bench.memory import PeakMemory
+from bench.memory import held as memory_held
 from bench.protocols.base import Protocol
 from bench.runs.journal import Journal
 from bench.runs.records import Unit
@@ -52,14 +54,15 @@ class UnitCost:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Seconds and bytes of an image, the width of a feature as solvers hold it, the cells of a grid (1 without), and
-    the cost of units by protocol."""
+    """Seconds of an image and bytes of its features; vectors of an image that a protocol reads, and their length; the
+    cost of units by protocol."""
 
     per_image: float
     image_bytes: int
-    width: int
-    cells: int
+    parts: Mapping[str, tuple[int, int]]
     units: Mapping[str, UnitCost]
+    working_bytes: int = 0
+    """Memory of encoding a batch, beside what the process holds before and after."""
 
 
 def rehearse(
@@ -76,8 +79,13 @@ def rehearse(
     volumes = data.task.volume and dense
     most = VOLUME_GRIDS if volumes else GRIDS if dense or again else ROWS
     small = replace(data, **_small(data, most), known={})
-    per_image = _seconds_an_image(encoder, small.train, dense, VOLUMES if volumes else IMAGES)
-    held = {name: _features(encoder, split, dense, per_image, volumes) for name, split in small.splits.items()}
+    peak = PeakMemory()
+    with peak.watched(every=0.005):
+        per_image = _seconds_an_image(encoder, small.train, dense, VOLUMES if volumes else IMAGES)
+        held = {name: _features(encoder, split, dense, per_image, volumes) for name, split in small.splits.items()}
+    working = peak.look() * 2**20
+    freed_memory_returned()
+    working = (working - memory_held()) * _of_a_batch(encoder, small.train, dense, per_image, train)
     work = Work(encoder, small.task, None, Setting("", "rehearsal", "0" * 64, measure=Measure(encoder)))
     work.data, work.together = small, False  # what one unit takes is asked
     work.features.held = {(name, grid): features for name, features in held.items() for grid in (False, True)}
@@ -85,8 +93,8 @@ def rehearse(
         costs = {p.name: _cost(work, p, units, Journal(Path(folder)), train) for p in protocols}
     some = held["train"]
     size = sum(a.nbytes for a in (some.pooled, some.grid) if a is not None) // len(some)
-    cells = 1 if some.grid is None else math.prod(some.grid.shape[1:-1])
-    return Rehearsal(per_image, size, some.width, cells, costs)
+    parts = {p.name: some.parts(p.reads_grid and some.grid is not None) for p in protocols}
+    return Rehearsal(per_image, size, parts, costs, max(0, int(working)))
 
 
 def _small(data: TaskData, most: int) -> dict[str, Any]:
@@ -119,6 +127,14 @@ def _seconds_an_image(encoder: Encoder, train: Split, dense: bool, images: int) 
     again = min(first, one(images))
     full = min(usual_batch(encoder.device), int(SECONDS / again))
     return min(again, one(full)) if full > images else again
+
+
+def _of_a_batch(encoder: Encoder, split: Split, dense: bool, per_image: float, train: int) -> float:
+    """How many times as many images a batch of the run has as were encoded at most at once (slices fill batches)."""
+    if split.images.ndim > 4:
+        return 1.0
+    encoded = max(IMAGES, int((GRID_SECONDS if dense else SECONDS) / per_image))
+    return max(1.0, min(usual_batch(encoder.device), train) / encoded)
 
 
 def _encoded(encoder: Encoder, split: Split, dense: bool, images: int) -> Features:

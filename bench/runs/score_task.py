@@ -35,7 +35,7 @@ from bench.metrics.products import Weights
 from bench.metrics.resample import resample_counts
 from bench.metrics.scored import score
 from bench.metrics.truth import Truth
-from bench.protocols.base import Labelled, Prediction, Problem, Protocol, Unlabelled, base_split
+from bench.protocols.base import Labelled, Prediction, Problem, Protocol, UnitSizes, Unlabelled, base_split
 from bench.runs.leakage import Marked, leakage
 from bench.runs.provenance import provenance
 from bench.runs.records import Cost, Record, Status, Unit
@@ -159,7 +159,7 @@ class Work:
         status: Literal["refused", "failed"] = "failed"
         finished, reason, again = 0, "", False
         try:
-            problem = self._problem(protocol)
+            problem = self._problem(protocol, [subset for _, subset in ready])
             self.setting.progress(f"{self.task.name}: {protocol.name}")
             started = time.perf_counter()
             for prediction in protocol.predict(problem, [subset for _, subset in ready]):
@@ -180,7 +180,7 @@ class Work:
             for unit, _ in ready[finished:]:
                 yield self._without_result(protocol, unit, status, reason)
 
-    def _problem(self, protocol: Protocol) -> Problem:
+    def _problem(self, protocol: Protocol, subsets: list[Subset]) -> Problem:
         dense = protocol.reads_grid
         mask_size = self.data.train.labels.shape[1:] if self.task.kind == "dense" else None
         problem = Problem(
@@ -193,10 +193,17 @@ class Work:
             self.resident,
             self.together,
         )
-        rows, width = sum(map(len, self.data.splits.values())), problem.train.features.width
         kept = (array for held in self.features.held.values() for array in held.arrays)
-        self.resident.reserve(protocol.memory_bytes(rows, width, len(self.task.classes)), kept)
+        together = len(subsets) if self.together else 1
+        sizes = (self._sizes(protocol, problem, subset)._replace(together=together) for subset in subsets)
+        self.resident.reserve(max(map(protocol.memory_bytes, sizes)), kept)
         return problem
+
+    def _sizes(self, protocol: Protocol, problem: Problem, subset: Subset) -> UnitSizes:
+        val = len(problem.val.labels) if subset.full else 0
+        tests, pixels = tuple(map(len, self.data.tests.values())), self.data.train.images[0].nbytes
+        shape = problem.train.features.parts(protocol.reads_grid)
+        return UnitSizes(self.task, len(subset.rows), val, tests, pixels, *shape)
 
     def _labelled(self, name: str, dense: bool) -> Labelled:
         split = self.data.splits[name]

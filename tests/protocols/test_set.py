@@ -7,7 +7,7 @@ import pytest
 from bench.discover import members
 from bench.laws.problems import make_task
 from bench.protocols import _corrupt
-from bench.protocols.base import BLOCKS, Protocol, base_split, copy_of
+from bench.protocols.base import base_split, copy_of
 
 ANY = ("%", "k=", "n=")
 CLASSES = ("binary", "multi-class", "multi-label", "ordinal")
@@ -73,10 +73,6 @@ def test_what_is_written_down_of_the_numbers() -> None:
     blur = PROTOCOLS["robustness-v2"].params["blur_sd"]
     assert blur == _corrupt.BLUR_SD
     assert sorted(blur) == list(blur), "stronger at each severity"
-
-
-def test_memory_is_three_numbers_of_eight_bytes_a_feature() -> None:
-    assert Protocol.memory_bytes(PROTOCOLS["knn-v1"], 10, 4, 3) == 10 * 4 * 3 * 8 + BLOCKS
 
 
 def test_names_of_changed_copies() -> None:
