@@ -14,6 +14,7 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -201,9 +202,12 @@ def readable(path: Path, kind: str = "npz") -> Iterator[None]:
 
 
 def npz_names(path: Path) -> list[str]:
-    """Names of the arrays of an npz, none of which is read. Raises UserError."""
+    """Names of the arrays of an npz, none of which is read. Raises UserError, also where two have one name."""
     with readable(path), zipfile.ZipFile(path) as archive:
-        return [name.removesuffix(".npy") for name in archive.namelist()]
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+    if twice := next((name for name, n in Counter(names).items() if n > 1), None):
+        raise UserError(f"holds the array {ascii(twice)[:80]} twice", where=path, fix="save it anew")
+    return names
 
 
 def missing_folders(folder: Path) -> list[Path]:
@@ -216,6 +220,7 @@ def read_npz(path: Path, *, max_bytes: int = 1 << 30, only: Collection[str] | No
 
     only: names of the arrays to read, those that are there; all by default.
     """
+    npz_names(path)
     with readable(path), zipfile.ZipFile(path) as archive:
         members = {i.filename.removesuffix(".npy"): i for i in archive.infolist()}
         members = {name: info for name, info in members.items() if only is None or name in only}

@@ -95,6 +95,13 @@ def one_line(text: str) -> str:
     return text
 
 
+def named(text: str) -> str:
+    """`text`, where it is a name as `Name` has it. Raises ValueError."""
+    if not re.fullmatch(NAME, text):
+        raise ValueError(f"expected {SPOKEN[NAME]}")
+    return text
+
+
 def plain_values(values: dict[str, Any]) -> dict[str, Any]:
     """Values as read from TOML or JSON whose every text is `plain` and every number can be counted with.
 

@@ -2,8 +2,8 @@
 
     python benchmarks/hostile_table.py --before CHECKOUT [--new]
 
---before: a checkout of an earlier version, whose verdict on the same bytes stands beside. --new: run the cases that the
-page does not hold, and leave its other rows as they are.
+--before: a checkout of an earlier version, whose verdict on the same bytes stands beside; without it those of the page
+stay. --new: run the cases that the page does not hold, and leave its other rows as they are.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="checkout of an earlier version, to be asked too")
     parser.add_argument("--new", action="store_true", help="only the cases that the page does not hold")
     arguments = parser.parse_args()
-    earlier, held = arguments.before, _held() if arguments.new else {}
+    earlier, held = arguments.before, _held()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         os.environ["MEDSSL_HOME"] = str(work / "home")
@@ -58,14 +58,15 @@ def main() -> None:
         honest, other = write_submission(work, tasks), write_submission(work, tasks, "other", seed=1)
         rows = []
         for name in (HONEST, *CASES):
-            if name in held:
+            if arguments.new and name in held:
                 rows.append(held[name])
                 continue
             options = ["--rescore", *(["--rerun"] if name in NEEDS_RERUN else []), "--tasks", str(tasks)]
             spoilt = [_spoilt(name, honest, other, work / place) for place in ("cases", "earlier")]
-            rows.append(_row(name, spoilt, options, earlier))
+            row = _row(name, spoilt, options, earlier)
+            rows.append(row if earlier or name not in held else row._replace(before=held[name].before))
             print(rows[-1], flush=True)
-    OUT.write_text(_page(rows, earlier))
+    OUT.write_text(_page(rows))
 
 
 def _held() -> dict[str, Row]:
@@ -127,13 +128,13 @@ def _message(output: str, folder: Path) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")[:160]
 
 
-def _page(rows: list[Row], earlier: Path | None) -> str:
-    return "\n".join(
-        [*_head(rows, earlier), "", "| case | before | outcome | message | s | MB |", "|---" * 6 + "|"]
-    ) + ("\n" + "\n".join(map(str, rows)) + "\n")
+def _page(rows: list[Row]) -> str:
+    return "\n".join([*_head(rows), "", "| case | before | outcome | message | s | MB |", "|---" * 6 + "|"]) + (
+        "\n" + "\n".join(map(str, rows)) + "\n"
+    )
 
 
-def _head(rows: list[Row], earlier: Path | None) -> Iterator[str]:
+def _head(rows: list[Row]) -> Iterator[str]:
     after, before = (Counter(getattr(row, name).split(",")[0] for row in rows[1:]) for name in ("outcome", "before"))
     yield "# Hostile submissions\n"
     yield (
@@ -141,7 +142,7 @@ def _head(rows: list[Row], earlier: Path | None) -> Iterator[str]:
         "`medssl verify --rescore` (with `--rerun` where the forgery is consistent in itself and only the weights can "
         "tell)."
     )
-    if earlier:
+    if before["accepted"] or before["refused"]:
         yield (
             "*before* is the verdict of the version of 2026-11-26 that knew no badges outside submissions (of that of "
             "2026-11-27 from 'sites of a task without sites' to 'onnx of a terabyte'), on the same bytes: "

@@ -4,13 +4,15 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
+from bench.analysis.saved import read_saved
 from bench.data.task import read_suite, suite_names
 from bench.discover import pick
 from bench.encoders.card import EncoderCard
 from bench.errors import UserError
-from bench.leaderboard.frame import COLUMNS
 from bench.locate import shipped
 
 
@@ -35,7 +37,7 @@ def read_results_table(path: Path | None = None, suite: str | None = None, *, be
     are in a folder and none is chosen (their results do not compare).
     """
     if path is not None and path.suffix in (".parquet", ".csv"):
-        return _of_suite(_saved(path), suite)
+        return _of_suite(read_saved(path), suite)
     from bench.leaderboard.collect import collect, default_roots
     from bench.leaderboard.find import suites_in
 
@@ -88,18 +90,6 @@ def _one_of(found: Collection[str], suite: str | None, *, default: bool) -> str:
     return shipped_ones[0] if len(found) > 1 else next(iter(found))
 
 
-def _saved(path: Path) -> pd.DataFrame:
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot be read as a table: {str(error)[:200]}", where=path) from None
-    if missing := [name for name in COLUMNS if name not in frame]:
-        raise UserError(
-            f"lacks the columns {', '.join(missing)}", where=path, fix="save bench.leaderboard's long table"
-        )
-    return frame
-
-
 def read_diagnostics(path: Path) -> pd.DataFrame:
     """A CSV of label-free diagnostics: a column "encoder", then one column a diagnostic. Raises UserError."""
     return _diagnosed(path).drop(columns="card_sha256", errors="ignore")
@@ -118,10 +108,15 @@ def shipped_diagnostics(suite: str, cards: Mapping[str, EncoderCard]) -> pd.Data
 
 
 def _diagnosed(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise UserError("is no file", where=path)
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot be read as a table: {str(error)[:200]}", where=path) from None
     if "encoder" not in frame or frame["encoder"].duplicated().any():
         raise UserError("needs a column 'encoder' with each name once", where=path)
+    numbers = frame.drop(columns=["encoder", "card_sha256"], errors="ignore")
+    if odd := next((n for n in numbers if not is_numeric_dtype(numbers[n]) or np.isinf(numbers[n]).any()), None):
+        raise UserError(f"column {str(odd)[:60]!r} holds other values than numbers", where=path)
     return frame.set_index("encoder")

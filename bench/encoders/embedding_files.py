@@ -14,6 +14,8 @@ from bench.words import SPLITS
 Splits = dict[str, tuple[np.ndarray, Features]]
 """Split name -> (ids (n,), features)."""
 MAX_BYTES = 16 << 30
+PACKED, SURE = 200, 1 << 28
+"""How many times its own size a file may unpack to, beyond this many bytes: features, also sparse ones, pack less."""
 
 
 def write_embeddings(path: Path | str, splits: Mapping[str, tuple[Sequence[str] | np.ndarray, Features]]) -> str:
@@ -37,7 +39,8 @@ def write_embeddings(path: Path | str, splits: Mapping[str, tuple[Sequence[str] 
 def read_embeddings(path: Path) -> Splits:
     """Inverse of `write_embeddings`. Raises EncoderError when the file is not what it should be."""
     try:
-        held = _from_arrays(read_npz(path, max_bytes=MAX_BYTES), path) if path.suffix == ".npz" else _from_parquet(path)
+        npz = path.suffix == ".npz"
+        held = _from_arrays(read_npz(path, max_bytes=_most(path)), path) if npz else _from_parquet(path)
     except EncoderError:
         raise
     except UserError as error:
@@ -77,8 +80,18 @@ def _check(held: Splits, path: Path) -> None:
                 raise EncoderError(f"{name} is {array.dtype} {array.shape} for {len(ids)} ids", where=where)
             if not np.isfinite(array).all():
                 raise EncoderError(f"{name} holds NaN or infinite values", where=where)
+            if not array[:1].size and len(array):
+                raise EncoderError(f"{name} has no features: its shape is {array.shape}", where=where)
+            if array.dtype.itemsize > 4 and np.abs(array).max(initial=0) > np.finfo(np.float32).max:
+                raise EncoderError(f"{name} holds values beyond those of float32", where=where)
         if features.pooled is None:
             raise EncoderError("has no pooled features", where=where)
+
+
+def _most(path: Path) -> int:
+    """Bytes that a file of features may unpack to."""
+    size = path.stat().st_size if path.is_file() else 0
+    return min(MAX_BYTES, max(SURE, PACKED * size))
 
 
 def _to_arrays(held: Splits) -> dict[str, np.ndarray]:
@@ -131,7 +144,7 @@ def _to_parquet(held: Splits) -> bytes:
             columns |= {name: pa.array([side] * len(ids), pa.int32()) for name, side in (("gh", gh), ("gw", gw))}
         tables.append(pa.table(columns))
     buffer = io.BytesIO()
-    pq.write_table(pa.concat_tables(tables), buffer, compression="zstd")
+    pq.write_table(pa.concat_tables(tables), buffer, compression="zstd", write_page_checksum=True)
     return buffer.getvalue()
 
 
@@ -162,7 +175,8 @@ def _from_parquet(path: Path) -> Splits:
     try:
         if _bytes_in_memory(pq.read_metadata(path)) > MAX_BYTES:
             raise EncoderError(f"unpacks to more than {MAX_BYTES:,} bytes", where=path)
-        table = pq.read_table(path, read_dictionary=["split", "id"])
+        _check_types(pq.read_schema(path), path)
+        table = pq.read_table(path, read_dictionary=["split", "id"], page_checksum_verification=True)
         names, ids = (_texts(table[name], path) for name in ("split", "id"))
         pooled = _rectangle(table["pooled"])
         grid = None
@@ -173,6 +187,29 @@ def _from_parquet(path: Path) -> Splits:
         raise EncoderError(f"is not an embeddings file: {str(error)[:200]}", where=path) from None
     splits = {str(name): names == name for name in dict.fromkeys(names)}
     return {n: (ids[rows], Features(pooled[rows], None if grid is None else grid[rows])) for n, rows in splits.items()}
+
+
+def _check_types(schema, path: Path) -> None:
+    """EncoderError where split and id are no texts, or features no lists of floating-point numbers."""
+    import pyarrow.types as of
+
+    texts = {n: getattr(schema.field(n).type, "value_type", schema.field(n).type) for n in ("split", "id")}
+    lists = {n: schema.field(n).type for n in ("pooled", "grid") if n in schema.names}
+    wrong = [f"{n} is {kind}, expected text" for n, kind in texts.items() if not _is_text(kind)]
+    wrong += [
+        f"{n} is {kind}, expected lists of floats"
+        for n, kind in lists.items()
+        if not (of.is_list(kind) or of.is_large_list(kind) or of.is_fixed_size_list(kind))
+        or not of.is_floating(kind.value_type)
+    ]
+    if wrong:
+        raise EncoderError(wrong[0], where=path)
+
+
+def _is_text(kind) -> bool:
+    import pyarrow.types as of
+
+    return of.is_string(kind) or of.is_large_string(kind)
 
 
 def _bytes_in_memory(meta) -> int:

@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 from bench.errors import EncoderError
-from bench.files import first_bytes, mistaken
+from bench.files import UNREADABLE, first_bytes, mistaken
 
 AGAIN = "copy or download it again"
 UNPACK = "unpack it first"
@@ -78,8 +78,11 @@ def _other_files(path: Path) -> str | None:
     """A weights file inside a zip archive that somebody packed."""
     if not zipfile.is_zipfile(path):
         return None
-    with zipfile.ZipFile(path) as archive:
-        return next((n for n in archive.namelist() if n.endswith(WEIGHTS)), None)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return next((n for n in archive.namelist() if n.endswith(WEIGHTS)), None)
+    except UNREADABLE:
+        return None  # damaged, which its reader tells
 
 
 WEIGHTS = (".pth", ".ckpt", ".bin", ".safetensors", ".onnx", ".h5", ".tar", ".pth.tar")

@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import isqrt
 from pathlib import Path
@@ -16,7 +17,7 @@ from bench.encoders.programs import shapes_on_black
 from bench.encoders.weights import is_safetensors
 from bench.encoders.weights_shape import describe
 from bench.errors import EncoderError
-from bench.files import sha256_file
+from bench.files import UNREADABLE, sha256_file
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ def recognise(path: Path, model: str | None = None, *, run_at: int | None = None
         head = file.read(4)
     if head == b"PAR1":
         return _embeddings([path])
-    names = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
+    names: list[str] = []
+    with suppress(*UNREADABLE):  # damaged, which its reader tells
+        names = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
     if names and all(n.endswith(".npy") for n in names):
         return _embeddings([path])
     if any(n.endswith("models/model.json") or "serialized_exported_program" in n for n in names):

@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 
 from bench.strict import Strict
 
-Score = Annotated[float, Field(ge=-1e6, le=1e6)]
+MOST = 1e6
+Score = Annotated[float, Field(ge=-MOST, le=MOST)]
 """A metric: shares, coefficients, and distances in pixels."""
 
 

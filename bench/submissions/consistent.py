@@ -43,7 +43,7 @@ def impossible(record: Record, task: Task) -> str | None:
     if record.status == "done" and record.primary is None:
         return f"is done but holds no primary metric ({task.metric})"
     for name, found in ((n, i) for split in record.metrics.values() for n, i in split.items()):
-        if (ends := _values(name, task.target)) is None:
+        if (ends := values_of(name, task.target)) is None:
             return f"holds {name[:60]!r}, which is no metric of the target {task.target!r}"
         gap = name.endswith(" gap]")  # the ends of a gap hold for every pair of groups at once, and may lie beyond
         stated = (found.value,) if gap or found.low is None else (found.low, found.value, found.high)
@@ -53,7 +53,7 @@ def impossible(record: Record, task: Task) -> str | None:
 
 
 @cache
-def _values(name: str, target: Target) -> tuple[float, float] | None:
+def values_of(name: str, target: Target) -> tuple[float, float] | None:
     """The lowest and highest values of a metric of records; None where it is not of tasks with that target."""
     metric = members("bench.metrics.set", "METRIC").get(MetricName.read(name).metric)
     if metric is None:

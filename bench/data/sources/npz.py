@@ -26,8 +26,8 @@ from bench.data.reading import ReadSource
 from bench.data.shares import SOME_PATIENTS, SPLIT_NAMES, group_name
 from bench.data.space import require_space
 from bench.data.task import Task
-from bench.errors import DataError
-from bench.files import UNREADABLE
+from bench.errors import DataError, UserError
+from bench.files import UNREADABLE, npz_names
 from bench.locate import home
 from bench.strict import Line, Millimetres, Sha256
 from bench.words import REQUIRED_SPLITS
@@ -246,12 +246,12 @@ class Member:
 
 
 def opened(path: Path) -> zipfile.ZipFile:
-    """The archive. Raises DataError when it is none."""
+    """The archive. Raises DataError when it is none, or holds two arrays of one name."""
     try:
-        return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        why = f"is not a readable npz file: {str(error)[:200]}"
-        raise DataError(why, where=path, fix="write or fetch it again") from None
+        npz_names(path)
+    except UserError as error:
+        raise DataError(error.what, where=path, fix="write or fetch it again") from None
+    return zipfile.ZipFile(path)
 
 
 def _named(keys: Iterable[str], split: str) -> list[str]:
