@@ -41,6 +41,10 @@ def card_of(path: Path) -> tuple[dict[str, Any], Depth, list[str], list[int] | N
             if is_masks:
                 fix = "write a card with volume = true and spacing = [planes, rows, columns]: see docs/data.md, npz"
                 raise DataError("holds masks of volumes, whose spacing in mm it does not say", where=path, fix=fix)
+            if tail[0] in (1, 3) and len(set(tail[1:])) == 1:
+                what = f"{images} are {' x '.join(map(str, tail))}: channels first, or volumes of {tail[0]} planes?"
+                fix = "save channels last (numpy.moveaxis(images, 1, -1)), or write a card with volume = true"
+                raise DataError(what, where=path, fix=fix)
             source |= {"volume": True, "aggregation": "mean"}
             said.append(f"volume: each image is {' x '.join(map(str, tail))}; channels would come last")
         depth = depth_of(member(images).read(SAMPLED))
@@ -68,7 +72,8 @@ def _parts(tails: Mapping[str, tuple[int, ...]], names: list[str], path: Path) -
 def _meaning(labels: np.ndarray, path: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Target and classes of labels (n,), (n, 1) or (n, k); keys of [source]; what was chosen."""
     if labels.ndim == 2 and labels.shape[1] > 1:
-        target = "multi-class" if labels.shape[1] > 2 and (labels.sum(1) == 1).all() else "multi-label"
+        several = "multi-label" if (labels.sum(1) != 1).any() else "multi-class"
+        target = "binary" if several == "multi-class" and labels.shape[1] == 2 else several
         said = f"classes: the labels have {labels.shape[1]} columns; give each its name"
         card = {"target": target, "classes": [f"class {i}" for i in range(labels.shape[1])]}
         if not (unknown := int((labels == -1).sum())):

@@ -61,9 +61,14 @@ def read_coco(path: Path, task: Task, overlap: Literal["first", "last"] | None) 
             parts[annotation["image_id"]].append((kinds[annotation["category_id"]], annotation.get("segmentation")))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"is no COCO file of masks ({type(error).__name__}: {error})", where=path) from None
-    for what, values in (("id", [i["id"] for i in table["images"]]), ("file", [name for name, _ in images.values()])):
+    listed = {
+        "id": [i["id"] for i in table["images"]],
+        "file": [name for name, _ in images.values()],
+        "category": [c["id"] for c in table["categories"]],
+    }
+    for what, values in listed.items():
         if twice := [value for value, n in Counter(values).items() if n > 1]:
-            raise DataError(f"lists the {what} {twice[0]!r} twice", where=path, fix="one entry an image")
+            raise DataError(f"lists the {what} {twice[0]!r} twice", where=path, fix="one entry an image, or a category")
     if lost := set(parts) - set(images):
         first = sorted(lost, key=repr)[0]
         fix = "its 'images' write ids otherwise: 7 is not \"7\"" if str(first) in map(str, images) else None

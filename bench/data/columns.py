@@ -12,7 +12,7 @@ from typing import Any
 from bench.data.images import stem
 from bench.data.labels import LISTED, MISSING, NUMBER
 from bench.data.series import files_of
-from bench.data.sources.csv import PATIENT, split_column
+from bench.data.sources.csv import FOLDS, PATIENT, split_column
 from bench.data.table import Table, path_of, read_table
 from bench.data.task import folded
 from bench.errors import DataError
@@ -41,6 +41,8 @@ SUBGROUPS = {
     "skin": ("skin", "skin tone", "skin type", "fitzpatrick"),
 }
 """What columns of subgroups are called."""
+NO_CLASS = frozenset({"?", "-", ".", "missing", "not available", "unknown", "unlabelled", "unlabeled", "n.a.", "tbd"})
+"""What may stand for no label, or be a class."""
 FLAGS = frozenset({"0", "1", "-1", "0.0", "1.0", "-1.0", "true", "false"})
 
 
@@ -114,6 +116,9 @@ def image_table(path: Path, images: Iterable[Path]) -> ImageTable | None:
     if best is None or best[0] < MOST:
         return None
     _, place, root = best
+    if _is_here(table.columns[place], root):
+        fix = "put a line above it that names the columns: image, label, ..."
+        raise DataError(f"begins with an image, {table.columns[place]}, not with names of columns", where=path, fix=fix)
     absent = sum(not _is_here(cells[place].partition("#slice=")[0], root) for _, cells in table.rows)
     return ImageTable(table, table.columns[place], root, absent)
 
@@ -153,7 +158,8 @@ def labels_of(found: ImageTable, *, alone: bool = False) -> ColumnMeaning:
     known of an image, is what is predicted.
     """
     time, event = found.called(TIME), found.called(EVENT)
-    label = found.called(LABEL)
+    places = found.table.find("x") is not None and found.table.find("y") is not None
+    label = found.called([name for name in LABEL if not (places and name == "y")])
     if label is not None:
         return _labelled(found, label)
     if time is not None and event is not None:
@@ -163,7 +169,8 @@ def labels_of(found: ImageTable, *, alone: bool = False) -> ColumnMeaning:
     if (runs := found.called(RUNS)) is not None:
         fix = "save each mask as a PNG file and name it in a column 'mask', or use a COCO file"
         raise DataError(f"holds masks as run lengths in the column {runs!r}", where=found.table.path, fix=fix)
-    if len(flags := [c for c in found.others if _is_flags(found.cells(c))]) > 1:
+    flags = [c for c in found.others if folded(c) not in FOLDS and _is_flags(found.cells(c))]
+    if len(flags) > 1:
         return _flagged(found, flags)
     if alone and not found.others and len(found.known) == 1:
         (only,) = found.known.values()
@@ -190,13 +197,18 @@ def said_of(found: ImageTable, known: Iterable[str]) -> list[str]:
 def _labelled(found: ImageTable, label: str) -> ColumnMeaning:
     cells = found.cells(label)
     made = ColumnMeaning({}, {} if folded(label) == "label" else {"columns": {"label": label}})
-    if others := [c for c in found.others if folded(c) in LABEL and c != label]:
+    if others := [c for c in found.others if (folded(c) in LABEL or folded(c).startswith(LABEL)) and c != label]:
         made.chosen.append(f"label: the column {label!r}; could be {', '.join(map(repr, others))}")
     missing = _missing(set(cells))
     named = [cell for cell in cells if cell not in missing]
     if (lacking := len(cells) - len(named)) and not any(map(_is_several, named)):
         made.source["blank"] = "drop"
         made.chosen.append(f"labels: {lacking:,} of {len(cells):,} are empty or -1; these images are left out")
+    if joined := _joined(named):
+        shown = f"{joined[0]!r} is read as several labels, each of which other lines have alone"
+        made.chosen.append(f"labels: {shown}; where it is a class of its own, give it another name")
+        names = distinct(cell for cell in named if cell not in joined)
+        return ColumnMeaning({"target": "multi-label", "classes": names}, made.source, made.chosen)
     if any(map(_is_several, named)):
         parts = {
             p.strip(" '\"") for c in named for p in re.split(r"[|;]" if not LISTED.fullmatch(c) else ",", c.strip("[]"))
@@ -213,6 +225,9 @@ def _labelled(found: ImageTable, label: str) -> ColumnMeaning:
         raise DataError(
             what, where=found.table.path, fix="a class needs images; a number stands alone, without its unit"
         )
+    if odd := [name for name in names if folded(name) in NO_CLASS]:
+        shown = ", ".join(map(repr, odd))
+        made.chosen.append(f"classes: {shown}: where nobody knows the label, remove these lines and the class")
     made.card = classes_of(names)
     return made
 
@@ -244,7 +259,7 @@ def distinct(names: Iterable[str]) -> list[str]:
     """Names of classes, one of each that are compared as equal, numbers in their plain form; sorted."""
     found: dict[str, str] = {}
     for name in sorted(set(names)):
-        plain = f"{_real(name):g}" if NUMBER.fullmatch(name) else name
+        plain = f"{_real(name):.15g}" if NUMBER.fullmatch(name) else name
         found.setdefault(folded(plain), plain)
     return sorted(found.values())
 
@@ -258,6 +273,13 @@ def _missing(cells: set[str]) -> set[str]:
     numbers = {cell: _real(cell) for cell in cells if NUMBER.fullmatch(cell)}
     unknown = {-1.0} if {0, 1} <= set(numbers.values()) and min(numbers.values()) == -1 else set()
     return {cell for cell in cells if cell.casefold() in MISSING or numbers.get(cell) in unknown}
+
+
+def _joined(cells: Sequence[str]) -> list[str]:
+    """Cells of several labels with "," "/" or "+" between them, each of which stands alone in another cell."""
+    alone = {folded(cell) for cell in cells}
+    parts = {cell: [folded(p) for p in re.split(r"[,/+]", cell)] for cell in cells if not NUMBER.fullmatch(cell)}
+    return [cell for cell in dict.fromkeys(cells) if len(found := parts.get(cell, [])) > 1 and alone.issuperset(found)]
 
 
 def _is_several(cell: str) -> bool:

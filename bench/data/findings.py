@@ -165,6 +165,9 @@ def _odd_masks(task: Task, splits: Mapping[str, Split]) -> Iterator[DataFinding]
         shares = np.array([np.count_nonzero(mask) / mask.size for mask in split.labels])
         if empty := int((shares == 0).sum()):
             yield DataFinding("note", "empty-mask", f"{empty:,} {name} images have no foreground")
-        if name == "train" and len(task.classes) == 2 and shares.mean() > MOSTLY:
+        if name == "train" and shares.size and (shares == 1).all():
+            message = f"no training mask has a pixel of {task.classes[0]!r}: do the classes start at 1?"
+            yield DataFinding("note", "no-background", message)
+        elif name == "train" and len(task.classes) == 2 and shares.mean() > MOSTLY:
             message = f"the foreground fills {shares.mean():.0%} of the training images: is the mask upside down?"
             yield DataFinding("note", "mostly-foreground", message)

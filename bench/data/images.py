@@ -30,6 +30,8 @@ OTHER_COLOURS = "images: palette, CMYK or other colours, made RGB"
 NOT_SQUARE = "images: pixels longer than wide, or wider than long, shown as if they were square"
 SQUARE = 0.01
 """By how much of each other the sides of a square pixel differ."""
+WHITE = "white"
+"""Where `opened` keeps the value that a PGM file calls white."""
 WHICH = (
     'say slices = "middle" or slices = "all" in [source], or volume = true to see it whole; a table can also name one: '
     "scan.nii.gz#slice=12"
@@ -121,6 +123,7 @@ def read_image(source: Path | bytes, window: Shown, remarks: Counter[str]) -> np
         if image.getexif().get(0x0112, 1) > 1:
             remarks[TURNED] += 1
         pixels = np.asarray(_plain(with_alpha(upright, name_of(source)), remarks))
+        pixels = as_stored(pixels, image) if image.mode == "I" else pixels
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     return to_uint8(pixels[None], window, remarks, where=name_of(source))[0]
 
@@ -215,11 +218,20 @@ def with_alpha(image: Image.Image, where: object) -> Image.Image:
     return image
 
 
+def as_stored(values: np.ndarray, image: Image.Image) -> np.ndarray:
+    """`values` of an `opened` image as they lie in its file: Pillow stretches white of a PGM to 255, or to 65535."""
+    white, top = image.info.get(WHITE), 65535 if image.mode == "I" else 255
+    return values if white is None else np.rint(values * (white / top)).astype(values.dtype)
+
+
 @contextmanager
 def opened(source: Path | bytes) -> Iterator[Image.Image]:
     """A file opened by Pillow; whatever its decoders raise in here becomes a DataError."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            tile = image.tile[0].args if image.format == "PPM" and image.tile else None
+            if isinstance(tile, tuple) and len(tile) == 2:
+                image.info[WHITE] = tile[1]
             yield image
     except FileNotFoundError:
         raise DataError("no such file", where=name_of(source)) from None

@@ -33,9 +33,11 @@ NAMES = (str, bytes, bool, np.bool_)
 NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 REAL = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+"""Thousands, where other numbers have a decimal comma; alone a number with three decimals."""
 LISTED = re.compile(r"\[(.*)\]", re.DOTALL)
 """A list as programs print it: "['effusion', 'mass']"."""
-MISSING = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>"})
+MISSING = frozenset({"", "nan", "-nan", "none", "null", "na", "n/a", "<na>", "#n/a", "#na"})
 NO_FINDING = "no finding"
 EMPTY_CELL = "images: an empty label, read as none of the classes"
 ONE_HOT = "images: one-hot labels, read as classes"
@@ -338,6 +340,8 @@ def read_all(
 
     where: names the i-th value. times: how often each value stands for a row; once by default.
     """
+    values = list(values)
+    _refuse_both_marks(values, where)
     found: list[np.ndarray | None] = []
     refused, first, rows = 0, None, 0
     for i, value in enumerate(values):
@@ -352,6 +356,17 @@ def read_all(
         what = first.what if rows == 1 else f"{first.what}; {refused:,} of {rows:,} labels cannot be read"
         raise DataError(what, where=first.where, fix=first.fix)
     return found
+
+
+def _refuse_both_marks(values: Sequence[Any], where: Callable[[int], object]) -> None:
+    """Raise DataError where "1.234" stands beside "950,5": the point is none of decimals there."""
+    cells = [(i, cell) for i, value in enumerate(values) for cell in (value if isinstance(value, list) else [value])]
+    texts = [(i, _text(cell)) for i, cell in cells if isinstance(cell, str)]
+    comma = next((text for _, text in texts if "," in text and NUMBER.fullmatch(text)), None)
+    at, point = next(((i, text) for i, text in texts if GROUPED.fullmatch(text)), (0, None))
+    if comma and point:
+        what = f"{point!r} can be thousands, since {comma!r} has a decimal comma"
+        raise DataError(what, where=where(at), fix="write all numbers with a decimal point, and thousands without any")
 
 
 def _event(value: object) -> int | None:

@@ -18,7 +18,7 @@ from typing_extensions import TypeIs
 
 from bench.data import tiff
 from bench.data.guard import name_of
-from bench.data.images import opened, with_alpha
+from bench.data.images import as_stored, opened, with_alpha
 from bench.errors import DataError
 
 Values = Annotated[list[Annotated[int, Field(ge=-(2**31), lt=2**32)]], Field(min_length=2, max_length=200)]
@@ -30,14 +30,29 @@ MaskRule = Literal["index", "nonzero", "threshold"] | Values | Colours
 WHITE = (255, 65535)
 FRINGE = 24
 """Grey values by which the channels of a lossy grey picture differ at most."""
+PHOTOMETRIC = 262
+"""Tag of TIFF: what its values show."""
 LOSSY = ("JPEG", "MPO", "WEBP")
 
 
 @dataclass
-class Palettes:
-    """Colours of the palettes of a set of masks: an index that changes its colour means nothing."""
+class MasksSeen:
+    """What the masks of a set have in common: the colour of an index of a palette, the value of the foreground."""
 
     known: dict[int, tuple[tuple[int, ...], object]] = field(default_factory=dict)
+    foreground: dict[bool, tuple[int, object]] = field(default_factory=dict)
+    """Whether it is white -> the value, and the first file with it."""
+
+    def agree_on_foreground(self, values: np.ndarray, where: object) -> None:
+        """Raise DataError where some of two-class masks are 0 and 1, and others 0 and 255: those may be left out."""
+        top = int(values.max(initial=0))
+        if top:
+            self.foreground.setdefault(top in WHITE, (top, where))
+        if len(self.foreground) > 1:
+            (one, _), (white, file) = self.foreground[False], self.foreground[True]
+            what = f"holds 0 and {white}, another mask 0 and {one}: is {white} foreground, or what is left out?"
+            fix = 'say mask = "nonzero" in [source] where both are foreground; else save masks of 0 and 1 alone'
+            raise DataError(what, where=file, fix=fix)
 
     def agree(self, colours: dict[int, tuple[int, ...]], where: object) -> None:
         """Raise DataError when an index has another colour than in a mask before."""
@@ -75,13 +90,15 @@ def read_mask(source: Path | bytes, rule: MaskRule = "index", classes: int = 2) 
         lossy = image.format in LOSSY and not is_lossless(source)
         if getattr(image, "n_frames", 1) > 1:
             raise DataError("is a mask of several frames", where=name_of(source), fix="save one mask a file")
+        if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0:
+            raise _white_is_zero(source)
         upright = ImageOps.exif_transpose(image)
         if is_colours(rule):
             return MaskFile(_by_colour(upright, rule, classes, name_of(source)), turn)
         if upright.mode in ("P", "PA"):
             values, colours = _indexed(upright, rule, classes, name_of(source))
         else:
-            values, colours = _greys(upright, rule, name_of(source)), {}
+            values, colours = as_stored(_greys(upright, rule, name_of(source)), image), {}
     if lossy and rule != "threshold" and not np.isin(values, (0, 255)).all():
         what = "is a lossy file (JPEG), in which the values of a mask are blurred"
         raise DataError(what, where=name_of(source), fix='say mask = "threshold" in [source], or save it as PNG')
@@ -191,9 +208,17 @@ def _by_colour(image: Image.Image, rule: list[str], classes: int, where: str) ->
 def _deep(source: Path | bytes) -> np.ndarray:
     """Values (h, w) of a TIFF that Pillow cannot read whole."""
     values, inverted = tiff.decode(source)
-    if inverted or values.shape[-1] != 1:
+    if inverted:
+        raise _white_is_zero(source)
+    if values.shape[-1] != 1:
         raise DataError("is no mask of class indices", where=name_of(source), fix="save it as a grey PNG")
     return values[..., 0]
+
+
+def _white_is_zero(source: Path | bytes) -> DataError:
+    """Of a TIFF whose low values are white, as some programs write all masks of two values."""
+    what = "is a mask in which low values are shown white: is its foreground what is 1, or what is white?"
+    return DataError(what, where=name_of(source), fix="save it as a grey PNG of class indices")
 
 
 def _greys(image: Image.Image, rule: MaskRule, where: str) -> np.ndarray:

@@ -13,7 +13,10 @@ from bench.errors import DataError
 
 WINDOWED = "images: deeper than 8 bits, scaled by the card's window"
 ALPHA = "images: transparency laid on black"
+GLARING = "images: all but white through the window: are they as deep as the others?"
 INVERTED = "images: low values are white (MONOCHROME1), shown the other way about"
+GLARE = 0.9
+"""Share of the pixels of an image above the window, from which it is told."""
 IDENTITY = 1.0
 """How far a window of a file may be from 0 .. 255 and still change nothing."""
 MOST = 255 + IDENTITY
@@ -44,7 +47,7 @@ def to_uint8(
     if meant.inverted:
         remarks[INVERTED] += len(images)
         images = 255 - images
-    return images if alpha is None else _on_black(images, alpha, remarks)
+    return images if alpha is None else _on_black(images, alpha, remarks, where)
 
 
 def _apart(images: np.ndarray, where: object) -> tuple[np.ndarray, np.ndarray | None]:
@@ -58,7 +61,11 @@ def _apart(images: np.ndarray, where: object) -> tuple[np.ndarray, np.ndarray | 
     return images[..., :-1], _eight_bit(images[..., -1:], where, PixelMeaning())
 
 
-def _on_black(images: np.ndarray, alpha: np.ndarray, remarks: Counter[str]) -> np.ndarray:
+def _on_black(images: np.ndarray, alpha: np.ndarray, remarks: Counter[str], where: object) -> np.ndarray:
+    if hidden := [i for i in range(len(images)) if images[i].any() and not alpha[i].any()]:
+        which = f" (image {hidden[0]})" if len(images) > 1 else ""
+        what = f"is transparent everywhere, and would be black{which}"
+        raise DataError(what, where=where, fix="save it without alpha, or leave it out")
     if (alpha < 255).any():
         remarks[ALPHA] += int((alpha.reshape(len(images), -1) < 255).any(1).sum())
     return ((images.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
@@ -84,7 +91,10 @@ def _scaled(
         return meant.shown
     if window == "percentile" and meant.whole is None:
         return np.stack([_linear(image, *limits(window, image, meant, where)) for image in images])
-    return _linear(images, *limits(window, images, meant, where))
+    low, high = limits(window, images, meant, where)
+    if glaring := int(((images > high).reshape(len(images), -1).mean(1) > GLARE).sum()):
+        remarks[GLARING] += glaring
+    return _linear(images, low, high)
 
 
 def _linear(images: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -26,7 +26,7 @@ from bench.data.images import (
     read_image,
 )
 from bench.data.labels import FINDINGS, Blank, LabelReader, Numbers, Uncertain
-from bench.data.masks import DrawnMask, MaskFile, MaskRule, Palettes, is_colours, read_mask, to_mask, united
+from bench.data.masks import DrawnMask, MaskFile, MaskRule, MasksSeen, is_colours, read_mask, to_mask, united
 from bench.data.stack import Plane, Stack, refuse_elsewhere
 from bench.data.stacks import Stacks
 from bench.data.task import Task
@@ -90,7 +90,7 @@ class ReadSource(TaskSource):
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Reads image files, and image and mask together, always in the same way; remembers palettes and open volumes."""
+    """Reads image files, and image and mask together, always in the same way; remembers masks seen and open volumes."""
 
     classes: int
     window: Shown
@@ -99,7 +99,7 @@ class ImageReader:
     plane: Plane | None = None
     channel: int | None = None
     """Of images in 4-D; masks have none."""
-    palettes: Palettes = field(default_factory=Palettes)
+    seen: MasksSeen = field(default_factory=MasksSeen)
     stacks: Stacks = field(default_factory=Stacks)
     units: UnitsSeen = field(default_factory=UnitsSeen)
 
@@ -220,7 +220,9 @@ class ImageReader:
         if turn != file.turn and not decided:
             what = f"has EXIF orientation {file.turn}, its image {turn}: is it of the turned or the unturned one?"
             raise DataError(what, where=where, fix="save both upright, without the tag")
-        self.palettes.agree(file.colours, where)
+        self.seen.agree(file.colours, where)
+        if self.classes == 2 and self.mask == "index":
+            self.seen.agree_on_foreground(file.values, where)
         read = is_colours(self.mask) and not isinstance(mask, DrawnMask) and not is_clinical(mask)
         return to_mask(file.values[None], self.classes, "index" if read else self.mask, where=where)[0]
 

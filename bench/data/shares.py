@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,9 @@ from bench.errors import DataError
 from bench.words import SPLITS
 
 Share = Annotated[float, Field(gt=0, lt=0.9)]
-SHORTENED = re.compile(r"\d[.,]\d+e[+]?\d+", re.IGNORECASE)
+SHORTENED = re.compile(r"\d+([.,]\d+e\+?|e\+)\d+", re.IGNORECASE)
+WHOLE = re.compile(r"(\d+)[.,]0+")
+"""A whole number, as a table of decimals writes it."""
 UNKNOWN = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>", "unknown", "?", "-"})
 """What stands where the patient is not known: many such rows are not one patient."""
 SOME_PATIENTS = "images: no patient given, each counted as a patient of its own"
@@ -68,14 +71,13 @@ def split_name(text: str, where: object) -> str:
 
 
 def group_name(value: object, where: object = None) -> str | None:
-    """Name of a patient, the same for 7, 7.0 and "7"; None where it is unknown.
+    """Name of a patient, the same for 7, 7.0 and "7", without characters that print nothing; None where it is unknown.
 
     Raises DataError for a number that a spreadsheet has shortened ("1.23457E+11"): several patients can be meant.
     """
     text = "" if value is None else str(value.decode() if isinstance(value, bytes) else value).strip()
-    whole, _, rest = text.partition(".")
-    if rest and not rest.strip("0") and whole.isdecimal():
-        text = whole
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf").strip()
+    text = WHOLE.sub(r"\1", text) if WHOLE.fullmatch(text) else text
     if SHORTENED.fullmatch(text):
         fix = "export the table again, with this column as text"
         raise DataError(f"names the patient {text!r}, a number that a spreadsheet has shortened", where=where, fix=fix)

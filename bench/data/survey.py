@@ -16,7 +16,7 @@ import numpy as np
 from bench.data import dicom, nifti, tiff
 from bench.data.foreign import files_below, unread_files
 from bench.data.guard import guarded
-from bench.data.images import SUFFIXES, Header, is_clinical, is_image, opened, read_header, read_stack
+from bench.data.images import SUFFIXES, Header, as_stored, is_clinical, is_image, opened, read_header, read_stack
 from bench.data.masks import LOSSY, is_lossless, read_mask
 from bench.data.stack import NotAxialError, Plane
 from bench.errors import DataError
@@ -253,9 +253,8 @@ def _values(path: Path) -> Depth:
     if tiff.is_deep(path):
         return depth_of(tiff.decode(path)[0])
     with opened(path) as image:
-        return depth_of(
-            np.asarray(image if image.mode in ("I", "F") or image.mode.startswith("I;") else image.convert("L"))
-        )
+        plain = image if image.mode in ("I", "F") or image.mode.startswith("I;") else image.convert("L")
+        return depth_of(as_stored(np.asarray(plain), image) if image.mode == "I" else np.asarray(plain))
 
 
 def depth_of(values: np.ndarray, *, hounsfield: bool = False, windowed: bool = False) -> Depth:

@@ -1,6 +1,7 @@
 """TIFF files that Pillow cuts to 8 bits, turns over without a word or cannot open: read whole, with tifffile.
 
-Colour of more than 8 bits, signed bytes, floats of 64 bits, and deep pictures in which low values are white.
+Colour of more than 8 bits, signed bytes, whole numbers of 32 bits, floats of 64, channels that are neither colour nor
+alpha, and deep pictures in which low values are white.
 """
 
 import io
@@ -17,6 +18,8 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 GREY, COLOUR = (0, 1), 2
 """Photometric interpretations: low values white, low values black; RGB."""
 UNSIGNED = 1
+UNSPECIFIED = 0
+"""A channel beside the colours of which nobody says that it is alpha."""
 
 
 def is_deep(source: Path | bytes) -> bool:
@@ -57,15 +60,16 @@ def decode(source: Path | bytes) -> tuple[np.ndarray, bool]:
 def _is_deep(page: TiffPage) -> bool:
     bits, channels = page.bitspersample, page.samplesperpixel
     signed = int(page.sampleformat) != UNSIGNED
-    return (
-        (bits > 8 and (channels > 1 or page.photometric == 0)) or (bits == 8 and signed) or bits == 64 or channels > 4
-    )
+    beside = any(int(kind) == UNSPECIFIED for kind in page.extrasamples)
+    deep = bits > 8 and (channels > 1 or page.photometric == 0)
+    return deep or (bits == 8 and signed) or (bits == 32 and not signed) or bits == 64 or channels > 4 or beside
 
 
 def _without_alpha(values: np.ndarray, source: Path | bytes) -> np.ndarray:
     opaque = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 1.0
     if (values[..., 3] != opaque).any():
-        raise DataError("is transparent and of more than 8 bits", where=name_of(source), fix="save it without alpha")
+        what = "has a fourth channel that says something: transparent, or a series of its own"
+        raise DataError(what, where=name_of(source), fix="save 1 (grey) or 3 (colour) channels")
     return values[..., :3]
 
 

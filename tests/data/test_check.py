@@ -123,6 +123,11 @@ def test_masks_of_another_size_and_value(tmp_path, make_task):
     report, found = report_on(tmp_path, rows, task)
     assert report.ok
     assert found["empty-mask"].message == "1 train images have no foreground"
+    assert "no-background" not in found
+    for i in range(4):
+        Image.fromarray(np.full((48, 48), 1, np.uint8)).save(tmp_path / f"m{i}.png")
+    _, found = report_on(tmp_path, rows, task)
+    assert found["no-background"].message == "no training mask has a pixel of 'background': do the classes start at 1?"
     Image.fromarray(np.zeros((48, 40), np.uint8)).save(tmp_path / "m0.png")
     Image.fromarray(np.full((48, 48), 9, np.uint8)).save(tmp_path / "m1.png")
     _, found = report_on(tmp_path, rows, task)

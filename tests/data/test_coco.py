@@ -115,6 +115,7 @@ def test_overlaps_want_an_order(made):
         (lambda t: t["images"][0].update(height=-1), "has no possible size"),
         (lambda t: t["images"].append(dict(t["images"][0], id=77)), "lists the file '00.png' twice"),
         (lambda t: t["images"].append(dict(t["images"][0], file_name="x.png")), "lists the id 0 twice"),
+        (lambda t: t["categories"].append(dict(t["categories"][0], name="nucleus")), r"lists the category \d twice"),
         (lambda t: t["annotations"][0].update(segmentation=[]), "annotation without an outline.*a box alone"),
         (lambda t: t["annotations"][0].pop("segmentation"), "annotation without an outline"),
     ],

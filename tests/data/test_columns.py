@@ -53,6 +53,11 @@ def test_lines_without_an_image_are_counted(seen, tmp_path):
     ("header", "cells", "card", "source"),
     [
         ("label", ["0.0", "1.0"], {"target": "binary", "classes": ["0", "1"]}, {}),
+        ("label", ["22298006", "22298007"], {"target": "binary", "classes": ["22298006", "22298007"]}, {}),
+        ("label", ["a", "#N/A", "b"], {"target": "binary", "classes": ["a", "b"]}, {"blank": "drop"}),
+        ("label", ["a", "b", "a / b"], {"target": "multi-label", "classes": ["a", "b"]}, {}),
+        ("x,y,kind", ["31,0,a", "0,17,b"], None, {}),
+        ("effusion,mass,is_test", ["1,0,1", "1,1,0"], {"target": "multi-label", "classes": ["effusion", "mass"]}, {}),
         ("label", ["10", "9", "1"], {"target": "multi-class", "classes": ["1", "9", "10"]}, {}),
         ("dx", ["Benign", "benign ", "MALIGNANT"], {"target": "binary", "classes": ["Benign", "MALIGNANT"]},
          {"columns": {"label": "dx"}}),
@@ -95,6 +100,19 @@ def test_what_is_predicted(seen, header, cells, card, source):
 def test_what_is_no_target_is_refused(seen, header, cells, message):
     with pytest.raises(DataError, match=re.escape(message)):
         labels_of(seen(header, cells))
+
+
+def test_a_table_without_names_of_columns_is_refused(seen):
+    path = (found := seen("label", "ab")).table.path
+    path.write_text(path.read_text().split("\n", 1)[1])
+    with pytest.raises(DataError, match=r"begins with an image, img/x0\.png, not with names of columns"):
+        image_table(path, found.root.glob("img/*"))
+
+
+def test_a_class_that_may_be_none_is_told(seen):
+    assert labels_of(seen("label", ["a", "b", "unknown"])).chosen == [
+        "classes: 'unknown': where nobody knows the label, remove these lines and the class"
+    ]
 
 
 def test_identifiers_that_images_share_are_named(seen):

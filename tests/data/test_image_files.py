@@ -154,3 +154,30 @@ def test_no_window_touches_alpha(tmp_path):
 def test_the_scale_that_is_offered_holds_the_values():
     with pytest.raises(DataError, match=r"window = \[-3, 2\]"):
         to_uint8(np.array([-3.0, 2.0]).reshape(1, 2, 1, 1), None, Counter())
+
+
+@pytest.mark.parametrize("magic", ["P5", "P2"])
+def test_a_window_is_in_the_values_of_a_pgm(tmp_path, magic):
+    values = np.array([[0, 1000, 4095]], ">u2")
+    text = values.tobytes() if magic == "P5" else b"0 1000 4095"
+    (tmp_path / "x.pgm").write_bytes(f"{magic} 3 1 4095\n".encode() + text)
+    np.testing.assert_array_equal(read_image(tmp_path / "x.pgm", [0, 4095], Counter())[0, :, 0], [0, 62, 255])
+    with pytest.raises(DataError, match="run from 0 to 4095 here"):
+        read_image(tmp_path / "x.pgm", None, Counter())
+
+
+def test_a_picture_that_is_transparent_everywhere_does_not_become_black(tmp_path):
+    pixels = np.full((2, 2, 4), 200, np.uint8)
+    pixels[..., 3] = 0
+    with pytest.raises(DataError, match=r"x\.png: is transparent everywhere"):
+        read_image(saved(tmp_path, pixels), None, Counter())
+    assert not read_image(saved(tmp_path, np.zeros((2, 2, 4), np.uint8)), None, Counter()).any()
+
+
+def test_an_image_that_a_window_makes_all_but_white_is_told():
+    done, half = Counter(), np.tile(np.array([0.5, 300.0], np.float32), (2, 10, 5))[..., None]
+    to_uint8(half, [0, 1], done)
+    assert list(done) == ["images: deeper than 8 bits, scaled by the card's window"]
+    half[1] = 200
+    to_uint8(half, [0, 1], done)
+    assert done["images: all but white through the window: are they as deep as the others?"] == 1

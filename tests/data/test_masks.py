@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from bench.data.masks import Palettes, read_mask, to_mask, united
+from bench.data.masks import MasksSeen, read_mask, to_mask, united
 from bench.errors import DataError
 
 SQUARE = np.zeros((16, 16), np.uint8)
@@ -89,7 +89,7 @@ def test_a_coloured_palette_whose_background_is_not_index_0_is_refused():
 
 
 def test_palettes_that_change_their_colours_are_refused():
-    seen = Palettes()
+    seen = MasksSeen()
     for name, colours in (("a", (BLACK, RED, GREEN)), ("b", (BLACK, RED, GREEN)), ("c", (BLACK, GREEN, RED))):
         mask = read_mask(encoded(palette(SQUARE + np.eye(16, dtype=np.uint8) % 2, *colours)), "index", 3)
         if name == "c":
@@ -210,7 +210,7 @@ def test_deep_tiff_masks(tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", SQUARE.astype(np.float64))
     np.testing.assert_array_equal(to_mask(read_mask(tmp_path / "m.tif").values[None], 2)[0], SQUARE)
     tifffile.imwrite(tmp_path / "w.tif", SQUARE.astype(np.uint16), photometric="miniswhite")
-    with pytest.raises(DataError, match="no mask of class indices"):
+    with pytest.raises(DataError, match="low values are shown white: is its foreground what is 1"):
         read_mask(tmp_path / "w.tif")
 
 
@@ -218,3 +218,33 @@ def test_a_threshold_that_leaves_nothing_is_refused():
     with pytest.raises(DataError, match=r'values 0, 1, and a threshold of 128 leaves nothing .*mask = "nonzero"'):
         to_mask(np.eye(4, dtype=np.uint8)[None], 2, "threshold")
     assert not to_mask(np.zeros((1, 4, 4), np.uint8), 2, "threshold").any()
+
+
+@pytest.mark.parametrize("values", [[0, 1, 2], [0, 1, 300]])
+def test_pgm_masks_keep_the_values_of_the_file(tmp_path, values):
+    mask = np.array([values], np.uint16)
+    kind = ">u2" if values[-1] > 255 else "u1"
+    (tmp_path / "m.pgm").write_bytes(f"P5 3 1 {values[-1]} ".encode() + mask.astype(kind).tobytes())
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.pgm", values, 3).values, mask)
+
+
+def test_a_tiff_of_bits_whose_low_values_are_white_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "m.tif", SQUARE.astype(bool), photometric="miniswhite")
+    with pytest.raises(DataError, match="is its foreground what is 1, or what is white"):
+        read_mask(tmp_path / "m.tif")
+
+
+def test_a_second_channel_is_no_alpha(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "m.tif", np.dstack([1 - SQUARE, SQUARE]), photometric="minisblack", planarconfig="contig"
+    )
+    with pytest.raises(DataError, match="2 channels"):
+        read_mask(tmp_path / "m.tif")
+
+
+def test_white_is_foreground_in_all_masks_or_in_none():
+    seen = MasksSeen()
+    for values in ([0, 1], [0, 0], [1, 1]):
+        seen.agree_on_foreground(np.array(values), "a.png")
+    with pytest.raises(DataError, match=r"b\.png: holds 0 and 255, another mask 0 and 1: .*left out"):
+        seen.agree_on_foreground(np.array([0, 255]), "b.png")

@@ -9,7 +9,7 @@ from PIL import Image
 
 import bench
 from bench.data.check import check_task
-from bench.data.labels import LabelReader
+from bench.data.labels import LabelReader, read_all
 from bench.data.load import load_task
 from bench.errors import CardError, DataError
 from tests.data.conftest import one_protocol
@@ -121,3 +121,11 @@ def test_a_split_of_one_number_has_no_score(tmp_path, make_task, tiny):
 def test_two_numbers_an_image_are_told_as_such(make_task):
     with pytest.raises(DataError, match=r"shape \(4, 2\), expected \(n,\) or \(n, 1\): one number an image"):
         LabelReader(make_task("number", ["share"])).many(np.zeros((4, 2)), Counter())
+
+
+def test_a_point_of_thousands_beside_a_decimal_comma_is_refused(make_task):
+    read = LabelReader(make_task("number", ["volume"])).one
+    with pytest.raises(DataError, match=r"line 1: '1\.234' can be thousands, since '950,5' has a decimal comma"):
+        read_all(["950,5", "1.234"], read, Counter(), where="line {}".format)
+    assert read_all(["0.950", "1.234"], read, Counter(), where=str) == [0.95, 1.234]
+    assert read_all(["950,5", "1.5"], read, Counter(), where=str) == [950.5, 1.5]

@@ -386,9 +386,10 @@ def arrays(labels, images=(12, 8, 8), **more):
         (np.array([[1, -1], [0, 1]] * 6), {"target": "multi-label"}, {"uncertain": "zeros"}),
         (np.arange(12) / 4, {"target": "number", "classes": ["number"]}, {}),
         (np.array([[1, 1], [0, 1]] * 6), {"target": "multi-label", "classes": ["class 0", "class 1"]}, {}),
+        (np.eye(2)[np.arange(12) % 2], {"target": "binary", "classes": ["class 0", "class 1"]}, {}),
         (noise(12, 8, 8, top=2), {"target": "mask", "classes": ["background", "foreground"]}, {}),
     ],
-    ids=["numbers", "from 1", "names", "unknown", "signs", "flags of signs", "quantity", "flags", "masks"],
+    ids=["numbers", "from 1", "names", "unknown", "signs", "flags of signs", "quantity", "flags", "one-hot", "masks"],
 )
 def test_an_npz_of_whatever_labels(tmp_path, labels, card, source):
     np.savez(tmp_path / "own.npz", **arrays(labels, train_patient=np.arange(12)))
@@ -421,6 +422,7 @@ def two_tables(folder):
     ("write", "message"),
     [
         (lambda d: np.savez(d / "a.npz", x=noise(4, 8, 8)), r"holds the arrays x: which are images and labels\?"),
+        (lambda d: np.savez(d / "a.npz", **arrays(np.arange(4) % 2, (4, 3, 8, 8))), r"3 x 8 x 8: channels first, or"),
         (lambda d: [np.savez(d / f"{n}.npz", x=1) for n in "ab"], r"holds 2 npz files: a\.npz, b\.npz"),
         (lambda d: np.save(d / "x.npy", noise(4)), r"\.npy: 1 files .*into one npz file"),
         (lambda d: (d / "train.parquet").write_bytes(b"PAR1"), r'reader = "huggingface", path = "\."'),
@@ -429,7 +431,7 @@ def two_tables(folder):
         (lambda d: [png(d / "img/a.png", noise(8, 8)), (d / "m.jsonl").write_text("{}")], r"m\.jsonl is not read"),
         (lambda d: (png(d / "img/a.png", noise(8, 8)), np.savez(d / "a.npz", x=1)), r"a\.npz lies beside images"),
     ],
-    ids=["keys", "two npz", "npy", "parquet", "bids", "two tables", "jsonl", "npz beside images"],
+    ids=["keys", "channels first", "two npz", "npy", "parquet", "bids", "two tables", "jsonl", "npz beside images"],
 )  # fmt: skip
 def test_what_is_no_folder_of_images_says_what_to_do(tmp_path, write, message):
     write(tmp_path)

@@ -1,12 +1,14 @@
 """Whole readers on small inputs: tables of findings, columns by name, folders of other files, deep pixels."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from bench.data.load import load_task
+from bench.data.shares import group_name
 from bench.errors import CardError, DataError
 
 SPLITS = ("train", "train", "val", "test")
@@ -127,10 +129,15 @@ def test_patients_that_are_not_known_are_no_patient_together(table, make_task):
     assert any("14 images: no patient given" in finding.message for finding in data.findings)
 
 
-def test_a_patient_that_a_spreadsheet_has_shortened_is_refused(table, make_task):
-    folder = table(["image", "label", "patient"], lambda i: [f"img/{i}.png", "abc"[i % 3], "1.23457E+11"])
-    with pytest.raises(DataError, match=r"line 2: names the patient '1.23457E\+11', a number that .* shortened"):
-        load_task(make_task(reader="csv", file="t.csv"), folder=folder)
+@pytest.mark.parametrize("name", ["1.23457E+11", "1E+11", "1,5e12"])
+def test_a_patient_that_a_spreadsheet_has_shortened_is_refused(name):
+    with pytest.raises(DataError, match=f"line 2: names the patient '{re.escape(name)}', a number that .* shortened"):
+        group_name(name, "line 2")
+    assert group_name("1e5") == "1e5"
+
+
+def test_what_prints_nothing_and_zeros_behind_a_comma_make_no_other_patient():
+    assert [group_name(name) for name in ("P7\u200b", "\ufeffP7", "7,0", "7.00", 7.0)] == ["P7", "P7", "7", "7", "7"]
 
 
 def test_folders_of_one_name_are_told(tmp_path, make_task):

@@ -75,3 +75,19 @@ def test_what_pillow_reads_whole_is_left_to_it(written, tmp_path):
     (tmp_path / "cut.tif").write_bytes(b"II*\0")
     assert not tiff.is_deep(tmp_path / "cut.tif")
     assert not tiff.is_deep(tmp_path / "none.tif")
+
+
+def test_whole_numbers_of_32_bits_are_not_negative(written):
+    values = np.array([[0, 2**31, 2**32 - 1]], np.uint32)
+    np.testing.assert_array_equal(shown(written(values), [0, 2**32 - 1])[0][..., 0], [[0, 128, 255]])
+
+
+def test_a_channel_that_nobody_calls_alpha_is_none(written):
+    two = RNG.integers(0, 255, (6, 5, 2)).astype(np.uint8)
+    with pytest.raises(DataError, match="2 channels, neither grey nor colour"):
+        shown(written(two, photometric="minisblack", planarconfig="contig"), None)
+    four = RNG.integers(0, 255, (6, 5, 4)).astype(np.uint8)
+    with pytest.raises(DataError, match="fourth channel that says something"):
+        shown(written(four, photometric="rgb", extrasamples=[0]), None)
+    four[..., 3] = 255
+    np.testing.assert_array_equal(shown(written(four, photometric="rgb", extrasamples=[0]), None)[0], four[..., :3])

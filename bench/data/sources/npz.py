@@ -132,7 +132,7 @@ class NpzSource(ReadSource):
             where = f"{path}, {label_key}"
             read = None if task.kind == "dense" else self._labels(labels, task, remarks, where)
             rows = max(1, BLOCK_BYTES // max(1, images.row_bytes))
-            if self.volume and images.tail[0] == images.tail[1] != images.tail[2]:
+            if self.volume and (images.tail[0] in (1, 3) or images.tail[0] == images.tail[1] != images.tail[2]):
                 depth, h, w = images.tail[:3]
                 remarks[f"volumes: {depth} planes of {h} x {w} pixels: is the depth first, as it should be?"] += (
                     images.rows
