@@ -189,6 +189,9 @@ def together(kinds: Sequence[PixelMeaning], names: Sequence[object]) -> PixelMea
     first, units = kinds[0], UnitsSeen()
     for kind, name in zip(kinds, names, strict=True):
         units.agree(kind, name)
+    if turned := next((n for k, n in zip(kinds, names, strict=True) if k.inverted != first.inverted), None):
+        what = f"shows low values {'black' if first.inverted else 'white'}, unlike {names[0]} (MONOCHROME1 and 2)"
+        raise DataError(what, where=turned, fix="convert the slices of a series alike, or use them one by one")
     if any((k.units, k.window, k.shown is None) != (first.units, first.window, first.shown is None) for k in kinds):
         return replace(first, window=None, shown=None, why="asks for other windows in other frames")
     if first.shown is not None:

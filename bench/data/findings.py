@@ -84,7 +84,7 @@ def _shared_patients(splits: Mapping[str, Split]) -> Iterator[DataFinding]:
 
 
 def _alike_patients(splits: Mapping[str, Split]) -> Iterator[DataFinding]:
-    """Patients whose names differ in zeros, case or blanks alone: "1" and "01", "P-7" and "p7"."""
+    """Patients whose names differ in zeros, case, blanks or a side alone: "1" and "01", "P-7" and "p7_L"."""
     found: dict[str, dict[str, str]] = {}
     for name, split in splits.items():
         if split.groups is not None:
@@ -101,8 +101,9 @@ def _alike_patients(splits: Mapping[str, Split]) -> Iterator[DataFinding]:
 
 
 def _plain(patient: str) -> str:
-    """A name without case, zeros before a number, and what stands between letters and a number."""
-    name = re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", folded(patient))
+    """A name without case, zeros before a number, what stands between letters and a number, and a side behind one."""
+    name = re.sub(r"(?<=\d)[\s._-]*(left|right|od|os|l|r)$", "", folded(patient))
+    name = re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", name)
     return re.sub(r"(?<=[^\W\d])[\s._-]+(?=\d)", "", name)
 
 

@@ -26,6 +26,8 @@ from bench.toml import to_toml
 PATIENT_NAME = re.compile(
     r"(p|pat|patient|case|sub|subj|subject|id|mrn|study|fold|split|cv)[ _-]*\d+|[a-z_ -]*\d{3,}", re.IGNORECASE
 )
+SPLIT_WORD = re.compile(r"(^|[\W_])(train|val|test)(ing|id|idation)?(?=[\W\d_]|$)", re.IGNORECASE)
+"""What folders of splits are called beside other words, and no class is."""
 MASK_NAME = re.compile(r"\b(masks?|gt|ground ?truths?|seg(mentation)?s?|(1st|2nd) manual|contours?)\b")
 """What folders of masks are called, and no class is."""
 MASK_FOLDERS = {name.casefold() for name in MASKS}
@@ -189,6 +191,9 @@ def _masks(seen: Survey, made: Proposal) -> dict[str, Any] | None:
     made.seen = seen.without([*masks, *(p for p in seen.images if not p.is_relative_to(root) or "imagesTs" in p.parts)])
     said = described(root)
     names: dict[int, str] = said.classes if said else {}
+    if ignored := next((value for value, name in names.items() if folded(name) == "ignore"), None):
+        fix = "leave these cases out, or give the pixels a class"
+        raise DataError(f"has pixels that nobody has labelled ('ignore', {ignored})", where=root, fix=fix)
     source: dict[str, Any] = {"reader": "imagefolder", "folder": relative(root, seen.folder)}
     cases = {channel for _, channel in channels_of(made.seen.images, masks).values()}
     channels = sorted(cases or range(made.seen.channels))
@@ -262,6 +267,14 @@ def _classes(seen: Survey) -> dict[str, Any] | None:
         raise DataError(what, where=seen.folder, fix=fix)
     if not names or any(len(part) < 2 for part in parts):
         return None
+    tops = {p.relative_to(seen.folder).parts[0]: p for p in seen.images}
+    beside = [top for top in tops if top.casefold() not in SPLIT_NAMES]
+    if beside and len(beside) < len(tops):
+        fix = "call it train, val, test or test-shift, or take it away"
+        raise DataError(f"holds images beside those of its splits, in {beside[0]}", where=seen.folder, fix=fix)
+    if len({match[2].lower() for name in names if (match := SPLIT_WORD.search(name))}) > 1:
+        what = f"holds folders called {', '.join(names[:3])}: splits rather than classes?"
+        raise DataError(what, where=seen.folder, fix="call them train, val and test")
     if len(names) > MAX_CLASSES or all(PATIENT_NAME.fullmatch(name) for name in names):
         what = f"holds folders called {', '.join(names[:3])}, ...: patients or folds rather than classes?"
         raise DataError(what, where=seen.folder, fix=f"expected {LAYOUTS}")

@@ -51,7 +51,24 @@ def _opened(path: Path) -> Any:
         what = "does not say how it lies in the patient (sform_code and qform_code are 0)"
         fix = "set it, with nibabel: image.set_sform(affine, code=1)"
         raise DataError(what, where=path, fix=fix)
+    _refuse_two_meanings(image, path)
     return image
+
+
+def _refuse_two_meanings(image: Any, path: Path) -> None:
+    """DataError where the two orientations of a header point to different sides, or its unit is no millimetre."""
+    header = image.header
+    if not hasattr(header, "get_xyzt_units"):
+        return
+    ways = [way for way, code in (image.get_sform(coded=True), image.get_qform(coded=True)) if code]
+    codes = ["".join(needed("nibabel").aff2axcodes(way)) for way in ways]
+    if len(set(codes)) > 1:
+        what = f"lies in the patient as {codes[0]} by its sform and as {codes[1]} by its qform"
+        raise DataError(
+            what, where=path, fix="set the right one for both, with nibabel: image.set_qform, image.set_sform"
+        )
+    if (unit := header.get_xyzt_units()[0]) in ("meter", "micron"):
+        raise DataError(f"is in {unit}s, expected millimetres", where=path, fix="save it in millimetres")
 
 
 def _is_four(image: Any) -> bool:

@@ -75,6 +75,8 @@ class Task(Grown):
             raise ValueError(f"{what}; other targets have at least two")
         if self.target == "binary" and len(self.classes) != 2:
             raise ValueError("a binary task has two classes")
+        if self.target == "ordinal" and not _in_order(self.classes):
+            raise ValueError(f"the classes of an ordinal task are in order, these are not: {', '.join(self.classes)}")
         if len({folded(name) for name in self.classes}) < len(self.classes):
             raise ValueError("two of 'classes' have the same name (case, blanks, '_' and '-' do not count)")
         return self
@@ -128,6 +130,13 @@ class Task(Grown):
     def sha256(self) -> str:
         """Hash of the card's meaning, independent of key order and layout. Prompts are no part of what the data are."""
         return sha256_text(canonical_json(self.model_dump(mode="json", by_alias=True, exclude={"prompts"})))
+
+
+def _in_order(names: list[str]) -> bool:
+    """Whether numbers in the names, one in each, go up or down ("10" before "2" is an order of letters)."""
+    found = [re.findall(r"\d+(?:\.\d+)?", name) for name in names]
+    numbers = [float(each[0]) for each in found if len(each) == 1]
+    return len(numbers) < len(names) or numbers in (sorted(numbers), sorted(numbers, reverse=True))
 
 
 def folded(name: str) -> str:

@@ -14,6 +14,11 @@ from bench.words import Access, Domain, Grey, Objective, Paradigm, Pooling
 Paper = Annotated[str, StringConstraints(pattern=r"^(arXiv:\d{4}\.\d{4,5}|doi:10\.[^\s<>\"']{1,200})$")]
 
 
+MOST_MEAN, MOST_STD = 5.0, 10.0
+"""Of values in [0, 1]; greater ones are of 0 to 255."""
+BLUE_FIRST = (0.406, 0.456, 0.485)
+
+
 class PretrainingCorpus(Strict):
     """One pretraining corpus. `corpus` is a name of the corpora vocabulary, or free text."""
 
@@ -75,6 +80,18 @@ class Preprocessing(Strict):
             raise ValueError(f"shorter_side {self.shorter_side} is below size {self.size}: no such crop can be cut out")
         if self.shorter_side is not None and self.pad_to_square:
             raise ValueError("shorter_side cuts off, pad_to_square fills up: choose one")
+        return self
+
+    @model_validator(mode="after")
+    def _in_scale(self) -> Self:
+        if self.input is None and (max(map(abs, self.mean)) > MOST_MEAN or max(self.std) > MOST_STD):
+            of_one = [[round(v / 255, 4) for v in values] for values in (self.mean, self.std)]
+            raise ValueError(
+                f"mean and std are of values from 0 to 255; for 0 to 1 they are {of_one[0]} and {of_one[1]}"
+            )
+        if max(abs(a - b) for a, b in zip(self.mean, BLUE_FIRST, strict=False)) < 1e-3 and len(self.mean) == 3:
+            fix = "write it for red, green, blue, and exchange the channels of a first convolution that takes BGR"
+            raise ValueError(f"mean is that of ImageNet for blue, green, red, and images are RGB: {fix}")
         return self
 
     @model_validator(mode="after")

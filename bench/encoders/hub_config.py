@@ -11,6 +11,11 @@ from bench.errors import EncoderError
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 MAX_BYTES = 1 << 20
+DONE = (
+    *("do_resize", "do_rescale", "do_normalize", "do_center_crop", "do_convert_rgb", "do_pad", "do_reduce_labels"),
+    *("do_thumbnail", "do_align_long_axis", "do_crop_margin", "do_random_crop", "do_color_jitter", "do_mask"),
+)
+"""Steps that are done, are about labels or training, or only place the image in its square."""
 RESAMPLE = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers of its filters."""
 
@@ -63,6 +68,9 @@ def preprocessing_from(said: dict[str, Any], *, where: str, channels: int = 3) -
     """
     inner = said.get("image_processor")
     said = inner if isinstance(inner, dict) else said
+    if other := next((key for key in said if key.startswith("do_") and said[key] is True and key not in DONE), None):
+        fix = "write a card of your own, and export the network with this step inside"
+        raise EncoderError(f"{PROCESSOR} says {other}, which is not done to images here", where=where, fix=fix)
     if said.get("do_normalize") is False:
         mean, std = [0.0], [1.0]
     else:

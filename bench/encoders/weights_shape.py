@@ -54,8 +54,8 @@ OUTSIDE = (
 """How names of tensors begin that stand behind or beside the network, wherever they are nested."""
 CONVERTED = ("storage_tokens", "register_tokens")
 """What timm's conversions call otherwise."""
-BETTER = ("teacher", "ema", "target", "base_encoder", "backbone", "encoder")
-WORSE = ("student", "momentum", "encoder_k", "optimizer", "decoder", "predictor", "online_head")
+BETTER = ("teacher", "ema", "swa_", "online", "target", "base_encoder", "backbone", "encoder", "best")
+WORSE = ("student", "momentum", "encoder_k", "optim", "exp_avg", "grad", "init", "decoder", "predictor", "online_head")
 
 
 class MoreInsideError(EncoderError):

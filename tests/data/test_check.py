@@ -202,7 +202,7 @@ def test_the_known_duplicates_of_real_breast_ultrasound_are_found(real_data, mak
     assert not any(f.kind == "exact-duplicate" for f in report.findings), "they were dropped when the file was made"
 
 
-@pytest.mark.parametrize(("first", "second"), [("1", "01"), ("X-7", "x 7"), ("Case 3", "case_03")])
+@pytest.mark.parametrize(("first", "second"), [("1", "01"), ("X-7", "x 7"), ("Case 3", "case_03"), ("P70_L", "P070-R")])
 def test_one_patient_in_two_spellings_is_named(folder, make_task, first, second):
     tmp_path, rows = folder
     rows[0]["patient"], rows[3]["patient"] = first, second

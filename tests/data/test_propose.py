@@ -183,6 +183,8 @@ def test_tables_and_outlines(tmp_path):
         (["one/a.png"], "images in one folder alone, one"),
         (["BraTS_001/a.png", "BraTS_002/a.png"], "patients or folds rather than classes"),
         (["fold 1/a.png", "fold 2/a.png"], "patients or folds rather than classes"),
+        (["train_set/a/1.png", "test_set/a/1.png"], "called test_set, train_set: splits rather than classes"),
+        (["train/a/1.png", "train/b/2.png", "external/a/3.png"], "beside those of its splits, in external"),
         (["Original/a.png", "GroundTruth/a.png"], "'GroundTruth': of masks rather than of a class"),
         (["a/1.png", "b/1.png", "logo.png"], "logo.png lies in no folder of a class"),
     ],
@@ -246,6 +248,12 @@ def test_a_byte_order_mark_before_what_the_decathlon_says_changes_nothing(tmp_pa
     before = described(folder)
     (folder / "dataset.json").write_text((folder / "dataset.json").read_text(), encoding="utf-8-sig")
     assert described(folder) == before is not None
+
+
+def test_pixels_that_nobody_has_labelled_are_no_class(tmp_path):
+    folder = write_decathlon(tmp_path / "t", labels={"background": 0, "spleen": 1, "ignore": 2})
+    with pytest.raises(DataError, match=r"pixels that nobody has labelled \('ignore', 2\)"):
+        propose(survey(folder))
 
 
 def test_masks_of_the_decathlon_keep_their_values(tmp_path):

@@ -278,3 +278,12 @@ def test_splits_of_arrays_under_their_other_names(tmp_path, make_task, tiny, nam
     np.testing.assert_array_equal(data.tests["test-shift"].labels, data.tests["test"].labels[::-1])
     assert data.val.groups.tolist() == [str(i) for i in range(len(data.val))]
     assert not any("left out" in note for note in data.notes)
+
+
+def test_images_beside_the_folders_of_splits_are_told(tmp_path, make_task):
+    for i in range(24):
+        path = tmp_path / ("train", "val", "test", "extra")[i // 3 % 4] / "abc"[i % 3] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
+    data = load_task(make_task(reader="imagefolder", folder="."), folder=tmp_path)
+    assert any("6 images: beside the folders of splits, in 'extra', left out" in f.message for f in data.findings)

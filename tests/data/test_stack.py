@@ -85,6 +85,36 @@ def test_four_dimensions_colour_and_no_orientation_are_refused_with_the_cure(tmp
         read_stack(tmp_path / "d.nii")
 
 
+def test_two_orientations_and_other_units_are_refused(tmp_path):
+    import nibabel
+
+    image = nibabel.Nifti1Image(np.zeros((3, 4, 5), np.uint8), np.eye(4))
+    image.set_sform(np.diag([2.0, 2, 2, 1]), code=4)
+    image.set_qform(np.eye(4), code=1)
+    nibabel.save(image, tmp_path / "a.nii")
+    read_stack(tmp_path / "a.nii")
+    image.set_qform(np.diag([-1.0, 1, 1, 1]), code=1)
+    nibabel.save(image, tmp_path / "b.nii")
+    with pytest.raises(DataError, match=r"b\.nii: lies in the patient as RAS by its sform and as LAS by its qform"):
+        read_header(tmp_path / "b.nii")
+    image.set_qform(None, code=0)
+    image.header.set_xyzt_units("meter")
+    nibabel.save(image, tmp_path / "c.nii")
+    with pytest.raises(DataError, match=r"c\.nii: is in meters, expected millimetres"):
+        read_header(tmp_path / "c.nii")
+
+
+def test_slices_of_a_series_are_all_shown_one_way(tmp_path):
+    folder = write_series(tmp_path / "s", np.zeros((3, 4, 4), np.uint8), names=["a.dcm", "b.dcm", "c.dcm"])
+    again = write_series(
+        tmp_path / "t", np.zeros((3, 4, 4), np.uint8), names=["a.dcm", "b.dcm", "c.dcm"], colours="MONOCHROME1"
+    )
+    read_stack(again)
+    (again / "c.dcm").rename(folder / "c.dcm")
+    with pytest.raises(DataError, match=r"c\.dcm: shows low values white, unlike .*a\.dcm"):
+        read_stack(folder)
+
+
 def test_scaled_whole_numbers_stay_whole(tmp_path):
     import nibabel
 

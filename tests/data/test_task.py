@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from bench.data.choose import chosen_tasks
-from bench.data.task import cards_in, tasks_in
+from bench.data.task import Task, cards_in, tasks_in
 from bench.encoders.load import REFERENCE
 from bench.errors import CardError
+from bench.strict import parse_toml
 from tests.cards import task_card
 
 CARD = task_card("NAME", 'reader = "npz", file = "own.npz"', corpus="x")
@@ -62,3 +63,13 @@ def test_a_name_that_is_taken_names_both_cards(folder: Path) -> None:
     with pytest.raises(CardError, match=r"cards/one\.toml|again\.toml") as refused:
         tasks_in(folder)
     assert refused.value.fix
+
+
+def test_grades_in_the_order_of_letters_are_refused():
+    def card(*classes):
+        return {**parse_toml(CARD.replace("NAME", "one"), where="x"), "target": "ordinal", "classes": list(classes)}
+
+    for classes in (("1", "2", "10"), ("Grade 3", "Grade 2", "Grade 1"), ("mild", "severe"), ("T1a", "T2", "none")):
+        Task.parse(card(*classes), where="x")
+    with pytest.raises(CardError, match="in order, these are not: Grade 1, Grade 10, Grade 2"):
+        Task.parse(card("Grade 1", "Grade 10", "Grade 2"), where="x")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.encoders import reference
 from bench.encoders.card import EncoderCard
+from bench.errors import CardError
 from bench.files import canonical_json, sha256_text
 from bench.strict import parse_toml
 
@@ -59,3 +61,17 @@ def test_a_key_added_later_changes_the_hash_only_where_it_is_set() -> None:
     later = {"repeat_of", "access", "paper", "comparable", "domain", "family", "parameters"}
     assert card.sha256 == sha256_text(canonical_json({k: v for k, v in whole.items() if k not in later}))
     assert card.model_copy(update={"repeat_of": "another"}).sha256 != card.sha256
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "message"),
+    [
+        ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375], r"for 0 to 1 they are \[0\.485, 0\.456, 0\.406\]"),
+        ([0.485, 0.456, 0.406], [58.395, 57.12, 57.375], "of values from 0 to 255"),
+        ([0.406, 0.456, 0.485], [0.225, 0.224, 0.229], "ImageNet for blue, green, red"),
+    ],
+)
+def test_a_normalisation_of_other_values_or_colours_is_refused(make_card, mean, std, message):
+    with pytest.raises(CardError, match=message):
+        make_card({}, preprocessing={"size": 32, "mean": mean, "std": std})
+    make_card({}, preprocessing={"size": 32, "mean": [-100.0], "std": [300.0], "channels": 1, "input": "hu"})

@@ -64,7 +64,12 @@ def test_the_normalisation_comes_to_the_same_pixels(tmp_path):
 
 @pytest.mark.parametrize(
     ("said", "message"),
-    [({"size": {"height": 32, "width": 48}}, "no square size"), ({"resample": 1}, "interpolation")],
+    [
+        ({"size": {"height": 32, "width": 48}}, "no square size"),
+        ({"resample": 1}, "interpolation"),
+        ({"do_flip_channel_order": True}, "do_flip_channel_order, which is not done to images here"),
+        ({"image_mean": [123.675, 116.28, 103.53]}, "mean and std are of values from 0 to 255"),
+    ],
 )
 def test_what_no_card_can_say_is_refused(said, message, tmp_path):
     saved(tmp_path / "saved", HALF | said)
@@ -127,6 +132,18 @@ def test_integers_are_not_taken_for_weights(tmp_path):
     coded = {n: (v * 100).to(torch.int8) if v.ndim == 2 else v for n, v in load_file(path).items()}
     save_file(coded, path, metadata={"format": "pt"})
     with pytest.raises(EncoderError, match="is stored as I8, not as floating-point numbers"):
+        load_encoder(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("name", ["layers.1.mlp.fc1.weight", "layers.0.attention.q_proj.lora_A.weight"])
+def test_weights_that_the_config_leaves_out_of_the_network_are_refused(name, tmp_path):
+    saved(tmp_path / "saved")
+    path = tmp_path / "saved" / "model.safetensors"
+    beside = {"classifier.weight": torch.ones(2, 32), "embeddings.mask_token": torch.ones(1, 1, 32)}
+    save_file(load_file(path) | beside, path, metadata={"format": "pt"})
+    load_encoder(tmp_path / "saved")
+    save_file(load_file(path) | {name: torch.ones(2, 32)}, path, metadata={"format": "pt"})
+    with pytest.raises(EncoderError, match=f"no place for '{name}' in the file"):
         load_encoder(tmp_path / "saved")
 
 

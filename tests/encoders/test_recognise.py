@@ -218,6 +218,15 @@ def test_of_several_networks_the_chosen_one_and_the_others_are_named(nets, tmp_p
     assert "the weights under 'decoder' are the encoder: the file holds no others" in recognise(alone).assumed
 
 
+@pytest.mark.parametrize(
+    ("meant", "other"),
+    [("model", "exp_avg"), ("best", "init"), ("swa_state_dict", "state_dict"), ("online_network", "target_network")],
+)
+def test_of_several_networks_the_usual_one_is_chosen(nets, tmp_path, meant, other):
+    torch.save({name: nets["vit"].state_dict() for name in sorted((meant, other))}, tmp_path / "w.pth")
+    assert f"the weights under '{meant}'; there are others under {other}" in recognise(tmp_path / "w.pth").assumed
+
+
 def test_adapters_inside_the_blocks_are_not_left_out_in_silence(nets, tmp_path):
     adapted = {"blocks.0.attn.qkv.lora_A.weight": torch.zeros(4, 192)}
     torch.save(nets["vit"].state_dict() | adapted, tmp_path / "lora.pth")

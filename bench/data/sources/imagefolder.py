@@ -57,7 +57,11 @@ class ImageFolderSource(ListedSource):
         if not root.is_dir():
             raise DataError(f"no such folder: {root}", where=f"task {task.name!r}", fix="correct 'folder' in [source]")
         read = self._masked if task.kind == "dense" else self._classed
-        rows = [row for part, split in _splits(root).items() for row in read(part, split, root, task, remarks)]
+        splits = _splits(root)
+        rows = [row for part, split in splits.items() for row in read(part, split, root, task, remarks)]
+        for other in _folders(root) if root not in splits else []:
+            if other not in splits and (n := len(_images(other, stacked=False))):
+                remarks[f"images: beside the folders of splits, in {other.name!r}, left out"] = n
         rows = [row if row.split else replace(row, split=_split_below(row.id)) for row in rows]
         unread = unread_files(root, is_image)
         if not rows:

@@ -21,8 +21,12 @@ from bench.encoders.transformers_config import WEIGHTS, check_config, refuse_ove
 from bench.encoders.transformers_model import HuggingFaceEncoder
 from bench.encoders.transformers_text import text_tower
 from bench.encoders.weights import inside, verify_all
+from bench.encoders.weights_shape import OUTSIDE
 from bench.errors import EncoderError
 from bench.strict import Sha256
+
+TABLES = ("position_ids", "relative_position", "relative_coords", "attn_mask", "num_batches", "inv_freq", "periods")
+"""How names begin of what a network works out again."""
 
 
 class HuggingFaceModel(EncoderSource):
@@ -105,6 +109,7 @@ def _read(folder: Path, card: EncoderCard, part: str | None, files: list[Path]) 
     if part is not None and not isinstance(getattr(network, part, None), nn.Module):
         raise EncoderError(f"{type(network).__name__} has no part {part!r}", where=card.name)
     _refuse_missing(info, card, part)
+    _refuse_left_out(info, network, card)
     return network if part is None else getattr(network, part)
 
 
@@ -123,6 +128,19 @@ def _refuse_missing(info: dict[str, Any], card: EncoderCard, part: str | None) -
             where=card.name,
             fix="pooling 'native' needs the pooler's weights; 'cls' and 'mean' do not" if "pooler" in first else None,
         )
+
+
+def _refuse_left_out(info: dict[str, Any], network: nn.Module, card: EncoderCard) -> None:
+    """transformers leaves out what the config has no place for: adapters, further layers inside the network are parts
+    of it; heads and decoders stand beside it."""
+    before = f"{getattr(network, 'base_model_prefix', '')}."
+    for name in sorted(info["unexpected_keys"]):
+        place, parts = network, name.removeprefix(before).split(".")
+        while parts and isinstance(inner := getattr(place, parts[0], None), nn.Module):
+            place, parts = inner, parts[1:]
+        if place is not network and parts and not parts[0].startswith((*OUTSIDE, *TABLES)):
+            fix = "correct config.json, or merge adapters into the weights before saving (peft: merge_and_unload)"
+            raise EncoderError(f"config.json has no place for {name[:100]!r} in the file", where=card.name, fix=fix)
 
 
 SOURCE = HuggingFaceModel
