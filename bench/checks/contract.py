@@ -120,6 +120,9 @@ def _finite(encoder: Encoder, images: Tensor, once: Once) -> Finding:
         return Finding(
             "finite", "warning", f"largest feature {largest:.3g}: half precision would overflow soon", values
         )
+    if out.pooled.shape[1] > 1 and bool((out.pooled >= 0).all()) and bool(((out.pooled.sum(1) - 1).abs() < 1e-3).all()):
+        message = "the features of an image sum to 1: probabilities of classes rather than features?"
+        return Finding("finite", "warning", message, values)
     return Finding(
         "finite", "ok", f"black, white, flat and noise images give finite features (up to {largest:.3g})", values
     )

@@ -59,6 +59,14 @@ def refuse_layers(card: EncoderCard) -> None:
         )
 
 
+def grid_of(found: Tensor, card: EncoderCard) -> Tensor:
+    """A map (n, c, [gd,] gh, gw) with its channels last. Raises EncoderError where it is no map of a square image."""
+    if found.shape[-1] != found.shape[-2]:
+        what = f"returns a map {tuple(found.shape)}, whose last two sides differ, of a square image: channels last?"
+        raise EncoderError(what, where=card.name, fix="put a permute(0, 3, 1, 2) behind it: (n, c, h, w)")
+    return found.movedim(1, -1)
+
+
 def map_rank(card: EncoderCard) -> int:
     """Number of dimensions of a feature map: 4, of volumes 5."""
     return 5 if card.volumetric else 4
@@ -66,8 +74,8 @@ def map_rank(card: EncoderCard) -> int:
 
 def _spatial(by_rank: dict[int, Tensor], prefix_tokens: int, card: EncoderCard) -> tuple[Tensor | None, Tensor | None]:
     """(prefix tokens (n, p, c) or None, grid (n, gh, gw, c) or (n, gd, gh, gw, c) or None)."""
-    if map_rank(card) in by_rank:
-        return None, by_rank[map_rank(card)].movedim(1, -1)
+    if (found := by_rank.get(map_rank(card))) is not None:
+        return None, grid_of(found, card)
     if 3 not in by_rank:
         return None, None
     tokens = by_rank[3]

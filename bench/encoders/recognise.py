@@ -1,5 +1,6 @@
 """What a file or folder holds, by its content: the adapter that reads it, and of weights the architecture."""
 
+import re
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,9 @@ from bench.encoders.weights import is_safetensors
 from bench.encoders.weights_shape import describe
 from bench.errors import EncoderError
 from bench.files import UNREADABLE, sha256_file
+
+SCORES = re.compile(r"logit|prob|score|softmax|class(?!_?token)|pred", re.IGNORECASE)
+"""What outputs of classifiers are called."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,9 @@ def _onnx(path: Path) -> Recognised:
     source = {"adapter": "onnx", "weights": path.name, "sha256": sha256_file(path)}
     external_data = {"external": {p.name: sha256_file(p) for p in beside}} if beside else {}
     found = _of_outputs(source, outputs, size, channels, "graph")
-    return replace(found, source=found.source | external_data, files=(path, *beside))
+    scores = [o.name for o in model.graph.output if SCORES.search(o.name)]
+    said = tuple(f"its output {name!r} is taken for features, not for scores of classes" for name in scores)
+    return replace(found, source=found.source | external_data, files=(path, *beside), assumed=(*said, *found.assumed))
 
 
 def _of_outputs(

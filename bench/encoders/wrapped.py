@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from bench.encoders.base import Encoded, Encoder, state_sha256
 from bench.encoders.card import EncoderCard
-from bench.encoders.outputs import encoded, map_rank
+from bench.encoders.outputs import encoded, grid_of, map_rank
 from bench.errors import EncoderError
 
 Read = Callable[[nn.Module, Tensor], Any]
@@ -42,7 +42,8 @@ class WrappedEncoder(Encoder):
             raise EncoderError(what, where=self.card.name, fix="try it on such a tensor") from error
         if self.card.features.pooling == "native" and [out.ndim for out in outputs] == [map_rank(self.card)]:
             (only,) = outputs
-            return Encoded(only.mean(tuple(range(2, only.ndim))), only.movedim(1, -1) if dense else None)
+            grid = grid_of(only, self.card)
+            return Encoded(only.mean(tuple(range(2, only.ndim))), grid if dense else None)
         outputs, prefix = self._told_apart(outputs, x)
         return encoded(outputs, self.card, prefix_tokens=prefix, dense=dense)
 

@@ -57,6 +57,7 @@ BROKEN = {
     "batch statistics": (lambda x, p, g: (p - p.mean(0), g), "batch size", "problem"),
     "blind": (lambda x, p, g: (p * 0 + 1, g), "input reaches the output", "problem"),
     "colour-blind": (lambda x, p, g: (p.reshape(len(p), 64, 3).mean(2), g), "colour", "warning"),
+    "probabilities": (lambda x, p, g: (p.softmax(1), g), "finite", "warning"),
     "overflowing": (lambda x, p, g: (p * 1e5, g), "finite", "warning"),
 }
 
@@ -71,7 +72,7 @@ def test_a_broken_encoder_is_caught(case, make_card):
 @pytest.mark.parametrize(
     ("mean", "std", "level"),
     [
-        ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375], "problem"),
+        ([2.0, 1.9, 1.8], [0.229, 0.224, 0.225], "problem"),
         ([0.0], [0.00392157], "warning"),
         ([0.5], [5.0], "warning"),
         ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225], "ok"),

@@ -125,6 +125,12 @@ def test_onnx_with_external_data(nets, images, tmp_path, monkeypatch):
     assert (tmp_path / "made" / "m.bin").is_file()
     assert encoder.card.preprocessing.size == 32
     assert encoder.encode(images, dense=True).grid.shape == (10, 8, 8, 4)
+    assert not any("scores of classes" in said for said in recognise(tmp_path / "m.onnx").assumed)
+    model.graph.node[0].output[0] = model.graph.output[0].name = "logits"
+    onnx.save(model, tmp_path / "l.onnx", save_as_external_data=True, location="l.bin", size_threshold=0)
+    assert (
+        "its output 'logits' is taken for features, not for scores of classes" in recognise(tmp_path / "l.onnx").assumed
+    )
     (tmp_path / "m.bin").unlink()
     with pytest.raises(EncoderError, match=r"external data is missing: m\.bin"):
         recognise(tmp_path / "m.onnx")

@@ -81,6 +81,7 @@ def test_without_a_pooler_the_vector_has_to_be_chosen() -> None:
         (lambda x: x.flatten(2).transpose(1, 2), "which of them are patches is not known"),
         (lambda x: (x.mean((2, 3)), x.mean((2, 3))), "ambiguous"),
         (lambda x: x.mean((1, 2, 3)), "ambiguous"),
+        (lambda x: x.permute(0, 2, 3, 1), r"returns a map .* of a square image: channels last"),
         (lambda x: x.nonsense, "AttributeError"),
         (lambda x: x["nonsense"], "IndexError"),
     ],
