@@ -163,9 +163,9 @@ def labels_of(found: ImageTable, *, alone: bool = False) -> ColumnMeaning:
     if label is not None:
         return _labelled(found, label)
     if time is not None and event is not None:
-        return ColumnMeaning(
-            {"target": "survival", "classes": [f"{event}, {time}"]}, {"columns": {"time": time, "event": event}}
-        )
+        said = f"event: 1 in the column {event!r} is taken for: it happened; 0 for: it had not (censored)"
+        card = {"target": "survival", "classes": [f"{event}, {time}"]}
+        return ColumnMeaning(card, {"columns": {"time": time, "event": event}}, [said])
     if (runs := found.called(RUNS)) is not None:
         fix = "save each mask as a PNG file and name it in a column 'mask', or use a COCO file"
         raise DataError(f"holds masks as run lengths in the column {runs!r}", where=found.table.path, fix=fix)

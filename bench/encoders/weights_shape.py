@@ -54,6 +54,8 @@ OUTSIDE = (
 """How names of tensors begin that stand behind or beside the network, wherever they are nested."""
 CONVERTED = ("storage_tokens", "register_tokens")
 """What timm's conversions call otherwise."""
+PIXELS = ("mean", "std", "pixel_mean", "pixel_std", "image_mean", "image_std")
+"""What tensors are called that hold the normalisation of images."""
 BETTER = ("teacher", "ema", "swa_", "online", "target", "base_encoder", "backbone", "encoder", "best")
 WORSE = ("student", "momentum", "encoder_k", "optim", "exp_avg", "grad", "init", "decoder", "predictor", "online_head")
 
@@ -92,7 +94,7 @@ def describe(path: Path, model: str | None = None) -> DescribedWeights:
             return replace(
                 found,
                 source=found.source | {k: v for k, v in (("entry", entry), ("prefix", prefix)) if v},
-                assumed=(*chosen, *found.assumed),
+                assumed=(*chosen, *found.assumed, *_normalised(state_at(held, entry, where=str(path)))),
             )
     if problem is not None:
         raise problem
@@ -170,6 +172,15 @@ def _candidates(held: object) -> list[tuple[str | None, str, str]]:
                     here = TORCHVISION[anchor][0] if anchor in TORCHVISION else anchor
                     found.append((entry or None, name[: -len(anchor)], here))
     return sorted(found, key=lambda place: _rank(_place(*place[:2])))
+
+
+def _normalised(state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """What tensors beside the network say of mean and std, as mmengine and detectron2 keep them."""
+    found = {n: v for n, v in state.items() if n.split(".")[-1] in PIXELS and 0 < v.numel() <= 3}
+    return tuple(
+        f"{n} in the file is {[round(x, 4) for x in v.reshape(-1).tolist()]}: is it that of the card?"
+        for n, v in found.items()
+    )
 
 
 def _place(entry: str | None, prefix: str) -> str:

@@ -109,6 +109,13 @@ def test_a_table_without_names_of_columns_is_refused(seen):
         image_table(path, found.root.glob("img/*"))
 
 
+def test_what_is_taken_for_the_event_is_told(seen):
+    assert (
+        "1 in the column 'status' is taken for: it happened"
+        in labels_of(seen("months,status", ["3,1", "5,0"])).chosen[0]
+    )
+
+
 def test_a_class_that_may_be_none_is_told(seen):
     assert labels_of(seen("label", ["a", "b", "unknown"])).chosen == [
         "classes: 'unknown': where nobody knows the label, remove these lines and the class"

@@ -224,6 +224,13 @@ def test_of_several_networks_the_chosen_one_and_the_others_are_named(nets, tmp_p
     assert "the weights under 'decoder' are the encoder: the file holds no others" in recognise(alone).assumed
 
 
+def test_a_normalisation_that_the_file_holds_is_told(nets, tmp_path):
+    state = under("backbone.", nets["vit"].state_dict()) | {"data_preprocessor.mean": torch.full((3, 1, 1), 127.5)}
+    torch.save({"state_dict": state}, tmp_path / "mm.pth")
+    said = "data_preprocessor.mean in the file is [127.5, 127.5, 127.5]: is it that of the card?"
+    assert said in recognise(tmp_path / "mm.pth").assumed
+
+
 @pytest.mark.parametrize(
     ("meant", "other"),
     [("model", "exp_avg"), ("best", "init"), ("swa_state_dict", "state_dict"), ("online_network", "target_network")],

@@ -20,7 +20,7 @@ from bench.data.foreign import CONVERT, files_below, is_hidden, unread_files
 from bench.data.images import is_clinical, is_image, stem
 from bench.data.listed import ListedSource
 from bench.data.mask_files import channels_of, is_mask_of, masks_of, refuse_unmatched
-from bench.data.shares import SPLIT_NAMES, ListedImage
+from bench.data.shares import SPLIT_NAMES, ListedImage, group_name
 from bench.data.task import Task
 from bench.errors import DataError
 from bench.strict import Line
@@ -134,7 +134,7 @@ class ImageFolderSource(ListedSource):
             found = re.search(self.patient, path.name)
             if found is None:
                 raise DataError("has no patient in its name", where=path, fix=f"pattern {self.patient!r}")
-            group = found.group(1)
+            group = group_name(found.group(1), path)
         return ListedImage(path.relative_to(root).as_posix(), path, split=split, group=group, **target)
 
 
