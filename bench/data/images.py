@@ -117,7 +117,7 @@ def read_image(source: Path | bytes, window: Shown, remarks: Counter[str]) -> np
     with opened(source) as image:
         if getattr(image, "n_frames", 1) > 1:
             remarks[FIRST_FRAME] += 1
-        if _is_sixteen_bit_colour(source):
+        if _is_sixteen_bit_colour(source) or (image.mode == "RGB" and image.info.get(WHITE, 0) > 255):
             remarks[SIXTEEN_BIT_COLOUR] += 1
         upright = ImageOps.exif_transpose(image)
         if image.getexif().get(0x0112, 1) > 1:

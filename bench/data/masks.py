@@ -90,7 +90,7 @@ def read_mask(source: Path | bytes, rule: MaskRule = "index", classes: int = 2) 
         lossy = image.format in LOSSY and not is_lossless(source)
         if getattr(image, "n_frames", 1) > 1:
             raise DataError("is a mask of several frames", where=name_of(source), fix="save one mask a file")
-        if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0:
+        if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:
             raise _white_is_zero(source)
         upright = ImageOps.exif_transpose(image)
         if is_colours(rule):

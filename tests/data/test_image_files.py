@@ -166,6 +166,13 @@ def test_a_window_is_in_the_values_of_a_pgm(tmp_path, magic):
         read_image(tmp_path / "x.pgm", None, Counter())
 
 
+def test_deep_colours_of_a_ppm_are_told(tmp_path):
+    values, done = np.full((1, 2, 3), 4095, ">u2"), Counter()
+    (tmp_path / "x.ppm").write_bytes(b"P6 2 1 4095 " + values.tobytes())
+    assert (read_image(tmp_path / "x.ppm", None, done) == 255).all()
+    assert done == {"images: 16-bit colour or transparency, of which the upper 8 bits are kept": 1}
+
+
 def test_a_picture_that_is_transparent_everywhere_does_not_become_black(tmp_path):
     pixels = np.full((2, 2, 4), 200, np.uint8)
     pixels[..., 3] = 0
