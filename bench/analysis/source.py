@@ -82,7 +82,7 @@ def _of_suite(frame: pd.DataFrame, suite: str | None) -> ResultsTable:
 def _one_of(found: Collection[str], suite: str | None, *, default: bool) -> str:
     """The suite asked for, the only one, or (default) the first that is shipped."""
     if suite is not None:
-        pick(dict.fromkeys(found), suite, what="suite with results")
+        pick(dict.fromkeys(found), suite, what="suite, or one without results:")
         return suite
     shipped_ones = [name for name in found if name in suite_names()]
     if len(found) > 1 and not (default and shipped_ones):

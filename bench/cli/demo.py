@@ -1,6 +1,9 @@
 """`medssl demo`: Score the reference encoders on a small phantom suite and build the site."""
 
+import shutil
+import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -37,4 +40,7 @@ def COMMAND(suite: str, out: Path, site: Path) -> None:
     page = build(collect([], local=[out]), site)
     click.echo("The site is built. Open it in a browser:")
     click.echo(f"  {page.resolve().as_uri()}")
+    activate = Path(sys.prefix) / "bin" / "activate"
+    if not shutil.which("medssl") and activate.exists():
+        click.echo(f"First let your shell find medssl:  . {quote(str(activate))}")
     click.echo("Next, your own encoder:  medssl new my-encoder")

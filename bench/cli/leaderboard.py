@@ -49,7 +49,7 @@ def COMMAND(
     roots, local = (records, ()) if records else default_roots()
     there = suites_in([*roots, *local])
     if suite:
-        pick(dict.fromkeys(there), suite, what="suite with results")
+        pick(dict.fromkeys(there), suite, what="suite, or one without results:")
     wanted = [suite] if suite else suites_in(local) or there
     collections = collect(roots, local=local, tasks=tasks, suites=wanted)
     say_left_out(collections.left_out)

@@ -63,6 +63,7 @@ def COMMAND(
     click.echo("Next:")
     here = f" --store {quote(str(store))}" if store and made.weights else ""
     click.echo(f"  medssl verify {folder} --rescore{' --sample' if made.weights else ''}{here}")
+    click.echo("    (what it writes into badges.jsonl is no part of a pull request)")
     click.echo(f"  git switch -c submit-{made.card.name} && git add {folder}")
     click.echo(f"  git commit -m 'Submit {made.card.name}' && git push, then open a pull request")
 
@@ -74,4 +75,6 @@ def _weights(made: Bundle) -> str:
         return "included"
     if place := public_weights(made.card):
         return f"from {place}, as the card says"
-    return "not included (the badge can be at most: rescored)" if made.card.source.get("weights") else "none needed"
+    if made.card.source.get("weights"):
+        return "not included, so the badge is at most rescored (--with-weights sends them)"
+    return "none needed"

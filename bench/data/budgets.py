@@ -61,7 +61,8 @@ def why_invalid(task: Task, train_labels: np.ndarray, subset: Subset) -> str | N
     n, got = len(train_labels), len(subset.rows)
     wanted = subset.budget.images(n, len(task.classes))
     if not wanted <= MAX_FACTOR * got <= MAX_FACTOR**2 * wanted:
-        return f"{subset.budget} of {n:,} training images are {wanted:,}; whole patients make it {got:,}"
+        kept = f"patients are kept whole, which gives {got:,}"
+        return f"{subset.budget} of {n:,} training images: {wanted:,} asked for; {kept}"
     # Shots and few-image segmentation say their own number; one example of each class is enough for them.
     few_images = subset.budget.kind == "n=" and task.kind == "dense"
     needed = 1 if few_images or subset.budget.kind == "k=" else MIN_PER_CLASS

@@ -85,7 +85,7 @@ def _modality(made: Proposal) -> str:
         return said.modality
     if len(common) == 1 and common[0][0] != "mixed":
         return common[0][0]
-    made.chosen.append('modality: the files do not say one; correct "mixed"')
+    made.chosen.append('modality: the files do not say one; put it in the place of "mixed" (--modality)')
     return "mixed"
 
 

@@ -378,7 +378,7 @@ def _described(
     )
     size = options.get("img_size", 384 if "384" in model else 32 if "small_stem" in options else 224)
     sized = () if "img_size" in options else (f"size {size}: the file does not say it",)
-    left = (f"{', '.join(drop)[:120]} is no part of the encoder: left out",) if drop else ()
+    left = (f"left out, as no part of the encoder: {', '.join(drop)[:120]}",) if drop else ()
     return DescribedWeights(
         source,
         "vit" if vit else "other" if "swin" in model else "cnn",

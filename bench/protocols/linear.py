@@ -174,7 +174,7 @@ class Linear(Protocol):
         values = np.stack([primary(task, guess, y[held]) for guess, held in zip(guesses, folds, strict=True)])
         values = values[~np.isnan(values).any(1)]
         if not len(values):
-            none = f"C = {self.untuned:g}: no fold holds two classes"
+            none = f"too few labels to choose C (no fold holds two classes): {self.untuned:g} taken"
             return ChosenHyperparameters({"C": self.untuned}, warnings=(none,))
         chosen, warnings = self._pick(values)
         if not fit.converged.all():

@@ -12,6 +12,7 @@ from bench.submissions import stored
 from bench.submissions.report import VerificationReport
 
 HOLDS = "contract holds"
+NO_WEIGHTS = "no weights"
 
 
 def is_at_hand(folder: Path) -> bool:
@@ -35,7 +36,8 @@ def why_not_run(folder: Path, card: EncoderCard, *, trust_code: bool = False, fe
     here = adapter == "reference" or (isinstance(file, str) and (folder / file).exists())
     if left_out:
         return "its weights lie in a store (--store)"
-    return None if here or fetch else "no weights"
+    elsewhere = not isinstance(file, str) or any(source.get(key) for key in ("package", "repository", "url"))
+    return None if here or (fetch and elsewhere) else NO_WEIGHTS
 
 
 def check_contract(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.data.task import read_suite
+from bench.encoders.card import read_card
 from bench.errors import SubmissionError, UserError
 from bench.runs.journal import records_file
 from bench.runs.plan import Plan
@@ -17,7 +18,7 @@ from bench.submissions import rerun as rerunning
 from bench.submissions.alike import claims, near_predictions, near_weights, same_title, withdrawn_before
 from bench.submissions.badge import RANK, Coverage, Verification, contents_sha256, verdict_of, write_verdicts
 from bench.submissions.compare import TOLERANCE, check_absent_metrics
-from bench.submissions.encoder import check_contract
+from bench.submissions.encoder import NO_WEIGHTS, check_contract, why_not_run
 from bench.submissions.folder import Results, encoder_folders, read_result, read_results
 from bench.submissions.intake import inspect
 from bench.submissions.plans import plan_for
@@ -78,6 +79,9 @@ def verify(
     if asked.reruns and store is None and (stored := read_stored(folder)):
         fix = f"--store names the folder or address that holds them (its author says: {stored.address or 'nothing'})"
         raise SubmissionError("its weights lie in a store", where=folder, fix=fix)
+    if asked.reruns and store is None and why_not_run(folder, read_card(folder), fetch=True) == NO_WEIGHTS:
+        fix = "--rescore checks what was sent; 'medssl submit --with-weights' or '--store' sends them"
+        raise SubmissionError("came without weights, so nothing of it can be run again", where=folder, fix=fix)
     with nullcontext(folder) if store is None else whole(folder, store) as place:
         report, verdicts = _verified(place, asked, tasks, suites, against)
     report.folder = folder

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli import demo
 from bench.discover import members
 from bench.encoders.load import card_path
 from benchmarks.hostile.base import write_tasks
@@ -158,3 +159,19 @@ def test_a_variable_that_is_not_set_runs_nothing(medssl: Callable, option: str) 
     assert done.code == 2
     assert "is empty" in done.err
     assert medssl("data", "check", "").code == 2
+
+
+@pytest.mark.parametrize("found", [None, "/usr/bin/medssl"])
+def test_the_demonstration_says_how_a_shell_finds_the_command(
+    medssl: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str | None
+) -> None:
+    environment = tmp_path / "an environment"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin" / "activate").touch()
+    monkeypatch.setattr(demo, "ENCODERS", ())
+    monkeypatch.setattr(demo.shutil, "which", lambda name: found)
+    monkeypatch.setattr(demo.sys, "prefix", str(environment))
+    monkeypatch.setattr("bench.publish.site.build", lambda *given: tmp_path / "index.html")
+    monkeypatch.setattr("bench.leaderboard.collect.collect", lambda *given, **more: {})
+    said = medssl("demo", "--out", tmp_path / "runs").out
+    assert (f". '{environment}/bin/activate'" in said) == (found is None)

@@ -215,9 +215,9 @@ def test_a_budget_that_whole_patients_make_another_is_refused():
     labels = np.arange(60) % 2
     binary = task("binary", 2)
     for patients, budget, reason in (
-        (["p"] * 60, "10%", "10% of 60 training images are 6; whole patients make it 60"),
-        (["p"] * 60, "n=8", "n=8 of 60 training images are 8; whole patients make it 60"),
-        ([f"p{i // 20}" for i in range(60)], "10%", "are 6; whole patients make it 20"),
+        (["p"] * 60, "10%", "10% of 60 training images: 6 asked for; patients are kept whole, which gives 60"),
+        (["p"] * 60, "n=8", "n=8 of 60 training images: 8 asked for; patients are kept whole, which gives 60"),
+        ([f"p{i // 20}" for i in range(60)], "10%", "6 asked for; patients are kept whole, which gives 20"),
         ([f"p{i // 12}" for i in range(60)], "10%", None),
         (["p"] * 60, "100%", None),
     ):

@@ -303,7 +303,7 @@ def test_a_part_of_the_network_is_never_left_out_as_if_beside_it(name, nets, tmp
 
 def test_what_is_left_out_is_said(nets, tmp_path):
     torch.save(nets["vit"].state_dict() | {"head.weight": torch.ones(2, 192)}, tmp_path / "w.pth")
-    assert "head. is no part of the encoder: left out" in recognise(tmp_path / "w.pth").assumed
+    assert "left out, as no part of the encoder: head." in recognise(tmp_path / "w.pth").assumed
 
 
 @pytest.mark.parametrize(

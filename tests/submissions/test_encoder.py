@@ -27,6 +27,8 @@ def test_what_can_be_run_without_code_or_download_is_run(tmp_path: Path) -> None
     assert why_not_run(tmp_path, card(adapter="timm", weights="other.pth")) == "no weights"
     assert why_not_run(tmp_path, card(adapter="huggingface", repository="a/b")) == "no weights"
     assert why_not_run(tmp_path, card(adapter="huggingface", repository="a/b"), fetch=True) is None
+    assert why_not_run(tmp_path, card(adapter="timm", weights="other.pth"), fetch=True) == "no weights"
+    assert why_not_run(tmp_path, card(adapter="timm", weights="other.pth", package="p"), fetch=True) is None
     assert why_not_run(tmp_path, card(adapter="embeddings", files={}), fetch=True) == "features alone"
     assert why_not_run(tmp_path, card(adapter="python", file="w.pth")) == "it is code"
     assert why_not_run(tmp_path, card(adapter="python", file="w.pth"), trust_code=True) is None

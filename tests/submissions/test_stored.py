@@ -119,3 +119,14 @@ def test_submit_as_typed(made, tmp_path, capsys):
     assert f"--rescore --sample --store {store}" in said
     assert (tmp_path / "out" / "honest" / FILE).is_file()
     assert not list((tmp_path / "out").rglob("*.safetensors"))
+
+
+def test_asking_for_a_rerun_of_what_came_without_weights_refuses_the_question_and_not_the_submission(made, tmp_path):
+    folder = copy(made[1], tmp_path / "sent")
+    (folder / "weights.safetensors").unlink()
+    verify(folder, rescore=True, tasks=made[0])
+    assert badge_of(folder, "tasks") == "rescored"
+    for more in ({"sample": 0}, {"rerun": True}):
+        with pytest.raises(SubmissionError, match=r"came without weights.*--rescore"):
+            verify(folder, tasks=made[0], **more)
+    assert badge_of(folder, "tasks") == "rescored"
