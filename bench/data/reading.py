@@ -221,10 +221,11 @@ class ImageReader:
             what = f"has EXIF orientation {file.turn}, its image {turn}: is it of the turned or the unturned one?"
             raise DataError(what, where=where, fix="save both upright, without the tag")
         self.seen.agree(file.colours, where)
-        if self.classes == 2 and self.mask == "index":
-            self.seen.agree_on_foreground(file.values, where)
         read = is_colours(self.mask) and not isinstance(mask, DrawnMask) and not is_clinical(mask)
-        return to_mask(file.values[None], self.classes, "index" if read else self.mask, where=where)[0]
+        indices = to_mask(file.values[None], self.classes, "index" if read else self.mask, where=where)[0]
+        if self.classes == 2 and self.mask == "index":  # of masks that can be read alone
+            self.seen.agree_on_foreground(file.values, where)
+        return indices
 
     def _values(self, mask: Path | bytes | DrawnMask, image: Path | bytes, number: int | None, turn: int) -> MaskFile:
         """The values of a mask as they lie in it; of a volume, those of the slice of its image."""
