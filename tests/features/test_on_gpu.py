@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent / "on_gpu"
+FOLDER = Path(__file__).parents[1] / "on_gpu"
 
 
 @pytest.mark.timeout(900)
