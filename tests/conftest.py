@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 # A busy machine draws slowly, which is no fault of a test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
-collect_ignore = [] if "MEDSSL_TEST_ON_GPU" in os.environ else ["on_gpu"]  # see features/test_on_gpu.py
+collect_ignore = [] if "MEDSSL_TEST_ON_GPU" in os.environ else ["on_gpu"]  # see features/test_extract.py
 os.environ.pop("COLUMNS", None)  # tables are as wide as in a pipe, in every worker
 
 

@@ -1,6 +1,6 @@
 """Tests of what runs on a GPU: on the real one where there is one, else on an emulated one (see `emulated`).
 
-They have a process of their own, which `tests/features/test_on_gpu.py` starts.
+They have a process of their own, which `tests/features/test_extract.py` starts.
 """
 
 from __future__ import annotations
