@@ -120,11 +120,13 @@ def measured(
             work = Work(encoder, task, None, setting)
             units = plan.units(task)
             for name in dict.fromkeys(unit.protocol for unit in units):
-                work._problem(plan.protocols[name])  # encoded outside the count
+                mine = [unit for unit in units if unit.protocol == name]
+                drawn = (work.drawn(plan.protocols[name], unit) for unit in mine)
+                work._problem(plan.protocols[name], [d for d in drawn if not isinstance(d, str)])  # encodes, uncounted
                 assert work.counts
                 with count.counting():
                     count.taken()
-                    for record, _ in work.run(plan.protocols[name], [u for u in units if u.protocol == name]):
+                    for record, _ in work.run(plan.protocols[name], mine):
                         if record.status == "failed":
                             raise SystemExit(record.reason)
     return found
