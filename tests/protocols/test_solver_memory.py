@@ -37,11 +37,14 @@ def measured(name, target, budget, classes, train, val, test, width, side):
     shown = {"test": Unlabelled(asked.features, asked.images)}
     problem = Problem(task, known, held, shown, known.labels.shape[1:] if target == "mask" else None)
     (subset,) = subsets(task, known.labels, None, budget, [0])
-    freed_memory_returned()
-    before = highest_from_now()
-    list(protocols[name].predict(problem, [subset]))
+    peaks = []
+    for _ in range(2):  # what the allocator cannot use again differs from time to time, by up to a quarter
+        freed_memory_returned()
+        before = highest_from_now()
+        list(protocols[name].predict(problem, [subset]))
+        peaks.append(highest() - before)
     sizes = UnitSizes(task, len(subset.rows), val if subset.full else 0, (test,), 3, side**2, width)
-    return highest() - before, protocols[name].memory_bytes(sizes)
+    return min(peaks), protocols[name].memory_bytes(sizes)
 
 def of_line(line):
     name, target, budget, *numbers = line.split()
