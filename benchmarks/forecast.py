@@ -9,7 +9,6 @@ images, under noise. Prints a line for each shape.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import bench
 from bench.runs.estimate import estimate
 from bench.runs.options import RunSpec
 from bench.runs.run import run_plan, session
+from benchmarks.noise_sets import write_noise
 
 SIDE = 8
 
@@ -49,16 +49,6 @@ SHAPES = {
     "many-validation": Shape((2000, 20000, 500), "multi-class", 8, 384),
     "small": Shape((546, 78, 156), "binary", 2, 384),
 }
-CARD = """schema = 1
-name = "{name}"
-title = "Noise of the shape {name}"
-modality = "microscopy"
-target = "{target}"
-classes = {classes}
-licence = "CC0-1.0"
-corpus = "noise"
-source = {{ reader = "npz", file = "{name}.npz" }}
-"""
 
 
 class Random(torch.nn.Module):
@@ -82,9 +72,7 @@ def write_set(name: str, shape: Shape, folder: Path) -> None:
         images = 128 + np.tensordot(shown, patterns, 1) + rng.normal(0, 30, (n, SIDE, SIDE))
         arrays[f"{split}_images"] = images.clip(0, 255).astype(np.uint8)
         arrays[f"{split}_labels"] = shown.astype(np.uint8) if shape.target == "multi-label" else shown.argmax(1)
-    np.savez(folder / f"{name}.npz", **arrays)
-    classes = json.dumps([f"class {i}" for i in range(k)])
-    (folder / f"{name}.toml").write_text(CARD.format(name=name, target=shape.target, classes=classes))
+    write_noise(folder, name, shape.target, k, arrays)
 
 
 def megabytes(part: str, shape: Shape, folder: Path, threads: int) -> float:

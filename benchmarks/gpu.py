@@ -43,6 +43,7 @@ from bench.runs.run import run_plan, session
 from bench.runs.timing import timing
 from benchmarks.gpu_lines import Line, Measure, Page, Sizes, measured, seconds
 from benchmarks.gpu_training import track, trainer
+from benchmarks.noise_sets import write_noise
 
 NETWORKS = {"ViT-S": "vit_small_patch16_224", "ViT-B": "vit_base_patch16_224", "ViT-L": "vit_large_patch16_224",
             "ResNet-50": "resnet50"}  # fmt: skip
@@ -54,16 +55,6 @@ SETS = {
     "dense": ("mask", 2, (800, 100, 100), 256),
 }
 """Name -> target, classes, images of each split, their side: TissueMNIST, ChestMNIST, a set of masks."""
-CARD = """schema = 1
-name = "{name}"
-title = "{name}"
-modality = "microscopy"
-target = "{target}"
-classes = {classes}
-licence = "CC0-1.0"
-corpus = "noise"
-source = {{ reader = "npz", file = "{name}.npz" }}
-"""
 
 
 def main() -> int:
@@ -210,9 +201,7 @@ def _write_set(name: str, tasks: Path, scale: float) -> None:
         if target == "mask":  # squares: noise would be all border, which the distances between borders pay for
             labels = labels.repeat(32, 1).repeat(32, 2)
         arrays[f"{split}_label" if target == "mask" else f"{split}_labels"] = labels
-    np.savez(tasks / f"{name}.npz", **arrays)
-    classes = str([f"class {i}" for i in range(k)]).replace("'", '"')
-    (tasks / f"{name}.toml").write_text(CARD.format(name=name, target=target, classes=classes))
+    write_noise(tasks, name, target, k, arrays)
 
 
 def core(sizes: Sizes, folder: Path) -> Iterator[Measure]:
