@@ -204,10 +204,15 @@ def readable(path: Path, kind: str = "npz") -> Iterator[None]:
 def npz_names(path: Path) -> list[str]:
     """Names of the arrays of an npz, none of which is read. Raises UserError, also where two have one name."""
     with readable(path), zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
-    if twice := next((name for name, n in Counter(names).items() if n > 1), None):
+        return [*_members(archive, path)]
+
+
+def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
+    """The members of an npz by the names of their arrays. Raises UserError where two have one name."""
+    members = [(info.filename.removesuffix(".npy"), info) for info in archive.infolist()]
+    if twice := next((name for name, n in Counter(name for name, _ in members).items() if n > 1), None):
         raise UserError(f"holds the array {ascii(twice)[:80]} twice", where=path, fix="save it anew")
-    return names
+    return dict(members)
 
 
 def missing_folders(folder: Path) -> list[Path]:
@@ -220,10 +225,8 @@ def read_npz(path: Path, *, max_bytes: int = 1 << 30, only: Collection[str] | No
 
     only: names of the arrays to read, those that are there; all by default.
     """
-    npz_names(path)
     with readable(path), zipfile.ZipFile(path) as archive:
-        members = {i.filename.removesuffix(".npy"): i for i in archive.infolist()}
-        members = {name: info for name, info in members.items() if only is None or name in only}
+        members = {n: info for n, info in _members(archive, path).items() if only is None or n in only}
         total = sum(info.file_size for info in members.values())
         if total > max_bytes:
             raise UserError(f"unpacks to {total:,} bytes, over the limit of {max_bytes:,}", where=path)

@@ -58,10 +58,10 @@ class Resident:
         if self._free is None:
             return Matrix(array)
         if id(array) not in self._known:
-            there = self.beside(array)
-            if there is not None:
+            if (there := self.beside(array)) is None:
+                self._known[id(array)] = Matrix(array, self.up)
+            else:
                 self._fill(there, array)
-            self._known[id(array)] = Matrix(array, self.up, there)
         return self._known[id(array)]
 
     def beside(self, array: np.ndarray, working: int = 0) -> Tensor | None:

@@ -256,10 +256,10 @@ def _solved(made: Callable[[], Tensor], wanted: Tensor) -> Tensor:
         factors, failed = torch.linalg.cholesky_ex(made())
         found = torch.cholesky_solve(wanted[..., None], factors)[..., 0]
         del factors
-        left = torch.nonzero(failed)[:, 0].tolist()
-        systems = made() if left else wanted
-        for i in left:
-            found[i] = torch.linalg.solve(systems[i], wanted[i])
+        if left := torch.nonzero(failed)[:, 0].tolist():
+            systems = made()
+            for i in left:
+                found[i] = torch.linalg.solve(systems[i], wanted[i])
     return found
 
 

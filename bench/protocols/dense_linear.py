@@ -63,11 +63,8 @@ class DenseLinear(Protocol):
 
     def memory_bytes(self, sizes: UnitSizes) -> int:
         """Of the patches that are learnt from; of the scores by which C is chosen; of grids that are held out."""
-        learnt, val, folds = (
-            sizes.learnt * sizes.parts,
-            sizes.val * sizes.parts,
-            1 if sizes.val else self.params["folds"],
-        )
+        learnt, val = sizes.learnt * sizes.parts, sizes.val * sizes.parts
+        folds = 1 if val else self.params["folds"]
         rows = min(learnt, self.params["patches"]) + min(val, self.params["patches"])
         columns, c = 1 if len(sizes.task.classes) == 2 else len(sizes.task.classes), len(self.params["C"])
         link = "sigmoid" if columns == 1 else "softmax"

@@ -125,8 +125,8 @@ class Journal:
 
     def records(self, task: str | None = None) -> dict[str, Record]:
         """Unit key -> record of every finished unit (of one task), sealed or not, also failed ones."""
-        unsealed = sorted((self.folder / "units").glob(f"{task}.*.json" if task else "*.json"))
-        read = (record for path in unsealed for record in _records_in(path, self.damaged))
+        alone = sorted((self.folder / "units").glob(f"{task}.*.json" if task else "*.json"))
+        read = (record for path in alone for record in _records_in(path, self.damaged))
         found = {r.unit.key: r for r in (*self._sealed, *read) if task in (None, r.unit.task)}
         return dict(sorted(found.items()))
 
@@ -147,10 +147,10 @@ class Journal:
         """Unit key -> what is wrong, for each done record whose predictions are missing, damaged or others."""
         found = {}
         for task, members in _done_by_task(records).items():
-            sealed = _arrays(self.folder / "predictions" / f"{task}.npz", self.damaged)
+            together = _arrays(self.folder / "predictions" / f"{task}.npz", self.damaged)
             for record in members:
                 key, unit = record.unit.key, self.folder / "units" / f"{record.unit.key}.npz"
-                outputs = _arrays(unit, self.damaged) or outputs_of(key, sealed)
+                outputs = _arrays(unit, self.damaged) or outputs_of(key, together)
                 if not outputs or sha256_arrays(outputs) != record.predictions_sha256:
                     found[key] = "the predictions are missing or damaged"
         return found

@@ -195,15 +195,15 @@ class Work:
         )
         kept = (array for held in self.features.held.values() for array in held.arrays)
         together = len(subsets) if self.together else 1
-        sizes = (self._sizes(protocol, problem, subset)._replace(together=together) for subset in subsets)
+        sizes = (self._sizes(protocol, problem, subset, together) for subset in subsets)
         self.resident.reserve(max(map(protocol.memory_bytes, sizes)), kept)
         return problem
 
-    def _sizes(self, protocol: Protocol, problem: Problem, subset: Subset) -> UnitSizes:
+    def _sizes(self, protocol: Protocol, problem: Problem, subset: Subset, together: int) -> UnitSizes:
         val = len(problem.val.labels) if subset.full else 0
         tests, pixels = tuple(map(len, self.data.tests.values())), self.data.train.images[0].nbytes
         shape = problem.train.features.parts(protocol.reads_grid)
-        return UnitSizes(self.task, len(subset.rows), val, tests, pixels, *shape)
+        return UnitSizes(self.task, len(subset.rows), val, tests, pixels, *shape, together)
 
     def _labelled(self, name: str, dense: bool) -> Labelled:
         split = self.data.splits[name]

@@ -21,34 +21,25 @@ from bench.runs.records import Record
 from bench.runs.score_task import Setting, score_task
 
 
-class Patches(nn.Module):
-    def __init__(self) -> None:
+class Embedding(nn.Module):
+    """One convolution of patches, or of cubes."""
+
+    def __init__(self, convolution: type[nn.Module], channels: int, width: int, side: int) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.embed = nn.Conv2d(3, 48, 16, 16)
+        self.embed = convolution(channels, width, side, side)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         grid = torch.relu(self.embed(x))
-        return grid.mean((2, 3)), grid
-
-
-class Cubes(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.embed = nn.Conv3d(1, 8, 4, 4)
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        grid = torch.relu(self.embed(x))
-        return grid.mean((2, 3, 4)), grid
+        return grid.flatten(2).mean(2), grid
 
 
 def flat() -> Encoder:
-    return bench.wrap(Patches(), name="patches", size=64, mean=(0.5,) * 3, std=(0.25,) * 3)
+    return bench.wrap(Embedding(nn.Conv2d, 3, 48, 16), name="patches", size=64, mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
 def volumetric() -> Encoder:
-    return bench.wrap(Cubes(), name="cubes", size=16, depth=8, mean=(0.5,), std=(0.25,))
+    return bench.wrap(Embedding(nn.Conv3d, 1, 8, 4), name="cubes", size=16, depth=8, mean=(0.5,), std=(0.25,))
 
 
 def records(device: str, task: str) -> list[Record]:
